@@ -1,0 +1,272 @@
+"""EmbeddingTable: keys beside vectors, and what people do with them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skembed._keys import UnseenKeyError, build_index, canonical_key, hashable, key_list, rows_of, unseen_message
+
+_RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
+_BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
+
+
+class EmbeddingTable:
+    """Keys beside vectors: what every estimator of skembed learns, and every reader of files returns.
+
+    A table never changes: what would change it returns a new one.
+
+    Parameters
+    ----------
+    keys : sequence of hashables, of length n_keys
+        What the rows stand for: strings, numbers, booleans, dates, or any other hashable. Two keys are the same when
+        they are equal in Python (so 1, 1.0 and True are one key and "1" is another). Missing values of any kind
+        (None, nan, NaT, NA) are one key, None; numpy scalars are held as Python values.
+    vectors : array-like of shape (n_keys, embedding_dim)
+        Held as C-ordered, read-only float32. Read-only arrays and memory maps that are already so are kept as they
+        are; everything else is copied.
+    unknown : array-like of shape (embedding_dim,), default=None
+        The vector that `lookup` gives to keys that are not in the table.
+
+    Raises
+    ------
+    ValueError
+        If keys repeat, a vector is not finite, or the shapes do not fit.
+    TypeError
+        If a key is not hashable.
+
+    Examples
+    --------
+    >>> from skembed import EmbeddingTable
+    >>> table = EmbeddingTable(["Ulm", "Graz", "Bern"], [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], unknown=[0.5, 0.5])
+    >>> table
+    EmbeddingTable(3 keys, embedding_dim=2, unknown=True)
+    >>> table["Graz"]
+    array([0.8, 0.6], dtype=float32)
+    >>> table.lookup(["Bern", "Oslo"])
+    array([[0. , 1. ],
+           [0.5, 0.5]], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "_index_of_keys", "_keys", "_unknown", "_vectors")
+
+    def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None):
+        canonical = key_list(keys)
+        vectors = _float32(vectors, "vectors")
+        if vectors.ndim != 2 or vectors.shape[1] == 0:
+            raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
+        if len(vectors) != len(canonical):
+            raise ValueError(
+                f"keys and vectors must have the same length, got {len(canonical)} keys and {len(vectors)} vectors."
+            )
+        if unknown is not None:
+            unknown = _vector(unknown, vectors.shape[1], "unknown")
+        index = build_index(canonical)
+        _check_finite(vectors, canonical)
+        self._hold(_object_array(canonical), vectors, unknown)
+        self._index_of_keys: dict[Any, int] = index
+
+    @classmethod
+    def _of(cls, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None = None) -> "EmbeddingTable":
+        """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
+        table = cls.__new__(cls)
+        table._hold(keys, vectors, unknown)
+        table._index_of_keys = {}
+        return table
+
+    def _hold(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None) -> None:
+        self._keys, self._vectors = _read_only(keys), _read_only(vectors)
+        self._unknown = None if unknown is None else _read_only(unknown)
+
+    @property
+    def keys(self) -> np.ndarray:
+        """Read-only object array of shape (n_keys,)."""
+        return self._keys
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Read-only float32 array of shape (n_keys, embedding_dim)."""
+        return self._vectors
+
+    @property
+    def unknown(self) -> np.ndarray | None:
+        """Read-only float32 array of shape (embedding_dim,), the vector of keys not in the table; or None."""
+        return self._unknown
+
+    @property
+    def embedding_dim(self) -> int:
+        """Number of components of a vector."""
+        return self._vectors.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_keys, embedding_dim)."""
+        return self._vectors.shape
+
+    @property
+    def _index(self) -> dict[Any, int]:
+        # does not travel in pickles: rebuilt where it is first needed; a race builds it twice, equal
+        if not self._index_of_keys:
+            self._index_of_keys = build_index(self._keys.tolist())
+        return self._index_of_keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator:
+        return iter(self._keys)
+
+    def __contains__(self, key: Any) -> bool:
+        return hashable(key) and canonical_key(key) in self._index
+
+    def __repr__(self) -> str:
+        unknown = ", unknown=True" if self._unknown is not None else ""
+        return f"EmbeddingTable({len(self)} keys, embedding_dim={self.embedding_dim}{unknown})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold equal keys in the same order and the same bits."""
+        if not isinstance(other, EmbeddingTable):
+            return NotImplemented
+        return self is other or (
+            self.shape == other.shape
+            and self._keys.tolist() == other._keys.tolist()
+            and _bits(self._unknown) == _bits(other._unknown)
+            and all(np.array_equal(a.view(np.uint32), b.view(np.uint32)) for a, b in zip(_blocks(self), _blocks(other)))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> "EmbeddingTable":
+        return self  # never changes, so one is as good as two
+
+    def __deepcopy__(self, memo: dict) -> "EmbeddingTable":
+        return self
+
+    def __reduce__(self) -> tuple:
+        return EmbeddingTable._of, (self._keys, self._vectors, self._unknown)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.
+
+        Raises
+        ------
+        KeyError
+            Naming the key and keys that look like it; for a list, naming how many and which are not there.
+        """
+        if not hashable(key):
+            return np.take(self._vectors, self._seen_rows(key), axis=0)
+        row = self._index.get(canonical_key(key))
+        if row is None:
+            raise UnseenKeyError(key, self._keys, self._index)
+        return self._vectors[row]
+
+    def lookup(self, keys: Iterable, default: Any = _RAISE) -> np.ndarray:
+        """Vectors of many keys.
+
+        Parameters
+        ----------
+        keys : sequence of n hashables
+            May repeat.
+        default : array-like of shape (embedding_dim,), number or "mean", optional
+            What keys that are not in the table get: this vector, this number in every component, or the mean of the
+            table's vectors. Not given: the vector `unknown` where the table has one, else a KeyError.
+
+        Returns
+        -------
+        ndarray of shape (n, embedding_dim), float32
+            A new array.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["Ulm", "Bern"], [[1.0, 0.0], [0.0, 1.0]])
+        >>> table.lookup(["Ulm", "Oslo"], default=0)
+        array([[1., 0.],
+               [0., 0.]], dtype=float32)
+        >>> table.lookup(["Oslo"], default="mean")
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        keys = key_list(keys)
+        rows = rows_of(keys, self._index)
+        unseen = rows < 0
+        if not unseen.any():
+            return np.take(self._vectors, rows, axis=0)
+        fallback = self._fallback(default)
+        if fallback is None:
+            raise KeyError(f"{unseen_message(keys, rows)}. Pass default= a vector, a number or 'mean'.")
+        found = np.take(self._vectors, np.where(unseen, 0, rows), axis=0) if len(self) else self._empty(len(rows))
+        found[unseen] = fallback
+        return found
+
+    def _fallback(self, default: Any) -> np.ndarray | None:
+        if default is _RAISE:
+            return self._unknown
+        if isinstance(default, str) and default == "mean":
+            if not len(self):
+                raise ValueError("default='mean' needs a table with keys; this one is empty.")
+            return np.asarray(self._vectors.mean(axis=0, dtype=np.float64), dtype=np.float32)
+        if isinstance(default, str) or default is None:
+            raise ValueError(f"default must be a vector, a number or 'mean', got {default!r}.")
+        if np.ndim(default) == 0:
+            default = np.full(self.embedding_dim, default)
+        return _vector(default, self.embedding_dim, "default")
+
+    def _empty(self, n_rows: int) -> np.ndarray:
+        return np.empty((n_rows, self.embedding_dim), dtype=np.float32)
+
+    def _seen_rows(self, keys: Iterable, name: str = "keys") -> np.ndarray:
+        """Rows of keys that must all be there, int64 (n,)."""
+        listed = key_list(keys, name)
+        rows = rows_of(listed, self._index)
+        if (rows < 0).any():
+            raise KeyError(f"{name}: {unseen_message(listed, rows)}.")
+        return rows
+
+
+def _float32(values: Any, name: str) -> np.ndarray:
+    """`values` as C-ordered float32 of native byte order, copied unless it is a read-only array or a memory map."""
+    array = values if isinstance(values, np.memmap) else np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    kept = isinstance(array, np.memmap) or not array.flags.writeable
+    with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
+        return np.array(array, dtype=np.float32, order="C", copy=not kept or None, subok=True)
+
+
+def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:
+    vector = _float32(values, name)
+    if vector.shape != (embedding_dim,):
+        raise ValueError(f"{name} must have shape ({embedding_dim},), got {vector.shape}.")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name} must be finite float32, got {vector[~np.isfinite(vector)][0]} in it.")
+    return vector
+
+
+def _check_finite(vectors: np.ndarray, keys: list) -> None:
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        block = vectors[start : start + _BLOCK_ROWS]
+        if np.isfinite(block.sum(dtype=np.float64)):  # one pass without a mask: a sum of finite float32 is finite
+            continue
+        row, component = np.argwhere(~np.isfinite(block))[0]
+        raise ValueError(
+            f"vectors must be finite float32, got {block[row, component]} for the key {keys[start + row]!r} "
+            f"(row {start + row}, component {component}); drop the key or mend its vector."
+        )
+
+
+def _bits(vector: np.ndarray | None) -> bytes | None:
+    return None if vector is None else vector.tobytes()
+
+
+def _blocks(table: EmbeddingTable) -> Iterator[np.ndarray]:
+    return (table.vectors[start : start + _BLOCK_ROWS] for start in range(0, len(table), _BLOCK_ROWS))
+
+
+def _object_array(keys: list) -> np.ndarray:
+    return np.fromiter(keys, dtype=object, count=len(keys))  # np.array would make a matrix of a list of tuples
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    # the array itself, so that no view can be made writable again; a memory map may be its owner's to write
+    array = array.view() if isinstance(array, np.memmap) else array
+    array.flags.writeable = False
+    return array
