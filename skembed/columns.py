@@ -4,24 +4,28 @@ This is the one module that knows these containers; estimators see a `Columns`, 
 Neither pandas, polars nor pyarrow is imported here: whoever passes such a container has imported it already.
 """
 
-import datetime
 import decimal
-import itertools
 import numbers
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
-__all__ = ["Columns", "Factor", "factorize", "read_columns", "to_float"]
+from skembed.canonical import canonical_times
+from skembed.factor import (
+    Factor,
+    factorize_array,
+    factorize_integers,
+    factorize_objects,
+    factorize_times,
+    settle,
+    spread,
+)
 
-_EXACT_INTEGERS = 2.0**53  # below it float64 holds every integer
-_LOOKUP_TABLE_FLOOR = 1 << 16  # a table of this many cells is always cheaper than hashing
-_SETTLED_TYPES = {str, int, bool}  # their values are keys as they stand
+__all__ = ["Columns", "Factor", "factorize", "read_columns", "to_float"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,22 +49,6 @@ class Columns:
     def label(self, position: int) -> str:
         """Return the column's name, or ``x{position}`` where there are no names."""
         return f"x{position}" if self.names is None else self.names[position]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Factor:
-    """A column as codes into its distinct values.
-
-    Attributes
-    ----------
-    codes : ndarray of shape (n_rows,), int64
-        Row ``i`` holds ``keys[codes[i]]``; -1 is missing.
-    keys : list
-        The distinct values in order of first appearance; missing is never among them.
-    """
-
-    codes: np.ndarray
-    keys: list[Any]
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -190,161 +178,52 @@ def factorize(column: Any, name: Any = None) -> Factor:
     if _is(column, "pyarrow", "ChunkedArray") or _is(column, "pyarrow", "Array"):
         return _factorize_arrow(column, name)
     if isinstance(column, np.ndarray):
-        return _factorize_array(column, name)
-    return _factorize_objects(list(column), name)
-
-
-def _factorize_array(values: np.ndarray, name: Any) -> Factor:
-    kind = values.dtype.kind
-    if kind in "iub":
-        codes, keys = _factorize_integers(values)
-        return Factor(codes, list(map(bool, keys)) if kind == "b" else keys)
-    if kind == "f" and values.dtype.itemsize <= 8:
-        present = ~np.isnan(values)
-        return _spread(_factorize_floats(values[present].astype(np.float64)), present)
-    if kind in "mM":
-        present = ~np.isnat(values)
-        return _spread(_factorize_times(values[present]), present)
-    return _factorize_objects(values.tolist(), name)
-
-
-def _factorize_integers(values: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Codes and distinct values of integers or booleans; a lookup table where their range is small."""
-    n_rows = values.shape[0]
-    if n_rows == 0:
-        return np.empty(0, dtype=np.int64), []
-    low, high = int(values.min()), int(values.max())
-    span = high - low + 1
-    if span > max(2 * n_rows, _LOOKUP_TABLE_FLOOR):
-        return _factorize_sorted(values)
-    if high > np.iinfo(np.int64).max:
-        offsets = (values - np.uint64(low)).astype(np.int64)
-    else:
-        offsets = values.astype(np.int64) - low
-    first_row = np.full(span, n_rows)
-    first_row[offsets[::-1]] = np.arange(n_rows - 1, -1, -1)  # of repeated indices the last assignment stays
-    found = np.flatnonzero(first_row < n_rows)
-    found = found[np.argsort(first_row[found], kind="stable")]
-    rank = np.empty(span, dtype=np.int64)
-    rank[found] = np.arange(found.size)
-    return rank[offsets], [low + offset for offset in found.tolist()]
-
-
-def _factorize_floats(values: np.ndarray) -> Factor:
-    """Codes and distinct values of floats without NaN, the integral ones as integers."""
-    if np.all((np.abs(values) < _EXACT_INTEGERS) & (values == np.floor(values))):
-        return Factor(*_factorize_integers(values.astype(np.int64)))
-    codes, keys = _factorize_sorted(values)
-    return Factor(codes, list(map(_float_key, keys)))
-
-
-def _factorize_sorted(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """Codes and distinct values of numbers of any range; sorting them beats hashing Python's own."""
-    uniques, first_row, codes = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(first_row, kind="stable")
-    rank = np.empty(order.size, dtype=np.int64)
-    rank[order] = np.arange(order.size)
-    return rank[codes], uniques[order].tolist()
-
-
-def _factorize_times(values: np.ndarray, aware: bool = False) -> Factor:
-    """Codes and distinct values of datetime64 or timedelta64 without NaT."""
-    dtype = values.dtype.newbyteorder("=")
-    codes, ticks = _factorize_integers(values.astype(dtype).view(np.int64))
-    return _settle(codes, _time_keys(np.array(ticks, dtype=np.int64).view(dtype), aware))
-
-
-def _factorize_objects(values: list[Any], name: Any) -> Factor:
-    try:
-        codes, uniques = _number(values, len(values))
-    except TypeError:
-        for row, value in enumerate(values):
-            try:
-                hash(value)
-            except TypeError as error:
-                label = "the column" if name is None else f"column {name!r}"
-                raise TypeError(
-                    f"Row {row} of {label} holds {value!r} of type {type(value).__name__}, expected a value that can "
-                    "be hashed, such as a string, a number or a date. Turn the cells into strings or tuples, or "
-                    "leave the column out."
-                ) from error
-        raise
-    return _settle(codes, uniques)
-
-
-def _number(values: Iterable[Any], n_rows: int) -> tuple[np.ndarray, list[Any]]:
-    """Codes and distinct values by Python's own equality; each step of the loop runs in C."""
-    code_of: defaultdict[Any, int] = defaultdict(itertools.count().__next__)
-    codes = np.fromiter(map(code_of.__getitem__, values), dtype=np.int64, count=n_rows)
-    return codes, list(code_of)
-
-
-def _settle(codes: np.ndarray, uniques: list[Any]) -> Factor:
-    """Turn distinct raw values into keys; those that become equal share a code, those that are missing get -1."""
-    if set(map(type, uniques)) <= _SETTLED_TYPES:
-        return Factor(codes, uniques)
-    code_of: dict[Any, int] = {}
-    new_codes = np.full(len(uniques) + 1, -1, dtype=np.int64)  # the last one stands for code -1
-    for code, value in enumerate(uniques):
-        key = _key(value)
-        if key is not None:
-            new_codes[code] = code_of.setdefault(key, len(code_of))
-    if len(code_of) < len(uniques):
-        codes = new_codes[codes]
-    return Factor(codes, list(code_of))
-
-
-def _spread(factor: Factor, present: np.ndarray) -> Factor:
-    """The codes of the present rows among all rows, the others missing."""
-    if factor.codes.shape == present.shape:
-        return factor
-    codes = np.full(present.shape[0], -1, dtype=np.int64)
-    codes[present] = factor.codes
-    return Factor(codes, factor.keys)
+        return factorize_array(column, name)
+    return factorize_objects(list(column), name)
 
 
 def _factorize_pandas(series: Any, name: Any) -> Factor:
     pd = sys.modules["pandas"]
     dtype = series.dtype
     if isinstance(dtype, np.dtype):
-        return _factorize_array(series.to_numpy(), name)
+        return factorize_array(series.to_numpy(), name)
     if isinstance(dtype, pd.CategoricalDtype):
         positions = series.cat.codes.to_numpy()
         present = positions >= 0
-        codes, found = _factorize_integers(positions[present])
-        return _spread(_settle(codes, dtype.categories.take(found).astype(object).tolist()), present)
+        codes, found = factorize_integers(positions[present])
+        return spread(settle(codes, dtype.categories.take(found).astype(object).tolist()), present)
     if isinstance(dtype, pd.DatetimeTZDtype):
         instants = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
         present = ~np.isnat(instants)
-        return _spread(_factorize_times(instants[present], aware=True), present)
+        return spread(factorize_times(instants[present], aware=True), present)
     if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "").startswith("pyarrow"):
         return _factorize_arrow(series.array.__arrow_array__(), name)
     if dtype.kind in "iufb" or isinstance(dtype, pd.PeriodDtype):
         codes, uniques = series.array.factorize()
-        return _settle(codes.astype(np.int64), list(uniques))
+        return settle(codes.astype(np.int64), list(uniques))
     # Not pandas.factorize: its table of strings ends each one at the first NUL.
-    return _factorize_objects(series.astype(object).tolist(), name)
+    return factorize_objects(series.astype(object).tolist(), name)
 
 
 def _factorize_polars(series: Any, name: Any) -> Factor:
     pl = sys.modules["polars"]
     dtype = series.dtype
     if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Decimal, pl.Null):
-        return _factorize_objects(series.to_list(), name)
+        return factorize_objects(series.to_list(), name)
     present = series.is_not_null().to_numpy()
     found = series.drop_nulls()
     if dtype in (pl.Date, pl.Datetime, pl.Duration):
         aware = getattr(dtype, "time_zone", None) is not None
-        return _spread(_factorize_times(found.to_numpy(), aware), present)
+        return spread(factorize_times(found.to_numpy(), aware), present)
     if dtype in (pl.Categorical, pl.Enum):
-        codes, _ = _factorize_integers(found.to_physical().to_numpy())
-        return _spread(Factor(codes, found.cast(pl.String).unique(maintain_order=True).to_list()), present)
+        codes, _ = factorize_integers(found.to_physical().to_numpy())
+        return spread(Factor(codes, found.cast(pl.String).unique(maintain_order=True).to_list()), present)
     if dtype in (pl.String, pl.Binary):
         uniques = found.unique(maintain_order=True)
         numbers = pl.Series(np.arange(len(uniques)))
         codes = found.replace_strict(uniques, numbers, return_dtype=pl.Int64).to_numpy().astype(np.int64)
-        return _spread(Factor(codes, uniques.to_list()), present)
-    return _spread(_factorize_array(found.to_numpy(), name), present)
+        return spread(Factor(codes, uniques.to_list()), present)
+    return spread(factorize_array(found.to_numpy(), name), present)
 
 
 def _factorize_arrow(column: Any, name: Any) -> Factor:
@@ -354,84 +233,15 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
     try:
         encoded = column.dictionary_encode()
     except NotImplementedError:  # nested cells
-        return _factorize_objects(column.to_pylist(), name)
+        return factorize_objects(column.to_pylist(), name)
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_duration(kind):
         aware = getattr(kind, "tz", None) is not None
-        return _settle(codes, _time_keys(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
-    return _settle(codes, encoded.dictionary.to_pylist())
-
-
-# ------------------------------------------------------------------------------------------ keys, one by one
-
-
-def _key(value: Any) -> Any:
-    """The key of one hashable value; None if it is missing."""
-    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
-        return None
-    if isinstance(value, np.generic):
-        if isinstance(value, (np.datetime64, np.timedelta64)):
-            return None if np.isnat(value) else _time_keys(np.array([value]))[0]
-        if isinstance(value, np.longdouble):
-            return _float_key(float(value)) if float(value) == value else (None if value != value else value)
-        value = value.item()
-    if isinstance(value, str):
-        return str.__str__(value)  # of a subclass, such as numpy.str_ or an enumeration, its text
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value)
-    if value != value:
-        return None  # NaN of any type, and NaT
-    if isinstance(value, float):
-        return _float_key(float(value))
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is not None:
-            value = value.astimezone(datetime.UTC)
-        if getattr(value, "nanosecond", 0):  # a pandas.Timestamp
-            return _time_keys(np.array([value.to_datetime64()]))[0]
-        return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
-    if isinstance(value, datetime.date):
-        return datetime.datetime.combine(value, datetime.time.min)
-    if isinstance(value, datetime.timedelta) and hasattr(value, "to_timedelta64"):  # a pandas.Timedelta
-        return _time_keys(np.array([value.to_timedelta64()]))[0]
-    return value
-
-
-def _float_key(value: float) -> float | int:
-    return int(value) if abs(value) < _EXACT_INTEGERS and value.is_integer() else value
-
-
-def _time_keys(values: np.ndarray, aware: bool = False) -> list[Any]:
-    """The keys of datetime64 or timedelta64 values that are not NaT; `aware` if they are instants of UTC."""
-    kind = values.dtype.kind
-    unit = np.datetime_data(values.dtype)[0]
-    if unit == "generic" or (kind == "m" and unit in "YM"):
-        return list(values)  # durations without a length
-    plain: Any = datetime.datetime if kind == "M" else datetime.timedelta
-    microseconds = values.astype(f"{kind}8[us]")
-    exact = microseconds.astype(values.dtype) == values
-    keys: list[Any] = microseconds.tolist()
-    if not exact.all() or set(map(type, keys)) != {plain}:
-        keys = [
-            key if fits and type(key) is plain else _in_coarsest_unit(value)
-            for key, fits, value in zip(keys, exact.tolist(), values)
-        ]
-    if aware:
-        keys = [key.replace(tzinfo=datetime.UTC) if type(key) is plain else key for key in keys]
-    return keys
-
-
-def _in_coarsest_unit(value: Any) -> Any:
-    # Equal times in different units have different hashes in numpy < 2.2; one unit makes them one key.
-    for unit in ("s", "ms", "us", "ns", "ps", "fs"):
-        coarse = value.astype(f"{value.dtype.kind}8[{unit}]")
-        if coarse.astype(value.dtype) == value:
-            return coarse
-    return value
+        return settle(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
+    return settle(codes, encoded.dictionary.to_pylist())
 
 
 # -------------------------------------------------------------------------------------------------- numbers

@@ -1,0 +1,77 @@
+"""Values in the one form under which they are keys, so that equal ones meet whatever container they came in."""
+
+import datetime
+import sys
+from typing import Any
+
+import numpy as np
+
+__all__ = ["EXACT_INTEGERS", "canonical_float", "canonical_key", "canonical_times"]
+
+EXACT_INTEGERS = 2.0**53  # below it float64 holds every integer
+
+
+def canonical_key(value: Any) -> Any:
+    """The key of one hashable value; None if it is missing."""
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return None
+    if isinstance(value, np.generic):
+        if isinstance(value, (np.datetime64, np.timedelta64)):
+            return None if np.isnat(value) else canonical_times(np.array([value]))[0]
+        if isinstance(value, np.longdouble):
+            return canonical_float(float(value)) if float(value) == value else (None if value != value else value)
+        value = value.item()
+    if isinstance(value, str):
+        return str.__str__(value)  # of a subclass, such as numpy.str_ or an enumeration, its text
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if value != value:
+        return None  # NaN of any type, and NaT
+    if isinstance(value, float):
+        return canonical_float(float(value))
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.UTC)
+        if getattr(value, "nanosecond", 0):  # a pandas.Timestamp
+            return canonical_times(np.array([value.to_datetime64()]))[0]
+        return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+    if isinstance(value, datetime.date):
+        return datetime.datetime.combine(value, datetime.time.min)
+    if isinstance(value, datetime.timedelta) and hasattr(value, "to_timedelta64"):  # a pandas.Timedelta
+        return canonical_times(np.array([value.to_timedelta64()]))[0]
+    return value
+
+
+def canonical_float(value: float) -> float | int:
+    return int(value) if abs(value) < EXACT_INTEGERS and value.is_integer() else value
+
+
+def canonical_times(values: np.ndarray, aware: bool = False) -> list[Any]:
+    """The keys of datetime64 or timedelta64 values that are not NaT; `aware` if they are instants of UTC."""
+    kind = values.dtype.kind
+    unit = np.datetime_data(values.dtype)[0]
+    if unit == "generic" or (kind == "m" and unit in "YM"):
+        return list(values)  # durations without a length
+    plain: Any = datetime.datetime if kind == "M" else datetime.timedelta
+    microseconds = values.astype(f"{kind}8[us]")
+    exact = microseconds.astype(values.dtype) == values
+    keys: list[Any] = microseconds.tolist()
+    if not exact.all() or set(map(type, keys)) != {plain}:
+        keys = [
+            key if fits and type(key) is plain else _in_coarsest_unit(value)
+            for key, fits, value in zip(keys, exact.tolist(), values)
+        ]
+    if aware:
+        keys = [key.replace(tzinfo=datetime.UTC) if type(key) is plain else key for key in keys]
+    return keys
+
+
+def _in_coarsest_unit(value: Any) -> Any:
+    # Equal times in different units have different hashes in numpy < 2.2; one unit makes them one key.
+    for unit in ("s", "ms", "us", "ns", "ps", "fs"):
+        coarse = value.astype(f"{value.dtype.kind}8[{unit}]")
+        if coarse.astype(value.dtype) == value:
+            return coarse
+    return value
