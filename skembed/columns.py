@@ -137,7 +137,8 @@ def factorize(column: Any, name: Any = None) -> Factor:
     Two values are the same key where Python says they are equal: ``1``, ``1.0`` and ``True`` are one key, ``"1"`` is
     another. The first one seen stands for the key, in its plainest form:
 
-    * strings, booleans and integers are the built-in ones; floats with an integral value below 2**53 become integers;
+    * strings, booleans and integers are the built-in ones; floats with an integral value below 2**53 become integers,
+      and a float32 is the float64 of the same value: that of 0.1 is 0.10000000149011612, not 0.1;
     * dates and times are `datetime.datetime` (a date is its midnight, a time with a zone is moved to UTC), durations
       `datetime.timedelta`. What these cannot hold, such as nanoseconds and the year 10000, is `numpy.datetime64`
       (without its zone) or `numpy.timedelta64`: what differs by a nanosecond is not one key;
@@ -201,7 +202,7 @@ def _factorize_pandas(series: Any, name: Any) -> Factor:
     if dtype.kind in "iufb" or isinstance(dtype, pd.PeriodDtype):
         codes, uniques = series.array.factorize()
         return settle(codes.astype(np.int64), list(uniques))
-    # Not pandas.factorize: its table of strings ends each one at the first NUL.
+    # Not pandas.factorize: its table of strings ends each one at the first NUL (pandas < 3).
     return factorize_objects(series.astype(object).tolist(), name)
 
 
@@ -227,6 +228,8 @@ def _factorize_polars(series: Any, name: Any) -> Factor:
 
 
 def _factorize_arrow(column: Any, name: Any) -> Factor:
+    if len(column) == 0:  # there may be no chunk to combine
+        return Factor(np.empty(0, dtype=np.int64), [])
     pa = sys.modules["pyarrow"]
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
