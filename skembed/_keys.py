@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from skembed.canonical import canonical_key
+
 # Near misses are looked for among this many keys of similar spelling at most; difflib compares about 100 a millisecond.
 _MAX_COMPARED = 5_000
 _SHOWN = 5
@@ -57,27 +59,6 @@ def near_misses(key: Any, keys: np.ndarray, index: dict[Any, int]) -> list:
     return found[:3]
 
 
-def missing(key: Any) -> bool:
-    """Whether `key` stands for "no value": None, a float nan, NaT or pandas' NA."""
-    if key is None or type(key).__name__ == "NAType":
-        return True
-    try:
-        return bool(key != key)
-    except (TypeError, ValueError):  # a comparison that gives no single truth value, as of an array
-        return False
-
-
-def canonical_key(key: Any) -> Any:
-    """The one form under which a table holds `key`: None for missing, Python values for numpy scalars."""
-    if isinstance(key, np.datetime64):
-        # .item() of nanoseconds would be a plain int
-        in_microseconds = key.astype("datetime64[us]")
-        return None if np.isnat(key) else in_microseconds.item() if in_microseconds == key else key
-    if isinstance(key, np.generic):
-        key = key.item()
-    return None if missing(key) else key
-
-
 def key_list(keys: Iterable, name: str = "keys") -> list:
     """The keys of any one-dimensional container as a list in canonical form."""
     if isinstance(keys, str | bytes):
@@ -91,8 +72,8 @@ def key_list(keys: Iterable, name: str = "keys") -> list:
             return keys.tolist()  # nothing can be missing: numpy's own loop
     try:
         return [key if type(key) is str else canonical_key(key) for key in keys]
-    except TypeError as error:
-        raise TypeError(f"{name} must be a list of keys, got {type(keys).__name__}.") from error
+    except (TypeError, ValueError) as error:  # not iterable, or of arrays, which have no single truth value
+        raise TypeError(f"{name} must be a list of hashable keys, got {type(keys).__name__}: {error}.") from error
 
 
 def build_index(keys: list) -> dict[Any, int]:

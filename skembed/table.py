@@ -1,17 +1,21 @@
 """EmbeddingTable: keys beside vectors, and what people do with them."""
 
-from collections.abc import Iterable, Iterator
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from skembed._keys import UnseenKeyError, build_index, canonical_key, hashable, key_list, rows_of, unseen_message
+from skembed._keys import build_index, hashable, key_list, rows_of, unseen_message
+from skembed._queries import KeyedVectors, as_float32, unit_vectors
+from skembed.canonical import canonical_key
 
 _RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
 
 
-class EmbeddingTable:
+class EmbeddingTable(KeyedVectors):
     """Keys beside vectors: what every estimator of skembed learns, and every reader of files returns.
 
     A table never changes: what would change it returns a new one.
@@ -48,23 +52,33 @@ class EmbeddingTable:
            [0.5, 0.5]], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_index_of_keys", "_keys", "_unknown", "_vectors")
+    __slots__ = ("__weakref__", "_unknown")
 
     def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None):
-        canonical = key_list(keys)
-        vectors = _float32(vectors, "vectors")
+        self._check_and_hold(key_list(keys), vectors, unknown, finite=True)
+
+    @classmethod
+    def _checked(cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, *, finite: bool) -> "EmbeddingTable":
+        """A table of parts read from a file; `finite=False` leaves the components unread, as of a large memory map."""
+        table = cls.__new__(cls)
+        table._check_and_hold(key_list(keys), vectors, unknown, finite=finite)
+        return table
+
+    def _check_and_hold(self, keys: list, vectors: Any, unknown: Any, *, finite: bool) -> None:
+        vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
-        if len(vectors) != len(canonical):
+        if len(vectors) != len(keys):
             raise ValueError(
-                f"keys and vectors must have the same length, got {len(canonical)} keys and {len(vectors)} vectors."
+                f"keys and vectors must have the same length, got {len(keys)} keys and {len(vectors)} vectors."
             )
         if unknown is not None:
             unknown = _vector(unknown, vectors.shape[1], "unknown")
-        index = build_index(canonical)
-        _check_finite(vectors, canonical)
-        self._hold(_object_array(canonical), vectors, unknown)
-        self._index_of_keys: dict[Any, int] = index
+        index = build_index(keys)
+        if finite:
+            _check_finite(vectors, keys)
+        self._hold(_object_array(keys), vectors, unknown)
+        self._index_of_keys = index
 
     @classmethod
     def _of(cls, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None = None) -> "EmbeddingTable":
@@ -77,6 +91,7 @@ class EmbeddingTable:
     def _hold(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None) -> None:
         self._keys, self._vectors = _read_only(keys), _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
+        self._exact_index = None
 
     @property
     def keys(self) -> np.ndarray:
@@ -94,21 +109,9 @@ class EmbeddingTable:
         return self._unknown
 
     @property
-    def embedding_dim(self) -> int:
-        """Number of components of a vector."""
-        return self._vectors.shape[1]
-
-    @property
     def shape(self) -> tuple[int, int]:
         """(n_keys, embedding_dim)."""
         return self._vectors.shape
-
-    @property
-    def _index(self) -> dict[Any, int]:
-        # does not travel in pickles: rebuilt where it is first needed; a race builds it twice, equal
-        if not self._index_of_keys:
-            self._index_of_keys = build_index(self._keys.tolist())
-        return self._index_of_keys
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -155,10 +158,7 @@ class EmbeddingTable:
         """
         if not hashable(key):
             return np.take(self._vectors, self._seen_rows(key), axis=0)
-        row = self._index.get(canonical_key(key))
-        if row is None:
-            raise UnseenKeyError(key, self._keys, self._index)
-        return self._vectors[row]
+        return self._vectors[self._row(key)]
 
     def lookup(self, keys: Iterable, default: Any = _RAISE) -> np.ndarray:
         """Vectors of many keys.
@@ -213,27 +213,119 @@ class EmbeddingTable:
     def _empty(self, n_rows: int) -> np.ndarray:
         return np.empty((n_rows, self.embedding_dim), dtype=np.float32)
 
-    def _seen_rows(self, keys: Iterable, name: str = "keys") -> np.ndarray:
-        """Rows of keys that must all be there, int64 (n,)."""
-        listed = key_list(keys, name)
-        rows = rows_of(listed, self._index)
-        if (rows < 0).any():
-            raise KeyError(f"{name}: {unseen_message(listed, rows)}.")
-        return rows
+    def subset(self, keys: Iterable) -> "EmbeddingTable":
+        """A table of these keys in this order, with the same vector for unknown keys.
 
+        Raises KeyError if one is not there, ValueError if one is named twice.
 
-def _float32(values: Any, name: str) -> np.ndarray:
-    """`values` as C-ordered float32 of native byte order, copied unless it is a read-only array or a memory map."""
-    array = values if isinstance(values, np.memmap) else np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    kept = isinstance(array, np.memmap) or not array.flags.writeable
-    with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
-        return np.array(array, dtype=np.float32, order="C", copy=not kept or None, subok=True)
+        Examples
+        --------
+        >>> EmbeddingTable(["Ulm", "Graz", "Bern"], [[3], [4], [0]]).subset(["Bern", "Ulm"]).vectors.tolist()
+        [[0.0], [3.0]]
+        """
+        rows = self._seen_rows(keys)
+        kept = self._keys[rows]
+        build_index(kept.tolist())
+        return EmbeddingTable._of(kept, np.take(self._vectors, rows, axis=0), self._unknown)
+
+    def normalize(self) -> "EmbeddingTable":
+        """A table of the vectors at unit length; zero vectors stay zero.
+
+        Examples
+        --------
+        >>> EmbeddingTable(["Graz"], [[4.0, 3.0]]).normalize()["Graz"]
+        array([0.8, 0.6], dtype=float32)
+        """
+        return self._mapped(unit_vectors)
+
+    def align_to(self, other: "EmbeddingTable") -> "EmbeddingTable":
+        """This table turned into the space of another: the rotation that brings the shared keys closest.
+
+        Orthogonal Procrustes (Schönemann 1966): the orthogonal matrix R that minimises ``|A R - B|`` over the vectors
+        A here and B there of the keys in both, without centring or scaling. Lengths and angles within this table stay
+        what they are; the vector for unknown keys turns along.
+
+        Parameters
+        ----------
+        other : EmbeddingTable
+            Of the same embedding_dim, with keys in common.
+
+        Returns
+        -------
+        EmbeddingTable
+            All keys of this table.
+
+        Warns
+        -----
+        UserWarning
+            If fewer keys are shared than there are components: then many rotations fit equally well.
+
+        Examples
+        --------
+        >>> here = EmbeddingTable(["Ulm", "Graz", "Bern"], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> there = EmbeddingTable(["Graz", "Ulm"], [[-1.0, 0.0], [0.0, 1.0]])
+        >>> here.align_to(there)["Bern"].round(6).tolist()
+        [-1.0, 1.0]
+        """
+        if other.embedding_dim != self.embedding_dim:
+            raise ValueError(
+                f"other must have the same embedding_dim, got {other.embedding_dim} beside {self.embedding_dim}."
+            )
+        rows = rows_of(self._keys.tolist(), other._index)
+        n_shared = int((rows >= 0).sum())
+        if not n_shared:
+            raise ValueError("other has no key in common with this table, so nothing says how to turn it.")
+        if n_shared < self.embedding_dim:
+            warnings.warn(
+                f"only {n_shared} keys are shared for {self.embedding_dim} components: many rotations fit.",
+                UserWarning,
+                stacklevel=2,
+            )
+        covariance = np.zeros((self.embedding_dim, self.embedding_dim))
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            there = rows[start : start + _BLOCK_ROWS]
+            here = self._vectors[start : start + _BLOCK_ROWS][there >= 0].astype(np.float64)
+            covariance += here.T @ other._vectors[there[there >= 0]].astype(np.float64)
+        left, _, right = np.linalg.svd(covariance)
+        rotation = left @ right
+        return self._mapped(lambda vectors: vectors.astype(np.float64) @ rotation)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame: keys as the index, one column a component, float32.
+
+        Raises ImportError naming the extra to install if pandas is absent.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError('to_frame needs pandas: pip install "skembed[dataframe]".') from error
+        index = pd.Index(self._keys, dtype=object, name="key", tupleize_cols=False)
+        return pd.DataFrame(self._vectors, index=index, copy=True)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the table to one file, whole or not at all; see `skembed.formats.save_table`."""
+        from skembed.formats import save_table  # formats know tables, not the other way round
+
+        save_table(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> "EmbeddingTable":
+        """Read a table that `save` wrote; see `skembed.formats.load_table` for `mmap` and `verify`."""
+        from skembed.formats import load_table
+
+        return load_table(path, mmap=mmap, verify=verify)
+
+    def _mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "EmbeddingTable":
+        """The same keys, with every vector, also the unknown one, replaced by its image."""
+        images = np.empty(self.shape, dtype=np.float32)
+        for start in range(0, len(self), _BLOCK_ROWS):
+            images[start : start + _BLOCK_ROWS] = function(self._vectors[start : start + _BLOCK_ROWS])
+        unknown = None if self._unknown is None else function(self._unknown[None])[0].astype(np.float32)
+        return EmbeddingTable._of(self._keys, images, unknown)
 
 
 def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:
-    vector = _float32(values, name)
+    vector = as_float32(values, name)
     if vector.shape != (embedding_dim,):
         raise ValueError(f"{name} must have shape ({embedding_dim},), got {vector.shape}.")
     if not np.isfinite(vector).all():

@@ -1,0 +1,28 @@
+"""The one error of all readers, and what it says of files that hold something else."""
+
+# first bytes -> what such a file is, and how its vectors come here without a program in it being run
+_FOREIGN = {
+    b"\x80": "a pickle",
+    b"PK\x03\x04": "a zip archive, as .pt and .npz files are",
+    b"x\x9c": "compressed with zlib, as joblib files may be",
+    b"\x1f\x8b": "compressed with gzip",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a .npy array",
+}
+
+
+class FormatError(ValueError):
+    """A file is not what its format says: the message names the file, the place, and what was expected there."""
+
+
+def foreign_hint(start: bytes) -> str:
+    """A sentence on what a file that starts with these bytes is and what to do, or nothing if that cannot be told."""
+    for signature, kind in _FOREIGN.items():
+        if start.startswith(signature):
+            return (
+                f" The file looks like {kind}; skembed never unpickles and guesses no format. Open it where it was "
+                "made, if you trust it, and pass its keys and vectors to EmbeddingTable(keys, vectors)."
+            )
+    return ""

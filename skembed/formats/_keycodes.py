@@ -1,0 +1,91 @@
+"""Keys as bytes: one type code and one run of bytes a key, with exactly one spelling for each key."""
+
+import datetime
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def _only(value: Any, spelling: str) -> Callable[[str], Any]:
+    def decode(text: str) -> Any:
+        if text != spelling:
+            raise ValueError(f"expected {spelling!r}")
+        return value
+
+    return decode
+
+
+def _bool(text: str) -> bool:
+    return {"False": False, "True": True}[text]
+
+
+# type -> (code, key to text, text to key). The codes are part of the file format: add, never change.
+_CODES: dict[type, tuple[int, Callable[[Any], str], Callable[[str], Any]]] = {
+    type(None): (0, lambda key: "", _only(None, "")),
+    bool: (1, str, _bool),
+    int: (2, str, int),
+    float: (3, float.hex, float.fromhex),
+    str: (4, str, str),
+    bytes: (5, lambda key: key.decode("latin-1"), lambda text: text.encode("latin-1")),
+    datetime.datetime: (6, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    datetime.timedelta: (7, lambda key: str(key // _MICROSECOND), lambda text: int(text) * _MICROSECOND),
+}
+_STR = _CODES[str][0]
+_DECODERS = {code: (encode, decode) for code, encode, decode in _CODES.values()}
+
+
+def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Type codes uint8 (n,), offsets int64 (n + 1,) and the bytes of all keys; TypeError names a key of another type.
+
+    Examples
+    --------
+    >>> codes, offsets, blob = encode_keys(np.array(["Köln", None, 7], dtype=object))
+    >>> codes.tolist(), offsets.tolist(), blob.decode()
+    ([4, 0, 2], [0, 5, 5, 6], 'Köln7')
+    """
+    codes = np.empty(len(keys), dtype=np.uint8)
+    spelled = []
+    for row, key in enumerate(keys):
+        if type(key) not in _CODES:
+            raise TypeError(
+                f"keys in a file must be str, int, float, bool, bytes, datetime, timedelta or None, got {key!r} of type "
+                f"{type(key).__name__} (row {row}). Build the table with other keys to save it: "
+                "EmbeddingTable([str(key) for key in table], table.vectors)."
+            )
+        codes[row], encode, _ = _CODES[type(key)]
+        spelled.append(encode(key).encode("utf-8", "surrogatepass"))
+    offsets = np.zeros(len(keys) + 1, dtype="<i8")
+    np.cumsum([len(spelling) for spelling in spelled], out=offsets[1:])
+    return codes, offsets, b"".join(spelled)
+
+
+def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> Iterator[Any]:
+    """The keys; ValueError says what is wrong with which.
+
+    Examples
+    --------
+    >>> list(decode_keys(np.uint8([4, 2]), np.int64([0, 5, 6]), "Köln7".encode()))
+    ['Köln', 7]
+    """
+    if offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
+        raise ValueError(f"key_offsets: expected to rise from 0 to the {len(blob)} bytes of key_bytes, they do not")
+    bounds = offsets.tolist()
+    for row, code in enumerate(codes.tolist()):
+        spelling = blob[bounds[row] : bounds[row + 1]]
+        try:
+            text = spelling.decode("utf-8", "surrogatepass")
+            if code == _STR:
+                yield text
+                continue
+            encode, decode = _DECODERS[code]
+            key = decode(text)
+            if encode(key) != text:
+                raise ValueError("another spelling of the same key")
+        except (ValueError, KeyError, OverflowError, UnicodeError) as error:
+            raise ValueError(
+                f"key_bytes: no key of type code {code} in {spelling[:40]!r} (row {row}): {error!r}"
+            ) from None
+        yield key
