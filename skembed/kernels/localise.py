@@ -1,0 +1,146 @@
+"""A stretch of sequences as a small problem of its own: which rows it touches, and the same stretch in local numbers.
+
+A kernel that works on a compact copy of the few thousand rows a stretch touches stays in the cache, and what it learned
+is a list of rows and deltas, which is all that has to be merged.
+"""
+
+import numpy as np
+from numba import njit
+
+from skembed.kernels.random import draw
+
+__all__ = ["LOCAL_LANES", "add_rows", "gather_rows", "keep_thresholds", "localise", "localise_paths", "release"]
+
+LOCAL_LANES = 16  # columns of local tables are padded to a multiple of this: one cache line of float32
+_TWO_32 = 4294967296.0
+
+
+def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
+    """How likely an occurrence of each key is kept, as a 32-bit threshold (word2vec's rule).
+
+    With f the share of a key among all tokens, p = sqrt(subsample / f) + subsample / f, and 1 at most: the formula of
+    the word2vec program, which differs from that of Mikolov et al. 2013 (equation 5).
+
+    Parameters
+    ----------
+    counts : array-like of shape (n_keys,)
+    subsample : float
+        0 keeps everything.
+
+    Returns
+    -------
+    ndarray of shape (n_keys,), uint32
+        An occurrence is kept when a draw of 32 bits is at most this.
+
+    Examples
+    --------
+    >>> keep_thresholds([99, 1], subsample=0.0)
+    array([4294967295, 4294967295], dtype=uint32)
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    if subsample <= 0:
+        return np.full(counts.shape, np.uint32(0xFFFFFFFF))
+    ratio = subsample * counts.sum() / np.maximum(counts, 1.0)
+    return np.minimum(np.floor(_TWO_32 * (np.sqrt(ratio) + ratio)), _TWO_32 - 1).astype(np.uint32)
+
+
+@njit(cache=True, nogil=True)
+def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
+    """Subsample a stretch and number its keys in order of appearance.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (n,), int32
+        Row of each token; negative ones are left out, as though they were not there.
+    ends : ndarray of shape (n_sequences,), int64
+        Ascending ends of the sequences in `tokens`; the last is n.
+    keep : ndarray of shape (n_keys,), uint32
+        See `keep_thresholds`.
+    slot : ndarray of shape (n_keys,), int32
+        -1 everywhere; afterwards the local number of each row seen. `release` cleans it.
+    rows, local_tokens, local_ends
+        Outputs: the global row of each local number, the kept tokens in local numbers, the ends of the sequences that
+        kept at least two.
+    state : ndarray of shape (1,), uint64
+
+    Returns
+    -------
+    n_kept, n_sequences, n_rows : int
+    """
+    n_kept = n_sequences = n_rows = 0
+    position = 0
+    for sequence in range(ends.size):
+        first = n_kept
+        while position < ends[sequence]:
+            token = tokens[position]
+            position += 1
+            if token < 0 or draw(state) > np.uint64(keep[token]):
+                continue
+            if slot[token] < 0:
+                slot[token] = n_rows
+                rows[n_rows] = token
+                n_rows += 1
+            local_tokens[n_kept] = slot[token]
+            n_kept += 1
+        if n_kept - first < 2:  # one token has no context
+            n_kept = first
+        else:
+            local_ends[n_sequences] = n_kept
+            n_sequences += 1
+    return n_kept, n_sequences, n_rows
+
+
+@njit(cache=True, nogil=True)
+def add_rows(tokens, slot, rows, n_rows):
+    """Replace `tokens`, int32 (m,), by local numbers, appending to `rows` those not seen yet; returns the new n_rows."""
+    for i in range(tokens.size):
+        token = tokens[i]
+        if slot[token] < 0:
+            slot[token] = n_rows
+            rows[n_rows] = token
+            n_rows += 1
+        tokens[i] = slot[token]
+    return n_rows
+
+
+@njit(cache=True, nogil=True)
+def localise_paths(rows, n_keys, starts, nodes, slot, node_rows, local_starts, local_nodes, local_codes, codes):
+    """Paths of the first `n_keys` of `rows` through the tree, in local numbers of the inner nodes; returns their count.
+
+    `slot` is that of the inner nodes; `node_rows` gets the inner node of each local number, `local_starts`,
+    `local_nodes` and `local_codes` the ragged array of paths.
+    """
+    n_nodes = 0
+    step = 0
+    local_starts[0] = 0
+    for key in range(n_keys):
+        for j in range(starts[rows[key]], starts[rows[key] + 1]):
+            node = nodes[j]
+            if slot[node] < 0:
+                slot[node] = n_nodes
+                node_rows[n_nodes] = node
+                n_nodes += 1
+            local_nodes[step] = slot[node]
+            local_codes[step] = codes[j]
+            step += 1
+        local_starts[key + 1] = step
+    return n_nodes
+
+
+@njit(cache=True, nogil=True)
+def release(slot, rows, n_rows):
+    """Set the slots of the first `n_rows` of `rows` back to -1."""
+    for i in range(n_rows):
+        slot[rows[i]] = -1
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def gather_rows(table, rows, n_rows, local):
+    """Copy the first `n_rows` of `rows` of `table`, (n, dim), to `local`, (>= n_rows, dim or more), zeros as padding."""
+    dim = table.shape[1]
+    for i in range(n_rows):
+        row = rows[i]
+        for d in range(dim):
+            local[i, d] = table[row, d]
+        for d in range(dim, local.shape[1]):
+            local[i, d] = 0.0

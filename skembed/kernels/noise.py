@@ -1,0 +1,106 @@
+"""The noise distribution of negative sampling, drawn in constant time: Walker's alias method (Vose 1991).
+
+Mikolov et al. 2013 fill a table of 10**8 entries; two numbers a key are exact and stay in the cache.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from skembed.kernels.random import draw, draw_below
+
+__all__ = ["AliasTable", "alias_table", "draw_many"]
+
+_TWO_32 = 4294967296.0
+
+
+class AliasTable(NamedTuple):
+    """A discrete distribution over rows 0 .. n - 1.
+
+    Attributes
+    ----------
+    threshold : ndarray of shape (n,), uint32
+        Column i keeps its own row for a 32-bit draw up to this ...
+    alias : ndarray of shape (n,), int32
+        ... and stands for this row otherwise.
+    """
+
+    threshold: np.ndarray
+    alias: np.ndarray
+
+
+def alias_table(weights: np.ndarray) -> AliasTable:
+    """Alias table that draws row i with probability ``weights[i] / weights.sum()``.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n,)
+        Non-negative and finite, not all zero. A row of weight zero is never drawn.
+
+    Returns
+    -------
+    AliasTable
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or all are zero.
+
+    Examples
+    --------
+    >>> alias_table([1.0, 0.0]).alias
+    array([0, 0], dtype=int32)
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    total = weights.sum()
+    if weights.ndim != 1 or not np.isfinite(total) or total <= 0 or weights.min() < 0:
+        raise ValueError(
+            "weights of the noise distribution must be non-negative and finite numbers, not all of them zero; "
+            f"got shape {weights.shape} with sum {total!r}. Check counts and ns_exponent."
+        )
+    probability, alias = _fill(weights * (weights.size / total), int(np.argmax(weights)))
+    threshold = np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32)
+    # a threshold of zero still keeps one draw in 2**32, so a row of weight zero is sent to its alias by hand
+    return AliasTable(np.where(weights > 0, threshold, np.uint32(0)), alias)
+
+
+@njit(cache=True, nogil=True)
+def _fill(scaled, heaviest):
+    """Vose's loop: pair each column below the mean with one above it. `scaled` has mean 1 and is overwritten."""
+    n = scaled.size
+    probability = np.ones(n)
+    alias = np.arange(n).astype(np.int32)
+    small = np.empty(n, np.int64)
+    large = np.empty(n, np.int64)
+    n_small = n_large = 0
+    for i in range(n):
+        if scaled[i] < 1.0:
+            small[n_small] = i
+            n_small += 1
+        else:
+            large[n_large] = i
+            n_large += 1
+    while n_small and n_large:
+        n_small -= 1
+        low, high = small[n_small], large[n_large - 1]
+        probability[low] = scaled[low]
+        alias[low] = high
+        scaled[high] -= 1.0 - scaled[low]
+        if scaled[high] < 1.0:
+            n_large -= 1
+            small[n_small] = high
+            n_small += 1
+    for i in range(n_small):  # left over by rounding alone: full columns, or rows that must never be drawn
+        if scaled[small[i]] <= 0.5:
+            probability[small[i]] = 0.0
+            alias[small[i]] = heaviest
+    return probability, alias
+
+
+@njit(cache=True, nogil=True)
+def draw_many(threshold, alias, out, state):
+    """Fill `out`, int32 (m,), with draws from the alias table (threshold, alias); `state` moves on by 2 m."""
+    for i in range(out.size):
+        column = draw_below(state, threshold.size)
+        out[i] = column if draw(state) < np.uint64(threshold[column]) else alias[column]
