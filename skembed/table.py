@@ -358,7 +358,9 @@ def _object_array(keys: list) -> np.ndarray:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    # the array itself, so that no view can be made writable again; a memory map may be its owner's to write
-    array = array.view() if isinstance(array, np.memmap) else array
-    array.flags.writeable = False
-    return array
+    # of a read-only owner no view can be made writable again; a memory map may be another's to write
+    if not isinstance(array, np.memmap):
+        array.flags.writeable = False
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -51,8 +51,8 @@ def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
     for row, key in enumerate(keys):
         if type(key) not in _CODES:
             raise TypeError(
-                f"keys in a file must be str, int, float, bool, bytes, datetime, timedelta or None, got {key!r} of type "
-                f"{type(key).__name__} (row {row}). Build the table with other keys to save it: "
+                f"keys in a file must be str, int, float, bool, bytes, datetime, timedelta or None, got {key!r} "
+                f"of type {type(key).__name__} (row {row}). Build the table with other keys to save it: "
                 "EmbeddingTable([str(key) for key in table], table.vectors)."
             )
         codes[row], encode, _ = _CODES[type(key)]

@@ -200,8 +200,8 @@ class _Reader:
         length = int.from_bytes(start, "little")
         if not 2 <= length <= min(_MAX_HEADER, self.n_bytes - 8):
             raise FormatError(
-                f"{self.path}: at byte 0: expected the length of a header of at most {_MAX_HEADER} bytes that fits in the "
-                f"{self.n_bytes} bytes of the file, got {length}.{hint}"
+                f"{self.path}: at byte 0: expected the length of a header of at most {_MAX_HEADER} bytes that fits "
+                f"in the {self.n_bytes} bytes of the file, got {length}.{hint}"
             )
         header = self.file.read(length)
         try:
