@@ -4,7 +4,7 @@
 _FOREIGN = {
     b"\x80": "a pickle",
     b"PK\x03\x04": "a zip archive, as .pt and .npz files are",
-    b"x\x9c": "compressed with zlib, as joblib files may be",
+    **dict.fromkeys((b"x\x01", b"x^", b"x\x9c", b"x\xda"), "compressed with zlib, as joblib files may be"),
     b"\x1f\x8b": "compressed with gzip",
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ": "compressed with xz",
