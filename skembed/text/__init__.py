@@ -1,0 +1,6 @@
+"""Texts -> vectors: word vectors learned from raw documents, pooled to one vector a document."""
+
+from skembed.text._corpus import LineCorpus
+from skembed.text._word2vec import Word2VecVectorizer
+
+__all__ = ["LineCorpus", "Word2VecVectorizer"]

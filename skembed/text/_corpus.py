@@ -1,0 +1,162 @@
+"""Documents from whatever container they come in: lists, columns, arrays, generators, and files larger than memory."""
+
+import bz2
+import gzip
+import itertools
+import lzma
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+import numpy as np
+
+__all__ = ["LineCorpus", "read_documents"]
+
+# The first bytes of a compressed file say what it is; a suffix may lie.
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
+
+class LineCorpus:
+    """The lines of a text file as documents, read anew each time they are iterated over.
+
+    Pass it to `fit` or `transform` in place of a list: the file is never in memory as a whole.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A text file with one document a line: plain, or compressed by gzip, bzip2 or xz, which is told by its first
+        bytes. An empty line is an empty document, so that document i is line i.
+    encoding : str, default="utf-8"
+    errors : str, default="strict"
+        What to do with bytes that are no text in this encoding, as in `bytes.decode`: "strict" refuses them,
+        "replace" and "ignore" lose them, "surrogateescape" keeps them apart.
+
+    Raises
+    ------
+    ValueError
+        While iterating, for bytes that are no text in `encoding`: names the file and what to pass.
+    OSError
+        While iterating, if the file is not there or its compressed data are damaged.
+
+    Examples
+    --------
+    >>> import gzip, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "corpus.txt.gz")
+    ...     with gzip.open(path, "wt") as file:
+    ...         _ = file.write("the cat sat\\non the mat\\n")
+    ...     list(LineCorpus(path))
+    ['the cat sat', 'on the mat']
+    """
+
+    def __init__(self, path: str | os.PathLike, *, encoding: str = "utf-8", errors: str = "strict") -> None:
+        self.path = path
+        self.encoding = encoding
+        self.errors = errors
+
+    def __iter__(self) -> Iterator[str]:
+        with self._open() as file:
+            try:
+                for line in file:
+                    yield line.removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{os.fspath(self.path)!r} is no {self.encoding} text: {error}. Pass the encoding it was written "
+                    "in, or errors='replace' to go on without what cannot be read."
+                ) from error
+            except (EOFError, lzma.LZMAError) as error:
+                raise OSError(f"{os.fspath(self.path)!r} is damaged or not complete: {error}") from error
+
+    def _open(self) -> IO[str]:
+        with open(self.path, "rb") as file:
+            start = file.read(8)
+        opener: Any = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), open)
+        # Lines end at \n alone: a stray \r within a document must not shift all that follow.
+        return opener(self.path, "rt", encoding=self.encoding, errors=self.errors, newline="\n")
+
+    def __repr__(self) -> str:
+        return f"LineCorpus({os.fspath(self.path)!r})"
+
+
+def read_documents(X: Any) -> Iterator[str | list]:
+    """Yield the documents of `X`, each a string or a list of tokens.
+
+    Parameters
+    ----------
+    X : iterable of str or of token lists
+        A list, a Series, an array, a generator, a `LineCorpus`, a data frame with one column: anything that can be
+        iterated over, once.
+
+    Yields
+    ------
+    str or list
+        Token lists may be tuples or arrays in `X`.
+
+    Raises
+    ------
+    ValueError
+        If `X` has more than one column.
+    TypeError
+        If `X` is one string or no iterable, or a document is missing, is bytes, or is no text.
+    """
+    for row, document in enumerate(_as_iterable(X)):
+        if isinstance(document, str | list):
+            yield document
+        elif isinstance(document, tuple) or (isinstance(document, np.ndarray) and document.ndim == 1):
+            yield list(document)
+        else:
+            raise TypeError(_not_a_document(row, document))
+
+
+def _as_iterable(X: Any) -> Iterable:
+    if isinstance(X, str | bytes | dict) or not isinstance(X, Iterable):
+        raise TypeError(
+            f"X must be a list of documents, got the single {type(X).__name__} {_short(X)}; pass [X] if it is one "
+            "document."
+            if isinstance(X, str | bytes)
+            else f"X must be an iterable of documents (strings or token lists), got {type(X).__name__}."
+        )
+    shape: tuple[int, ...] = getattr(X, "shape", (0,))
+    if len(shape) == 1:
+        # The containers' own loops are much faster than their iterators.
+        to_list = getattr(X, "tolist", None) or getattr(X, "to_list", None)
+        return to_list() if to_list is not None else X
+    if len(shape) == 2 and shape[1] == 1:
+        return _as_iterable(_only_column(X))
+    columns = getattr(X, "columns", None)
+    named = f", with the columns {', '.join(map(repr, itertools.islice(columns, 5)))}" if columns is not None else ""
+    raise ValueError(
+        f"X must be one column of documents, got shape {tuple(shape)}{named}. "
+        "Select the column of text, or name it in a ColumnTransformer: (vectorizer, 'column')."
+    )
+
+
+def _only_column(X: Any) -> Any:
+    if hasattr(X, "iloc"):
+        return X.iloc[:, 0]
+    if hasattr(X, "to_series"):
+        return X.to_series()
+    return X[:, 0] if isinstance(X, np.ndarray) else X.column(0).to_pylist()
+
+
+def _not_a_document(row: int, document: Any) -> str:
+    expected = f"document {row} of X must be a string or a list of tokens, got {_short(document)} of type "
+    expected += type(document).__name__
+    if isinstance(document, bytes):
+        return f"{expected}; decode it first: document.decode('utf-8')."
+    if _is_missing(document):
+        return f"{expected}; drop missing documents or fill them with '' (an empty document)."
+    return f"{expected}."
+
+
+def _is_missing(document: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    if document is None or (pandas is not None and document is getattr(pandas, "NA", None)):
+        return True
+    return isinstance(document, float) and document != document
+
+
+def _short(value: Any) -> str:
+    text = repr(value[:40] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,66 @@
+"""Documents -> rows of a table of words: all that a fitted vectorizer knows of its words."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skembed.text._phrases import Phrases, Rounds, phrase_of
+from skembed.text._stream import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
+from skembed.text._tokens import Tokenizer
+
+__all__ = ["WordEncoder"]
+
+
+class WordEncoder:
+    """Numbers the words of documents by a vocabulary, phrases joined; may be used by several threads.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Row i is that of ``words[i]``.
+    rounds : list of list of (str, str)
+        Phrases, as `learn_phrases` returns them.
+    tokenizer : Tokenizer
+    """
+
+    def __init__(self, words: Iterable[str], rounds: Rounds, tokenizer: Tokenizer) -> None:
+        self.words = list(words)
+        self.rounds = rounds
+        self.tokenizer = tokenizer
+        self._build_index()
+
+    def _build_index(self) -> None:
+        number: dict[Any, int] = {word: row for row, word in enumerate(self.words)}
+        n_rows = len(number)
+        for first, second in itertools.chain.from_iterable(self.rounds):
+            for word in (first, second, phrase_of(first, second)):  # parts need numbers, but have no row
+                number.setdefault(word, len(number))
+        self._phrases = Phrases(self.rounds, number)
+        self._row_of = np.full(len(number) + 2, UNKNOWN, dtype=np.int32)
+        self._row_of[:n_rows] = np.arange(n_rows)
+        self._row_of[END] = END  # UNKNOWN and END find the last two entries
+        self._number = {**number, END_OF_DOCUMENT: END}.get
+
+    def encode(self, documents: Iterable[str | list]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (ids, ends) of chunks of documents; words without a row are left out.
+
+        Yields
+        ------
+        ids : ndarray of shape (n,), int32
+        ends : ndarray of shape (n_documents,), int64
+            Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+        """
+        blocks = encode_documents(documents, self.tokenizer, self._numbers)
+        for stream in whole_documents(blocks):
+            yield as_sequences(self._row_of[self._phrases.join(stream)] if self.rounds else stream)
+
+    def _numbers(self, tokens: list) -> Iterator[int]:
+        return map(self._number, tokens, itertools.repeat(UNKNOWN))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"words": self.words, "rounds": self.rounds, "tokenizer": self.tokenizer}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]

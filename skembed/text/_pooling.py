@@ -1,0 +1,158 @@
+"""Word vectors -> one vector a document: what each pooling learns from a corpus, and how it is applied."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents"]
+
+POOLINGS = ("mean", "tfidf", "sif", "max", "min")
+
+_BLOCK_ROWS = 2**13  # vectors gathered at a time: what fits a processor's cache
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """One way to pool, with what it has learned.
+
+    Attributes
+    ----------
+    name : str
+        One of `POOLINGS`.
+    weights : ndarray of shape (n_words,), float32, or None
+        A factor for each word; "tfidf": inverse document frequency, "sif": ``a / (a + p)``.
+    component : ndarray of shape (embedding_dim,), float32, or None
+        "sif": the unit vector along which documents are alike, and which is taken out of each.
+    """
+
+    name: str
+    weights: np.ndarray | None = None
+    component: np.ndarray | None = None
+
+
+class DocumentCounts(NamedTuple):
+    """How many documents there were, and in how many of them each word occurs: int64 (n_words,)."""
+
+    n_documents: int
+    frequency: np.ndarray
+
+
+class _Bags(NamedTuple):
+    """Documents as their different words, each with its count; no document is empty."""
+
+    words: np.ndarray  # (n,) int64, sorted within a document
+    counts: np.ndarray  # (n,) float32
+    starts: np.ndarray  # (n_documents,) int64
+
+
+def pool_documents(
+    ids: np.ndarray, ends: np.ndarray, vectors: np.ndarray, poolings: list[Pooling], out: np.ndarray
+) -> None:
+    """Write the vectors of documents, poolings side by side.
+
+    A document's result depends on its words and their counts only: neither on their order nor on the other documents.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,), int32
+        Rows of `vectors`.
+    ends : ndarray of shape (n_documents,), int64
+        Document i is ``ids[ends[i - 1] : ends[i]]``.
+    vectors : ndarray of shape (n_words, embedding_dim), float32
+    poolings : list of Pooling
+    out : ndarray of shape (n_documents, len(poolings) * embedding_dim), float32
+        A document without words gets zeros.
+    """
+    dim = vectors.shape[1]
+    for documents, bags in _blocks_of_bags(ids, ends, len(vectors)):
+        gathered = vectors[bags.words]
+        for position, pooling in enumerate(poolings):
+            out[documents, position * dim : (position + 1) * dim] = _pool(gathered, bags, pooling)
+
+
+def _pool(gathered: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:
+    if pooling.name in ("max", "min"):
+        reduce = np.maximum.reduceat if pooling.name == "max" else np.minimum.reduceat
+        return reduce(gathered, bags.starts, axis=0)
+    factors = bags.counts if pooling.weights is None else bags.counts * pooling.weights[bags.words]
+    total = np.add.reduceat(gathered * factors[:, None], bags.starts, axis=0)
+    divisor = bags.counts if pooling.name == "sif" else factors  # SIF divides by the number of words
+    pooled = total / np.add.reduceat(divisor, bags.starts)[:, None]
+    if pooling.component is not None:
+        # Not a matrix product: its last bits would depend on how many documents there are.
+        along = (pooled * pooling.component).sum(axis=1, keepdims=True)
+        pooled -= along * pooling.component
+    return pooled
+
+
+def _blocks_of_bags(ids: np.ndarray, ends: np.ndarray, n_words: int) -> Iterator[tuple[np.ndarray, _Bags]]:
+    """Yield (positions of documents that are not empty, their bags), about `_BLOCK_ROWS` words at a time."""
+    lengths = np.diff(ends, prepend=0)
+    filled = np.flatnonzero(lengths)
+    first = 0
+    while first < filled.size:
+        start = int(ends[filled[first]] - lengths[filled[first]])
+        last = max(int(np.searchsorted(ends[filled], start + _BLOCK_ROWS, side="right")), first + 1)
+        documents = filled[first:last]
+        document_of = np.repeat(np.arange(documents.size), lengths[documents])
+        codes, counts = np.unique(document_of * n_words + ids[start : ends[documents[-1]]], return_counts=True)
+        starts = np.searchsorted(codes, np.arange(documents.size) * n_words)
+        yield documents, _Bags(codes % n_words, counts.astype(np.float32), starts)
+        first = last
+
+
+def learn_poolings(
+    names: list[str],
+    documents: Iterable[tuple[np.ndarray, np.ndarray]],
+    vectors: np.ndarray,
+    counts: np.ndarray,
+    *,
+    sif_smoothing: float,
+    seen: DocumentCounts | None = None,
+) -> tuple[list[Pooling], DocumentCounts]:
+    """Learn what the named poolings need, in one pass over the corpus or none.
+
+    Parameters
+    ----------
+    names : list of str
+        Of `POOLINGS`.
+    documents : iterable of (ids, ends)
+        The corpus in chunks of whole documents; not read if no pooling needs it.
+    vectors : ndarray of shape (n_words, embedding_dim), float32
+    counts : ndarray of shape (n_words,), int64
+        How often each word occurs.
+    sif_smoothing : float
+        The `a` of Arora, Liang & Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings" (2017).
+    seen : DocumentCounts, optional
+        Of earlier documents, about the first words of `vectors`.
+
+    Returns
+    -------
+    list of Pooling
+        In the order of `names`.
+    DocumentCounts
+        Of the earlier documents and these; counted only where "tfidf" or "sif" is among the names.
+    """
+    n_words, dim = vectors.shape
+    n_documents, frequency = seen or DocumentCounts(0, np.zeros(0, dtype=np.int64))
+    frequency = np.concatenate([frequency, np.zeros(n_words - frequency.size, dtype=np.int64)])
+    second_moment = np.zeros((dim, dim))
+    sif_weights = (sif_smoothing / (sif_smoothing + counts / max(counts.sum(), 1))).astype(np.float32)
+    for ids, ends in documents if {"tfidf", "sif"}.intersection(names) else ():
+        n_documents += ends.size
+        for _, bags in _blocks_of_bags(ids, ends, n_words):
+            frequency += np.bincount(bags.words, minlength=n_words)
+            if "sif" in names:
+                pooled = _pool(vectors[bags.words], bags, Pooling("sif", sif_weights)).astype(np.float64)
+                second_moment += pooled.T @ pooled
+    learned = {name: Pooling(name) for name in names}
+    if "tfidf" in names:
+        inverse = np.log((1 + n_documents) / (1 + frequency)) + 1  # smooth, as in TfidfTransformer
+        learned["tfidf"] = Pooling("tfidf", inverse.astype(np.float32))
+    if "sif" in names:
+        component = np.linalg.eigh(second_moment)[1][:, -1]
+        component *= np.sign(component[np.argmax(np.abs(component))])  # an eigenvector has no sign of its own
+        learned["sif"] = Pooling("sif", sif_weights, component.astype(np.float32))
+    return [learned[name] for name in names], DocumentCounts(n_documents, frequency)

@@ -1,0 +1,448 @@
+"""Word2VecVectorizer: word vectors learned from raw documents, and documents as pooled word vectors."""
+
+import itertools
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skembed.base import EmbeddingTransformer
+from skembed.table import EmbeddingTable
+from skembed.text._corpus import read_documents
+from skembed.text._encoder import WordEncoder
+from skembed.text._phrases import Rounds, join_phrases, learn_phrases, phrase_of
+from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents
+from skembed.text._stream import EncodedCorpus
+from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
+from skembed.text._train import draw_seed, grown_output, starting_vectors, train_words
+from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, rows_of
+from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.sequences import SequenceTables
+from skembed.vocabulary import Vocabulary
+
+__all__ = ["Word2VecVectorizer"]
+
+# what the trainer takes by the same name
+_TRAINER_OPTIONS = (
+    "embedding_dim",
+    "architecture",
+    "loss",
+    "window",
+    "shrink_window",
+    "subsample",
+    "negative",
+    "ns_exponent",
+    "max_iter",
+    "n_jobs",
+    "verbose",
+)
+
+
+class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
+    """Learn word vectors from documents, and turn documents into the pooled vectors of their words.
+
+    Stands where CountVectorizer or TfidfVectorizer would stand in a Pipeline: raw strings in, one dense float32 row a
+    document out. The models are those of word2vec [1]_ [2]_.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=100
+        Components of a word vector.
+    architecture : {"skip-gram", "cbow"}, default="skip-gram"
+        Predict the words around a word from it, or the word from the mean of those around it. Skip-gram is better for
+        rare words and small corpora, CBOW faster.
+    loss : {"negative-sampling", "hierarchical-softmax"}, default="negative-sampling"
+    window : int, default=5
+        How many words before and after a word are its context.
+    shrink_window : bool, default=True
+        Draw the window of each word from 1 to `window`, so that near words weigh more.
+    subsample : float, default=1e-4
+        Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
+        are; 0 keeps all.
+    negative : int, default=5
+        Noise words drawn for a word, with negative sampling.
+    ns_exponent : float, default=0.75
+        Noise words are drawn in proportion to their count to this power.
+    learning_rate : float or "auto", default="auto"
+        At the start; it falls linearly to 1e-4 over all passes. "auto" is 0.025 for skip-gram and 0.05 for CBOW.
+    max_iter : int, default=5
+        Passes over the corpus.
+    lowercase : bool, default=True
+    tokenizer : callable, default=None
+        Text -> iterable of words, in place of `token_pattern`.
+    token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
+        As in CountVectorizer: words of two characters or more. With one group, the group is the word.
+    stop_words : "english", list of str or None, default=None
+        Words that are left out, of texts and of token lists.
+    max_features : int, default=None
+        Learn the most frequent words only.
+    min_count : int, default=5
+        Leave out words that occur less often in the corpus.
+    phrases : int, default=0
+        Rounds of joining words that stand side by side more often than chance: after one round "new_york" is a word,
+        after two "new_york_times".
+    phrase_threshold : float, default=100.0
+        Higher finds fewer phrases.
+    pooling : {"mean", "tfidf", "sif", "max", "min"} or list of these, default="mean"
+        How word vectors become a document's. "tfidf" weighs words by their inverse document frequency; "sif" [3]_ by
+        ``a / (a + p)`` for a word with the share p of the corpus, and takes out the component that documents have in
+        common; "max" and "min" go component by component. Of a list, the results stand side by side.
+    sif_smoothing : float, default=1e-3
+        The a of "sif".
+    init : EmbeddingTable, default=None
+        Vectors to begin with, for the words that it holds. Words it does not hold begin at random.
+    init_frozen : bool, default=False
+        Keep the vectors of `init` as they are.
+    n_jobs : int, default=None
+        Threads or processes of training, as joblib's; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        An int makes the result reproducible to the bit.
+    verbose : int, default=0
+        A progress bar when positive.
+
+    Attributes
+    ----------
+    embedding_ : EmbeddingTable
+        A vector for each word, the most frequent word first.
+    vocabulary_ : Vocabulary
+        The same words with their counts.
+    phrases_ : list of str
+        The phrases that are words.
+    loss_curve_ : list of float
+        Mean loss of each pass; does not depend on `n_jobs`.
+    n_iter_ : int
+        Passes that were finished.
+
+    Notes
+    -----
+    A document that is empty, or none of whose words is known, becomes zeros.
+
+    The documents may be strings or lists of tokens, in a list, a Series, an array, a data frame with one column, or
+    anything that can be iterated over. They are read once, so that a generator will do, and held as four bytes a word,
+    beyond 64 million words in a temporary file: with a `LineCorpus` memory is what the words and the tables need.
+
+    `transform` uses what `fit` has learned and nothing else: a document's vector does not depend on the documents
+    around it, nor on the order of its own words.
+
+    References
+    ----------
+    .. [1] Mikolov, Chen, Corrado & Dean (2013), "Efficient Estimation of Word Representations in Vector Space".
+    .. [2] Mikolov, Sutskever, Chen, Corrado & Dean (2013), "Distributed Representations of Words and Phrases and their
+       Compositionality".
+    .. [3] Arora, Liang & Ma (2017), "A Simple but Tough-to-Beat Baseline for Sentence Embeddings".
+
+    Examples
+    --------
+    >>> from skembed.text import Word2VecVectorizer
+    >>> documents = ["the king rules the land", "the queen rules the land", "the cat eats fish"] * 20
+    >>> vectorizer = Word2VecVectorizer(embedding_dim=8, subsample=0, random_state=0).fit(documents)
+    >>> vectorizer.transform(["the king eats fish", "the cat rules"]).shape
+    (2, 8)
+    >>> "queen" in vectorizer.embedding_
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "architecture": [StrOptions({"skip-gram", "cbow"})],
+        "loss": [StrOptions({"negative-sampling", "hierarchical-softmax"})],
+        "window": [Interval(Integral, 1, None, closed="left")],
+        "shrink_window": ["boolean"],
+        "subsample": [Interval(Real, 0, 1, closed="both")],
+        "negative": [Interval(Integral, 1, None, closed="left")],
+        "ns_exponent": [Interval(Real, None, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "lowercase": ["boolean"],
+        "tokenizer": [callable, None],
+        "token_pattern": [str],
+        "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "min_count": [Interval(Integral, 1, None, closed="left")],
+        "phrases": [Interval(Integral, 0, None, closed="left")],
+        "phrase_threshold": [Interval(Real, 0, None, closed="left")],
+        "pooling": [StrOptions(set(POOLINGS)), list, tuple],
+        "sif_smoothing": [Interval(Real, 0, None, closed="neither")],
+        "init": [EmbeddingTable, None],
+        "init_frozen": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        embedding_dim=100,
+        *,
+        architecture="skip-gram",
+        loss="negative-sampling",
+        window=5,
+        shrink_window=True,
+        subsample=1e-4,
+        negative=5,
+        ns_exponent=0.75,
+        learning_rate="auto",
+        max_iter=5,
+        lowercase=True,
+        tokenizer=None,
+        token_pattern=TOKEN_PATTERN,
+        stop_words=None,
+        max_features=None,
+        min_count=5,
+        phrases=0,
+        phrase_threshold=100.0,
+        pooling="mean",
+        sif_smoothing=1e-3,
+        init=None,
+        init_frozen=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.embedding_dim = embedding_dim
+        self.architecture = architecture
+        self.loss = loss
+        self.window = window
+        self.shrink_window = shrink_window
+        self.subsample = subsample
+        self.negative = negative
+        self.ns_exponent = ns_exponent
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.lowercase = lowercase
+        self.tokenizer = tokenizer
+        self.token_pattern = token_pattern
+        self.stop_words = stop_words
+        self.max_features = max_features
+        self.min_count = min_count
+        self.phrases = phrases
+        self.phrase_threshold = phrase_threshold
+        self.pooling = pooling
+        self.sif_smoothing = sif_smoothing
+        self.init = init
+        self.init_frozen = init_frozen
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _document_counts: DocumentCounts
+    loss_curve_: list[float]
+
+    # ------------------------------------------------------------------------------------------------ learning
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Learn word vectors.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            Documents; read once.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If no word occurs `min_count` times, or a parameter is out of its range.
+        TypeError
+            If `X` is one string, or a document is missing or no text.
+        MemoryError
+            If the tables would not fit into memory.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on.
+        ConvergenceWarning
+            If `subsample` leaves nothing to learn from, as happens with a handful of documents.
+        """
+        self._learn(X)
+        return self
+
+    @with_callbacks
+    def fit_transform(self, X, y=None):
+        """Learn word vectors and return the documents': the same as `fit` and `transform`, with `X` read only once.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+        """
+        return self._learn(X, transform=True)
+
+    @with_callbacks
+    def partial_fit(self, X, y=None):
+        """Go on learning from further documents; the first call is `fit`.
+
+        New words get rows behind the known ones once they have occurred `min_count` times, over all calls. Training
+        takes `max_iter` passes over these documents and starts from the tables as they are. Phrases stay those of the
+        first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
+        takes out those of the last call, since it belongs to the vectors as they now are.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._learn(X, go_on=hasattr(self, "embedding_"))
+        return self
+
+    def _learn(self, X: Any, *, go_on: bool = False, transform: bool = False) -> np.ndarray | None:
+        """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
+        self._validate_params()
+        poolings = self._checked_poolings()
+        self._check_start(go_on)
+        callbacks = PassCallbacks(self, self.max_iter, X)
+        tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
+        with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
+            vocabulary, rounds = self._grow_vocabulary(corpus) if go_on else self._build_vocabulary(corpus)
+            check_memory(len(vocabulary), self.embedding_dim)
+            row_of = rows_of(vocabulary, corpus.words)
+            tables = self._train(corpus.sequences(row_of), vocabulary, go_on, callbacks)
+            self._hold(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), go_on)
+            self._poolings, self._document_counts = learn_poolings(
+                poolings,
+                corpus.documents(row_of),
+                self.embedding_.vectors,
+                vocabulary.counts,
+                sif_smoothing=self.sif_smoothing,
+                seen=self._document_counts if go_on else None,
+            )
+            callbacks.end()
+            return self._pool(corpus.documents(row_of)) if transform else None
+
+    def _checked_poolings(self) -> list[str]:
+        names = [self.pooling] if isinstance(self.pooling, str) else list(self.pooling)
+        unknown = [name for name in names if name not in POOLINGS]
+        if unknown or not names:
+            raise ValueError(
+                f"pooling={self.pooling!r}, expected one of {', '.join(map(repr, POOLINGS))}, or a list of them."
+            )
+        return names
+
+    def _check_start(self, go_on: bool) -> None:
+        if self.init is not None and self.init.embedding_dim != self.embedding_dim:
+            raise ValueError(
+                f"embedding_dim={self.embedding_dim}, but the vectors of init have {self.init.embedding_dim} "
+                f"components; pass embedding_dim={self.init.embedding_dim}."
+            )
+        if self.init_frozen and self.init is None:
+            raise ValueError(
+                "init_frozen=True keeps the vectors of init, but init is None; pass a table or init_frozen=False."
+            )
+        if go_on and self.embedding_.embedding_dim != self.embedding_dim:
+            raise ValueError(
+                f"embedding_dim={self.embedding_dim}, but the vectors learned so far have "
+                f"{self.embedding_.embedding_dim} components; partial_fit cannot change it, fit can."
+            )
+
+    def _build_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
+        stop_words = self._stop_words()
+        rounds = learn_phrases(
+            corpus,
+            n_rounds=self.phrases,
+            threshold=self.phrase_threshold,
+            min_count=self.min_count,
+            barred=stop_words,
+        )
+        vocabulary = first_vocabulary(
+            corpus, min_count=self.min_count, max_features=self.max_features, stop_words=stop_words
+        )
+        return vocabulary, rounds
+
+    def _grow_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
+        rounds = self._encoder.rounds
+        join_phrases(corpus, rounds)
+        return grown_vocabulary(self.vocabulary_, corpus, stop_words=self._stop_words()), rounds
+
+    def _stop_words(self) -> frozenset[str]:
+        if self.stop_words is None:
+            return frozenset()
+        return ENGLISH_STOP_WORDS if isinstance(self.stop_words, str) else frozenset(self.stop_words)
+
+    def _train(self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, callbacks: PassCallbacks):
+        seed = draw_seed(self.random_state)
+        start = frozen = None
+        if go_on or self.init is not None:
+            # A second call must not repeat the draws of the first.
+            seed = (seed + self.n_iter_) % 2**31 if go_on else seed
+            known = self.embedding_ if go_on else None
+            vectors, given = starting_vectors(vocabulary.keys, self.embedding_dim, known, self.init, seed)
+            output = grown_output(self._output, len(self.embedding_), len(vocabulary), self.loss) if go_on else None
+            start = SequenceTables(vectors, output, [])  # type: ignore[arg-type] # None: zeros
+            frozen = given if self.init_frozen else None
+        return train_words(
+            sequences,
+            vocabulary,
+            **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
+            learning_rate=self._learning_rate(),
+            seed=seed,
+            start=start,
+            frozen=frozen,
+            callbacks=callbacks,
+        )
+
+    def _learning_rate(self) -> float:
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return 0.025 if self.architecture == "skip-gram" else 0.05
+
+    def _hold(self, vocabulary: Vocabulary, tables: SequenceTables, encoder: WordEncoder, go_on: bool) -> None:
+        tables.input.flags.writeable = False  # so that the table need not copy it
+        self.vocabulary_ = vocabulary
+        self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input)
+        self._output = tables.output
+        self._encoder = encoder
+        phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(encoder.rounds))
+        self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
+        self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *tables.loss_curve]
+        self.n_iter_ = len(self.loss_curve_)
+
+    # ------------------------------------------------------------------------------------------------- applying
+
+    def transform(self, X):
+        """Return the vectors of documents.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            A `LineCorpus` or generator is read piece by piece.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+            Zeros for a document without a known word.
+        """
+        check_is_fitted(self)
+        return self._pool(self._encoder.encode(read_documents(X)))
+
+    def _pool(self, documents: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
+        for ids, ends in documents:
+            chunks.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
+            pool_documents(ids, ends, self.embedding_.vectors, self._poolings, out=chunks[-1])
+        return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._poolings) * self.embedding_.embedding_dim
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags

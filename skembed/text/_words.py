@@ -1,0 +1,87 @@
+"""Which words of a corpus get a row."""
+
+import itertools
+import os
+from collections.abc import Collection
+
+import numpy as np
+
+from skembed.columns import Factor
+from skembed.text._stream import UNKNOWN, EncodedCorpus
+from skembed.vocabulary import Vocabulary
+
+__all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "rows_of"]
+
+_TABLES = 3  # those of words and contexts, and what training holds of them at a time
+
+
+def first_vocabulary(
+    corpus: EncodedCorpus, *, min_count: int, max_features: int | None, stop_words: Collection[str]
+) -> Vocabulary:
+    """Return the words that get a row, the most frequent first.
+
+    Raises
+    ------
+    ValueError
+        If there is none: says how many documents and words there were, and how frequent.
+    """
+    words, counts = _seen_words(corpus, stop_words)
+    max_categories = None if max_features is None else max_features + 1  # one is for the unknown
+    vocabulary = Vocabulary.from_counts(words, counts, min_frequency=min_count, max_categories=max_categories)
+    return _not_empty(vocabulary, corpus, min_count)
+
+
+def grown_vocabulary(vocabulary: Vocabulary, corpus: EncodedCorpus, *, stop_words: Collection[str]) -> Vocabulary:
+    """Return the vocabulary of the words counted so far and those of the corpus; rows keep their words."""
+    words, counts = _seen_words(corpus, stop_words)
+    return vocabulary.extend(Factor(np.repeat(np.arange(len(words)), counts), words))
+
+
+def _seen_words(corpus: EncodedCorpus, stop_words: Collection[str]) -> tuple[list[str], list[int]]:
+    counted = zip(corpus.words, corpus.counts.tolist())
+    # A word of which every occurrence became part of a phrase is no longer seen.
+    seen = [(word, count) for word, count in counted if count and word not in stop_words]
+    return [word for word, _ in seen], [count for _, count in seen]
+
+
+def _not_empty(vocabulary: Vocabulary, corpus: EncodedCorpus, min_count: int) -> Vocabulary:
+    if len(vocabulary):
+        return vocabulary
+    seen = f"empty vocabulary: X has {corpus.n_documents} documents with {int(corpus.counts.sum())} words"
+    if not corpus.n_documents:
+        raise ValueError(f"{seen}; expected at least one. A generator that was read before is empty.")
+    if not corpus.words:
+        raise ValueError(f"{seen}; pass documents that hold words, or a token_pattern that finds them.")
+    if not len(vocabulary.infrequent):
+        raise ValueError(f"{seen}, all of them in stop_words; pass fewer stop_words or more documents.")
+    top = int(np.argmax(corpus.counts))
+    raise ValueError(
+        f"{seen}, {len(corpus.words)} of them different, and none occurs min_count={min_count} times "
+        f"(the most frequent, {corpus.words[top][:40]!r}, {corpus.counts[top]} times); lower min_count or pass more "
+        "documents."
+    )
+
+
+def rows_of(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
+    """Return the row of each word in a table without a row for unknown ones, int32 (n_words,); `UNKNOWN` if none."""
+    row_of = dict(zip(vocabulary.keys.tolist(), itertools.count()))
+    return np.fromiter(map(row_of.get, words, itertools.repeat(UNKNOWN)), dtype=np.int32, count=len(words))
+
+
+def check_memory(n_words: int, embedding_dim: int) -> None:
+    """Raise MemoryError if the tables of so many words are larger than the machine's memory."""
+    needed = _TABLES * n_words * embedding_dim * np.dtype(np.float32).itemsize
+    there = memory_of_machine()
+    if there is not None and needed > there:
+        raise MemoryError(
+            f"training {n_words} words with embedding_dim={embedding_dim} needs {needed} bytes and this machine has "
+            f"{there}; lower embedding_dim or max_features, or raise min_count."
+        )
+
+
+def memory_of_machine() -> int | None:
+    """Return the bytes of main memory, None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
