@@ -120,8 +120,8 @@ def _as_iterable(X: Any) -> Iterable:
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
     if len(shape) == 1:
         # The containers' own loops are much faster than their iterators.
-        to_list = getattr(X, "tolist", None) or getattr(X, "to_list", None)
-        return to_list() if to_list is not None else X
+        to_list = next((getattr(X, name) for name in ("tolist", "to_list", "to_pylist") if hasattr(X, name)), None)
+        return X if to_list is None else to_list()
     if len(shape) == 2 and shape[1] == 1:
         return _as_iterable(_only_column(X))
     columns = getattr(X, "columns", None)
@@ -137,7 +137,7 @@ def _only_column(X: Any) -> Any:
         return X.iloc[:, 0]
     if hasattr(X, "to_series"):
         return X.to_series()
-    return X[:, 0] if isinstance(X, np.ndarray) else X.column(0).to_pylist()
+    return X[:, 0] if isinstance(X, np.ndarray) else X.column(0)
 
 
 def _not_a_document(row: int, document: Any) -> str:

@@ -1,0 +1,425 @@
+"""Estimator checks for vectorizers of text: what scikit-learn checks on estimators of numbers and skips on these.
+
+`parametrize_with_text_checks` makes a pytest test of every check, `check_text_estimator` runs them all.
+"""
+
+import os
+import pickle
+import random
+import sys
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+
+__all__ = ["check_text_estimator", "parametrize_with_text_checks"]
+
+_N_THREADS = 8
+_ALLOWED_GROWTH = 256 * 1024  # bytes: caches of the interpreter, far below what the growth check would leave behind
+
+
+def parametrize_with_text_checks(
+    estimators: list[Any], *, expected_failed_checks: Callable[[Any], dict[str, str]] | None = None
+) -> Any:
+    """Return a pytest decorator that runs a test once for every check of every vectorizer.
+
+    The counterpart of `sklearn.utils.estimator_checks.parametrize_with_checks` for estimators that take raw documents:
+    strings in, one row a document out, dense or sparse.
+
+    Parameters
+    ----------
+    estimators : list of estimator instances
+    expected_failed_checks : callable, default=None
+        Takes an estimator and returns a dict from the names of checks that it is known to fail to the reasons; they
+        are marked as expected failures.
+
+    Returns
+    -------
+    pytest.MarkDecorator
+        Of a test with the arguments ``estimator`` and ``check``.
+
+    Raises
+    ------
+    TypeError
+        If a class is passed in place of an instance.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> @parametrize_with_text_checks([CountVectorizer()])
+    ... def test_vectorizers(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest  # of the test extra
+
+    cases = []
+    for estimator in estimators:
+        if isinstance(estimator, type):
+            raise TypeError(f"estimators must hold instances, got the class {estimator.__name__}; pass an instance.")
+        failing = {} if expected_failed_checks is None else expected_failed_checks(estimator)
+        for check in _checks_for(estimator):
+            marks = [pytest.mark.xfail(reason=failing[check.__name__])] if check.__name__ in failing else []
+            cases.append(pytest.param(estimator, check, marks=marks, id=f"{_label(estimator)}-{check.__name__}"))
+    return pytest.mark.parametrize(("estimator", "check"), cases)
+
+
+def check_text_estimator(estimator: Any) -> None:
+    """Run all checks of one vectorizer; raises the error of the first that fails.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> check_text_estimator(TfidfVectorizer())
+    """
+    for check in _checks_for(estimator):
+        check(estimator)
+
+
+def _label(estimator: Any) -> str:
+    return str(estimator).replace("\n", "").replace(" ", "")
+
+
+def _checks_for(estimator: Any) -> Iterator[Callable]:
+    yield from _CHECKS
+    if hasattr(estimator, "get_feature_names_out"):
+        yield check_feature_names
+    if hasattr(estimator, "set_output"):
+        yield check_set_output
+    if get_tags(estimator).requires_fit:
+        yield check_not_fitted
+        yield check_empty_corpus
+    if "n_jobs" in estimator.get_params():
+        yield check_n_jobs
+
+
+# ---------------------------------------------------------------------------------------------- what they run on
+
+
+def documents(n_documents: int = 240) -> list[str]:
+    """Made-up documents of five to fourteen words each, the words as unequally frequent as in a language."""
+    generator = random.Random(0)
+    syllables = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
+    words = ["".join(generator.choices(syllables, k=2)) for _ in range(80)]
+    shares = [1 / (rank + 3) for rank in range(len(words))]
+    return [" ".join(generator.choices(words, shares, k=generator.randint(5, 14))) for _ in range(n_documents)]
+
+
+def _new(estimator: Any) -> Any:
+    new = clone(estimator)
+    parameters = new.get_params()
+    return new.set_params(**{name: 0 for name in parameters if name.split("__")[-1] == "random_state"})
+
+
+def _fitted(estimator: Any) -> tuple[Any, list[str]]:
+    texts = documents()
+    return _new(estimator).fit(texts), texts
+
+
+def _dense(output: Any) -> np.ndarray:
+    if issparse(output):
+        return output.toarray()
+    return np.asarray(output)
+
+
+def _assert_same(actual: Any, expected: Any, message: str) -> None:
+    actual, expected = _dense(actual), _dense(expected)
+    if actual.shape != expected.shape:
+        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
+    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * size, err_msg=message)
+
+
+def _assert_raises(error: Any, function: Callable, *arguments: Any, message: str) -> None:
+    try:
+        function(*arguments)
+    except error:
+        return
+    raise AssertionError(message)
+
+
+# ----------------------------------------------------------------------------------------------------- the checks
+
+
+def check_parameters(estimator: Any) -> None:
+    """`__init__` keeps its arguments and nothing else; get_params and set_params see the same ones."""
+    new = type(estimator)(**estimator.get_params(deep=False))
+    parameters = new.get_params(deep=False)
+    strangers = {name for name in vars(new) if name not in parameters}
+    if strangers:
+        raise AssertionError(f"__init__ sets {sorted(strangers)}, which are no parameters.")
+    for name, value in estimator.get_params(deep=False).items():
+        if parameters[name] is not value:
+            raise AssertionError(f"__init__ changes {name}: it got {value!r} and keeps {parameters[name]!r}.")
+    new.set_params(**parameters)
+    _assert_raises(
+        ValueError, partial(new.set_params, no_such_parameter=1), message="set_params takes a parameter there is not."
+    )
+
+
+def check_clone(estimator: Any) -> None:
+    """A clone has equal parameters; fit leaves parameters as they are."""
+    fitted, _ = _fitted(estimator)
+    before = _new(estimator).get_params()
+    after = fitted.get_params()
+    for name, value in before.items():
+        if repr(after[name]) != repr(value):
+            raise AssertionError(f"fit changes the parameter {name} from {value!r} to {after[name]!r}.")
+    learned = {name for name in vars(clone(fitted)) if name.endswith("_")}
+    if learned:
+        raise AssertionError(f"a clone of a fitted estimator has {sorted(learned)}.")
+
+
+def check_fit_returns_self(estimator: Any) -> None:
+    """`fit` returns the estimator, takes a y, and leaves the documents as they are."""
+    texts = documents()
+    new = _new(estimator)
+    if new.fit(texts, [0, 1] * (len(texts) // 2)) is not new:
+        raise AssertionError("fit does not return the estimator.")
+    new.transform(texts)
+    if texts != documents():
+        raise AssertionError("fit or transform changes the list of documents.")
+
+
+def check_pickle(estimator: Any) -> None:
+    """A fitted estimator that was pickled transforms alike."""
+    fitted, texts = _fitted(estimator)
+    copy = pickle.loads(pickle.dumps(fitted))
+    _assert_same(copy.transform(texts), fitted.transform(texts), "the pickled estimator transforms differently")
+
+
+def check_fit_idempotent(estimator: Any) -> None:
+    """Fitting again on the same documents, and fit_transform, give the same."""
+    fitted, texts = _fitted(estimator)
+    first = fitted.transform(texts)
+    _assert_same(fitted.fit(texts).transform(texts), first, "fitting a second time changes the result")
+    _assert_same(_new(estimator).fit_transform(texts), first, "fit_transform differs from fit, then transform")
+
+
+def check_order_invariance(estimator: Any) -> None:
+    """A document's row does not depend on where it stands among those transformed."""
+    fitted, texts = _fitted(estimator)
+    order = np.random.RandomState(0).permutation(len(texts))
+    rows = _dense(fitted.transform([texts[position] for position in order]))
+    _assert_same(rows, _dense(fitted.transform(texts))[order], "the order of documents changes their rows")
+
+
+def check_batch_invariance(estimator: Any) -> None:
+    """A document's row does not depend on the documents transformed with it."""
+    fitted, texts = _fitted(estimator)
+    together = _dense(fitted.transform(texts[:20]))
+    alone = np.vstack([_dense(fitted.transform([text])) for text in texts[:20]])
+    _assert_same(alone, together, "documents transformed one by one differ from those transformed together")
+
+
+def check_transform_learns_nothing(estimator: Any) -> None:
+    """`transform` leaves no trace: other documents between two calls change neither result nor width."""
+    fitted, texts = _fitted(estimator)
+    first = fitted.transform(texts)
+    fitted.transform([f"unseen{number} words{number}" for number in range(50)])
+    _assert_same(fitted.transform(texts), first, "transforming other documents changes later results")
+
+
+def check_empty_documents(estimator: Any) -> None:
+    """Empty documents, and those of unseen words alone, get finite rows in fit and transform, wherever they stand."""
+    texts = documents()
+    unusual = ["", "   ", "zzzzunseen", "\n", "!?"]
+    fitted = _new(estimator).fit([*unusual[:2], *texts, *unusual])
+    rows = _dense(fitted.transform([*unusual, texts[0], *unusual]))
+    if rows.shape[0] != 2 * len(unusual) + 1:
+        raise AssertionError(f"{2 * len(unusual) + 1} documents, some empty, became {rows.shape[0]} rows.")
+    if not np.isfinite(rows).all():
+        raise AssertionError("an empty document, or one without a known word, has a row that is not finite.")
+    _assert_same(rows[[len(unusual)]], fitted.transform(texts[:1]), "empty documents change the row beside them")
+
+
+def check_empty_corpus(estimator: Any) -> None:
+    """Nothing to learn from is an error: no documents, or empty ones."""
+    for nothing in ([], ["", " "]):
+        _assert_raises(ValueError, _new(estimator).fit, nothing, message=f"fit({nothing!r}) raises no ValueError.")
+
+
+def check_wrong_documents(estimator: Any) -> None:
+    """One string in place of documents, and a NaN among them, are errors."""
+    fitted, texts = _fitted(estimator)
+    methods = [fitted.transform]
+    if get_tags(estimator).requires_fit:  # others need not look at what they are fitted on
+        methods.append(_new(estimator).fit)
+    for method in methods:
+        _assert_raises(
+            (ValueError, TypeError), method, texts[0], message=f"{method.__name__} takes one string for documents."
+        )
+        with_missing = [*texts, np.nan]
+        _assert_raises(
+            (ValueError, TypeError), method, with_missing, message=f"{method.__name__} takes NaN for a document."
+        )
+
+
+def check_containers(estimator: Any) -> None:
+    """A list, a tuple, an array and a generator of the same documents are the same."""
+    fitted, texts = _fitted(estimator)
+    expected = fitted.transform(texts)
+    containers: dict[str, Callable] = {
+        "a tuple": lambda: tuple(texts),
+        "an object array": lambda: np.array(texts, dtype=object),
+        "a string array": lambda: np.array(texts),
+        "a generator": lambda: (text for text in texts),
+    }
+    for name, container in containers.items():
+        _assert_same(fitted.transform(container()), expected, f"transform of {name} differs from that of a list")
+        refitted = _new(estimator).fit(container())
+        _assert_same(refitted.transform(texts), expected, f"fit of {name} differs from that of a list")
+    rows = _new(estimator).fit_transform(text for text in texts)
+    _assert_same(rows, expected, "fit_transform of a generator differs from that of a list")
+
+
+def check_threads(estimator: Any) -> None:
+    """Eight threads that transform with one estimator get what one gets."""
+    fitted, texts = _fitted(estimator)
+    expected = fitted.transform(texts)
+    fresh = pickle.loads(pickle.dumps(fitted))  # what is built on first use is built by all of them
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        for rows in pool.map(fresh.transform, [texts] * (2 * _N_THREADS)):
+            _assert_same(rows, expected, "transform differs between threads")
+
+
+def check_memory_growth(estimator: Any) -> None:
+    """Documents of unseen words, transformed batch after batch, leave nothing behind."""
+    fitted, texts = _fitted(estimator)
+
+    def transform(batch: int) -> None:
+        fitted.transform([*texts[:5], *(f"novel{batch}word{number} {'x' * 200}{batch}" for number in range(500))])
+
+    started = not tracemalloc.is_tracing()
+    if started:
+        tracemalloc.start()
+    try:
+        transform(0)
+        before = tracemalloc.get_traced_memory()[0]
+        for batch in range(1, 9):
+            transform(batch)
+        growth = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        if started:
+            tracemalloc.stop()
+    if growth > _ALLOWED_GROWTH:
+        raise AssertionError(
+            f"eight calls of transform left {growth} bytes behind; the estimator keeps what it is shown."
+        )
+
+
+def check_global_state(estimator: Any) -> None:
+    """Random states, thread counts, warning filters, error states and the environment stay as they were."""
+    _new(estimator).fit(documents())  # imports may change what they like, once
+    np.random.random()  # noqa: NPY002 (a fit that seeds would else find the state it leaves)
+    random.random()
+    before = _global_state()
+    fitted, texts = _fitted(estimator)
+    fitted.transform(texts)
+    changed = [name for name, value in _global_state().items() if value != before[name]]
+    if changed:
+        raise AssertionError(f"fit or transform changes {', '.join(changed)}.")
+
+
+def _global_state() -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "numpy's global random state": pickle.dumps(np.random.get_state()),  # noqa: NPY002 (it is what is looked at)
+        "Python's random state": random.getstate(),
+        "numpy's error handling": tuple(sorted(np.geterr().items())),
+        "the environment": dict(os.environ),
+        "the warning filters": list(warnings.filters),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch's random state"] = torch.get_rng_state().numpy().tobytes()
+        state["torch's number of threads"] = torch.get_num_threads()
+        state["torch's default dtype"] = str(torch.get_default_dtype())
+    numba = sys.modules.get("numba")
+    if numba is not None and hasattr(numba, "get_num_threads"):
+        state["numba's number of threads"] = numba.get_num_threads()
+    return state
+
+
+def check_column_transformer(estimator: Any) -> None:
+    """It takes a column of a data frame through a ColumnTransformer, within a Pipeline."""
+    pandas = sys.modules.get("pandas")
+    texts = documents()
+    expected = _new(estimator).fit(texts).transform(texts)
+    columns: Any
+    name: Any
+    if pandas is None:
+        columns, name = np.array([[text, "other"] for text in texts], dtype=object), 0
+    else:
+        columns, name = pandas.DataFrame({"text": texts, "other": 1}, index=np.arange(len(texts)) + 7), "text"
+    pipeline = make_pipeline(ColumnTransformer([("vectors", _new(estimator), name)], sparse_threshold=1.0))
+    _assert_same(pipeline.fit_transform(columns), expected, "a ColumnTransformer's rows differ")
+
+
+def check_feature_names(estimator: Any) -> None:
+    """One name a column, all different, all strings; none before fit."""
+    _assert_raises(
+        NotFittedError, _new(estimator).get_feature_names_out, message="get_feature_names_out works before fit."
+    )
+    fitted, texts = _fitted(estimator)
+    names = fitted.get_feature_names_out()
+    width = fitted.transform(texts[:1]).shape[1]
+    if len(names) != width or len(set(names)) != width or not all(isinstance(name, str) for name in names):
+        raise AssertionError(
+            f"{width} columns have the {len(names)} names {list(names)[:5]}...; expected unique strings."
+        )
+
+
+def check_set_output(estimator: Any) -> None:
+    """Dense rows come as the data frame that set_output asks for, its columns named, its index that of the input."""
+    pandas = sys.modules.get("pandas")
+    fitted, texts = _fitted(estimator)
+    rows = fitted.transform(texts)
+    if pandas is None or issparse(rows):
+        return
+    series = pandas.Series(texts, index=np.arange(len(texts)) + 7)
+    frame = fitted.set_output(transform="pandas").transform(series)
+    if list(frame.columns) != list(fitted.get_feature_names_out()):
+        raise AssertionError(f"set_output(transform='pandas') names the columns {list(frame.columns)[:5]}...")
+    if list(frame.index) != list(series.index):
+        raise AssertionError("set_output(transform='pandas') loses the index of the input.")
+    _assert_same(frame, rows, "set_output(transform='pandas') changes the rows")
+
+
+def check_not_fitted(estimator: Any) -> None:
+    """`transform` before `fit` raises NotFittedError."""
+    _assert_raises(NotFittedError, _new(estimator).transform, documents(), message="transform works before fit.")
+
+
+def check_n_jobs(estimator: Any) -> None:
+    """The number of jobs changes no bit."""
+    texts = documents()
+    one, two = (_new(estimator).set_params(n_jobs=n_jobs).fit(texts).transform(texts) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(_dense(one), _dense(two), err_msg="n_jobs=1 and n_jobs=2 differ")
+
+
+_CHECKS = [
+    check_parameters,
+    check_clone,
+    check_fit_returns_self,
+    check_pickle,
+    check_fit_idempotent,
+    check_order_invariance,
+    check_batch_invariance,
+    check_transform_learns_nothing,
+    check_empty_documents,
+    check_wrong_documents,
+    check_containers,
+    check_threads,
+    check_memory_growth,
+    check_global_state,
+    check_column_transformer,
+]
