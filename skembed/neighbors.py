@@ -178,15 +178,18 @@ class _Search:
         if metric == "euclidean":
             narrow = index.largest >= low and max(index.largest, self.query_norms.max()) <= high
             factors: np.ndarray = self.queries
-            reach: np.ndarray = index.largest * (self.query_norms + index.largest)
+            size: np.ndarray = (self.query_norms + index.largest) ** 2
+            product_size: np.ndarray = index.largest * (self.query_norms + index.largest)
         else:
             narrow = index.largest <= high and (index.smallest if metric == "cosine" else index.largest) >= low
             factors = self.queries / np.where(self.query_norms > 0, self.query_norms, 1.0)[:, None]
-            reach = (1.0 if metric == "cosine" else index.largest) * (self.query_norms > 0)
+            size = product_size = (1.0 if metric == "cosine" else index.largest) * (self.query_norms > 0)
         self.dtype = np.dtype(np.float32 if narrow else np.float64)
         self.factors = np.ascontiguousarray(factors, dtype=self.dtype).T
-        # |computed - true| of one score: embedding_dim roundings of the sum, some for the norms and the scaling
-        self.error = (self.queries.shape[1] + 8) * (_ROUNDING if narrow else _ROUNDING**2) * reach
+        # What a score of a block may be off: embedding_dim roundings of the sum and some of norms and scaling, and the
+        # rounding of exact scores to float32, within which they tie.
+        roundings = (self.queries.shape[1] + 8) * (_ROUNDING if narrow else _ROUNDING**2)
+        self.error = roundings * product_size + 2 * _ROUNDING * size
 
     def run(self, among: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Visit every row, or every row of `among`, once; scores and rows of shape (n_queries, k)."""
@@ -245,12 +248,11 @@ class _Search:
     def _thresholds(self) -> np.ndarray:
         """What a score of the next block has to exceed, given the k best so far; -inf while there are fewer than k."""
         worst = self.scores[:, -1]
-        rounded = 2 * _ROUNDING * np.abs(worst)
         if self.metric == "euclidean":
-            return (self.query_norms**2 - (rounded - worst) ** 2) / 2 - self.error
-        if self.metric == "dot":
-            return (worst - rounded) / np.where(self.query_norms > 0, self.query_norms, 1.0) - self.error
-        return worst - rounded - self.error
+            worst = (self.query_norms**2 - worst**2) / 2
+        elif self.metric == "dot":
+            worst = worst / np.where(self.query_norms > 0, self.query_norms, 1.0)
+        return worst - self.error
 
     def _merge(self, rows: np.ndarray, which: np.ndarray) -> None:
         """Score the candidates in float64 and keep the k best of them and of those before, by score, then by row."""

@@ -121,6 +121,25 @@ def test_a_difference_that_float32_products_cannot_see():
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e-20, 1e20, 1e30, 1e38])
+def test_extreme_lengths(metric, scale):
+    # products of these overflow, vanish or lose their digits in float32
+    rng = np.random.default_rng(4)
+    vectors = (awkward_vectors(rng, 300, 3) * scale).astype(np.float32)
+    if metric == "cosine":
+        vectors[::2] = awkward_vectors(rng, 150, 3)
+    queries = vectors[:20]
+    with np.errstate(over="ignore"):
+        twins = [full_sort(vectors, query, metric) for query in queries]
+    scores, rows = ExactIndex(vectors).search(queries, 200, metric)
+    for found_scores, found_rows, (expected_scores, expected_rows) in zip(scores, rows, twins):
+        assert found_scores.tolist() == expected_scores[:200].tolist()
+        if np.isfinite(expected_scores).all() and expected_scores.any():
+            assert found_rows.tolist() == expected_rows[:200].tolist()
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_one_by_one_in_bulk_and_in_threads_bit_for_bit(metric):
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((20_000, 33)).astype(np.float32)

@@ -295,7 +295,7 @@ class _Reader:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    value = json.loads(text, object_pairs_hook=_unique)
     if not isinstance(value, dict):
         raise ValueError(f"{type(value).__name__} in place of an object")
     return value
@@ -305,7 +305,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a name that occurs twice")
     return dict(pairs)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"the number {name}")
