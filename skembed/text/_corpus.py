@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import itertools
 import lzma
 import os
 import sys
@@ -110,26 +109,26 @@ def read_documents(X: Any) -> Iterator[str | list]:
 
 
 def _as_iterable(X: Any) -> Iterable:
-    if isinstance(X, str | bytes | dict) or not isinstance(X, Iterable):
+    if isinstance(X, str | bytes):
         raise TypeError(
-            f"X must be a list of documents, got the single {type(X).__name__} {_short(X)}; pass [X] if it is one "
-            "document."
-            if isinstance(X, str | bytes)
-            else f"X must be an iterable of documents (strings or token lists), got {type(X).__name__}."
+            f"X must be a list of documents, got the single {type(X).__name__} {_short(X)}; pass [X] if it "
+            "is one document."
         )
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
-    if len(shape) == 1:
-        # The containers' own loops are much faster than their iterators.
-        to_list = next((getattr(X, name) for name in ("tolist", "to_list", "to_pylist") if hasattr(X, name)), None)
-        return X if to_list is None else to_list()
     if len(shape) == 2 and shape[1] == 1:
         return _as_iterable(_only_column(X))
-    columns = getattr(X, "columns", None)
-    named = f", with the columns {', '.join(map(repr, itertools.islice(columns, 5)))}" if columns is not None else ""
-    raise ValueError(
-        f"X must be one column of documents, got shape {tuple(shape)}{named}. "
-        "Select the column of text, or name it in a ColumnTransformer: (vectorizer, 'column')."
-    )
+    if len(shape) == 2:
+        names = getattr(X, "column_names", None) or list(getattr(X, "columns", ()))
+        named = f" with the columns {', '.join(map(repr, names[:5]))}" if names else ""
+        raise ValueError(
+            f"X must be one column of documents, got shape {tuple(shape)}{named}. "
+            "Select the column of text, or name it in a ColumnTransformer: (vectorizer, 'column')."
+        )
+    if isinstance(X, dict) or len(shape) != 1 or not isinstance(X, Iterable):
+        raise TypeError(f"X must be an iterable of documents (strings or token lists), got {_short(X)}.")
+    # The containers' own loops are much faster than their iterators.
+    to_list = next((getattr(X, name) for name in ("tolist", "to_list", "to_pylist") if hasattr(X, name)), None)
+    return X if to_list is None else to_list()
 
 
 def _only_column(X: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,10 +11,14 @@ from tqdm.auto import tqdm
 
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import PassCallbacks
-from skembed.training.sequences import SequenceTables, train_sequences
 from skembed.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from skembed.training.sequences import SequenceTables
+
 __all__ = ["draw_seed", "grown_output", "starting_vectors", "train_words"]
+
+_DIVERGED = 1e6  # no component of a vector that means something is so large
 
 
 def train_words(
@@ -22,10 +26,11 @@ def train_words(
     vocabulary: Vocabulary,
     *,
     max_iter: int,
+    start: tuple[np.ndarray, np.ndarray | None] | None,
     verbose: int,
     callbacks: PassCallbacks,
     **options: Any,
-) -> SequenceTables:
+) -> "SequenceTables":
     """Train the tables of the words of a vocabulary.
 
     Parameters
@@ -34,6 +39,8 @@ def train_words(
         As `train_sequences` takes them.
     vocabulary : Vocabulary
     max_iter : int
+    start : (vectors, output) or None
+        Tables of words and contexts to begin with; `output` may be None.
     verbose : int
         A progress bar when positive.
     callbacks : PassCallbacks
@@ -50,39 +57,44 @@ def train_words(
     UserWarning
         On Ctrl-C after the first pass; before, KeyboardInterrupt goes on.
     ConvergenceWarning
-        If a pass found no two words to learn from.
-    """
-    finished: SequenceTables | None = None  # after the last whole pass
+        If a pass found no two words to learn from, or diverged, which ends training before it.
 
-    def pass_ended(_: int, tables: SequenceTables) -> bool:
-        nonlocal finished
-        finished = tables
-        bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
-        stop = callbacks.end_pass(tables.loss_curve[-1])
-        if not stop and len(tables.loss_curve) < max_iter:
-            callbacks.begin_pass()
-        return stop
+    Raises
+    ------
+    ValueError
+        If the first pass diverged.
+    """
+    from skembed.training.sequences import SequenceTables, train_sequences  # numba: to fit, not to transform
 
     n_words = int(vocabulary.counts.sum()) * max_iter
     with tqdm(total=n_words, desc="words", unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
-        callbacks.begin_pass()
+        passes = _Passes(max_iter, callbacks, bar)
         try:
-            tables = train_sequences(
+            train_sequences(
                 sequences,
                 vocabulary.counts,
                 max_iter=max_iter,
-                on_pass=pass_ended,
+                start=None if start is None else SequenceTables(*start, []),  # type: ignore[arg-type]
+                on_pass=passes.end,
                 progress=bar.update,
                 **options,
             )
         except KeyboardInterrupt:
-            if finished is None:
+            if passes.finished is None:
                 raise
             warnings.warn(
-                f"interrupted in pass {len(finished.loss_curve) + 1} of {max_iter}; kept what was learned so far.",
+                f"interrupted in pass {passes.n_finished + 1} of {max_iter}; kept what was learned before it.",
                 stacklevel=2,
             )
-            return finished
+        except _Stop:
+            pass
+    if passes.diverged:
+        message = f"training diverged in pass {passes.n_finished + 1}: vectors are not finite or beyond all measure. "
+        message += f"Lower learning_rate (it was {options['learning_rate']})"
+        if passes.finished is None:
+            raise ValueError(f"{message}.")
+        warnings.warn(f"{message}; kept what was learned before it.", ConvergenceWarning, stacklevel=2)
+    tables = passes.finished
     if 0.0 in tables.loss_curve:
         warnings.warn(
             f"there was nothing to learn from in pass {tables.loss_curve.index(0.0) + 1}: subsample="
@@ -92,6 +104,38 @@ def train_words(
             stacklevel=2,
         )
     return tables
+
+
+class _Stop(Exception):
+    """Ends training after a pass."""
+
+
+class _Passes:
+    """Follows training pass by pass, and keeps the tables of the last one that was finished and is sound."""
+
+    def __init__(self, max_iter: int, callbacks: PassCallbacks, bar: tqdm) -> None:
+        self.max_iter = max_iter
+        self.callbacks = callbacks
+        self.bar = bar
+        self.finished: Any = None
+        self.n_finished = 0
+        self.diverged = False
+        callbacks.begin_pass()
+
+    def end(self, _: int, tables: "SequenceTables") -> None:
+        if not np.abs(tables.input).max() < _DIVERGED:  # NaN is not smaller
+            self.diverged = True
+            raise _Stop
+        loss = tables.loss_curve[-1]
+        self.n_finished += 1
+        self.bar.set_postfix(loss=f"{loss:.4g}")
+        is_last = self.n_finished == self.max_iter
+        # The next pass goes on in the same arrays.
+        self.finished = tables if is_last else tables._replace(input=tables.input.copy(), output=tables.output.copy())
+        if self.callbacks.end_pass(loss) and not is_last:
+            raise _Stop
+        if not is_last:
+            self.callbacks.begin_pass()
 
 
 def starting_vectors(

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
@@ -22,8 +22,10 @@ from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._train import draw_seed, grown_output, starting_vectors, train_words
 from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, rows_of
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.sequences import SequenceTables
 from skembed.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from skembed.training.sequences import SequenceTables
 
 __all__ = ["Word2VecVectorizer"]
 
@@ -372,7 +374,9 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             return frozenset()
         return ENGLISH_STOP_WORDS if isinstance(self.stop_words, str) else frozenset(self.stop_words)
 
-    def _train(self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, callbacks: PassCallbacks):
+    def _train(
+        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, callbacks: PassCallbacks
+    ) -> "SequenceTables":
         seed = draw_seed(self.random_state)
         start = frozen = None
         if go_on or self.init is not None:
@@ -381,7 +385,7 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             known = self.embedding_ if go_on else None
             vectors, given = starting_vectors(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             output = grown_output(self._output, len(self.embedding_), len(vocabulary), self.loss) if go_on else None
-            start = SequenceTables(vectors, output, [])  # type: ignore[arg-type] # None: zeros
+            start = (vectors, output)
             frozen = given if self.init_frozen else None
         return train_words(
             sequences,
@@ -399,7 +403,7 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             return self.learning_rate
         return 0.025 if self.architecture == "skip-gram" else 0.05
 
-    def _hold(self, vocabulary: Vocabulary, tables: SequenceTables, encoder: WordEncoder, go_on: bool) -> None:
+    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
         tables.input.flags.writeable = False  # so that the table need not copy it
         self.vocabulary_ = vocabulary
         self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input)

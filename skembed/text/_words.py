@@ -12,7 +12,7 @@ from skembed.vocabulary import Vocabulary
 
 __all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "rows_of"]
 
-_TABLES = 3  # those of words and contexts, and what training holds of them at a time
+_TABLES = 5  # those of words and contexts, both as of the last pass, and what training holds of them at a time
 
 
 def first_vocabulary(
