@@ -1,0 +1,37 @@
+"""scikit-learn transformers that learn and reuse embeddings.
+
+The public names load on first use: importing the package imports neither torch nor numba.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
+    from skembed.table import EmbeddingTable as EmbeddingTable
+
+__version__ = "0.1.0"
+
+# public name -> the module that holds it
+_HOMES = {
+    "EmbeddingTable": "skembed.table",
+    "EntityEmbeddingEncoder": "skembed.categorical",
+}
+_SUBMODULES = {"categorical", "datasets"}
+
+__all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"skembed.{name}")
+    else:
+        raise AttributeError(f"module 'skembed' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,48 @@
+"""What every estimator shares: where its documentation is, and how weights and seeds are read."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = ["EmbeddingTransformer", "check_weights"]
+
+
+class EmbeddingTransformer(TransformerMixin, BaseEstimator):
+    """A scikit-learn transformer that knows its page in skembed's documentation."""
+
+    _doc_link_module = "skembed"
+    _doc_link_template = "https://skembed.readthedocs.io/en/latest/api/{estimator_module}.{estimator_name}.html"
+
+
+def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
+    """Return one weight a row.
+
+    Weights that are whole numbers stand for that many equal rows. Others are relative: they are scaled to a mean of 1
+    over the rows whose weight is not zero, so that shrinkage and `min_frequency` mean what they mean without weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), float64
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, NaN or infinite, all are zero, or their number is wrong.
+    """
+    weight = _check_sample_weight(sample_weight, np.empty((n_samples, 1)), dtype=np.float64, copy=True)
+    if (weight < 0).any():
+        row = int(np.argmax(weight < 0))
+        raise ValueError(f"sample_weight is negative in row {row} ({weight[row]}); expected weights of at least 0.")
+    positive = weight > 0
+    if not positive.any():
+        raise ValueError("sample_weight is zero in every row; expected at least one positive weight.")
+    if not np.array_equal(weight, np.round(weight)):
+        weight /= weight[positive].mean()
+    return weight

@@ -1,0 +1,146 @@
+"""What is done column by column: levels to rows, rows to vectors, and back."""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skembed.columns import Columns, factorize
+from skembed.factor import Factor
+from skembed.table import EmbeddingTable
+from skembed.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from skembed.categorical._setup import Schema
+
+__all__ = ["encode", "factorize_columns", "gather", "invert", "warn_degenerate", "weighted_vocabulary"]
+
+
+def factorize_columns(columns: Columns, positions: list[int]) -> list[Factor]:
+    """Return codes and keys of some columns."""
+    return [factorize(columns.values[i], columns.label(i)) for i in positions]
+
+
+def weighted_vocabulary(
+    factor: Factor,
+    weight: np.ndarray,
+    rows: np.ndarray,
+    min_frequency: int | float | None,
+    max_categories: int | None,
+) -> Vocabulary:
+    """Build the vocabulary of the rows with positive weight.
+
+    Weights that are whole numbers count as repeated rows, others as one row each.
+
+    Parameters
+    ----------
+    factor : Factor
+    weight : ndarray of shape (n_samples,)
+    rows : ndarray of int
+        Where `weight` is positive.
+    min_frequency, max_categories
+        As in `Vocabulary`.
+
+    Returns
+    -------
+    Vocabulary
+    """
+    limits = {"min_frequency": min_frequency, "max_categories": max_categories}
+    counted = weight[rows]
+    if not np.array_equal(counted, np.round(counted)):
+        counted = np.ones(len(rows))
+    if len(rows) == len(factor.codes) and (counted == 1).all():
+        return Vocabulary.from_factor(factor, **limits)
+    codes = factor.codes[rows]
+    found, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    counts = np.bincount(inverse, counted).astype(np.int64)
+    order = np.argsort(first)
+    keys = [None if found[i] < 0 else factor.keys[found[i]] for i in order]
+    return Vocabulary.from_counts(keys, counts[order], **limits)
+
+
+def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -> None:
+    """Warn of columns that cannot tell one row from another, or tell every row from every other."""
+    missing, constant, unique = [], [], []
+    for name, factor in zip(names, factors):
+        seen = np.bincount(factor.codes[rows] + 1, minlength=1)
+        n_levels = int((seen > 0).sum())
+        if n_levels == 1:
+            (missing if seen[0] else constant).append(name)
+        elif n_levels == len(rows) > 2:
+            unique.append(name)
+    what = [
+        ("holds no value", "hold no value", missing),
+        ("has one level only", "have one level only", constant),
+        ("has a level of its own in every row", "have a level of their own in every row", unique),
+    ]
+    for one, many, which in what:
+        if which:
+            shown = ", ".join(repr(name) for name in which[:5]) + (", ..." if len(which) > 5 else "")
+            text = f"column {shown} {one}" if len(which) == 1 else f"columns {shown} {many}"
+            warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=5)
+
+
+def encode(columns: Columns, schema: "Schema", *, check_unknown: bool) -> list[np.ndarray]:
+    """Return the table rows of every categorical column.
+
+    Raises
+    ------
+    ValueError
+        If asked to check, and a column holds levels that fit never met.
+    """
+    ids = []
+    for position, vocabulary in zip(schema.positions, schema.vocabularies):
+        factor = factorize(columns.values[position], columns.label(position))
+        if check_unknown:
+            infrequent = set(vocabulary.infrequent)
+            keys = [*factor.keys, *([None] if (factor.codes < 0).any() else [])]
+            unknown = [k for k in keys if k not in vocabulary and k not in infrequent]
+            if unknown:
+                shown = ", ".join(repr(k) for k in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+                raise ValueError(
+                    f"Found unknown categories in column {columns.label(position)!r} during transform: {shown} "
+                    f"({len(unknown)} levels that fit never met). Use handle_unknown='embed' to give them the unknown vector."
+                )
+        ids.append(vocabulary.encode(factor))
+    return ids
+
+
+def gather(matrices: list[np.ndarray], ids: list[np.ndarray], side: list[np.ndarray], n_rows: int) -> np.ndarray:
+    """Return the vectors of every column side by side, and the numeric columns behind them.
+
+    float32, or float64 where numeric columns pass through, which keep their values.
+    """
+    width = sum(m.shape[1] for m in matrices)
+    out = np.empty((n_rows, width + len(side)), dtype=np.float64 if side else np.float32)
+    start = 0
+    for matrix, rows in zip(matrices, ids):
+        stop = start + matrix.shape[1]
+        out[:, start:stop] = matrix.take(rows, axis=0)
+        start = stop
+    for k, values in enumerate(side):
+        out[:, width + k] = values
+    return out
+
+
+def invert(
+    Z: Any, tables: list[EmbeddingTable], positions: list[int], passed: list[int], n_features: int
+) -> np.ndarray:
+    """Return the key of the nearest vector for each column's part of Z, and passed columns as they are."""
+    width = sum(t.embedding_dim for t in tables)
+    Z = check_array(Z, dtype=np.float64, ensure_all_finite=False)
+    if Z.shape[1] != width + len(passed):
+        raise ValueError(f"X has {Z.shape[1]} features, but inverse_transform expects {width + len(passed)}.")
+    out = np.full((len(Z), n_features), None, dtype=object)
+    start = 0
+    for table, position in zip(tables, positions):
+        part = np.ascontiguousarray(Z[:, start : start + table.embedding_dim], dtype=np.float32)
+        if not np.isfinite(part).all():
+            raise ValueError("X contains NaN or infinity among the vectors; inverse_transform needs finite ones.")
+        if len(table):
+            out[:, position] = table.keys[table.kneighbors(part, k=1, metric="euclidean").rows[:, 0]]
+        start += table.embedding_dim
+    for k, position in enumerate(passed):
+        out[:, position] = Z[:, width + k]
+    return out

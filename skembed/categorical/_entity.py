@@ -1,0 +1,424 @@
+"""Categorical columns become vectors that are learned against the target (Guo & Berkhahn 2016, arXiv:1604.06737)."""
+
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from skembed.base import EmbeddingTransformer, check_weights
+from skembed.categorical import _columnwise as columnwise
+from skembed.categorical._dims import RULES
+from skembed.categorical._learn import Learned, NetSettings, learn
+from skembed.categorical._partial import update
+from skembed.categorical._roles import side_columns
+from skembed.categorical._setup import Setup, set_up
+from skembed.categorical._target import as_columns, check_lengths
+from skembed.columns import Columns, read_columns
+from skembed.table import EmbeddingTable
+from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+
+__all__ = ["EntityEmbeddingEncoder"]
+
+
+class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
+    """Replace each category by a vector learned against the target.
+
+    A vector's leading dimensions are the level's effects on the target: the crossed one, with all other columns
+    accounted for, and the marginal one, both shrunk by how much the levels of the column differ. The others are
+    learned by a small net that is given what the effects explain and learns the rest. All columns are learned
+    together, and similar levels lie close together: distances are in units of the target's spread.
+
+    `fit_transform` gives each training row vectors that were learned without it (`cv`), in the same space as those of
+    `transform`, so that a model trained on them meets the same kind of vectors later. See Notes.
+
+    Parameters
+    ----------
+    embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
+        Columns of each level's vector. "auto" is twice the directions of the target that the levels can tell apart
+        (1 for regression and two classes, 8 at most) and 1, 2, 4 or 8 for the net, at least half the levels if they
+        are few. "fourth_root" is the number of levels to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A
+        callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in it
+        follow "auto".
+    categorical_features : "all", "from_dtype" or array-like, default="all"
+        The columns to embed: all; those whose dtype is not numeric; or names, positions or a mask. The others are
+        numeric side inputs of the net, and may have missing values.
+    remainder : {"drop", "passthrough"}, default="drop"
+        Whether the numeric side inputs are also columns of the output, behind the vectors.
+    target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
+        As in TargetEncoder; "auto" asks `sklearn.utils.multiclass.type_of_target`. Several outputs are learned
+        together, each of this type.
+    cv : int, splitter, iterable or None, default=5
+        How `fit_transform` holds rows out. With None it equals ``fit(X, y).transform(X)``.
+    min_frequency : int, float or None, default=2
+        Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector.
+    max_categories : int or None, default=None
+        At most this many vectors a column, the unknown level's among them.
+    handle_unknown : {"embed", "error"}, default="embed"
+        What `transform` does with a level that `fit` never met: the unknown level's vector, or a ValueError. The
+        unknown vector is learned from rare levels, and by making levels unknown at random while the net trains.
+    class_weight : dict, "balanced" or None, default=None
+        As in scikit-learn's classifiers.
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Hidden layers of the net.
+    max_iter : int, default=20
+        Passes over the data at most. With 0 no net is trained.
+    batch_size : int or "auto", default="auto"
+        "auto" is the 400th part of the rows, between 64 and 1024.
+    learning_rate : float, default=0.002
+        Step size of Adam.
+    early_stopping : bool, default=True
+        Hold out `validation_fraction` of the rows, stop when the score on them has not risen for `n_iter_no_change`
+        passes, and keep the best state. The shrinkage of the net's tables is chosen on the same rows.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=3
+    tol : float, default=1e-4
+        Least rise of the validation score that counts.
+    init : dict of str to EmbeddingTable or None, default=None
+        Tables that the named columns start from; such a column has the dimension and the space of its table. Levels
+        that are not in it start from its unknown vector, or from the mean of its vectors.
+    init_frozen : bool, default=False
+        Whether the vectors of `init` stay as they are, and only the net around them learns.
+    warm_start : bool, default=False
+        Whether `fit` begins from the net and the tables of the last fit.
+    device : str, default="auto"
+        Where the net trains: "auto" is CUDA where there is one. What is learned is kept as numpy arrays.
+    random_state : int, RandomState instance or None, default=None
+        Decides the folds, the net's start and the order of the rows. The same seed gives the same bits.
+    verbose : int, default=0
+        A bar on stderr when positive.
+
+    Attributes
+    ----------
+    embeddings_ : dict of str to EmbeddingTable
+        A table for each categorical column: levels beside vectors, None for missing, and the unknown level's vector as
+        the table's `unknown`.
+    categories_ : list of ndarray
+        The levels of each categorical column, most frequent first.
+    infrequent_categories_ : list of ndarray
+        Levels that share the unknown level's vector.
+    target_type_ : str
+    classes_ : ndarray, list of ndarray or None
+        Classes of y, for each output if there are several; None for a continuous target.
+    n_iter_ : int
+        Passes over the data: those of the net, or 1 where the data are too few for a net.
+    loss_curve_, validation_scores_ : list of float
+        One value a pass: mean training loss, and the share of the null model's loss that is explained (D²).
+    shrinkage_ : float
+        Rows by which a level's vector is pulled towards its start; infinite where the net did not help.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    sklearn.preprocessing.TargetEncoder : One number for each level and class, each column on its own.
+    sklearn.preprocessing.OneHotEncoder : One column for each level.
+
+    Notes
+    -----
+    ``fit(X, y).transform(X)`` and ``fit_transform(X, y)`` differ, as in TargetEncoder: a vector that was learned from
+    a row's own target says more to the model behind it than it can say about a new row. In `fit_transform` a row's
+    effects come from the other folds, and its net vectors from tables that were learned again from the other folds
+    under the frozen net, so that their axes mean the same everywhere.
+
+    Two values are the same level if they are equal in Python: 1, 1.0 and True are one level, "1" is another. None,
+    NaN, pandas' NA and NaT are the level "missing", whose key is None.
+
+    Sample weights that are whole numbers count as repeated rows; others are relative.
+
+    References
+    ----------
+    Cheng Guo and Felix Berkhahn, "Entity Embeddings of Categorical Variables", arXiv:1604.06737, 2016.
+    Daniele Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", SIGKDD Explorations,
+    2001.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skembed import EntityEmbeddingEncoder
+    >>> rng = np.random.default_rng(0)
+    >>> city = rng.choice(["Bonn", "Köln", "Rome", "Bari"], 400)
+    >>> y = np.isin(city, ["Bonn", "Köln"]) * 10 + rng.standard_normal(400)
+    >>> encoder = EntityEmbeddingEncoder(random_state=0).fit(city[:, None], y)
+    >>> encoder.transform([["Bonn"], ["Paris"]]).shape
+    (2, 4)
+    >>> encoder.embeddings_["x0"].nearest("Rome", k=1, metric="euclidean")[0][0]
+    'Bari'
+    """
+
+    _parameter_constraints: dict = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
+        "categorical_features": [StrOptions({"all", "from_dtype"}), "array-like"],
+        "remainder": [StrOptions({"drop", "passthrough"})],
+        "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "array-like", None],
+        "min_frequency": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither"), None],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "handle_unknown": [StrOptions({"embed", "error"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "hidden_layer_sizes": ["array-like"],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "init": [Mapping, None],
+        "init_frozen": ["boolean"],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        embedding_dim: int | str | Callable[[int], int] | Mapping[str, Any] = "auto",
+        *,
+        categorical_features: Any = "all",
+        remainder: str = "drop",
+        target_type: str = "auto",
+        cv: Any = 5,
+        min_frequency: int | float | None = 2,
+        max_categories: int | None = None,
+        handle_unknown: str = "embed",
+        class_weight: Any = None,
+        hidden_layer_sizes: tuple[int, ...] = (128, 64),
+        max_iter: int = 20,
+        batch_size: int | str = "auto",
+        learning_rate: float = 0.002,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        tol: float = 1e-4,
+        init: Mapping[str, EmbeddingTable] | None = None,
+        init_frozen: bool = False,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.categorical_features = categorical_features
+        self.remainder = remainder
+        self.target_type = target_type
+        self.cv = cv
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.handle_unknown = handle_unknown
+        self.class_weight = class_weight
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.init = init
+        self.init_frozen = init_frozen
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> "EntityEmbeddingEncoder":
+        """Learn the vectors of every categorical column.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Rows of weight 0 are as if they were not there.
+        groups : array-like of shape (n_samples,), default=None
+            For splitters of `cv` that need them.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, groups, with_folds=False)
+        return self
+
+    @with_callbacks
+    def fit_transform(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> np.ndarray:
+        """Learn the vectors, and return for each row those that were learned without it.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
+        """
+        columns, setup, learned = self._fit(X, y, sample_weight, groups, with_folds=self.cv is not None)
+        out = self._gather(columns, setup.ids)  # stays as it is for rows of weight 0: all was learned without them
+        for (_, test), matrices in zip(setup.problem.folds, learned.fold_matrices):
+            held_out = setup.rows[test]
+            vectors = [matrix[ids[held_out]] for matrix, ids in zip(matrices, setup.ids)]
+            out[held_out, : sum(v.shape[1] for v in vectors)] = np.hstack(vectors)
+        learned.fold_matrices = []  # of no use once the rows have them
+        return out
+
+    @with_callbacks
+    def partial_fit(
+        self, X: Any, y: Any, *, classes: Any = None, sample_weight: Any = None
+    ) -> "EntityEmbeddingEncoder":
+        """Go on learning from further rows: new levels get vectors, known ones move by what is new.
+
+        The first call is a `fit`. Later ones add the rows to the effects as if they had been there from the start,
+        take one pass of the net over them, and move the tables by a step that counts the rows seen before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array-like, default=None
+            In the first call: all classes of a single output, if y may not show all.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "_learned"):
+            self._fit(X, y, sample_weight, None, with_folds=False, classes=classes)
+            return self
+        self._validate_params()
+        columns = self._read(X, reset=False)
+        check_lengths(columns.n_rows, y)
+        weight = self._weights(sample_weight, y, columns.n_rows)
+        settings = NetSettings.of(self, columns.n_rows)
+        self._schema, learned = update(self._schema, self._learned, columns, y, weight, settings, self.random_state)
+        self._expose(learned)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Replace each category by its vector.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
+        """
+        check_is_fitted(self)
+        columns = self._read(X, reset=False)
+        ids = columnwise.encode(columns, self._schema, check_unknown=self.handle_unknown == "error")
+        return self._gather(columns, ids)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return the level whose vector is nearest, column by column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_in_), object
+            None where a level is missing, or a side input was dropped.
+        """
+        check_is_fitted(self)
+        passed = self._schema.side_positions if self.remainder == "passthrough" else []
+        return columnwise.invert(
+            X, list(self.embeddings_.values()), self._schema.positions, passed, self.n_features_in_
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return ``{column}_{i}`` for each dimension, then the names of numeric columns that pass through.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns where `fit` saw none.
+
+        Returns
+        -------
+        ndarray of shape (n_features_out,), object
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        out = []
+        for position, matrix in zip(self._schema.positions, self._learned.matrices):
+            digits = len(str(matrix.shape[1] - 1))
+            out += [f"{names[position]}_{i:0{digits}d}" for i in range(matrix.shape[1])]
+        if self.remainder == "passthrough":
+            out += [names[position] for position in self._schema.side_positions]
+        return np.asarray(out, dtype=object)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, with_folds: bool, classes: Any = None
+    ) -> tuple[Columns, Setup, Learned]:
+        """Learn; return the columns, how they were set up, and what was learned."""
+        self._validate_params()
+        columns = self._read(X, y=y, reset=True)
+        check_lengths(columns.n_rows, y)
+        rng = check_random_state(self.random_state)
+        weight = self._weights(sample_weight, y, columns.n_rows)
+        previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
+        setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous)
+        callbacks = PassCallbacks(self, self.max_iter, X, y)
+        settings = NetSettings.of(self, len(setup.rows), callbacks)
+        if previous is not None:
+            settings.head = previous[1].head
+        learned = learn(setup.problem, settings, rng, with_folds=with_folds)
+        callbacks.end()
+        self._schema = setup.schema
+        self._expose(learned)
+        return columns, setup, learned
+
+    def _read(self, X: Any, reset: bool, **y: Any) -> Columns:
+        """Read the columns of X and let scikit-learn check their number and names."""
+        columns = read_columns(X, estimator=self)
+        validate_data(self, X, skip_check_array=True, reset=reset, **y)
+        return columns
+
+    def _weights(self, sample_weight: Any, y: Any, n_samples: int) -> np.ndarray:
+        weight = check_weights(sample_weight, n_samples)
+        if self.class_weight is not None:
+            weight = weight * compute_sample_weight(self.class_weight, as_columns(y))
+        return weight
+
+    def _expose(self, learned: Learned) -> None:
+        """Set the public attributes from what was learned."""
+        schema = self._schema
+        self._learned = learned
+        self.embeddings_ = {
+            name: EmbeddingTable(vocabulary.keys, matrix[1:], unknown=matrix[0])
+            for name, vocabulary, matrix in zip(schema.names, schema.vocabularies, learned.matrices)
+        }
+        self.categories_ = [v.keys for v in schema.vocabularies]
+        self.infrequent_categories_ = [v.infrequent for v in schema.vocabularies]
+        self.target_type_ = schema.target.type_
+        classes = [output.classes for output in schema.target.outputs]
+        self.classes_ = (classes[0] if schema.target.one_column else classes) if classes[0] is not None else None
+        self.n_iter_ = max(learned.n_iter, 1)
+        self.loss_curve_, self.validation_scores_ = learned.loss_curve, learned.validation_scores
+        self.shrinkage_ = learned.shrinkage
+
+    def _gather(self, columns: Columns, ids: list[np.ndarray]) -> np.ndarray:
+        """Put the vectors of every column side by side, and the numeric columns behind them."""
+        side = []
+        if self.remainder == "passthrough":
+            side = side_columns(columns, self._schema.side_positions)
+        return columnwise.gather(self._learned.matrices, ids, side, columns.n_rows)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,71 @@
+"""Folds that hold out every row once."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+
+__all__ = ["DEFAULT_FOLDS", "make_folds"]
+
+DEFAULT_FOLDS = 5
+
+
+def make_folds(
+    cv: Any, y: np.ndarray, rows: np.ndarray, groups: Any, *, stratify: bool, rng: np.random.RandomState
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (train, test) among the rows that count, the tests disjoint and together all of them.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of splits, or None for 5 folds
+        A number of folds is shuffled, and stratified by class where `stratify` and the classes are large enough.
+    y : ndarray of shape (n_samples, n_outputs)
+    rows : ndarray of int
+        The rows that count. A number of folds is laid over them; a splitter or an iterable speaks of all rows.
+    groups : array-like of shape (n_samples,) or None
+    stratify : bool
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Positions in `rows`.
+
+    Raises
+    ------
+    ValueError
+        If the splitter leaves out a row or holds one out twice, or a fold would leave nothing to learn from.
+    """
+    cv = DEFAULT_FOLDS if cv is None else cv
+    seed = int(rng.randint(2**31 - 1))
+    if isinstance(cv, (int, np.integer)):
+        n_folds = min(int(cv), len(rows))
+        splitter: Any = KFold(n_folds, shuffle=True, random_state=seed)
+        if stratify:
+            _, sizes = np.unique(y[rows, 0], return_counts=True)
+            if sizes.min() >= n_folds:
+                splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        folds = list(splitter.split(np.zeros((len(rows), 1)), y[rows, 0]))
+    else:
+        folds = _among(check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups), rows, len(y), cv)
+    if any(len(train) == 0 for train, _ in folds):
+        raise ValueError(f"cv={cv!r} leaves no rows to learn from in one of its folds; use fewer folds or more rows.")
+    return folds
+
+
+def _among(splits: Any, rows: np.ndarray, n_samples: int, cv: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return splits of all rows as splits of `rows`, having checked that each row is held out once."""
+    splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+    times = np.zeros(n_samples, dtype=int)
+    for _, test in splits:
+        np.add.at(times, test, 1)
+    if (times != 1).any():
+        row = int(np.flatnonzero(times != 1)[0])
+        raise ValueError(
+            f"cv={cv!r} holds row {row} out {times[row]} times; expected a splitter that holds every row out "
+            "exactly once, such as KFold or GroupKFold."
+        )
+    position = np.full(n_samples, -1)
+    position[rows] = np.arange(len(rows))
+    mapped = [(position[train], position[test]) for train, test in splits]
+    return [(train[train >= 0], test[test >= 0]) for train, test in mapped]

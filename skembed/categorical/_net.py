@@ -1,0 +1,226 @@
+"""The torch side of `EntityEmbeddingEncoder`: blocks of tables, the joint training, the tables learned again."""
+
+import numpy as np
+import torch
+
+from skembed.categorical._learn import (
+    CODE_FLOOR,
+    DEFAULT_SHRINKAGE,
+    N_RELEARN_ITER,
+    SHRINKAGES,
+    UNKNOWN_RATE,
+    NetPart,
+    NetSettings,
+    Problem,
+    unseen_as_unknown,
+)
+from skembed.training.device import resolve_device, seeded_generator
+from skembed.training.gauss_newton import input_metric, relearn_tables
+from skembed.training.loop import run_passes
+from skembed.training.losses import MultiLoss
+from skembed.training.table_net import Block, TableNet, build_head
+
+__all__ = ["learn_net"]
+
+
+def learn_net(
+    problem: Problem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    rng: np.random.RandomState,
+    *,
+    with_folds: bool,
+) -> NetPart:
+    """Train the net, freeze its head, and learn the tables again.
+
+    Parameters
+    ----------
+    problem : Problem
+    offset : ndarray of shape (n_samples, n_targets)
+        Each row's from effects that were learned without it.
+    settings : NetSettings
+    rng : numpy.random.RandomState
+    with_folds : bool
+
+    Returns
+    -------
+    NetPart
+    """
+    net, generator, seed = build_net(problem, offset, settings, rng)
+    n = len(problem.ids)
+    training = np.setdiff1d(np.arange(n), net.validation.cpu().numpy())
+    history = run_passes(
+        net,
+        torch.as_tensor(training),
+        total_weight=float(net.weight[training].sum()),
+        max_iter=settings.max_iter,
+        batch_size=settings.batch_size,
+        generator=generator,
+        early_stopping=len(net.validation) > 0,
+        n_iter_no_change=settings.n_iter_no_change,
+        tol=settings.tol,
+        verbose=settings.verbose,
+        observer=settings.observer,
+        name="EntityEmbeddingEncoder",
+    )
+    for parameter in net.head.parameters():
+        parameter.requires_grad_(False)
+    shrinkage = choose_shrinkage(net, torch.as_tensor(training, device=net.device), seed)
+
+    def tables(rows: np.ndarray) -> tuple[list[torch.Tensor], list[np.ndarray]]:
+        found = relearn_tables(
+            net, torch.as_tensor(rows, device=net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed
+        )
+        return found, split_blocks(net.blocks, found, problem.codes)
+
+    everything = np.arange(n)
+    weights, raw = tables(everything)
+    part = NetPart(raw=raw, fold_raw=[], scalings=scalings(problem, net, weights, seed))
+    if with_folds:
+        part.fold_raw = [unseen_as_unknown(problem, tables(train)[1], train) for train, _ in problem.folds]
+    part.head = [p.detach().cpu().numpy() for p in net.head.parameters()]
+    part.shrinkage, part.n_iter = shrinkage, history.n_iter
+    part.loss_curve, part.validation_scores = history.loss_curve, history.validation_scores
+    return part
+
+
+def continue_net(
+    problem: Problem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    seen: list[np.ndarray],
+    shrinkage: float,
+    rng: np.random.RandomState,
+) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
+    """Take the net through further rows once, and move the tables by steps that count the rows seen before.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the new rows; its codes are the tables so far.
+    offset : ndarray of shape (n_samples, n_targets)
+    settings : NetSettings
+        With the head so far.
+    seen : list of ndarray of shape (n_table_rows,)
+        Weighted rows of each level before.
+    shrinkage : float
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    raw : list of ndarray
+        The tables.
+    head : list of ndarray
+    loss_curve : list of float
+    """
+    net, generator, seed = build_net(problem, offset, settings, rng)
+    rows = torch.arange(len(problem.ids))
+    history = run_passes(
+        net,
+        rows,
+        total_weight=float(net.weight.sum()),
+        max_iter=settings.max_iter,
+        batch_size=settings.batch_size,
+        generator=generator,
+        verbose=settings.verbose,
+        name="EntityEmbeddingEncoder",
+    )
+    stacked = [torch.as_tensor(np.concatenate([seen[c] for c in b.columns]), dtype=torch.float32) for b in net.blocks]
+    weights = relearn_tables(
+        net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed, row_ratio=stacked
+    )
+    head = [p.detach().cpu().numpy() for p in net.head.parameters()]
+    return split_blocks(net.blocks, weights, problem.codes), head, history.loss_curve
+
+
+def build_net(
+    problem: Problem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    rng: np.random.RandomState,
+) -> tuple[TableNet, torch.Generator, int]:
+    """Lay the problem out as a `TableNet`, its generator and a seed for what is to repeat itself."""
+    device = resolve_device(settings.device)
+    generator = seeded_generator(rng)
+    seed = int(rng.randint(2**31 - 1))
+    n = len(problem.ids)
+    validation = np.empty(0, dtype=np.int64)
+    if settings.early_stopping:
+        validation = np.sort(rng.permutation(n)[: max(1, round(settings.validation_fraction * n))])
+    blocks = stack_blocks(problem)
+    n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.side.shape[1]
+    head = build_head(n_inputs, settings.hidden_layer_sizes, problem.target.n_targets, generator)
+    if settings.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in settings.head]:
+        with torch.no_grad():
+            for parameter, value in zip(head.parameters(), settings.head):
+                parameter.copy_(torch.as_tensor(value))
+    net = TableNet(
+        blocks,
+        problem.side,
+        offset,
+        problem.coded,
+        problem.weight / problem.weight.mean(),
+        MultiLoss([(o.kind, o.start, o.stop) for o in problem.target.outputs]),
+        head,
+        learning_rate=settings.learning_rate,
+        unknown_rate=UNKNOWN_RATE,
+        generator=generator,
+        validation=validation,
+        device=device,
+    )
+    return net, generator, seed
+
+
+def stack_blocks(problem: Problem) -> list[Block]:
+    """Stack the tables of columns with equal dimension: one gather and one update for all of them."""
+    codes = problem.codes
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for c, code in enumerate(codes):
+        if code.shape[1]:
+            groups.setdefault((code.shape[1], c in problem.frozen), []).append(c)
+    blocks = []
+    for (_, frozen), columns in sorted(groups.items()):
+        starts = np.concatenate([[0], np.cumsum([len(codes[c]) for c in columns])])[:-1]
+        blocks.append(
+            Block(
+                columns=columns,
+                starts=torch.as_tensor(starts),
+                ids=torch.as_tensor(problem.ids[:, columns] + starts),
+                start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32),
+                trainable=not frozen,
+            )
+        )
+    return blocks
+
+
+def split_blocks(blocks: list[Block], weights: list[torch.Tensor], codes: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the table of each column from the stacks; columns without dimensions keep their empty one."""
+    out = list(codes)
+    for block, weight in zip(blocks, weights):
+        array = weight.cpu().numpy()
+        for c, start in zip(block.columns, block.starts.tolist()):
+            out[c] = array[start : start + len(codes[c])].copy()
+    return out
+
+
+def choose_shrinkage(net: TableNet, training: torch.Tensor, seed: int) -> float:
+    """Return the shrinkage whose tables, learned from the training rows, predict the validation rows best."""
+    if not len(net.validation):
+        return DEFAULT_SHRINKAGE
+    losses = {}
+    for ratio in SHRINKAGES:
+        weights = relearn_tables(net, training, ratio=ratio, n_iter=N_RELEARN_ITER, seed=seed)
+        losses[ratio] = net.mean_loss(net.validation, weights)
+    return min(losses, key=lambda ratio: (not np.isfinite(losses[ratio]), losses[ratio]))
+
+
+def scalings(problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int) -> list[np.ndarray]:
+    """Return the symmetric root of each column's metric, kept from vanishing; given starts keep their own space."""
+    out = [np.eye(code.shape[1]) for code in problem.codes]
+    rows = torch.arange(len(problem.ids), device=net.device)
+    for block, metrics in zip(net.blocks, input_metric(net, weights, rows, seed)):
+        for c, metric in zip(block.columns, metrics.cpu().double().numpy()):
+            if c not in problem.given:
+                values, vectors = np.linalg.eigh(metric)
+                out[c] = (vectors * np.sqrt(np.maximum(values, 0) + CODE_FLOOR**2)) @ vectors.T
+    return out

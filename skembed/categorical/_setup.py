@@ -1,0 +1,226 @@
+"""From the columns of X and y to the `Problem` that is learned, and the `Schema` that later calls read X by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skembed.categorical import _columnwise as columnwise
+from skembed.categorical._dims import Allocation, allocate, resolve_dims
+from skembed.categorical._folds import make_folds
+from skembed.categorical._learn import Learned, Problem, start_codes
+from skembed.categorical._roles import SideScaler, categorical_positions, side_columns
+from skembed.categorical._target import Target, as_columns
+from skembed.columns import Columns
+from skembed.table import EmbeddingTable
+from skembed.vocabulary import Vocabulary
+
+__all__ = ["Schema", "Setup", "set_up"]
+
+
+@dataclass
+class Schema:
+    """How X and y are read, as `fit` settled it.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the categorical columns; ``x0``, ``x1``, ... where X has no names.
+    positions, side_positions : list of int
+        The categorical and the numeric columns of X.
+    vocabularies : list of Vocabulary
+    target : Target
+    scaler : SideScaler
+    given, frozen : set of int
+        Columns that began from a table of `init`, and those that stay as it is.
+    counts : list of ndarray of shape (n_table_rows,)
+        Weighted rows of each level so far.
+    """
+
+    names: list[str]
+    positions: list[int]
+    side_positions: list[int]
+    vocabularies: list[Vocabulary]
+    target: Target
+    scaler: SideScaler
+    given: set[int]
+    frozen: set[int]
+    counts: list[np.ndarray]
+
+
+@dataclass
+class Setup:
+    """One `fit`.
+
+    Attributes
+    ----------
+    schema : Schema
+    ids : list of ndarray of shape (n_samples,), int64
+        Table rows of every column, for all rows of X.
+    rows : ndarray of int
+        Rows of X with positive weight, which `problem` holds.
+    problem : Problem
+    """
+
+    schema: Schema
+    ids: list[np.ndarray]
+    rows: np.ndarray
+    problem: Problem
+
+
+def set_up(
+    estimator: Any,
+    columns: Columns,
+    y: Any,
+    weight: np.ndarray,
+    groups: Any,
+    rng: np.random.RandomState,
+    *,
+    classes: Any,
+    previous: tuple[Schema, Learned] | None,
+) -> Setup:
+    """Settle roles, levels, target, dimensions, starts and folds.
+
+    Parameters
+    ----------
+    estimator : EntityEmbeddingEncoder
+        Its parameters are read.
+    columns : Columns
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    weight : ndarray of shape (n_samples,)
+    groups : array-like of shape (n_samples,) or None
+    rng : numpy.random.RandomState
+    classes : array-like or None
+    previous : (Schema, Learned) or None
+        What a warm start begins from.
+
+    Returns
+    -------
+    Setup
+    """
+    rows = np.flatnonzero(weight > 0)
+    if len(rows) < 2:
+        raise ValueError(
+            f"Found array with {len(rows)} sample(s) of positive weight while a minimum of 2 is required by "
+            f"{type(estimator).__name__}."
+        )
+    all_y = as_columns(y)
+    y, kept_weight = all_y[rows], weight[rows]
+    positions = categorical_positions(estimator.categorical_features, columns)
+    side_positions = [i for i in range(len(columns.values)) if i not in positions]
+    names = [columns.label(i) for i in positions]
+    side = [values[rows] for values in side_columns(columns, side_positions)]
+    factors = columnwise.factorize_columns(columns, positions)
+    limits = {"min_frequency": estimator.min_frequency, "max_categories": estimator.max_categories}
+    vocabularies = [columnwise.weighted_vocabulary(f, weight, rows, **limits) for f in factors]
+    columnwise.warn_degenerate(names, factors, rows)
+    ids = [v.encode(f) for v, f in zip(vocabularies, factors)]
+    counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
+    target = Target(y, estimator.target_type, kept_weight, classes)
+    given = given_starts(estimator.init, names, vocabularies)
+    allocations = allocations_of(estimator.embedding_dim, names, vocabularies, target.n_targets, given)
+    codes = [given[c] if c in given else start_codes(counts[c], a.net, rng) for c, a in enumerate(allocations)]
+    if previous is not None:
+        carry_over(codes, names, vocabularies, given, *previous)
+    scaler = SideScaler(side)
+    schema = Schema(
+        names=names,
+        positions=positions,
+        side_positions=side_positions,
+        vocabularies=vocabularies,
+        target=target,
+        scaler=scaler,
+        given=set(given),
+        frozen=set(given) if estimator.init_frozen else set(),
+        counts=counts,
+    )
+    problem = Problem(
+        ids=np.stack([i[rows] for i in ids], axis=1),
+        counts=counts,
+        side=scaler.apply(side, len(rows)),
+        coded=target.code(y),
+        weight=kept_weight,
+        target=target,
+        allocations=allocations,
+        codes=codes,
+        given=schema.given,
+        frozen=schema.frozen,
+        folds=make_folds(
+            estimator.cv,
+            all_y,
+            rows,
+            groups,
+            stratify=target.one_column and target.outputs[0].classes is not None,
+            rng=rng,
+        ),
+    )
+    return Setup(schema, ids, rows, problem)
+
+
+def allocations_of(
+    embedding_dim: Any,
+    names: list[str],
+    vocabularies: list[Vocabulary],
+    n_targets: int,
+    given: Mapping[int, np.ndarray],
+) -> list[Allocation]:
+    """Return what the columns of each vector hold; a given start leaves no room for effects."""
+    n_levels = [len(v) for v in vocabularies]
+    dims = resolve_dims(embedding_dim, names, n_levels, n_targets)
+    return [
+        Allocation(0, 0, given[c].shape[1]) if c in given else allocate(dim, n, n_targets)
+        for c, (dim, n) in enumerate(zip(dims, n_levels))
+    ]
+
+
+def given_starts(
+    init: Mapping[str, EmbeddingTable] | None, names: list[str], vocabularies: list[Vocabulary]
+) -> dict[int, np.ndarray]:
+    """Return the starts that `init` gives, by column number, row 0 for the unknown level.
+
+    Raises
+    ------
+    ValueError
+        If it names a column that is not a categorical column of X, or shares no level with it.
+    TypeError
+        If a value is not an EmbeddingTable.
+    """
+    starts = {}
+    for name, table in (init or {}).items():
+        if name not in names:
+            raise ValueError(f"init names {name!r}, which is not a categorical column of X; they are {names!r}.")
+        if not isinstance(table, EmbeddingTable):
+            raise TypeError(f"init[{name!r}] is of type {type(table).__name__}; expected an EmbeddingTable.")
+        c = names.index(name)
+        keys = list(vocabularies[c].keys)
+        if keys and not any(key in table for key in keys):
+            raise ValueError(
+                f"init[{name!r}] shares no key with column {name!r}: the table has keys such as {table.keys[:3].tolist()!r}, "
+                f"the column {keys[:3]!r}. Give a table of this column's levels."
+            )
+        unknown = table.vectors.mean(axis=0) if table.unknown is None else table.unknown
+        starts[c] = np.vstack([unknown[None], table.lookup(keys, default=unknown)]).astype(np.float32)
+    return starts
+
+
+def carry_over(
+    codes: list[np.ndarray],
+    names: list[str],
+    vocabularies: list[Vocabulary],
+    given: Mapping[int, np.ndarray],
+    schema: Schema,
+    learned: Learned,
+) -> None:
+    """Let the levels that an earlier fit knew begin where it left them, in place."""
+    for c, name in enumerate(names):
+        if name not in schema.names or c in given:
+            continue
+        old = schema.names.index(name)
+        raw = learned.raw[old]
+        if raw.shape[1] != codes[c].shape[1]:
+            continue
+        rows = schema.vocabularies[old].encode_keys(list(vocabularies[c].keys))
+        known = np.flatnonzero(rows > 0)
+        codes[c][known + 1] = raw[rows[known]]
+        codes[c][0] = raw[0]

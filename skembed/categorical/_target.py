@@ -1,0 +1,206 @@
+"""The target as columns of numbers: standardised where it is continuous, one column a class where it is not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import _num_samples, check_array, check_consistent_length
+
+__all__ = ["Output", "Target"]
+
+_CONTINUOUS, _BINARY, _MULTICLASS = "continuous", "binary", "multiclass"
+_KIND_OF = {
+    "continuous": _CONTINUOUS,
+    "continuous-multioutput": _CONTINUOUS,
+    "binary": _BINARY,
+    "multiclass": _MULTICLASS,
+    "multiclass-multioutput": _MULTICLASS,
+    "multilabel-indicator": _BINARY,
+}
+
+
+@dataclass
+class Output:
+    """One column of y.
+
+    Attributes
+    ----------
+    kind : {"continuous", "binary", "multiclass"}
+    classes : ndarray or None
+        The sorted classes, None for a continuous output.
+    start, stop : int
+        Its columns in the coded target: one, or one a class where there are more than two.
+    """
+
+    kind: str
+    classes: np.ndarray | None
+    start: int
+    stop: int
+
+
+class Target:
+    """What is learned from y once, and how any y is coded by it.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    target_type : {"auto", "continuous", "binary", "multiclass"}
+    sample_weight : ndarray of shape (n_samples,)
+    classes : sequence, optional
+        The classes of a single output that y may not show all of.
+
+    Attributes
+    ----------
+    outputs : list of Output
+    type_ : str
+        The type of the first output, with ``-multioutput`` behind it where there are several.
+    mean, scale : ndarray of shape (n_targets,)
+        Of the coded columns; a scale of 1 where a column does not vary.
+    """
+
+    def __init__(self, y: Any, target_type: str, sample_weight: np.ndarray, classes: Any = None) -> None:
+        y = as_columns(y)
+        kinds = self._kinds(y, target_type)
+        self.outputs: list[Output] = []
+        start = 0
+        for j, kind in enumerate(kinds):
+            found = None
+            if kind != _CONTINUOUS:
+                found = np.unique(y[:, j]) if classes is None else np.unique(np.asarray(classes))
+                if len(found) < 2:
+                    raise ValueError(
+                        f"y has one class only, {found[0]!r}; a target needs two or more classes to learn from. "
+                        "Give more rows, or target_type='continuous' if y is a number."
+                    )
+                kind = _BINARY if len(found) == 2 else _MULTICLASS
+            width = len(found) if kind == _MULTICLASS else 1  # type: ignore[arg-type]
+            self.outputs.append(Output(kind, found, start, start + width))
+            start += width
+        self.n_targets = start
+        self.one_column = y.shape[1] == 1
+        self.type_ = self.outputs[0].kind + ("" if self.one_column else "-multioutput")
+        self.mean, self.scale = np.zeros(start), np.ones(start)
+        coded = self.code(y)
+        self.mean = np.average(coded, axis=0, weights=sample_weight)
+        spread = np.sqrt(np.average((coded - self.mean) ** 2, axis=0, weights=sample_weight))
+        varies = spread > 1e-12 * np.maximum(np.abs(self.mean), 1e-300)
+        for output in self.outputs:
+            if output.kind == _CONTINUOUS:
+                self.scale[output.start] = spread[output.start] if varies[output.start] else 1.0
+            else:  # one scale for all classes, so that rare ones are not blown up
+                self.scale[output.start : output.stop] = max(
+                    np.sqrt(np.mean(spread[output.start : output.stop] ** 2)), 1e-6
+                )
+        self.varies = bool(varies.any())
+
+    @staticmethod
+    def _kinds(y: np.ndarray, target_type: str) -> list[str]:
+        if target_type == "auto":
+            found = type_of_target(y[:, 0] if y.shape[1] == 1 else y, input_name="y", raise_unknown=True)
+            if found not in _KIND_OF:
+                raise ValueError(
+                    f"Unknown label type: y is {found!r}; expected one of {sorted(_KIND_OF)}. Set target_type yourself."
+                )
+            kind = _KIND_OF[found]
+        else:
+            kind = target_type
+        if kind == _BINARY and target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
+            raise ValueError(
+                f"target_type is 'binary' and y has {len(np.unique(y))} distinct values; expected two. "
+                "Use target_type='multiclass' or 'continuous'."
+            )
+        return [kind] * y.shape[1]
+
+    def code(self, y: Any) -> np.ndarray:
+        """Code y: (value - mean) / scale for numbers, 0 and 1 for classes.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_targets), float64
+        """
+        y = as_columns(y)
+        if y.shape[1] != len(self.outputs):
+            raise ValueError(f"y has {y.shape[1]} columns; expected {len(self.outputs)} as in the first fit.")
+        coded = np.empty((len(y), self.n_targets))
+        for j, output in enumerate(self.outputs):
+            if output.classes is None:
+                coded[:, output.start] = (as_numbers(y[:, j]) - self.mean[output.start]) / self.scale[output.start]
+                continue
+            position = np.searchsorted(output.classes, y[:, j])
+            known = output.classes[np.minimum(position, len(output.classes) - 1)] == y[:, j]
+            if not np.all(known):
+                raise ValueError(
+                    f"y holds {y[~known, j][0]!r}; expected one of the classes {output.classes.tolist()!r}."
+                )
+            if output.kind == _BINARY:
+                coded[:, output.start] = position
+            else:
+                coded[:, output.start : output.stop] = position[:, None] == np.arange(len(output.classes))
+        return coded
+
+    def standardised(self, coded: np.ndarray) -> np.ndarray:
+        """Center and scale every column, classes too: what least squares works on."""
+        return np.where(self._is_continuous(), coded, (coded - self.mean) / self.scale)
+
+    def offset(self, effects: np.ndarray) -> np.ndarray:
+        """Turn a least-squares prediction of `standardised` into the net's scale: numbers as they are, logits else.
+
+        A linear probability can leave (0, 1): it is kept away from both ends by a third of the rarer outcome.
+        """
+        out = np.array(effects, dtype=np.float64)
+        for output in self.outputs:
+            if output.kind == _CONTINUOUS:
+                continue
+            part = slice(output.start, output.stop)
+            mean = self.mean[part]
+            p = mean + self.scale[part] * effects[:, part]
+            floor = np.minimum(0.02, np.minimum(mean, 1 - mean).clip(1e-6) / 3)
+            p = np.clip(p, floor, 1 - floor)
+            if output.kind == _BINARY:
+                out[:, part] = np.log(p / (1 - p))
+            else:
+                out[:, part] = np.log(p / p.sum(axis=1, keepdims=True))
+        return out
+
+    def _is_continuous(self) -> np.ndarray:
+        return np.repeat([o.kind == _CONTINUOUS for o in self.outputs], [o.stop - o.start for o in self.outputs])
+
+
+def as_columns(y: Any) -> np.ndarray:
+    """Return y as a 2-D array of shape (n_samples, n_outputs), with no missing or infinite values."""
+    if getattr(y, "ndim", 1) == 2 or (isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], (list, tuple))):
+        array = check_array(y, dtype=None, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
+    else:
+        array = np.asarray(y) if not hasattr(y, "to_numpy") else y.to_numpy()
+        array = column_or_1d(array)[:, None] if array.ndim <= 1 else array
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
+    if array.dtype.kind == "O":
+        missing = np.array([v is None or v != v for v in array.ravel()], dtype=bool)
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0]) // array.shape[1]
+            raise ValueError(f"y contains NaN or None in row {row}; remove or fill these rows.")
+        if all(isinstance(v, (bool, np.bool_)) for v in array.ravel()):
+            array = array.astype(bool)
+        elif all(isinstance(v, str) for v in array.ravel()):
+            array = array.astype(str)
+    return array
+
+
+def as_numbers(values: np.ndarray) -> np.ndarray:
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"target_type is 'continuous' and y holds {values[0]!r}, which is not a number.") from error
+
+
+def check_lengths(n_rows: int, y: Any) -> None:
+    """Raise scikit-learn's own message where X and y differ in length."""
+    check_consistent_length(np.empty(n_rows), np.empty(_num_samples(y)))

@@ -1,0 +1,62 @@
+"""scikit-learn's callbacks (1.9 and newer) behind one door; below 1.9 it does nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    HAS_CALLBACKS = True
+except ImportError:  # scikit-learn < 1.9
+    HAS_CALLBACKS = False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method: Callable) -> Callable:  # type: ignore[no-redef]
+        """Return the method as it is."""
+        return method
+
+
+__all__ = ["HAS_CALLBACKS", "CallbackSupportMixin", "PassCallbacks", "with_callbacks"]
+
+
+class PassCallbacks:
+    """Tells an estimator's callbacks about each pass over the data.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+    max_iter : int
+        Passes at most.
+    X, y
+        The training data, as callbacks may ask for them.
+    """
+
+    def __init__(self, estimator: Any, max_iter: int, X: Any, y: Any = None) -> None:
+        self.estimator, self.X, self.y = estimator, X, y
+        self.context: Any = None
+        self._pass: Any = None
+        if HAS_CALLBACKS:
+            self.context = estimator._init_callback_context(max_subtasks=max_iter)
+            self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+
+    def begin_pass(self) -> None:
+        """Report that a pass begins."""
+        if self.context is not None:
+            self._pass = self.context.subcontext(task_name="pass")
+            self._pass.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def end_pass(self, loss: float, score: float | None = None) -> bool:
+        """Report that a pass has ended; return True where a callback asks to stop."""
+        if self.context is None:
+            return False
+        metadata = {"loss": loss} if score is None else {"loss": loss, "validation_score": score}
+        return bool(
+            self._pass.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y, metadata=metadata)
+        )
+
+    def end(self) -> None:
+        """Report that the fit has ended."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y)

@@ -1,0 +1,91 @@
+"""Losses of several outputs side by side, and the curvature that Gauss-Newton steps need."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+__all__ = ["MultiLoss"]
+
+
+class MultiLoss:
+    """The sum over outputs of squared error / 2, logistic loss, or cross-entropy.
+
+    Parameters
+    ----------
+    parts : sequence of (kind, start, stop)
+        Kind is "continuous", "binary" or "multiclass"; start and stop bound the output's columns.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str, int, int]]) -> None:
+        self.parts = list(parts)
+        self.n_targets = max(stop for _, _, stop in self.parts)
+        # one independent curvature column an output: few of them, and the exact curvature costs no more than a sample
+        self.is_diagonal = all(kind != "multiclass" for kind, _, _ in self.parts) and self.n_targets <= 4
+
+    def __call__(self, scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        scores, target : Tensor of shape (batch_size, n_targets)
+            Scores are numbers or logits.
+
+        Returns
+        -------
+        Tensor of shape (batch_size,)
+        """
+        total = torch.zeros(len(scores), device=scores.device)
+        for kind, start, stop in self.parts:
+            s, t = scores[:, start:stop], target[:, start:stop]
+            if kind == "continuous":
+                total = total + 0.5 * ((s - t) ** 2).sum(dim=1)
+            elif kind == "binary":
+                total = total + functional.binary_cross_entropy_with_logits(s, t, reduction="none").sum(dim=1)
+            else:
+                total = total - (t * functional.log_softmax(s, dim=1)).sum(dim=1)
+        return total
+
+    def residual(self, scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return minus the gradient of the loss with respect to the scores, of their shape."""
+        return target - self._expected(scores)
+
+    def curvature_roots(self, scores: torch.Tensor, generator: torch.Generator, n_draws: int = 3) -> list[torch.Tensor]:
+        """Return vectors v, each (batch_size, n_targets), whose sum of v v' is the Hessian of the loss, or has it as mean.
+
+        Exact where the Hessian is diagonal. Else v is the loss's gradient for targets drawn from the model itself,
+        whose covariance is the Hessian (Fisher's information; Martens 2020, section 5).
+        """
+        if self.is_diagonal:
+            expected, roots = self._expected(scores), []
+            for kind, start, _ in self.parts:
+                v = torch.zeros_like(scores)
+                p = expected[:, start]
+                v[:, start] = 1.0 if kind == "continuous" else (p * (1 - p)).sqrt()
+                roots.append(v)
+            return roots
+        expected = self._expected(scores)
+        return [self._draw(expected, generator) / n_draws**0.5 for _ in range(n_draws)]
+
+    def _expected(self, scores: torch.Tensor) -> torch.Tensor:
+        expected = scores.clone()
+        for kind, start, stop in self.parts:
+            if kind == "binary":
+                expected[:, start:stop] = torch.sigmoid(scores[:, start:stop])
+            elif kind == "multiclass":
+                expected[:, start:stop] = torch.softmax(scores[:, start:stop], dim=1)
+        return expected
+
+    def _draw(self, expected: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        v = torch.empty(expected.shape)
+        p = expected.cpu()
+        for kind, start, stop in self.parts:
+            part = slice(start, stop)
+            if kind == "continuous":
+                v[:, part] = torch.randn((len(p), stop - start), generator=generator)
+            elif kind == "binary":
+                v[:, part] = (torch.rand((len(p), stop - start), generator=generator) < p[:, part]).float() - p[:, part]
+            else:
+                drawn = torch.multinomial(p[:, part], 1, generator=generator)
+                v[:, part] = torch.zeros_like(p[:, part]).scatter_(1, drawn, 1.0) - p[:, part]
+        return v.to(expected.device)
