@@ -1,27 +1,68 @@
 """Work in rounds over a fixed number of logical partitions: the result never depends on how many workers there are.
 
-A round is ``fit_partition(state, partition, seed) -> (rows, deltas)`` for every partition, which is pure, and then a
-merge in the order of the partitions. How many partitions there are is a matter of the data; `n_jobs` only says how many
-of them are worked on at once.
+A round is ``fit_partition(tables, partition, seed)`` for every partition, which reads the tables as they are when the
+round begins and returns which rows it would change by how much, and then a merge in the order of the partitions. How
+many partitions there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
 
-Threads are the default and come from a pool of our own, because the kernels release the GIL and a round takes
-milliseconds: joblib's threading backend looks for results every 10 ms. Any other backend chosen with
-``joblib.parallel_config`` (loky, dask, ray) is used as it is.
+Threads are the default and come from a pool of our own, because kernels release the GIL and a round takes milliseconds,
+while joblib's threading backend looks for results every 10 ms. Any other backend chosen with ``joblib.parallel_config``
+(loky, dask, ray) is used as it is, and gives the same bits; it has to send the tables with every round, so it pays only
+where a round takes long.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import joblib
+import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["count_workers", "workers"]
+__all__ = ["FitPartition", "RowDeltas", "Workers", "count_workers", "fit_round", "open_workers"]
 
-Map = Callable[[Callable[..., Any], Iterable[tuple]], list]
+_OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
-_OUR_OWN = ("SequentialBackend", "ThreadingBackend")
+
+class RowDeltas(NamedTuple):
+    """What a partition would add to a table.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,), int32
+        Each row once.
+    deltas : ndarray of shape (n, embedding_dim or more), float32
+        Columns beyond those of the table are padding.
+    """
+
+    rows: np.ndarray
+    deltas: np.ndarray
+
+
+class FitPartition(Protocol):
+    """Learn from one partition without changing anything: deltas, one for each table, and whatever else is of use."""
+
+    def __call__(
+        self, tables: Sequence[np.ndarray], partition: Any, seed: tuple[int, ...]
+    ) -> tuple[Sequence[RowDeltas], Any]: ...
+
+
+class Workers(NamedTuple):
+    """Workers that are there for many rounds; see `open_workers`.
+
+    Attributes
+    ----------
+    map : callable
+        ``map(function, tasks)`` calls ``function(*task)`` for each task and returns the results in the order of the
+        tasks. An exception, Ctrl-C among them, reaches the caller when no thread is running any more.
+    n_workers : int
+    share_memory : bool
+        Whether a function may write to arrays that the caller sees (threads), or works on copies (processes, clusters).
+    """
+
+    map: Callable[[Callable[..., Any], Iterable[tuple]], list]
+    n_workers: int
+    share_memory: bool
 
 
 def count_workers(n_jobs: int | None) -> int:
@@ -38,56 +79,121 @@ def count_workers(n_jobs: int | None) -> int:
     (1, 2)
     """
     if n_jobs == 0:
-        raise ValueError("n_jobs=0 means no worker at all; use None or 1 for one, -1 for one a core.")
-    backend, configured = get_active_backend(prefer="threads")
+        raise ValueError("n_jobs=0 asks for no worker at all. Use None or 1 for one, 2 for two, -1 for one a core.")
+    _, configured = get_active_backend(prefer="threads")
     chosen = configured if n_jobs is None else n_jobs
-    return 1 if chosen is None else max(1, backend.effective_n_jobs(chosen))
+    if chosen is None:
+        return 1
+    return max(1, joblib.cpu_count() + 1 + chosen) if chosen < 0 else int(chosen)
 
 
 @contextmanager
-def workers(n_jobs: int | None = None) -> Iterator[tuple[Map, int]]:
-    """Open workers for many short rounds.
+def open_workers(n_jobs: int | None = None) -> Iterator[Workers]:
+    """Workers for many short rounds, closed at the end of the block.
 
     Parameters
     ----------
     n_jobs : int or None
-        As in scikit-learn.
+        As in scikit-learn; see `count_workers`.
 
     Yields
     ------
-    map_ : callable
-        ``map_(function, tasks)`` calls ``function(*task)`` for each task and returns the results in the order of the
-        tasks. An exception, Ctrl-C among them, reaches the caller when no worker is running any more.
-    shared_memory : bool
-        Whether `function` may write to arrays that the caller sees (threads), or works on copies (processes, clusters).
+    Workers
 
     Examples
     --------
-    >>> with workers(2) as (map_, shared_memory):
-    ...     map_(pow, [(2, 3), (3, 2)]), shared_memory
-    ([8, 9], True)
+    >>> with open_workers(2) as workers:
+    ...     workers.map(pow, [(2, 3), (3, 2)])
+    [8, 9]
     """
-    backend, _ = get_active_backend(prefer="threads")
     n_workers = count_workers(n_jobs)
-    if type(backend).__name__ not in _OUR_OWN:
-        with joblib.Parallel(n_jobs=n_jobs) as parallel:
-            yield lambda function, tasks: parallel(joblib.delayed(function)(*task) for task in tasks), False
+    backend, _ = get_active_backend(prefer="threads")
+    if type(backend).__name__ not in _OF_THREADS:
+        # tables change from round to round, and joblib would map to memory what it saw first
+        with joblib.Parallel(n_jobs=n_jobs, max_nbytes=None) as parallel:
+            yield Workers(
+                lambda function, tasks: parallel(joblib.delayed(function)(*task) for task in tasks), n_workers, False
+            )
     elif n_workers == 1:
-        yield lambda function, tasks: [function(*task) for task in tasks], True
+        yield Workers(lambda function, tasks: [function(*task) for task in tasks], 1, True)
     else:
-        yield from _threads(n_workers)
+        with ThreadPoolExecutor(n_workers, thread_name_prefix="skembed") as pool:
+            yield Workers(lambda function, tasks: _map_threads(pool, function, tasks), n_workers, True)
 
 
-def _threads(n_workers: int) -> Iterator[tuple[Map, bool]]:
-    with ThreadPoolExecutor(n_workers, thread_name_prefix="skembed") as pool:
+def _map_threads(pool: ThreadPoolExecutor, function: Callable[..., Any], tasks: Iterable[tuple]) -> list:
+    futures = [pool.submit(function, *task) for task in tasks]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.exception()  # waits
+        raise
 
-        def map_(function: Callable[..., Any], tasks: Iterable[tuple]) -> list:
-            futures = [pool.submit(function, *task) for task in tasks]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                for future in futures:
-                    future.cancel()
-                raise  # leaving the pool waits for those already running
 
-        yield map_, True
+def fit_round(
+    workers: Workers,
+    fit_partition: FitPartition,
+    tables: Sequence[np.ndarray],
+    partitions: Sequence[Any],
+    seeds: Sequence[tuple[int, ...]],
+    *,
+    accept: Callable[[list], bool] | None = None,
+) -> list:
+    """One round: every partition learns from the same tables, then all deltas are added in the order of the partitions.
+
+    Deltas are summed, not averaged: rows that few partitions touch, which are most, would learn that much more slowly.
+
+    Parameters
+    ----------
+    workers : Workers
+    fit_partition : FitPartition
+    tables : sequence of ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
+        They change.
+    partitions : sequence
+    seeds : sequence of tuple of int
+        One for each partition.
+    accept : callable or None
+        Is given what `fit_partition` returned beside the deltas; if it says no, the tables stay as they are.
+
+    Returns
+    -------
+    list
+        What `fit_partition` returned beside the deltas, in the order of the partitions.
+
+    Examples
+    --------
+    >>> def add_one(tables, row, seed):
+    ...     return [RowDeltas(np.array([row], np.int32), np.ones((1, 2), np.float32))], "done"
+    >>> table = np.zeros((2, 2), np.float32)
+    >>> with open_workers(1) as workers:
+    ...     fit_round(workers, add_one, [table], [1, 1], [(0,), (1,)])
+    ['done', 'done']
+    >>> table
+    array([[0., 0.],
+           [2., 2.]], dtype=float32)
+    """
+    from skembed.kernels.merge import add_deltas  # here, so that opening workers does not take numba
+
+    results = workers.map(
+        fit_partition, [(tables, partition, seed) for partition, seed in zip(partitions, seeds, strict=True)]
+    )
+    reports = [report for _, report in results]
+    if accept is not None and not accept(reports):
+        return reports
+
+    def merge(which: int, part: int, n_parts: int) -> None:
+        for deltas, _ in results:  # each row gets the deltas of its partitions in this order, whatever its part
+            add_deltas(tables[which], deltas[which].rows, deltas[which].deltas, part, n_parts)
+
+    n_parts = max(1, -(-workers.n_workers // len(tables))) if workers.share_memory else 1
+    tasks = [(which, part, n_parts) for which in range(len(tables)) for part in range(n_parts)]
+    if workers.share_memory:
+        workers.map(merge, tasks)
+    else:
+        for task in tasks:
+            merge(*task)
+    return reports

@@ -9,7 +9,7 @@ __all__ = ["HuffmanTree", "huffman_tree"]
 
 
 class HuffmanTree(NamedTuple):
-    """The way from the root to every key, as one ragged array; the inner nodes of n keys are 0 .. n - 2, the root n - 2.
+    """The way from the root to every key, as one ragged array; inner nodes of n keys are 0 .. n - 2, the root the last.
 
     Attributes
     ----------

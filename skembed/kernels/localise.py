@@ -9,10 +9,10 @@ from numba import njit
 
 from skembed.kernels.random import draw
 
-__all__ = ["LOCAL_LANES", "add_rows", "gather_rows", "keep_thresholds", "localise", "localise_paths", "release"]
+__all__ = ["add_rows", "gather_rows", "keep_thresholds", "localise", "localise_paths", "release", "subtract_rows"]
 
-LOCAL_LANES = 16  # columns of local tables are padded to a multiple of this: one cache line of float32
 _TWO_32 = 4294967296.0
+_LARGEST = np.finfo(np.float32).max
 
 
 def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
@@ -92,7 +92,7 @@ def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
 
 @njit(cache=True, nogil=True)
 def add_rows(tokens, slot, rows, n_rows):
-    """Replace `tokens`, int32 (m,), by local numbers, appending to `rows` those not seen yet; returns the new n_rows."""
+    """Replace `tokens`, int32 (m,), by local numbers, appending to `rows` what was not seen; returns the new n_rows."""
     for i in range(tokens.size):
         token = tokens[i]
         if slot[token] < 0:
@@ -104,16 +104,25 @@ def add_rows(tokens, slot, rows, n_rows):
 
 
 @njit(cache=True, nogil=True)
-def localise_paths(rows, n_keys, starts, nodes, slot, node_rows, local_starts, local_nodes, local_codes, codes):
-    """Paths of the first `n_keys` of `rows` through the tree, in local numbers of the inner nodes; returns their count.
+def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, local_nodes, local_codes):
+    """Write the paths of `rows` through a Huffman tree in local numbers of the inner nodes; returns how many nodes.
 
-    `slot` is that of the inner nodes; `node_rows` gets the inner node of each local number, `local_starts`,
-    `local_nodes` and `local_codes` the ragged array of paths.
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,), int32
+    starts, nodes, codes
+        The tree; see `skembed.kernels.huffman.HuffmanTree`.
+    slot : ndarray of shape (n_nodes,), int32
+        As for `localise`, of the inner nodes.
+    node_rows : ndarray, int32
+        Output: the inner node of each local number.
+    local_starts, local_nodes, local_codes
+        Outputs: the ragged array of paths.
     """
     n_nodes = 0
     step = 0
     local_starts[0] = 0
-    for key in range(n_keys):
+    for key in range(rows.size):
         for j in range(starts[rows[key]], starts[rows[key] + 1]):
             node = nodes[j]
             if slot[node] < 0:
@@ -128,19 +137,34 @@ def localise_paths(rows, n_keys, starts, nodes, slot, node_rows, local_starts, l
 
 
 @njit(cache=True, nogil=True)
-def release(slot, rows, n_rows):
-    """Set the slots of the first `n_rows` of `rows` back to -1."""
-    for i in range(n_rows):
+def release(slot, rows):
+    """Set the slots of `rows` back to -1."""
+    for i in range(rows.size):
         slot[rows[i]] = -1
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def gather_rows(table, rows, n_rows, local):
-    """Copy the first `n_rows` of `rows` of `table`, (n, dim), to `local`, (>= n_rows, dim or more), zeros as padding."""
+def gather_rows(table, rows, local):
+    """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
     dim = table.shape[1]
-    for i in range(n_rows):
+    for i in range(rows.size):
         row = rows[i]
         for d in range(dim):
             local[i, d] = table[row, d]
         for d in range(dim, local.shape[1]):
             local[i, d] = 0.0
+    local[rows.size] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def subtract_rows(table, rows, local):
+    """Turn local copies of rows into deltas, ``local[i] -= table[rows[i]]``; returns whether all are finite."""
+    dim = table.shape[1]
+    strange = 0
+    for i in range(rows.size):
+        row = rows[i]
+        for d in range(dim):
+            delta = local[i, d] - table[row, d]
+            local[i, d] = delta
+            strange |= not (abs(delta) <= _LARGEST)
+    return strange == 0

@@ -21,9 +21,9 @@ class AliasTable(NamedTuple):
     Attributes
     ----------
     threshold : ndarray of shape (n,), uint32
-        Column i keeps its own row for a 32-bit draw up to this ...
+        Column i means its own row for a 32-bit draw below this ...
     alias : ndarray of shape (n,), int32
-        ... and stands for this row otherwise.
+        ... and this row otherwise.
     """
 
     threshold: np.ndarray
@@ -60,9 +60,7 @@ def alias_table(weights: np.ndarray) -> AliasTable:
             f"got shape {weights.shape} with sum {total!r}. Check counts and ns_exponent."
         )
     probability, alias = _fill(weights * (weights.size / total), int(np.argmax(weights)))
-    threshold = np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32)
-    # a threshold of zero still keeps one draw in 2**32, so a row of weight zero is sent to its alias by hand
-    return AliasTable(np.where(weights > 0, threshold, np.uint32(0)), alias)
+    return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 
 @njit(cache=True, nogil=True)

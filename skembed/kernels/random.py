@@ -49,5 +49,5 @@ def draw(state):
 
 @njit(cache=True, nogil=True, inline="always")
 def draw_below(state, bound):
-    """Random integer in [0, bound), bound below 2**32; the bias is below bound / 2**32 (Lemire 2019, without rejection)."""
+    """Random integer in [0, bound), bound below 2**32, with a bias below bound / 2**32 (Lemire 2019, not rejecting)."""
     return np.int64((draw(state) * np.uint64(bound)) >> _S32)

@@ -2,30 +2,29 @@
 
 Mikolov et al. 2013 (arXiv:1301.3781, arXiv:1310.4546). Training is parallel and reproducible at once. The stream of
 tokens is cut into rounds, a round into a fixed number of stretches. Each stretch is learned on a compact copy of the
-rows it touches, from the tables as they were when the round began, and the deltas are merged in the order of the
-stretches. The cut depends on how many tokens there are and on nothing else, neither workers nor chunks.
+rows it touches, from the tables as they were when the round began, and what the stretches learned is added in their
+order. Where the cuts are depends on how many tokens there are, not on workers or chunks. It is no slower than threads
+that write to the same tables at will: the copy stays in the cache of its core.
 """
 
-import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
-from skembed.kernels import localise as local
-from skembed.kernels.huffman import HuffmanTree, huffman_tree
-from skembed.kernels.merge import add_deltas, subtract_rows, tally
-from skembed.kernels.noise import AliasTable, alias_table, draw_many
-from skembed.kernels.random import new_state
-from skembed.kernels.windows import train_skip_gram
-from skembed.parallel import workers
+from skembed.parallel import fit_round, open_workers
+from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
 
 __all__ = ["SequenceTables", "train_sequences"]
 
-N_SHARDS = 2
-STRETCH = 16384  # tokens a shard works on between two merges
-POOL = 4096  # negatives are drawn for a stretch at once
-MERGE_RATE = 0.0
+LOSSES = ("negative-sampling", "hierarchical-softmax")
+N_SHARDS = 4  # stretches of a round
+STRETCH = 4096  # tokens of a stretch
+FEW_TOKENS = 1 << 19  # with fewer, one stretch after another: rounds would be a large part of a pass
+SHORTEST_STRETCH = 1024  # windows do not cross the ends of a stretch
+INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 
 
 class SequenceTables(NamedTuple):
@@ -38,7 +37,8 @@ class SequenceTables(NamedTuple):
     output : ndarray of shape (n_keys, embedding_dim) or (n_keys - 1, embedding_dim), float32
         The vectors of the keys as targets; with hierarchical softmax those of the inner nodes of the Huffman tree.
     loss_curve : list of float
-        Mean loss of a pair of context and center, one value a pass.
+        Mean loss, one value a pass: of a pair of context and center for skip-gram, of a center for CBOW. It is read at
+        every 16th center while learning, in the same places whatever `n_jobs`; 0.0 if there was nothing to learn from.
     """
 
     input: np.ndarray
@@ -50,7 +50,7 @@ def train_sequences(
     chunks: Iterable[tuple[np.ndarray, np.ndarray]],
     counts: np.ndarray,
     *,
-    embedding_dim: int = 100,
+    embedding_dim: int,
     architecture: str = "skip-gram",
     loss: str = "negative-sampling",
     window: int = 5,
@@ -62,249 +62,207 @@ def train_sequences(
     min_learning_rate: float = 1e-4,
     max_iter: int = 5,
     n_jobs: int | None = None,
-    seed: int = 0,
-    start: SequenceTables | None = None,
+    seed: int,
+    start: Any = None,
     frozen: np.ndarray | None = None,
     on_pass: Callable[[int, SequenceTables], Any] | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> SequenceTables:
+    """Learn a vector for each key from the keys around it.
+
+    Parameters
+    ----------
+    chunks : re-iterable of (ids, ends)
+        Iterated over once a pass. `ids`, int32 of shape (n_tokens,), are rows of `counts`; negative ones are left out,
+        as though they were not there. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
+        last sequence ends with the chunk. How sequences are spread over chunks changes nothing.
+    counts : ndarray of shape (n_keys,)
+        How often each key occurs. Their sum is what the decay of the learning rate goes by.
+    embedding_dim : int
+    architecture : {"skip-gram", "cbow"}
+    loss : {"negative-sampling", "hierarchical-softmax"}
+    window : int
+        Contexts are at most so many tokens away.
+    shrink_window : bool
+        Draw the reach of each window evenly from 1 to `window`.
+    subsample : float
+        A key whose share of all tokens is above it loses occurrences; 0 keeps all.
+    negative : int
+        Negatives for each window, drawn in proportion to ``counts ** ns_exponent``.
+    ns_exponent : float
+    learning_rate, min_learning_rate : float
+        It falls linearly from the one towards zero, and stays at the other.
+    max_iter : int
+        Passes.
+    n_jobs : int or None
+        As in scikit-learn. It changes no bit of the result. Corpora of less than half a million tokens take one.
+    seed : int
+        Non-negative; decides everything.
+    start : object with attributes `input` and `output`, or None
+        Tables to begin from, such as SequenceTables; `output` may be None.
+    frozen : ndarray of shape (n_keys,), bool, or None
+        Rows of the input table that stay as they are.
+    on_pass : callable or None
+        Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
+        the next pass changes. Training ends if it returns something true.
+    progress : callable or None
+        Called after each round with its number of tokens.
+
+    Returns
+    -------
+    SequenceTables
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, shapes do not fit, an id is not below ``len(counts)``, or `start` is not finite.
+    KeyboardInterrupt
+        On Ctrl-C, when no worker runs any more.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If what was learned is not finite. Training ends there, with the last finite tables.
+
+    Examples
+    --------
+    >>> ids = np.tile(np.array([0, 1, 2, 3], np.int32), 500)
+    >>> chunk = ids, np.arange(4, 2001, 4)
+    >>> tables = train_sequences([chunk], np.bincount(ids), embedding_dim=8, subsample=0, seed=0)
+    >>> tables.input.shape, len(tables.loss_curve)
+    ((4, 8), 5)
+    """
     counts = np.asarray(counts)
-    hierarchical = loss == "hierarchical-softmax"
-    n_keys = len(counts)
-    tree = huffman_tree(counts) if hierarchical else None
-    noise = None if hierarchical else alias_table(counts.astype(np.float64) ** ns_exponent)
-    tables = _start(n_keys, embedding_dim, hierarchical, seed, start)
-    task = _Stretch(
-        architecture,
-        hierarchical,
-        window,
-        shrink_window,
-        negative,
-        local.keep_thresholds(counts, subsample),
-        noise,
-        tree,
-        None if frozen is None else np.asarray(frozen, dtype=bool),
+    _check_names(architecture, loss)
+    n_keys, n_tokens = len(counts), int(counts.sum())
+    n_shards, stretch = _cuts(n_tokens)
+    fit_stretch = FitStretch(
+        counts,
+        architecture=architecture,
+        loss=loss,
+        window=window,
+        shrink_window=shrink_window,
+        subsample=subsample,
+        negative=negative,
+        ns_exponent=ns_exponent,
+        frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
+        max_tokens=stretch,
     )
-    n_tokens = int(counts.sum())
-    stretch, n_shards = STRETCH, N_SHARDS
+    tables = _first_tables(n_keys, n_keys if loss == "negative-sampling" else n_keys - 1, embedding_dim, seed, start)
     loss_curve: list[float] = []
-    merge = _Merge(tables, MERGE_RATE)
-    with workers(n_jobs) as (map_, shared_memory):
+    with open_workers(n_jobs if n_shards > 1 else 1) as workers:
         for pass_ in range(max_iter):
-            done = 0
-            total_loss, total_pairs = 0.0, 0
-            for round_, (tokens, ends) in enumerate(_rounds(chunks, stretch * n_shards)):
-                share = min(1.0, (pass_ + min(1.0, done / n_tokens)) / max_iter)
+            n_done = 0
+            reports: list[Report] = []
+            for round_, (ids, ends) in enumerate(_cut(_checked(chunks, n_keys), stretch * n_shards)):
+                share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
                 rate = max(min_learning_rate, learning_rate * (1.0 - share))
-                pieces = _cut(tokens, ends, n_shards)
-                results = map_(
-                    task,
-                    [
-                        (tables.input, tables.output, piece, rate, (seed, pass_, round_, shard), shard)
-                        for shard, piece in enumerate(pieces)
-                    ],
-                )
-                merge(map_ if shared_memory else None, results, rate)
-                for result in results:
-                    total_loss += result.loss
-                    total_pairs += result.n_pairs
-                done += len(tokens)
+                pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
+                partitions = [Partition(*piece, rate, shard) for shard, piece in enumerate(pieces)]
+                seeds = [(seed, TRAINING, pass_, round_, shard) for shard in range(len(partitions))]
+                news = fit_round(workers, fit_stretch, tables, partitions, seeds, accept=_all_finite)
+                if not _all_finite(news):
+                    _warn_not_finite(pass_, learning_rate)
+                    return SequenceTables(*tables, loss_curve)
+                reports += news
+                n_done += len(ids)
                 if progress is not None:
-                    progress(len(tokens))
-            loss_curve.append(total_loss / max(total_pairs, 1))
-            if on_pass is not None:
-                on_pass(pass_, SequenceTables(*tables, list(loss_curve)))
+                    progress(len(ids))
+            loss_curve.append(sum(r.loss for r in reports) / max(1, sum(r.n_losses for r in reports)))
+            if on_pass is not None and on_pass(pass_, SequenceTables(*tables, list(loss_curve))):
+                break
     return SequenceTables(*tables, loss_curve)
 
 
-class _Tables(NamedTuple):
-    input: np.ndarray
-    output: np.ndarray
+def _check_names(architecture: str, loss: str) -> None:
+    if architecture not in KERNELS:
+        raise ValueError(f"architecture={architecture!r} is not known; choose one of {', '.join(map(repr, KERNELS))}.")
+    if loss not in LOSSES:
+        raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, LOSSES))}.")
 
 
-def _start(n_keys: int, dim: int, hierarchical: bool, seed: int, start: Any) -> _Tables:
-    n_output = n_keys - 1 if hierarchical else n_keys
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed,))))
-    if start is None:
+def _cuts(n_tokens: int) -> tuple[int, int]:
+    """How many stretches a round has and how many tokens a stretch, from the size of the corpus alone."""
+    if n_tokens < FEW_TOKENS:
+        return 1, int(np.clip(n_tokens // 64, SHORTEST_STRETCH, STRETCH))
+    return N_SHARDS, STRETCH
+
+
+def _first_tables(n_keys: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Copies of `start`, else as word2vec: uniform in +- 1 / (2 dim) for the input, zeros for the output."""
+    if start is None or start.input is None:
+        generator = np.random.default_rng((seed, INITIAL))
         input_ = (generator.random((n_keys, dim), dtype=np.float32) - np.float32(0.5)) / np.float32(dim)
-        return _Tables(input_, np.zeros((n_output, dim), np.float32))
-    output = np.zeros((n_output, dim), np.float32) if start.output is None else np.array(start.output, np.float32)
-    return _Tables(np.array(start.input, np.float32, order="C"), output)
+    else:
+        input_ = _copied("start.input", start.input, (n_keys, dim))
+    if start is None or start.output is None:
+        return input_, np.zeros((n_outputs, dim), np.float32)
+    return input_, _copied("start.output", start.output, (n_outputs, dim))
 
 
-def _rounds(chunks: Iterable[tuple[np.ndarray, np.ndarray]], size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut the stream of all chunks every `size` tokens, wherever the chunks end."""
-    kept_tokens: list[np.ndarray] = []
-    kept_ends: list[np.ndarray] = []
-    n_kept = 0
-    for tokens, ends in chunks:
-        tokens = np.ascontiguousarray(tokens, dtype=np.int32)
+def _copied(name: str, table: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    copy = np.array(table, dtype=np.float32, order="C")
+    if copy.shape != shape:
+        raise ValueError(f"{name} has shape {copy.shape}, but {shape} is needed: one row a key, embedding_dim columns.")
+    if not np.isfinite(copy).all():
+        row = int(np.flatnonzero(~np.isfinite(copy).all(axis=1))[0])
+        raise ValueError(f"{name} holds NaN or inf in row {row}; start from finite vectors, or leave that key out.")
+    return copy
+
+
+def _checked(chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_keys: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Chunks with the types that kernels read without looking, and no id that they would look up out of bounds."""
+    for ids, ends in chunks:
+        ids = np.asarray(ids)
+        if ids.size == 0:
+            continue
+        if (largest := int(ids.max())) >= n_keys:
+            raise ValueError(f"a chunk has the id {largest}, but counts has {n_keys} rows; ids are rows of counts.")
         ends = np.asarray(ends, dtype=np.int64)
-        if ends.size == 0 or ends[-1] < tokens.size:
-            ends = np.append(ends, tokens.size)
+        ends = ends[ends < ids.size]
+        if ends.size and (ends[0] < 0 or (np.diff(ends) < 0).any()):
+            raise ValueError(
+                "ends of the sequences in a chunk must ascend from 0 or more, in tokens from its beginning."
+            )
+        yield np.ascontiguousarray(ids, dtype=np.int32), np.append(ends, ids.size)
+
+
+def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cut the stream of all chunks every `length` tokens, wherever chunks and sequences end."""
+    ids_so_far: list[np.ndarray] = []
+    ends_so_far: list[np.ndarray] = []
+    n = 0
+
+    def piece() -> tuple[np.ndarray, np.ndarray]:
+        ends = np.concatenate(ends_so_far)
+        if ends.size == 0 or ends[-1] < n:
+            ends = np.append(ends, n)
+        return np.concatenate(ids_so_far), ends
+
+    for ids, ends in chunks:
         begin = 0
-        while begin < tokens.size:
-            stop = min(tokens.size, begin + size - n_kept)
+        while begin < ids.size:
+            stop = min(ids.size, begin + length - n)
             first, last = np.searchsorted(ends, (begin, stop), side="right")
-            kept_tokens.append(tokens[begin:stop])
-            kept_ends.append(ends[first:last] - begin + n_kept)
-            if last == 0 or ends[last - 1] < stop:
-                pass
-            n_kept += stop - begin
+            ids_so_far.append(ids[begin:stop])
+            ends_so_far.append(ends[first:last] - begin + n)
+            n += stop - begin
             begin = stop
-            if n_kept == size:
-                yield np.concatenate(kept_tokens), np.concatenate(kept_ends)
-                kept_tokens, kept_ends, n_kept = [], [], 0
-    if n_kept:
-        yield np.concatenate(kept_tokens), np.concatenate(kept_ends)
+            if n == length:
+                yield piece()
+                ids_so_far, ends_so_far, n = [], [], 0
+    if n:
+        yield piece()
 
 
-def _cut(tokens: np.ndarray, ends: np.ndarray, n_pieces: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    length = math.ceil(len(tokens) / n_pieces)
-    pieces = []
-    for begin in range(0, len(tokens), length):
-        piece = tokens[begin : begin + length]
-        first, last = np.searchsorted(ends, (begin, begin + len(piece)), side="right")
-        inside = ends[first:last] - begin
-        if inside.size == 0 or inside[-1] < len(piece):
-            inside = np.append(inside, len(piece))
-        pieces.append((piece, inside))
-    return pieces
+def _all_finite(reports: list[Report]) -> bool:
+    return all(report.finite for report in reports)
 
 
-class _Learned(NamedTuple):
-    """What one stretch learned."""
-
-    input_rows: np.ndarray
-    input_deltas: np.ndarray
-    input_counts: np.ndarray
-    output_rows: np.ndarray
-    output_deltas: np.ndarray
-    output_counts: np.ndarray
-    loss: float
-    n_pairs: int
-
-
-class _Stretch:
-    """`fit_partition` for a stretch of tokens: pure but for the buffers of each shard, which do not travel in a pickle."""
-
-    def __init__(
-        self,
-        architecture: str,
-        hierarchical: bool,
-        window: int,
-        shrink: bool,
-        negative: int,
-        keep: np.ndarray,
-        noise: AliasTable | None,
-        tree: HuffmanTree | None,
-        frozen: np.ndarray | None,
-    ) -> None:
-        self.architecture = architecture
-        self.hierarchical = hierarchical
-        self.window = window
-        self.shrink = shrink
-        self.negative = negative
-        self.keep = keep
-        self.noise = noise
-        self.tree = tree
-        self.frozen = frozen
-        self._buffers: dict[int, _Buffers] = {}
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_buffers": {}}
-
-    def __call__(self, input_, output, piece, rate, entropy, shard) -> _Learned:
-        tokens, ends = piece
-        b = self._buffers.get(shard)
-        if b is None or len(b.tokens) < len(tokens):
-            longest = 0 if self.tree is None else int(np.diff(self.tree.starts).max())
-            b = self._buffers[shard] = _Buffers(len(tokens), input_.shape, len(output), longest, self.negative)
-        state = new_state(*entropy)
-        n_tokens, n_ends, n_rows = local.localise(tokens, ends, self.keep, b.slot, b.rows, b.tokens, b.ends, state)
-        local.gather_rows(input_, b.rows, n_rows, b.input)
-        b.input_counts[:n_rows] = 0
-        if self.hierarchical:
-            n_out = local.localise_paths(
-                b.rows, n_rows, self.tree.starts, self.tree.nodes, b.node_slot, b.node_rows, b.path_starts,
-                b.path_nodes, b.path_codes, self.tree.codes,
-            )  # fmt: skip
-            out_rows = b.node_rows
-            local.release(b.node_slot, b.node_rows, n_out)
-        else:
-            draw_many(*self.noise, b.pool, state)
-            n_out = local.add_rows(b.pool, b.slot, b.rows, n_rows)
-            out_rows = b.rows
-        local.release(b.slot, b.rows, n_rows if self.hierarchical else n_out)
-        local.gather_rows(output, out_rows, n_out, b.output)
-        b.output_counts[:n_out] = 0
-        loss, n_pairs = train_skip_gram(
-            b.tokens[:n_tokens], b.ends[:n_ends], self.window, self.shrink, self.hierarchical, self.negative, b.pool,
-            b.path_starts, b.path_nodes, b.path_codes, b.input, b.output, b.frozen, rate, state,
-            b.targets, b.labels, b.gradients, b.target_rows, b.input_counts, b.output_counts,
-        )  # fmt: skip
-        subtract_rows(input_, b.rows, n_rows, b.input)
-        subtract_rows(output, out_rows, n_out, b.output)
-        return _Learned(
-            b.rows[:n_rows], b.input[:n_rows], b.input_counts[:n_rows],
-            out_rows[:n_out], b.output[:n_out], b.output_counts[:n_out], loss, n_pairs,
-        )  # fmt: skip
-
-
-class _Buffers:
-    def __init__(self, n_tokens, input_shape, n_output, longest_path, negative):
-        n_keys, dim = input_shape
-        width = -(-dim // local.LOCAL_LANES) * local.LOCAL_LANES
-        n_targets = max(longest_path, negative + 1)
-        self.tokens = np.empty(n_tokens, np.int32)
-        self.ends = np.empty(n_tokens, np.int64)
-        self.slot = np.full(n_keys, -1, np.int32)
-        self.rows = np.empty(n_tokens + POOL, np.int32)
-        self.pool = np.empty(POOL, np.int32)
-        self.input = np.empty((n_tokens, width), np.float32)
-        self.input_counts = np.empty(n_tokens, np.int64)
-        n_paths = n_tokens * longest_path
-        most = min(n_output, n_paths) if longest_path else n_tokens + POOL
-        self.output = np.empty((most, width), np.float32)
-        self.output_counts = np.empty(most, np.int64)
-        self.node_slot = np.full(n_output if longest_path else 0, -1, np.int32)
-        self.node_rows = np.empty(most if longest_path else 0, np.int32)
-        self.path_starts = np.zeros(n_tokens + 1, np.int64)
-        self.path_nodes = np.empty(n_paths, np.int32)
-        self.path_codes = np.empty(n_paths, np.uint8)
-        self.frozen = np.zeros(n_tokens, np.uint8)
-        self.targets = np.empty(n_targets, np.int64)
-        self.labels = np.empty(n_targets, np.float32)
-        self.gradients = np.empty(n_targets, np.float32)
-        self.target_rows = np.empty((n_targets, width), np.float32)
-
-
-class _Merge:
-    def __init__(self, tables: _Tables, rate_factor: float) -> None:
-        self.tables = tables
-        self.rate_factor = rate_factor
-        self.total = [np.zeros(len(t), np.int64) for t in tables]
-        self.progress = [np.zeros(len(t)) for t in tables]
-
-    def __call__(self, map_, results, rate) -> None:
-        tasks = [
-            (which, [(r[3 * which], r[3 * which + 1], r[3 * which + 2]) for r in results], rate) for which in (0, 1)
-        ]
-        if map_ is None:
-            for task in tasks:
-                self._merge(*task)
-        else:
-            map_(self._merge, tasks)
-
-    def _merge(self, which, parts, rate) -> None:
-        table, total, progress = self.tables[which], self.total[which], self.progress[which]
-        a = rate * self.rate_factor
-        if a > 0:
-            for rows, _, counts in parts:
-                tally(rows, counts, 0, 1, a, total, progress)
-        for rows, deltas, _ in parts:
-            add_deltas(table, rows, deltas, 0, 1, a, total, progress)
-        if a > 0:
-            for rows, _, _ in parts:
-                total[rows] = 0
-                progress[rows] = 0
+def _warn_not_finite(pass_: int, learning_rate: float) -> None:
+    warnings.warn(
+        f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite ones. "
+        f"Lower learning_rate={learning_rate}.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,185 @@
+"""What one stretch of sequences teaches: the pure function that `skembed.training.sequences` runs in rounds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from skembed.kernels import localise
+from skembed.kernels.huffman import HuffmanTree, huffman_tree
+from skembed.kernels.lanes import LANES
+from skembed.kernels.noise import AliasTable, alias_table, draw_many
+from skembed.kernels.random import new_state
+from skembed.kernels.windows import Scratch, Stretch, Targets, new_scratch, train_cbow, train_skip_gram
+from skembed.parallel import RowDeltas
+
+__all__ = ["FitStretch", "Partition", "Report"]
+
+KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
+TOKENS_PER_NEGATIVE = 16  # a stretch draws its negatives from so small a pool that their rows stay in the cache
+
+
+class Partition(NamedTuple):
+    """A stretch of tokens, as `FitStretch` takes it.
+
+    Attributes
+    ----------
+    tokens : ndarray of shape (n_tokens,), int32
+    ends : ndarray of shape (n_sequences,), int64
+    learning_rate : float
+    shard : int
+        Partitions that run at the same time have different ones: each has buffers of its own.
+    """
+
+    tokens: np.ndarray
+    ends: np.ndarray
+    learning_rate: float
+    shard: int
+
+
+class Report(NamedTuple):
+    """Sum of the losses that were read, how many they were, and whether all that was learned is finite."""
+
+    loss: float
+    n_losses: int
+    finite: bool
+
+
+class FitStretch:
+    """`fit_partition` for sequences (see `skembed.parallel`).
+
+    It is pure but for its buffers: the deltas it returns are valid until the next call for the same shard. Buffers do
+    not travel in a pickle.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_keys,)
+        How often each key occurs.
+    architecture : {"skip-gram", "cbow"}
+    loss : {"negative-sampling", "hierarchical-softmax"}
+    window, shrink_window, subsample, negative, ns_exponent
+        See `skembed.training.sequences.train_sequences`.
+    frozen : ndarray of shape (n_keys,), bool
+    max_tokens : int
+        The longest stretch there will be.
+    """
+
+    def __init__(
+        self,
+        counts: np.ndarray,
+        *,
+        architecture: str,
+        loss: str,
+        window: int,
+        shrink_window: bool,
+        subsample: float,
+        negative: int,
+        ns_exponent: float,
+        frozen: np.ndarray,
+        max_tokens: int,
+    ) -> None:
+        self.architecture = architecture
+        self.window = window
+        self.shrink_window = shrink_window
+        self.negative = negative
+        self.frozen = frozen
+        self.max_tokens = max_tokens
+        self.keep = localise.keep_thresholds(counts, subsample)
+        self.source: HuffmanTree | AliasTable  # of the targets
+        if loss == "hierarchical-softmax":
+            self.source = huffman_tree(counts)
+        else:
+            seen = counts > 0
+            self.source = alias_table(np.power(counts, ns_exponent, where=seen, out=np.zeros(len(counts))))
+        self._buffers: dict[int, _Buffers] = {}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_buffers": {}}
+
+    def __call__(
+        self, tables: Sequence[np.ndarray], partition: Partition, seed: tuple[int, ...]
+    ) -> tuple[list[RowDeltas], Report]:
+        """Learn from a stretch, starting from `tables` (input, output), which stay as they are."""
+        buffers = self._buffers_of(partition.shard, tables)
+        state = new_state(*seed)
+        n_tokens, n_sequences, n_rows = localise.localise(
+            partition.tokens, partition.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
+        )
+        input_rows = buffers.rows[:n_rows]
+        output_rows, targets = self._targets(buffers, n_rows, len(partition.tokens), state)
+        localise.gather_rows(tables[0], input_rows, buffers.inputs)
+        localise.gather_rows(tables[1], output_rows, buffers.outputs)
+        inputs, outputs = buffers.inputs[: n_rows + 1], buffers.outputs[: len(output_rows) + 1]
+        stretch = Stretch(
+            tokens=buffers.tokens[:n_tokens],
+            ends=buffers.ends[:n_sequences],
+            inputs=inputs.ravel(),
+            outputs=outputs.ravel(),
+            width=inputs.shape[1],
+            frozen=self.frozen[input_rows],
+        )
+        loss, n_losses = KERNELS[self.architecture](
+            stretch, targets, self.window, self.shrink_window, partition.learning_rate, state, buffers.scratch
+        )
+        finite = localise.subtract_rows(tables[0], input_rows, inputs)
+        finite &= localise.subtract_rows(tables[1], output_rows, outputs)
+        deltas = [RowDeltas(input_rows, inputs), RowDeltas(output_rows, outputs)]
+        return deltas, Report(loss, n_losses, finite)
+
+    def _targets(
+        self, buffers: "_Buffers", n_rows: int, n_tokens: int, state: np.ndarray
+    ) -> tuple[np.ndarray, Targets]:
+        """Return the output rows that the stretch touches, and what its centers are among them."""
+        source = self.source
+        paths = buffers.path_starts, buffers.path_nodes, buffers.path_codes
+        if isinstance(source, AliasTable):
+            pool = buffers.pool[: -(-n_tokens // TOKENS_PER_NEGATIVE)]
+            draw_many(source.threshold, source.alias, pool, state)
+            n_output = localise.add_rows(pool, buffers.slot, buffers.rows, n_rows)
+            localise.release(buffers.slot, buffers.rows[:n_output])
+            return buffers.rows[:n_output], Targets(False, self.negative, pool, *paths)
+        rows = buffers.rows[:n_rows]
+        localise.release(buffers.slot, rows)
+        n_nodes = localise.localise_paths(
+            rows, source.starts, source.nodes, source.codes, buffers.node_slot, buffers.node_rows, *paths
+        )
+        localise.release(buffers.node_slot, buffers.node_rows[:n_nodes])
+        return buffers.node_rows[:n_nodes], Targets(True, 0, buffers.pool[:0], *paths)
+
+    def _buffers_of(self, shard: int, tables: Sequence[np.ndarray]) -> "_Buffers":
+        if shard not in self._buffers:
+            dim = tables[0].shape[1]
+            self._buffers[shard] = _Buffers(
+                self.max_tokens, dim, self.window, self.negative, self.source, len(self.keep)
+            )
+        return self._buffers[shard]
+
+
+class _Buffers:
+    """Room for one stretch, allocated once: fresh pages for every stretch would cost as much as learning from it."""
+
+    scratch: Scratch
+
+    def __init__(
+        self, n_tokens: int, dim: int, window: int, negative: int, source: HuffmanTree | AliasTable, n_keys: int
+    ) -> None:
+        width = -(-dim // LANES) * LANES
+        n_pool = -(-n_tokens // TOKENS_PER_NEGATIVE)
+        n_rows = min(n_tokens, n_keys)
+        self.tokens = np.empty(n_tokens, np.int32)
+        self.ends = np.empty(n_tokens, np.int64)
+        self.slot = np.full(n_keys, -1, np.int32)
+        self.pool = np.empty(n_pool, np.int32)
+        longest, n_nodes = 0, 0
+        if isinstance(source, HuffmanTree):
+            longest, n_nodes = int(np.diff(source.starts).max()), n_keys - 1
+        self.node_slot = np.full(n_nodes, -1, np.int32)
+        self.node_rows = np.empty(n_nodes, np.int32)
+        self.path_starts = np.zeros(n_rows + 1, np.int64)
+        self.path_nodes = np.empty(n_rows * longest, np.int32)
+        self.path_codes = np.empty(n_rows * longest, np.uint8)
+        n_output = min(n_rows * longest, n_nodes) if longest else min(n_rows + n_pool, n_keys)
+        self.rows = np.empty(n_rows + n_pool, np.int32)
+        self.inputs = np.empty((n_rows + 1, width), np.float32)
+        self.outputs = np.empty((n_output + 1, width), np.float32)
+        self.scratch = new_scratch(window, max(longest, negative + 1), width)
