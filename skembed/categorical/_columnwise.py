@@ -14,6 +14,8 @@ from skembed.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from skembed.categorical._setup import Schema
 
+IDENTIFIER_SHARE = 0.9  # of the rows, by themselves in their level
+
 __all__ = ["encode", "factorize_columns", "gather", "invert", "warn_degenerate", "weighted_vocabulary"]
 
 
@@ -31,7 +33,8 @@ def weighted_vocabulary(
 ) -> Vocabulary:
     """Build the vocabulary of the rows with positive weight.
 
-    Weights that are whole numbers count as repeated rows, others as one row each.
+    Weights that are whole numbers count as repeated rows, others as one row each. In a column that identifies rows, most
+    of its levels being met once, those levels are infrequent without being told: their vectors would hold single targets.
 
     Parameters
     ----------
@@ -46,18 +49,22 @@ def weighted_vocabulary(
     -------
     Vocabulary
     """
-    limits = {"min_frequency": min_frequency, "max_categories": max_categories}
     counted = weight[rows]
     if not np.array_equal(counted, np.round(counted)):
         counted = np.ones(len(rows))
     if len(rows) == len(factor.codes) and (counted == 1).all():
-        return Vocabulary.from_factor(factor, **limits)
-    codes = factor.codes[rows]
-    found, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    counts = np.bincount(inverse, counted).astype(np.int64)
-    order = np.argsort(first)
-    keys = [None if found[i] < 0 else factor.keys[found[i]] for i in order]
-    return Vocabulary.from_counts(keys, counts[order], **limits)
+        vocabulary = Vocabulary.from_factor(factor, min_frequency=min_frequency, max_categories=max_categories)
+    else:
+        found, first, inverse = np.unique(factor.codes[rows], return_index=True, return_inverse=True)
+        counts = np.bincount(inverse, counted).astype(np.int64)
+        order = np.argsort(first)
+        keys = [None if found[i] < 0 else factor.keys[found[i]] for i in order]
+        vocabulary = Vocabulary.from_counts(
+            keys, counts[order], min_frequency=min_frequency, max_categories=max_categories
+        )
+    if min_frequency is None and (vocabulary.counts == 1).sum() > IDENTIFIER_SHARE * vocabulary.n_rows:
+        return weighted_vocabulary(factor, weight, rows, 2, max_categories)
+    return vocabulary
 
 
 def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -> None:

@@ -17,6 +17,7 @@ N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
 MAX_VARIANCE_ROWS = 200_000  # a ratio of variances needs no more
 SOLVE_TOL = 1e-4  # relative, far below the sampling error of any level
 MAX_SOLVE_ITER = 200
+MAX_RARE_COUNT = 2.0
 MIN_VARIANCE = 1e-8
 
 
@@ -195,9 +196,9 @@ def solve_effects(
             table = table + old.crossed[c]
             sums += old.marginal[c] * (before[part] + ratios.marginal[c])[:, None]
         mean = sums / denominator
-        seen = counts[part] + before[part] > 0
-        share_unknown(table, seen)
-        share_unknown(mean, seen)
+        total = counts[part] + before[part]
+        share_unknown(table, total, ratios.crossed[c])
+        share_unknown(mean, total, ratios.marginal[c])
         crossed.append(table)
         marginal.append(mean)
     return Effects(crossed, marginal, old.side + change[starts[-1] :])
@@ -250,12 +251,22 @@ def conjugate_gradient(
     return solution
 
 
-def share_unknown(table: np.ndarray, seen: np.ndarray) -> None:
-    """Give every row without data the unknown vector, in place.
+def share_unknown(table: np.ndarray, counts: np.ndarray, ratio: float) -> None:
+    """Learn the unknown level's effect, and give it to every level without data, in place.
 
-    The unknown vector is the one learned from the rows of rare levels; where there are none, the mean over the levels,
-    each counted once, since a level that was never met is more like any level than like a frequent one.
+    Row 0 has data of its own where rare levels were sent there. Where it has none, it is learned from the rarest levels:
+    their rows taken together as one level, since a level that was never met is most like one that was met once or twice.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_table_rows, n_targets)
+        Effects, each its rows' residual sum over ``count + ratio``.
+    counts : ndarray of shape (n_table_rows,)
+    ratio : float
     """
-    if False:
-        table[0] = table[seen].mean(axis=0)
-    table[~seen] = 0*table[0]
+    seen = counts > 0
+    if not seen[0] and seen.any():
+        rare = seen & (counts <= MAX_RARE_COUNT)
+        pooled = rare if rare.any() else seen
+        table[0] = table[pooled].T @ (counts[pooled] + ratio) / (counts[pooled].sum() + ratio)
+    table[~seen] = table[0]

@@ -53,8 +53,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         together, each of this type.
     cv : int, splitter, iterable or None, default=5
         How `fit_transform` holds rows out. With None it equals ``fit(X, y).transform(X)``.
-    min_frequency : int, float or None, default=2
-        Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector.
+    min_frequency : int, float or None, default=None
+        Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector. With None
+        all levels have vectors of their own, shrunk by how rare they are; but where nine of ten rows have a level to
+        themselves, the column identifies rows, and its levels that were met once share the unknown vector.
     max_categories : int or None, default=None
         At most this many vectors a column, the unknown level's among them.
     handle_unknown : {"embed", "error"}, default="embed"
@@ -183,7 +185,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         remainder: str = "drop",
         target_type: str = "auto",
         cv: Any = 5,
-        min_frequency: int | float | None = 2,
+        min_frequency: int | float | None = None,
         max_categories: int | None = None,
         handle_unknown: str = "embed",
         class_weight: Any = None,

@@ -204,14 +204,30 @@ def split_blocks(blocks: list[Block], weights: list[torch.Tensor], codes: list[n
 
 
 def choose_shrinkage(net: TableNet, training: torch.Tensor, seed: int) -> float:
-    """Return the shrinkage whose tables, learned from the training rows, predict the validation rows best."""
+    """Return the strongest shrinkage whose tables, learned from the training rows, predict the validation rows well.
+
+    Well is within one standard error of the best, the error being that of the paired differences (Breiman et al. 1984,
+    section 3.4.3): what the net learned has to be worth the noise that it brings.
+    """
     if not len(net.validation):
         return DEFAULT_SHRINKAGE
+    weight = net.weight[net.validation].cpu().double().numpy()
     losses = {}
     for ratio in SHRINKAGES:
         weights = relearn_tables(net, training, ratio=ratio, n_iter=N_RELEARN_ITER, seed=seed)
-        losses[ratio] = net.mean_loss(net.validation, weights)
-    return min(losses, key=lambda ratio: (not np.isfinite(losses[ratio]), losses[ratio]))
+        losses[ratio] = net.row_losses(net.validation, weights).cpu().double().numpy()
+    finite = [ratio for ratio in SHRINKAGES if np.isfinite(losses[ratio]).all()]
+    if not finite:
+        return float("inf")
+    best = min(finite, key=lambda ratio: float(np.average(losses[ratio], weights=weight)))
+
+    def is_close(ratio: float) -> bool:
+        excess = losses[ratio] - losses[best]
+        mean = np.average(excess, weights=weight)
+        error = np.sqrt((weight**2 * (excess - mean) ** 2).sum()) / weight.sum()
+        return bool(mean <= error)
+
+    return max(ratio for ratio in finite if is_close(ratio))
 
 
 def scalings(problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int) -> list[np.ndarray]:

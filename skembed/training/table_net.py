@@ -146,21 +146,16 @@ class TableNet:
         return self.head(inputs) + self.offset[rows]
 
     @torch.no_grad()
-    def mean_loss(self, rows: torch.Tensor, weights: Sequence[torch.Tensor], batch_size: int = 65_536) -> float:
-        """Return the weighted mean loss of `rows` with the given table weights."""
-        total, mass = 0.0, 0.0
-        for start in range(0, len(rows), batch_size):
-            part = rows[start : start + batch_size]
-            losses = self.loss(self.scores(self.gather(self.ids(part), weights), part), self.target[part])
-            total += float((losses * self.weight[part]).sum())
-            mass += float(self.weight[part].sum())
-        return total / max(mass, 1e-300)
+    def row_losses(self, rows: torch.Tensor, weights: Sequence[torch.Tensor], batch_size: int = 65_536) -> torch.Tensor:
+        """Return the loss of each of `rows` with the given table weights, (n_rows,)."""
+        parts = torch.split(rows, batch_size)
+        losses = [self.loss(self.scores(self.gather(self.ids(p), weights), p), self.target[p]) for p in parts]
+        return torch.cat(losses)
 
-    def offset_loss(self) -> float:
-        """Return the validation loss of the offset alone."""
-        rows = self.validation
-        losses = self.loss(self.offset[rows], self.target[rows]) * self.weight[rows]
-        return float(losses.sum() / self.weight[rows].sum().clamp(min=1e-12))
+    def mean_loss(self, rows: torch.Tensor, weights: Sequence[torch.Tensor]) -> float:
+        """Return the weighted mean loss of `rows` with the given table weights."""
+        weight = self.weight[rows]
+        return float((self.row_losses(rows, weights) * weight).sum() / weight.sum().clamp(min=1e-12))
 
     def _null_loss(self) -> float:
         rows, target = self.validation, self.target
