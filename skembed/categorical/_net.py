@@ -75,9 +75,12 @@ def learn_net(
 
     everything = np.arange(n)
     weights, raw = tables(everything)
-    part = NetPart(raw=raw, fold_raw=[], scalings=scalings(problem, net, weights, seed))
+    scaling, telling = metrics(problem, net, weights, seed)
+    part = NetPart(raw=keep_codes(problem, raw, telling), fold_raw=[], scalings=scaling)
     if with_folds:
-        part.fold_raw = [unseen_as_unknown(problem, tables(train)[1], train) for train, _ in problem.folds]
+        for train, _ in problem.folds:
+            fold_raw = keep_codes(problem, tables(train)[1], telling)
+            part.fold_raw.append(unseen_as_unknown(problem, fold_raw, train))
     part.head = [p.detach().cpu().numpy() for p in net.head.parameters()]
     part.shrinkage, part.n_iter = shrinkage, history.n_iter
     part.loss_curve, part.validation_scores = history.loss_curve, history.validation_scores
@@ -230,13 +233,37 @@ def choose_shrinkage(net: TableNet, training: torch.Tensor, seed: int) -> float:
     return max(ratio for ratio in finite if is_close(ratio))
 
 
-def scalings(problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int) -> list[np.ndarray]:
-    """Return the symmetric root of each column's metric, kept from vanishing; given starts keep their own space."""
-    out = [np.eye(code.shape[1]) for code in problem.codes]
+def metrics(
+    problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return how each column's rows are scaled, and the projection onto the directions that the net reads.
+
+    The scaling is the symmetric root of the column's metric, kept from vanishing. A direction that moves the prediction
+    less than that floor is one the net does not read. Given starts keep their own space.
+
+    Returns
+    -------
+    scalings, projections : list of ndarray of shape (dim, dim)
+    """
+    scalings = [np.eye(code.shape[1]) for code in problem.codes]
+    projections = [np.eye(code.shape[1]) for code in problem.codes]
     rows = torch.arange(len(problem.ids), device=net.device)
-    for block, metrics in zip(net.blocks, input_metric(net, weights, rows, seed)):
-        for c, metric in zip(block.columns, metrics.cpu().double().numpy()):
+    for block, found in zip(net.blocks, input_metric(net, weights, rows, seed)):
+        for c, metric in zip(block.columns, found.cpu().double().numpy()):
             if c not in problem.given:
                 values, vectors = np.linalg.eigh(metric)
-                out[c] = (vectors * np.sqrt(np.maximum(values, 0) + CODE_FLOOR**2)) @ vectors.T
-    return out
+                scalings[c] = (vectors * np.sqrt(np.maximum(values, 0) + CODE_FLOOR**2)) @ vectors.T
+                read = vectors[:, values > CODE_FLOOR**2]
+                projections[c] = read @ read.T
+    return scalings, projections
+
+
+def keep_codes(problem: Problem, raw: list[np.ndarray], projections: list[np.ndarray]) -> list[np.ndarray]:
+    """Return what was learned in the directions that the net reads, and the start codes in all others.
+
+    Where the net does not read, learning has moved a row by chance alone, and differently in each fold.
+    """
+    return [
+        code + ((table - code) @ projection).astype(np.float32)
+        for table, code, projection in zip(raw, problem.codes, projections)
+    ]
