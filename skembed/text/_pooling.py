@@ -1,12 +1,12 @@
 """Word vectors -> one vector a document: what each pooling learns from a corpus, and how it is applied."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents"]
+__all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents", "pooling_names"]
 
 POOLINGS = ("mean", "tfidf", "sif", "max", "min")
 
@@ -45,6 +45,14 @@ class _Bags(NamedTuple):
     words: np.ndarray  # (n,) int64, sorted within a document
     counts: np.ndarray  # (n,) float32
     starts: np.ndarray  # (n_documents,) int64
+
+
+def pooling_names(pooling: str | Sequence[str]) -> list[str]:
+    """Return the parameter `pooling` as a list of names; ValueError if one is none of `POOLINGS`, or there is none."""
+    names = [pooling] if isinstance(pooling, str) else list(pooling)
+    if not names or any(name not in POOLINGS for name in names):
+        raise ValueError(f"pooling={pooling!r}, expected one of {', '.join(map(repr, POOLINGS))}, or a list of them.")
+    return names
 
 
 def pool_documents(

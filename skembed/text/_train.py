@@ -11,19 +11,18 @@ from tqdm.auto import tqdm
 
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import PassCallbacks
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
-__all__ = ["draw_seed", "grown_output", "starting_vectors", "train_words"]
+__all__ = ["draw_seed", "starting_tables", "train_words"]
 
 _DIVERGED = 1e6  # no component of a vector that means something is so large
 
 
 def train_words(
     sequences: Iterable,
-    vocabulary: Vocabulary,
+    counts: np.ndarray,
     *,
     max_iter: int,
     start: tuple[np.ndarray, np.ndarray | None] | None,
@@ -31,13 +30,14 @@ def train_words(
     callbacks: PassCallbacks,
     **options: Any,
 ) -> "SequenceTables":
-    """Train the tables of the words of a vocabulary.
+    """Train the tables of words and contexts.
 
     Parameters
     ----------
     sequences : re-iterable of (ids, ends)
         As `train_sequences` takes them.
-    vocabulary : Vocabulary
+    counts : ndarray of shape (n_words,), int64
+        How often each word has occurred.
     max_iter : int
     start : (vectors, output) or None
         Tables of words and contexts to begin with; `output` may be None.
@@ -66,13 +66,13 @@ def train_words(
     """
     from skembed.training.sequences import SequenceTables, train_sequences  # numba: to fit, not to transform
 
-    n_words = int(vocabulary.counts.sum()) * max_iter
+    n_words = int(counts.sum()) * max_iter
     with tqdm(total=n_words, desc="words", unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
         passes = _Passes(max_iter, callbacks, bar)
         try:
             train_sequences(
                 sequences,
-                vocabulary.counts,
+                counts,
                 max_iter=max_iter,
                 start=None if start is None else SequenceTables(*start, []),  # type: ignore[arg-type]
                 on_pass=passes.end,
@@ -138,53 +138,49 @@ class _Passes:
             self.callbacks.begin_pass()
 
 
-def starting_vectors(
-    words: np.ndarray, embedding_dim: int, known: EmbeddingTable | None, init: EmbeddingTable | None, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vectors that training begins with.
+def starting_tables(
+    words: np.ndarray,
+    embedding_dim: int,
+    known: tuple[EmbeddingTable, np.ndarray] | None,
+    init: EmbeddingTable | None,
+    seed: int,
+    loss: str,
+) -> tuple[tuple[np.ndarray, np.ndarray | None], np.ndarray]:
+    """Return the tables that training begins with.
 
     Parameters
     ----------
     words : ndarray of shape (n_words,), object
     embedding_dim : int
-    known : EmbeddingTable or None
+    known : (table, output) or None
         Learned before, of the first of these words in the same order.
     init : EmbeddingTable or None
-        Begins the words that `known` does not hold.
+        Begins the words that are not known.
     seed : int
         Decides where the others begin.
+    loss : {"negative-sampling", "hierarchical-softmax"}
 
     Returns
     -------
-    vectors : ndarray of shape (n_words, embedding_dim), float32
+    start : (vectors, output)
+        `vectors` is float32 of shape (n_words, embedding_dim), and so is `output`, or None: begin at zero.
     given : ndarray of shape (n_words,), bool
         Whether `init` holds the word.
     """
-    n_known = 0 if known is None else len(known)
     generator = np.random.default_rng(seed)
     vectors = (generator.random((len(words), embedding_dim), dtype=np.float32) - np.float32(0.5)) / embedding_dim
+    output = None
     given = np.zeros(len(words), dtype=bool)
     if init is not None:
         given[:] = [word in init for word in words]
         vectors[given] = init.lookup(words[given])
     if known is not None:
-        vectors[:n_known] = known.vectors
-    return vectors, given
-
-
-def grown_output(output: np.ndarray, n_known: int, n_words: int, loss: str) -> Any:
-    """The vectors of contexts so far, with zeros for new words; None for the nodes of a tree, which begin anew.
-
-    Parameters
-    ----------
-    output : ndarray of shape (n_known, embedding_dim), or another first dimension if they are nodes of a tree
-    n_known, n_words : int
-        How many words there were, and are.
-    loss : str
-    """
-    if loss != "negative-sampling" or len(output) != n_known:
-        return None
-    return np.pad(output, [(0, n_words - n_known), (0, 0)])
+        table, known_output = known
+        vectors[: len(table)] = table.vectors
+        # The nodes of a Huffman tree begin anew: another tree has other nodes.
+        if loss == "negative-sampling" and len(known_output) == len(table):
+            output = np.pad(known_output, [(0, len(words) - len(table)), (0, 0)])
+    return (vectors, output), given
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,11 +15,11 @@ from skembed.table import EmbeddingTable
 from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Rounds, join_phrases, learn_phrases, phrase_of
-from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents
+from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents, pooling_names
 from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._train import draw_seed, grown_output, starting_vectors, train_words
-from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, rows_of
+from skembed.text._train import draw_seed, starting_tables, train_words
+from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.vocabulary import Vocabulary
 
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
 __all__ = ["Word2VecVectorizer"]
+
+# max_iter="auto": measured on the document classification benchmark and, for large corpora, what the field takes
+_AUTO_WORDS = 30_000_000
+_AUTO_PASSES = (5, 30)
 
 # what the trainer takes by the same name
 _TRAINER_OPTIONS = (
@@ -39,7 +42,6 @@ _TRAINER_OPTIONS = (
     "subsample",
     "negative",
     "ns_exponent",
-    "max_iter",
     "n_jobs",
     "verbose",
 )
@@ -63,17 +65,18 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         How many words before and after a word are its context.
     shrink_window : bool, default=True
         Draw the window of each word from 1 to `window`, so that near words weigh more.
-    subsample : float, default=1e-4
+    subsample : float, default=1e-3
         Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
-        are; 0 keeps all.
+        are; 0 keeps all. For corpora of many million words 1e-4 is faster, and better for word similarity.
     negative : int, default=5
         Noise words drawn for a word, with negative sampling.
     ns_exponent : float, default=0.75
         Noise words are drawn in proportion to their count to this power.
     learning_rate : float or "auto", default="auto"
         At the start; it falls linearly to 1e-4 over all passes. "auto" is 0.025 for skip-gram and 0.05 for CBOW.
-    max_iter : int, default=5
-        Passes over the corpus.
+    max_iter : int or "auto", default="auto"
+        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most: a small
+        corpus needs more of them than a large one.
     lowercase : bool, default=True
     tokenizer : callable, default=None
         Text -> iterable of words, in place of `token_pattern`.
@@ -159,7 +162,7 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         "negative": [Interval(Integral, 1, None, closed="left")],
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
         "token_pattern": [str],
@@ -185,11 +188,11 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         loss="negative-sampling",
         window=5,
         shrink_window=True,
-        subsample=1e-4,
+        subsample=1e-3,
         negative=5,
         ns_exponent=0.75,
         learning_rate="auto",
-        max_iter=5,
+        max_iter="auto",
         lowercase=True,
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
@@ -304,15 +307,16 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     def _learn(self, X: Any, *, go_on: bool = False, transform: bool = False) -> np.ndarray | None:
         """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
         self._validate_params()
-        poolings = self._checked_poolings()
+        poolings = pooling_names(self.pooling)
         self._check_start(go_on)
-        callbacks = PassCallbacks(self, self.max_iter, X)
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
             vocabulary, rounds = self._grow_vocabulary(corpus) if go_on else self._build_vocabulary(corpus)
             check_memory(len(vocabulary), self.embedding_dim)
             row_of = rows_of(vocabulary, corpus.words)
-            tables = self._train(corpus.sequences(row_of), vocabulary, go_on, callbacks)
+            max_iter = self._n_passes(vocabulary)
+            callbacks = PassCallbacks(self, max_iter, X)
+            tables = self._train(corpus.sequences(row_of), vocabulary, go_on, max_iter, callbacks)
             self._hold(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), go_on)
             self._poolings, self._document_counts = learn_poolings(
                 poolings,
@@ -324,15 +328,6 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             )
             callbacks.end()
             return self._pool(corpus.documents(row_of)) if transform else None
-
-    def _checked_poolings(self) -> list[str]:
-        names = [self.pooling] if isinstance(self.pooling, str) else list(self.pooling)
-        unknown = [name for name in names if name not in POOLINGS]
-        if unknown or not names:
-            raise ValueError(
-                f"pooling={self.pooling!r}, expected one of {', '.join(map(repr, POOLINGS))}, or a list of them."
-            )
-        return names
 
     def _check_start(self, go_on: bool) -> None:
         if self.init is not None and self.init.embedding_dim != self.embedding_dim:
@@ -351,7 +346,7 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             )
 
     def _build_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
-        stop_words = self._stop_words()
+        stop_words = read_stop_words(self.stop_words)
         rounds = learn_phrases(
             corpus,
             n_rounds=self.phrases,
@@ -367,36 +362,35 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     def _grow_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
         rounds = self._encoder.rounds
         join_phrases(corpus, rounds)
-        return grown_vocabulary(self.vocabulary_, corpus, stop_words=self._stop_words()), rounds
-
-    def _stop_words(self) -> frozenset[str]:
-        if self.stop_words is None:
-            return frozenset()
-        return ENGLISH_STOP_WORDS if isinstance(self.stop_words, str) else frozenset(self.stop_words)
+        return grown_vocabulary(self.vocabulary_, corpus, stop_words=read_stop_words(self.stop_words)), rounds
 
     def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, callbacks: PassCallbacks
+        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         seed = draw_seed(self.random_state)
         start = frozen = None
         if go_on or self.init is not None:
             # A second call must not repeat the draws of the first.
             seed = (seed + self.n_iter_) % 2**31 if go_on else seed
-            known = self.embedding_ if go_on else None
-            vectors, given = starting_vectors(vocabulary.keys, self.embedding_dim, known, self.init, seed)
-            output = grown_output(self._output, len(self.embedding_), len(vocabulary), self.loss) if go_on else None
-            start = (vectors, output)
+            known = (self.embedding_, self._output) if go_on else None
+            start, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed, self.loss)
             frozen = given if self.init_frozen else None
         return train_words(
             sequences,
-            vocabulary,
+            vocabulary.counts,
             **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
+            max_iter=max_iter,
             learning_rate=self._learning_rate(),
             seed=seed,
             start=start,
             frozen=frozen,
             callbacks=callbacks,
         )
+
+    def _n_passes(self, vocabulary: Vocabulary) -> int:
+        if self.max_iter != "auto":
+            return self.max_iter
+        return int(np.clip(_AUTO_WORDS / vocabulary.counts.sum(), *_AUTO_PASSES))
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

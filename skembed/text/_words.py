@@ -2,17 +2,25 @@
 
 import itertools
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from skembed.columns import Factor
 from skembed.text._stream import UNKNOWN, EncodedCorpus
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "rows_of"]
+__all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
 
 _TABLES = 5  # those of words and contexts, both as of the last pass, and what training holds of them at a time
+
+
+def read_stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+    """Return the words of the parameter `stop_words`; "english" means scikit-learn's list."""
+    if stop_words is None:
+        return frozenset()
+    return ENGLISH_STOP_WORDS if isinstance(stop_words, str) else frozenset(stop_words)
 
 
 def first_vocabulary(
