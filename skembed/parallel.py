@@ -19,7 +19,7 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["FitPartition", "RowDeltas", "Workers", "count_workers", "fit_round", "open_workers"]
+__all__ = ["FitPartition", "Rounds", "RowDeltas", "Workers", "count_workers", "open_workers"]
 
 _OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
@@ -33,10 +33,15 @@ class RowDeltas(NamedTuple):
         Each row once.
     deltas : ndarray of shape (n, embedding_dim or more), float32
         Columns beyond those of the table are padding.
+    pulls : ndarray of shape (n,), float32
+        How hard each row was pulled to where it is now: learning rate times curvature, summed over its updates. Deltas
+        of small pulls are summed, those of pulls above 1 tend to be averaged; zeros ask for the plain sum. See
+        `skembed.kernels.merge`.
     """
 
     rows: np.ndarray
     deltas: np.ndarray
+    pulls: np.ndarray
 
 
 class FitPartition(Protocol):
@@ -134,66 +139,86 @@ def _map_threads(pool: ThreadPoolExecutor, function: Callable[..., Any], tasks: 
         raise
 
 
-def fit_round(
-    workers: Workers,
-    fit_partition: FitPartition,
-    tables: Sequence[np.ndarray],
-    partitions: Sequence[Any],
-    seeds: Sequence[tuple[int, ...]],
-    *,
-    accept: Callable[[list], bool] | None = None,
-) -> list:
-    """One round: every partition learns from the same tables, then all deltas are added in the order of the partitions.
-
-    Deltas are summed, not averaged: rows that few partitions touch, which are most, would learn that much more slowly.
+class Rounds:
+    """Rounds over the same tables; see the module.
 
     Parameters
     ----------
     workers : Workers
     fit_partition : FitPartition
     tables : sequence of ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
-        They change.
-    partitions : sequence
-    seeds : sequence of tuple of int
-        One for each partition.
-    accept : callable or None
-        Is given what `fit_partition` returned beside the deltas; if it says no, the tables stay as they are.
-
-    Returns
-    -------
-    list
-        What `fit_partition` returned beside the deltas, in the order of the partitions.
+        Each round changes them.
 
     Examples
     --------
     >>> def add_one(tables, row, seed):
-    ...     return [RowDeltas(np.array([row], np.int32), np.ones((1, 2), np.float32))], "done"
+    ...     return [RowDeltas(np.array([row], np.int32), np.ones((1, 2), np.float32), np.zeros(1, np.float32))], "done"
     >>> table = np.zeros((2, 2), np.float32)
     >>> with open_workers(1) as workers:
-    ...     fit_round(workers, add_one, [table], [1, 1], [(0,), (1,)])
+    ...     Rounds(workers, add_one, [table]).run([1, 1], [(0,), (1,)])
     ['done', 'done']
     >>> table
     array([[0., 0.],
            [2., 2.]], dtype=float32)
     """
-    from skembed.kernels.merge import add_deltas  # here, so that opening workers does not take numba
 
-    results = workers.map(
-        fit_partition, [(tables, partition, seed) for partition, seed in zip(partitions, seeds, strict=True)]
-    )
-    reports = [report for _, report in results]
-    if accept is not None and not accept(reports):
+    def __init__(self, workers: Workers, fit_partition: FitPartition, tables: Sequence[np.ndarray]) -> None:
+        self.workers = workers
+        self.fit_partition = fit_partition
+        self.tables = tables
+        self._total = [np.zeros(len(table), np.float32) for table in tables]
+        self._covered = [np.zeros(len(table), np.float32) for table in tables]
+
+    def run(
+        self,
+        partitions: Sequence[Any],
+        seeds: Sequence[tuple[int, ...]],
+        accept: Callable[[list], bool] | None = None,
+    ) -> list:
+        """Let every partition learn from the tables as they are, then merge in the order of the partitions.
+
+        Parameters
+        ----------
+        partitions : sequence
+        seeds : sequence of tuple of int
+            One for each partition.
+        accept : callable or None
+            Is given the reports of the partitions; if it says no, the tables stay as they are.
+
+        Returns
+        -------
+        list
+            The reports: what `fit_partition` returned beside the deltas, in the order of the partitions.
+        """
+        tasks = [(self.tables, partition, seed) for partition, seed in zip(partitions, seeds, strict=True)]
+        results = self.workers.map(self.fit_partition, tasks)
+        reports = [report for _, report in results]
+        if accept is None or accept(reports):
+            self._merge([deltas for deltas, _ in results])
         return reports
 
-    def merge(which: int, part: int, n_parts: int) -> None:
-        for deltas, _ in results:  # each row gets the deltas of its partitions in this order, whatever its part
-            add_deltas(tables[which], deltas[which].rows, deltas[which].deltas, part, n_parts)
+    def _merge(self, learned: list[Sequence[RowDeltas]]) -> None:
+        # a row is changed by one worker and in the order of the partitions, so the number of parts changes no bit
+        n_parts = max(1, -(-self.workers.n_workers // len(self.tables)))
+        tasks = [
+            ([deltas[which] for deltas in learned], which, part, n_parts)
+            for which in range(len(self.tables))
+            for part in range(n_parts)
+        ]
+        if self.workers.share_memory:
+            self.workers.map(self._merge_part, tasks)
+        else:
+            for task in tasks:
+                self._merge_part(*task)
 
-    n_parts = max(1, -(-workers.n_workers // len(tables))) if workers.share_memory else 1
-    tasks = [(which, part, n_parts) for which in range(len(tables)) for part in range(n_parts)]
-    if workers.share_memory:
-        workers.map(merge, tasks)
-    else:
-        for task in tasks:
-            merge(*task)
-    return reports
+    def _merge_part(self, learned: list[RowDeltas], which: int, part: int, n_parts: int) -> None:
+        from skembed.kernels import merge  # here, so that opening workers does not take numba
+
+        table, total, covered = self.tables[which], self._total[which], self._covered[which]
+        if len(learned) > 1:
+            for rows, _, pulls in learned:
+                merge.add_pulls(rows, pulls, part, n_parts, total, covered)
+        for rows, deltas, _ in learned:
+            merge.add_deltas(table, rows, deltas, part, n_parts, total, covered)
+        for rows, _, _ in learned:
+            merge.clear_pulls(rows, part, n_parts, total, covered)

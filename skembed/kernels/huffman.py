@@ -67,6 +67,9 @@ def huffman_tree(counts: np.ndarray) -> HuffmanTree:
 def _build(counts):
     """Two queues, leaves by ascending count and inner nodes as they are made, which ascend by themselves: O(n).
 
+    Of equals the leaf comes first, which keeps the tree shallow: rare keys, equally rare, would make a chain otherwise.
+
+
     `counts` descend. Tree positions 0 .. n - 1 are the leaves, n .. 2 n - 2 the inner nodes.
     """
     n = counts.size
@@ -77,7 +80,7 @@ def _build(counts):
     leaf, inner = n - 1, n
     for made in range(n, 2 * n - 1):
         for side in range(2):
-            if leaf >= 0 and (inner >= made or weight[leaf] < weight[inner]):
+            if leaf >= 0 and (inner >= made or weight[leaf] <= weight[inner]):
                 child = leaf
                 leaf -= 1
             else:

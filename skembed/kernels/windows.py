@@ -43,6 +43,8 @@ class Stretch(NamedTuple):
         Columns of a local row, a multiple of 16.
     frozen : ndarray of shape (n_rows,), bool
         Input rows that stay as they are.
+    input_pairs, output_pairs : ndarray of shape (n_rows + 1,) and (n_output_rows + 1,), int32
+        Outputs: how many products with rows of the other table moved each row.
     """
 
     tokens: np.ndarray
@@ -51,6 +53,8 @@ class Stretch(NamedTuple):
     outputs: np.ndarray
     width: int
     frozen: np.ndarray
+    input_pairs: np.ndarray
+    output_pairs: np.ndarray
 
 
 class Targets(NamedTuple):
@@ -132,8 +136,10 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
     for sequence in range(stretch.ends.size):
         end = stretch.ends[sequence]
         for position in range(begin, end):
-            n_contexts = _choose_contexts(stretch, begin, position, end, window, shrink, state, scratch)
-            n_targets = _choose_targets(stretch, targets, stretch.tokens[position], state, scratch)
+            reach = draw_below(state, window) + 1 if shrink else window
+            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            n_targets = _choose_targets(stretch, targets, stretch.tokens[position], right - left - 1, state, scratch)
+            n_contexts = _choose_contexts(stretch, left, position, right, n_targets, scratch)
             _logits(stretch.inputs, scratch.contexts, n_contexts, stretch, scratch, n_targets)
             _sigmoids(scratch.logits, n_contexts * n_targets)
             if position % LOSS_EVERY == 0:
@@ -161,8 +167,10 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
     for sequence in range(stretch.ends.size):
         end = stretch.ends[sequence]
         for position in range(begin, end):
-            n_contexts = _choose_contexts(stretch, begin, position, end, window, shrink, state, scratch)
-            n_targets = _choose_targets(stretch, targets, stretch.tokens[position], state, scratch)
+            reach = draw_below(state, window) + 1 if shrink else window
+            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            n_targets = _choose_targets(stretch, targets, stretch.tokens[position], 1, state, scratch)
+            n_contexts = _choose_contexts(stretch, left, position, right, n_targets, scratch)
             share = broadcast(np.float32(1.0) / np.float32(n_contexts))
             for d in range(0, width, LANES):
                 total = load(stretch.inputs, scratch.contexts[0] + d)
@@ -185,23 +193,23 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _choose_contexts(stretch, begin, position, end, window, shrink, state, scratch):
+def _choose_contexts(stretch, left, position, right, n_targets, scratch):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
-    reach = draw_below(state, window) + 1 if shrink else window
     spare = stretch.inputs.size - stretch.width
     n_contexts = 0
-    for other in range(max(begin, position - reach), min(end, position + reach + 1)):
+    for other in range(left, right):
         if other != position:
             token = stretch.tokens[other]
             scratch.contexts[n_contexts] = token * stretch.width
             scratch.sinks[n_contexts] = spare if stretch.frozen[token] else token * stretch.width
+            stretch.input_pairs[token] += n_targets
             n_contexts += 1
     scratch.contexts[n_contexts] = scratch.contexts[0]  # makes the last pair whole
     return n_contexts
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _choose_targets(stretch, targets, center, state, scratch):
+def _choose_targets(stretch, targets, center, n_pairs, state, scratch):
     """Write where the target rows begin, and their labels; returns how many there are, padded to a multiple of TILE."""
     if targets.hierarchical:
         first = targets.path_starts[center]
@@ -209,14 +217,17 @@ def _choose_targets(stretch, targets, center, state, scratch):
         for k in range(n_targets):
             scratch.targets[k] = targets.path_nodes[first + k] * stretch.width
             scratch.labels[k] = 1 - targets.path_codes[first + k]
+            stretch.output_pairs[targets.path_nodes[first + k]] += n_pairs
     else:
         n_targets = targets.negative + 1
         scratch.targets[0] = center * stretch.width
         scratch.labels[0] = 1
+        stretch.output_pairs[center] += n_pairs
         for k in range(1, n_targets):
             sample = targets.pool[draw_below(state, targets.pool.size)]
             scratch.targets[k] = sample * stretch.width
             scratch.labels[k] = 0 if sample != center else NO_LABEL
+            stretch.output_pairs[sample] += n_pairs
     while n_targets % TILE:
         scratch.targets[n_targets] = stretch.outputs.size - stretch.width
         scratch.labels[n_targets] = NO_LABEL

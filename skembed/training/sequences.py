@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skembed.parallel import fit_round, open_workers
+from skembed.parallel import Rounds, open_workers
 from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
 
 __all__ = ["SequenceTables", "train_sequences"]
@@ -151,6 +151,7 @@ def train_sequences(
     tables = _first_tables(n_keys, n_keys if loss == "negative-sampling" else n_keys - 1, embedding_dim, seed, start)
     loss_curve: list[float] = []
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
+        rounds = Rounds(workers, fit_stretch, tables)
         for pass_ in range(max_iter):
             n_done = 0
             reports: list[Report] = []
@@ -160,7 +161,7 @@ def train_sequences(
                 pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
                 partitions = [Partition(*piece, rate, shard) for shard, piece in enumerate(pieces)]
                 seeds = [(seed, TRAINING, pass_, round_, shard) for shard in range(len(partitions))]
-                news = fit_round(workers, fit_stretch, tables, partitions, seeds, accept=_all_finite)
+                news = rounds.run(partitions, seeds, accept=_all_finite)
                 if not _all_finite(news):
                     _warn_not_finite(pass_, learning_rate)
                     return SequenceTables(*tables, loss_curve)

@@ -16,6 +16,7 @@ from skembed.parallel import RowDeltas
 __all__ = ["FitStretch", "Partition", "Report"]
 
 KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
+CURVATURE = 0.1  # of the logistic loss of a pair of rows: p (1 - p) times a squared length, seen from one direction
 TOKENS_PER_NEGATIVE = 16  # a stretch draws its negatives from so small a pool that their rows stay in the cache
 
 
@@ -117,13 +118,19 @@ class FitStretch:
             outputs=outputs.ravel(),
             width=inputs.shape[1],
             frozen=self.frozen[input_rows],
+            input_pairs=np.zeros(len(inputs), np.int32),
+            output_pairs=np.zeros(len(outputs), np.int32),
         )
         loss, n_losses = KERNELS[self.architecture](
             stretch, targets, self.window, self.shrink_window, partition.learning_rate, state, buffers.scratch
         )
         finite = localise.subtract_rows(tables[0], input_rows, inputs)
         finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        deltas = [RowDeltas(input_rows, inputs), RowDeltas(output_rows, outputs)]
+        pull = np.float32(partition.learning_rate * CURVATURE)
+        deltas = [
+            RowDeltas(input_rows, inputs, pull * stretch.input_pairs),
+            RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
+        ]
         return deltas, Report(loss, n_losses, finite)
 
     def _targets(
