@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_seed", "starting_tables", "train_words"]
 
-_DIVERGED = 1e6  # no component of a vector that means something is so large
-
 
 def train_words(
     sequences: Iterable,
@@ -57,44 +55,43 @@ def train_words(
     UserWarning
         On Ctrl-C after the first pass; before, KeyboardInterrupt goes on.
     ConvergenceWarning
-        If a pass found no two words to learn from, or diverged, which ends training before it.
-
-    Raises
-    ------
-    ValueError
-        If the first pass diverged.
+        If a pass found no two words to learn from, or vectors were no longer finite: then training ends with the last
+        finite ones.
     """
     from skembed.training.sequences import SequenceTables, train_sequences  # numba: to fit, not to transform
 
-    n_words = int(counts.sum()) * max_iter
-    with tqdm(total=n_words, desc="words", unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
-        passes = _Passes(max_iter, callbacks, bar)
+    finished: SequenceTables | None = None  # after the last whole pass; the next one goes on in the same arrays
+
+    def end_pass(pass_: int, tables: SequenceTables) -> bool:
+        nonlocal finished
+        finished = tables
+        bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
+        stop = callbacks.end_pass(tables.loss_curve[-1])
+        if not stop and pass_ + 1 < max_iter:
+            callbacks.begin_pass()
+        return stop
+
+    total = int(counts.sum()) * max_iter
+    with tqdm(total=total, desc="words", unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
+        callbacks.begin_pass()
         try:
-            train_sequences(
+            tables = train_sequences(
                 sequences,
                 counts,
                 max_iter=max_iter,
                 start=None if start is None else SequenceTables(*start, []),  # type: ignore[arg-type]
-                on_pass=passes.end,
+                on_pass=end_pass,
                 progress=bar.update,
                 **options,
             )
         except KeyboardInterrupt:
-            if passes.finished is None:
+            if finished is None:
                 raise
+            n_passes = len(finished.loss_curve)
             warnings.warn(
-                f"interrupted in pass {passes.n_finished + 1} of {max_iter}; kept what was learned before it.",
-                stacklevel=2,
+                f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
             )
-        except _Stop:
-            pass
-    if passes.diverged:
-        message = f"training diverged in pass {passes.n_finished + 1}: vectors are not finite or beyond all measure. "
-        message += f"Lower learning_rate (it was {options['learning_rate']})"
-        if passes.finished is None:
-            raise ValueError(f"{message}.")
-        warnings.warn(f"{message}; kept what was learned before it.", ConvergenceWarning, stacklevel=2)
-    tables = passes.finished
+            return finished
     if 0.0 in tables.loss_curve:
         warnings.warn(
             f"there was nothing to learn from in pass {tables.loss_curve.index(0.0) + 1}: subsample="
@@ -104,38 +101,6 @@ def train_words(
             stacklevel=2,
         )
     return tables
-
-
-class _Stop(Exception):
-    """Ends training after a pass."""
-
-
-class _Passes:
-    """Follows training pass by pass, and keeps the tables of the last one that was finished and is sound."""
-
-    def __init__(self, max_iter: int, callbacks: PassCallbacks, bar: tqdm) -> None:
-        self.max_iter = max_iter
-        self.callbacks = callbacks
-        self.bar = bar
-        self.finished: Any = None
-        self.n_finished = 0
-        self.diverged = False
-        callbacks.begin_pass()
-
-    def end(self, _: int, tables: "SequenceTables") -> None:
-        if not np.abs(tables.input).max() < _DIVERGED:  # NaN is not smaller
-            self.diverged = True
-            raise _Stop
-        loss = tables.loss_curve[-1]
-        self.n_finished += 1
-        self.bar.set_postfix(loss=f"{loss:.4g}")
-        is_last = self.n_finished == self.max_iter
-        # The next pass goes on in the same arrays.
-        self.finished = tables if is_last else tables._replace(input=tables.input.copy(), output=tables.output.copy())
-        if self.callbacks.end_pass(loss) and not is_last:
-            raise _Stop
-        if not is_last:
-            self.callbacks.begin_pass()
 
 
 def starting_tables(

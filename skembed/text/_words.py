@@ -13,7 +13,7 @@ from skembed.vocabulary import Vocabulary
 
 __all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
 
-_TABLES = 5  # those of words and contexts, both as of the last pass, and what training holds of them at a time
+_TABLES = 3  # those of words and contexts, and what training holds of them at a time
 
 
 def read_stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -180,17 +179,6 @@ def test_partial_fit_after_pickling_goes_on_alike(loss):
     copy = pickle.loads(pickle.dumps(vectorizer))
     rows = [each.partial_fit(TEXTS[120:]).transform(TEXTS) for each in (vectorizer, copy)]
     np.testing.assert_array_equal(*rows)
-
-
-def test_transform_of_one_document_takes_under_a_millisecond():
-    vectorizer = small(embedding_dim=100).fit(TEXTS)
-    text = " ".join(TEXTS[:20])  # 200 words
-    seconds = []
-    for _ in range(50):
-        start = time.perf_counter()
-        vectorizer.transform([text])
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1e-3
 
 
 def test_transform_imports_neither_torch_nor_numba(tmp_path, fitted):
@@ -394,29 +382,11 @@ def test_ctrl_c_before_the_first_pass_ends_goes_on(monkeypatch):
         vectorizer.transform(TEXTS)
 
 
-@pytest.mark.parametrize("diverged", [np.nan, 1e30])
-def test_training_that_diverges_goes_back_to_the_last_sound_pass(monkeypatch, diverged):
-    def diverging(after):
-        def train(*arguments, on_pass, **options):
-            def on_pass_diverged(number, tables):
-                if len(tables.loss_curve) == after:
-                    tables.input[3] = diverged
-                on_pass(number, tables)
-
-            return original(*arguments, on_pass=on_pass_diverged, **options)
-
-        return train
-
-    original = sequences.train_sequences
-    whole = small(max_iter=4).fit(TEXTS)
-    monkeypatch.setattr(sequences, "train_sequences", diverging(after=3))
-    with pytest.warns(ConvergenceWarning, match=r"diverged in pass 3.*Lower learning_rate \(it was 0.025\)"):
-        vectorizer = small(max_iter=4).fit(TEXTS)
-    assert vectorizer.loss_curve_ == whole.loss_curve_[:2]
-    assert np.isfinite(vectorizer.transform(TEXTS)).all()
-    monkeypatch.setattr(sequences, "train_sequences", diverging(after=1))
-    with pytest.raises(ValueError, match=r"diverged in pass 1.*Lower learning_rate \(it was 0.05\)"):
-        small(learning_rate=0.05).fit(TEXTS)
+def test_vectors_that_are_not_finite_never_reach_the_table():
+    texts = TEXTS * 40
+    with pytest.warns(ConvergenceWarning, match=r"no longer finite.*Lower learning_rate=1e\+30"):
+        vectorizer = small(learning_rate=1e30).fit(texts)
+    assert np.isfinite(vectorizer.embedding_.vectors).all()
 
 
 def test_eight_threads_transform_as_one(fitted):
