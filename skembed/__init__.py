@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.table import EmbeddingTable as EmbeddingTable
+    from skembed.text import LineCorpus as LineCorpus
+    from skembed.text import Word2VecVectorizer as Word2VecVectorizer
 
 __version__ = "0.1.0"
 
@@ -16,8 +18,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",
+    "LineCorpus": "skembed.text",
+    "Word2VecVectorizer": "skembed.text",
 }
-_SUBMODULES = {"categorical", "datasets"}
+_SUBMODULES = {"categorical", "datasets", "formats", "testing", "text"}
 
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 
