@@ -59,7 +59,8 @@ def alias_table(weights: np.ndarray) -> AliasTable:
             "weights of the noise distribution must be non-negative and finite numbers, not all of them zero; "
             f"got shape {weights.shape} with sum {total!r}. Check counts and ns_exponent."
         )
-    probability, alias = _fill(weights * (weights.size / total), int(np.argmax(weights)))
+    weights = weights / weights.max()
+    probability, alias = _fill(weights * (weights.size / weights.sum()), int(np.argmax(weights)))
     return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 

@@ -1,0 +1,50 @@
+"""Merging the deltas of partitions."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skembed.parallel import Rounds, RowDeltas, open_workers
+
+
+def merge(table, learned, n_jobs=1):
+    with open_workers(n_jobs) as workers:
+        Rounds(workers, lambda tables, partition, seed: ([partition], None), [table]).run(
+            learned, [(i,) for i in range(len(learned))]
+        )
+    return table
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), n_rows=st.integers(1, 20), dim=st.integers(1, 20), n_partitions=st.integers(1, 5))
+def test_merging_is_the_formula_of_its_docstring(seed, n_rows, dim, n_partitions):
+    generator = np.random.default_rng(seed)
+    table = generator.normal(size=(n_rows, dim)).astype(np.float32)
+    learned = []
+    for _ in range(n_partitions):
+        rows = generator.permutation(n_rows)[: generator.integers(n_rows + 1)].astype(np.int32)
+        deltas = generator.normal(size=(len(rows) + 1, dim + 3)).astype(np.float32)
+        pulls = generator.choice([0.0, 0.01, 1.0, 30.0], size=len(rows)).astype(np.float32)
+        learned.append(RowDeltas(rows, deltas, pulls))
+
+    total, covered = np.zeros(n_rows), np.zeros(n_rows)
+    summed = np.zeros((n_rows, dim))
+    for rows, deltas, pulls in learned:
+        total[rows] += pulls
+        covered[rows] += 1 - np.exp(-pulls.astype(float))
+        summed[rows] += deltas[: len(rows), :dim]
+    scale = np.where((covered > 0) & (n_partitions > 1), (1 - np.exp(-total)) / np.maximum(covered, 1e-30), 1.0)
+    expected = table + scale[:, None] * summed
+
+    merged = [merge(table.copy(), learned, n_jobs) for n_jobs in (1, 2, 5)]
+    np.testing.assert_allclose(merged[0], expected, atol=1e-4, rtol=1e-4)
+    assert merged[0].tobytes() == merged[1].tobytes() == merged[2].tobytes()
+
+
+def test_small_pulls_are_summed_and_large_ones_averaged():
+    ones = [
+        RowDeltas(np.array([0], np.int32), np.ones((1, 1), np.float32), np.array([pull], np.float32)) for pull in (0, 0)
+    ]
+    assert merge(np.zeros((1, 1), np.float32), ones)[0, 0] == 2.0
+    ones = [delta._replace(pulls=np.array([100.0], np.float32)) for delta in ones]
+    assert merge(np.zeros((1, 1), np.float32), ones)[0, 0] == 1.0
