@@ -103,9 +103,11 @@ def test_poolings_stand_side_by_side(fitted):
 
 
 def test_fit_transform_is_fit_and_transform_to_the_bit():
-    vectorizer = small(pooling=POOLINGS, phrases=1, phrase_threshold=1.0)
-    rows = vectorizer.fit_transform(text for text in TEXTS)
-    np.testing.assert_array_equal(rows, vectorizer.transform(TEXTS))
+    texts = [f"{text} rare{row} the" for row, text in enumerate(TEXTS)]
+    vectorizer = small(pooling=POOLINGS, phrases=1, phrase_threshold=1.0, stop_words=["the"])
+    rows = vectorizer.fit_transform(text for text in texts)
+    np.testing.assert_array_equal(rows, vectorizer.transform(texts))
+    assert "rare0" not in vectorizer.embedding_
 
 
 def test_a_document_of_one_word_is_its_vector(fitted):
@@ -161,6 +163,7 @@ def test_partial_fit_grows_the_vocabulary_and_goes_on():
     assert vectorizer.n_iter_ == 4
     moved = np.abs(vectorizer.embedding_.vectors[: len(before)] - before.vectors).max()
     assert 0 < moved < 1
+    assert vectorizer._document_counts.n_documents == len(TEXTS)
     # Words that were too rare in each call count together.
     rare = small(min_count=5).partial_fit(["aa bb cc"] * 5 + ["dd"] * 3)
     assert "dd" not in rare.embedding_
@@ -171,6 +174,19 @@ def test_partial_fit_grows_the_vocabulary_and_goes_on():
     np.testing.assert_array_equal(again.transform(TEXTS), vectorizer.transform(TEXTS))
     with pytest.raises(ValueError, match="partial_fit cannot change it"):
         again.set_params(embedding_dim=9).partial_fit(TEXTS)
+
+
+def test_partial_fit_draws_anew_in_each_call(monkeypatch):
+    seeds = []
+
+    def train(*arguments, seed, **options):
+        seeds.append(seed)
+        return original(*arguments, seed=seed, **options)
+
+    original = sequences.train_sequences
+    monkeypatch.setattr(sequences, "train_sequences", train)
+    small().partial_fit(TEXTS).partial_fit(TEXTS).partial_fit(TEXTS)
+    assert len(set(seeds)) == 3
 
 
 @pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax"])
