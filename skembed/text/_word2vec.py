@@ -14,7 +14,7 @@ from skembed.base import EmbeddingTransformer
 from skembed.table import EmbeddingTable
 from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
-from skembed.text._phrases import Rounds, join_phrases, learn_phrases, phrase_of
+from skembed.text._phrases import Rounds, phrase_of
 from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents, pooling_names
 from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
@@ -311,7 +311,7 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self._check_start(go_on)
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
-            vocabulary, rounds = self._grow_vocabulary(corpus) if go_on else self._build_vocabulary(corpus)
+            vocabulary, rounds = self._vocabulary_of(corpus, go_on)
             check_memory(len(vocabulary), self.embedding_dim)
             row_of = rows_of(vocabulary, corpus.words)
             max_iter = self._n_passes(vocabulary)
@@ -345,24 +345,13 @@ class Word2VecVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
                 f"{self.embedding_.embedding_dim} components; partial_fit cannot change it, fit can."
             )
 
-    def _build_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
+    def _vocabulary_of(self, corpus: EncodedCorpus, go_on: bool) -> tuple[Vocabulary, Rounds]:
         stop_words = read_stop_words(self.stop_words)
-        rounds = learn_phrases(
-            corpus,
-            n_rounds=self.phrases,
-            threshold=self.phrase_threshold,
-            min_count=self.min_count,
-            barred=stop_words,
-        )
-        vocabulary = first_vocabulary(
-            corpus, min_count=self.min_count, max_features=self.max_features, stop_words=stop_words
-        )
-        return vocabulary, rounds
-
-    def _grow_vocabulary(self, corpus: EncodedCorpus) -> tuple[Vocabulary, Rounds]:
-        rounds = self._encoder.rounds
-        join_phrases(corpus, rounds)
-        return grown_vocabulary(self.vocabulary_, corpus, stop_words=read_stop_words(self.stop_words)), rounds
+        if go_on:
+            return grown_vocabulary(self.vocabulary_, self._encoder.rounds, corpus, stop_words)
+        limits = {"min_count": self.min_count, "max_features": self.max_features}
+        phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
+        return first_vocabulary(corpus, stop_words, **limits, **phrases)
 
     def _train(
         self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks

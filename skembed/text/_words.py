@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from skembed.columns import Factor
+from skembed.text._phrases import Rounds, join_phrases, learn_phrases
 from skembed.text._stream import UNKNOWN, EncodedCorpus
 from skembed.vocabulary import Vocabulary
 
@@ -24,25 +25,46 @@ def read_stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
 
 
 def first_vocabulary(
-    corpus: EncodedCorpus, *, min_count: int, max_features: int | None, stop_words: Collection[str]
-) -> Vocabulary:
-    """Return the words that get a row, the most frequent first.
+    corpus: EncodedCorpus,
+    stop_words: Collection[str],
+    *,
+    min_count: int,
+    max_features: int | None,
+    n_rounds: int,
+    threshold: float,
+) -> tuple[Vocabulary, Rounds]:
+    """Join the phrases of a corpus, and return the words that get a row, the most frequent first, and the phrases.
+
+    Parameters
+    ----------
+    corpus : EncodedCorpus
+        Phrases become words in it.
+    stop_words : collection of str
+        Get no row, and are in no phrase.
+    min_count : int
+    max_features : int or None
+    n_rounds, threshold
+        As in `learn_phrases`.
 
     Raises
     ------
     ValueError
-        If there is none: says how many documents and words there were, and how frequent.
+        If there is no word: says how many documents and words there were, and how frequent.
     """
+    rounds = learn_phrases(corpus, n_rounds=n_rounds, threshold=threshold, min_count=min_count, barred=stop_words)
     words, counts = _seen_words(corpus, stop_words)
     max_categories = None if max_features is None else max_features + 1  # one is for the unknown
     vocabulary = Vocabulary.from_counts(words, counts, min_frequency=min_count, max_categories=max_categories)
-    return _not_empty(vocabulary, corpus, min_count)
+    return _not_empty(vocabulary, corpus, min_count), rounds
 
 
-def grown_vocabulary(vocabulary: Vocabulary, corpus: EncodedCorpus, *, stop_words: Collection[str]) -> Vocabulary:
-    """Return the vocabulary of the words counted so far and those of the corpus; rows keep their words."""
+def grown_vocabulary(
+    vocabulary: Vocabulary, rounds: Rounds, corpus: EncodedCorpus, stop_words: Collection[str]
+) -> tuple[Vocabulary, Rounds]:
+    """Join known phrases in a corpus, and return the vocabulary of all words counted so far; rows keep their words."""
+    join_phrases(corpus, rounds)
     words, counts = _seen_words(corpus, stop_words)
-    return vocabulary.extend(Factor(np.repeat(np.arange(len(words)), counts), words))
+    return vocabulary.extend(Factor(np.repeat(np.arange(len(words)), counts), words)), rounds
 
 
 def _seen_words(corpus: EncodedCorpus, stop_words: Collection[str]) -> tuple[list[str], list[int]]:
