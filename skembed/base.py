@@ -8,6 +8,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 __all__ = ["EmbeddingTransformer", "check_weights"]
 
+MAX_COUNT = 2.0**31  # a row that stands for more equal rows than this is a number of another kind
+
 
 class EmbeddingTransformer(TransformerMixin, BaseEstimator):
     """A scikit-learn transformer that knows its page in skembed's documentation."""
@@ -43,6 +45,9 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     positive = weight > 0
     if not positive.any():
         raise ValueError("sample_weight is zero in every row; expected at least one positive weight.")
-    if not np.array_equal(weight, np.round(weight)):
+    if weight.max() > MAX_COUNT:
+        weight /= weight.max()  # the sum may be beyond float64
+        weight /= weight[positive].mean()
+    elif not np.array_equal(weight, np.round(weight)):
         weight /= weight[positive].mean()
     return weight

@@ -156,17 +156,35 @@ class Vocabulary:
         >>> second.keys.tolist(), second.counts.tolist(), second.infrequent.tolist()
         (['b', 'a'], [2, 3], ['c'])
         """
+        return self.extend_counts(*_count(factor))
+
+    def extend_counts(self, keys: Iterable[Any], counts: Iterable[int]) -> "Vocabulary":
+        """Return the vocabulary of all rows seen before and of keys that were counted elsewhere.
+
+        Parameters
+        ----------
+        keys : iterable
+            Unique keys in order of first appearance, None among them for missing.
+        counts : iterable of int
+            How often each was seen.
+
+        Returns
+        -------
+        Vocabulary
+            As of `extend`.
+        """
         row_of = self._rows()
-        counts = self.counts.copy()
+        old_counts = self.counts.copy()
         waiting = dict(self._infrequent)
-        new_keys, new_counts = _count(factor)
-        for key, count in zip(new_keys, new_counts.tolist()):
+        n_rows = self.n_rows
+        for key, count in zip(keys, map(int, counts)):
+            n_rows += count
             row = row_of.get(key, UNKNOWN)
             if row:
-                counts[row - 1] += count
+                old_counts[row - 1] += count
             else:
                 waiting[key] = waiting.get(key, 0) + count
-        return self._grown(waiting, counts, self.n_rows + factor.codes.size)
+        return self._grown(waiting, old_counts, n_rows)
 
     def _grown(self, waiting: dict[Any, int], counts: np.ndarray, n_rows: int) -> "Vocabulary":
         """Give rows to those of the waiting keys, in order of first appearance, that the limits admit."""

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 IDENTIFIER_SHARE = 0.9  # of the rows, by themselves in their level
 
-__all__ = ["encode", "factorize_columns", "gather", "invert", "warn_degenerate", "weighted_vocabulary"]
+__all__ = [
+    "encode",
+    "factorize_columns",
+    "gather",
+    "invert",
+    "warn_degenerate",
+    "weighted_counts",
+    "weighted_vocabulary",
+]
 
 
 def factorize_columns(columns: Columns, positions: list[int]) -> list[Factor]:
@@ -33,8 +41,9 @@ def weighted_vocabulary(
 ) -> Vocabulary:
     """Build the vocabulary of the rows with positive weight.
 
-    Weights that are whole numbers count as repeated rows, others as one row each. In a column that identifies rows, most
-    of its levels being met once, those levels are infrequent without being told: their vectors would hold single targets.
+    Weights that are whole numbers count as repeated rows, others as one row each. In a column that identifies rows,
+    most of its levels being met once, those levels are infrequent without being told: their vectors would hold single
+    targets.
 
     Parameters
     ----------
@@ -49,27 +58,33 @@ def weighted_vocabulary(
     -------
     Vocabulary
     """
-    counted = weight[rows]
-    if not np.array_equal(counted, np.round(counted)):
-        counted = np.ones(len(rows))
-    if len(rows) == len(factor.codes) and (counted == 1).all():
+    if len(rows) == len(factor.codes) and (weight == 1).all():
         vocabulary = Vocabulary.from_factor(factor, min_frequency=min_frequency, max_categories=max_categories)
     else:
-        found, first, inverse = np.unique(factor.codes[rows], return_index=True, return_inverse=True)
-        counts = np.bincount(inverse, counted).astype(np.int64)
-        order = np.argsort(first)
-        keys = [None if found[i] < 0 else factor.keys[found[i]] for i in order]
         vocabulary = Vocabulary.from_counts(
-            keys, counts[order], min_frequency=min_frequency, max_categories=max_categories
+            *weighted_counts(factor, weight, rows), min_frequency=min_frequency, max_categories=max_categories
         )
     if min_frequency is None and (vocabulary.counts == 1).sum() > IDENTIFIER_SHARE * vocabulary.n_rows:
         return weighted_vocabulary(factor, weight, rows, 2, max_categories)
     return vocabulary
 
 
+def weighted_counts(factor: Factor, weight: np.ndarray, rows: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the keys of some rows in order of first appearance, and how many rows each has, repeated ones too."""
+    counted = weight[rows]
+    if not np.array_equal(counted, np.round(counted)):
+        counted = np.ones(len(rows))
+    found, first, inverse = np.unique(factor.codes[rows], return_index=True, return_inverse=True)
+    counts = np.bincount(inverse, counted).astype(np.int64)
+    order = np.argsort(first)
+    return [None if found[i] < 0 else factor.keys[found[i]] for i in order], counts[order]
+
+
 def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -> None:
     """Warn of columns that cannot tell one row from another, or tell every row from every other."""
-    missing, constant, unique = [], [], []
+    missing: list[str] = []
+    constant: list[str] = []
+    unique: list[str] = []
     for name, factor in zip(names, factors):
         seen = np.bincount(factor.codes[rows] + 1, minlength=1)
         n_levels = int((seen > 0).sum())
@@ -108,7 +123,8 @@ def encode(columns: Columns, schema: "Schema", *, check_unknown: bool) -> list[n
                 shown = ", ".join(repr(k) for k in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
                 raise ValueError(
                     f"Found unknown categories in column {columns.label(position)!r} during transform: {shown} "
-                    f"({len(unknown)} levels that fit never met). Use handle_unknown='embed' to give them the unknown vector."
+                    f"({len(unknown)} levels that fit never met). Use handle_unknown='embed' to give them the unknown "
+                    "vector."
                 )
         ids.append(vocabulary.encode(factor))
     return ids

@@ -120,7 +120,7 @@ def _one_dim(rule: Any, name: str, n_levels: int, n_targets: int) -> int:
     dim = rule(n_levels) if callable(rule) else rule
     if isinstance(dim, bool) or not isinstance(dim, numbers.Integral) or dim < 1:
         raise ValueError(
-            f"embedding_dim for column {name!r} is {dim!r}; expected an int of at least 1, a rule among {sorted(RULES)}, "
+            f"embedding_dim for column {name!r} is {dim!r}; expected an int of at least 1, one of {sorted(RULES)}, "
             "or a callable from the number of levels to such an int."
         )
     return int(dim)

@@ -46,7 +46,7 @@ class Effects:
 
 
 class VarianceRatios(NamedTuple):
-    """Noise variance over effect variance of each column, (n_columns,): the rows at which an effect is shrunk by half."""
+    """Noise variance over effect variance of each column, (n_columns,): rows at which an effect is shrunk by half."""
 
     crossed: np.ndarray
     marginal: np.ndarray
@@ -254,8 +254,9 @@ def conjugate_gradient(
 def share_unknown(table: np.ndarray, counts: np.ndarray, ratio: float) -> None:
     """Learn the unknown level's effect, and give it to every level without data, in place.
 
-    Row 0 has data of its own where rare levels were sent there. Where it has none, it is learned from the rarest levels:
-    their rows taken together as one level, since a level that was never met is most like one that was met once or twice.
+    Row 0 has data of its own where rare levels were sent there. Where it has none, it is learned from the rarest
+    levels: their rows taken together as one level, since a level that was never met is most like one that was met once
+    or twice.
 
     Parameters
     ----------

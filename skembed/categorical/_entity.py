@@ -1,22 +1,19 @@
 """Categorical columns become vectors that are learned against the target (Guo & Berkhahn 2016, arXiv:1604.06737)."""
 
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, compute_sample_weight
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skembed.base import EmbeddingTransformer, check_weights
+from skembed.base import EmbeddingTransformer
 from skembed.categorical import _columnwise as columnwise
-from skembed.categorical._dims import RULES
 from skembed.categorical._learn import Learned, NetSettings, learn
+from skembed.categorical._parameters import CONSTRAINTS, check_settings
 from skembed.categorical._partial import update
 from skembed.categorical._roles import side_columns
-from skembed.categorical._setup import Setup, set_up
-from skembed.categorical._target import as_columns, check_lengths
+from skembed.categorical._setup import Schema, Setup, row_weights, set_up
 from skembed.columns import Columns, read_columns
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -41,8 +38,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         Columns of each level's vector. "auto" is twice the directions of the target that the levels can tell apart
         (1 for regression and two classes, 8 at most) and 1, 2, 4 or 8 for the net, at least half the levels if they
         are few. "fourth_root" is the number of levels to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A
-        callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in it
-        follow "auto".
+        callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in
+        it follow "auto".
     categorical_features : "all", "from_dtype" or array-like, default="all"
         The columns to embed: all; those whose dtype is not numeric; or names, positions or a mask. The others are
         numeric side inputs of the net, and may have missing values.
@@ -151,31 +148,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     'Bari'
     """
 
-    _parameter_constraints: dict = {
-        "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
-        "categorical_features": [StrOptions({"all", "from_dtype"}), "array-like"],
-        "remainder": [StrOptions({"drop", "passthrough"})],
-        "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "array-like", None],
-        "min_frequency": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither"), None],
-        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
-        "handle_unknown": [StrOptions({"embed", "error"})],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "hidden_layer_sizes": ["array-like"],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "init": [Mapping, None],
-        "init_frozen": ["boolean"],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
+    _schema: Schema
+    _learned: Learned
 
     def __init__(
         self,
@@ -276,8 +251,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     ) -> "EntityEmbeddingEncoder":
         """Go on learning from further rows: new levels get vectors, known ones move by what is new.
 
-        The first call is a `fit`. Later ones add the rows to the effects as if they had been there from the start,
-        take one pass of the net over them, and move the tables by a step that counts the rows seen before.
+        The first call is a `fit`, and trains a net if it has 300 rows or more. Later ones add the rows to the effects
+        as if they had been there from the start, take one pass of the net over them, and move the tables by a step
+        that counts the rows seen before.
 
         Parameters
         ----------
@@ -295,10 +271,11 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
             return self
         self._validate_params()
         columns = self._read(X, reset=False)
-        check_lengths(columns.n_rows, y)
-        weight = self._weights(sample_weight, y, columns.n_rows)
-        settings = NetSettings.of(self, columns.n_rows)
+        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
+        callbacks = PassCallbacks(self, 1, X, y)
+        settings = NetSettings.of(self, columns.n_rows, callbacks)
         self._schema, learned = update(self._schema, self._learned, columns, y, weight, settings, self.random_state)
+        callbacks.end()
         self._expose(learned)
         return self
 
@@ -363,10 +340,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     ) -> tuple[Columns, Setup, Learned]:
         """Learn; return the columns, how they were set up, and what was learned."""
         self._validate_params()
+        check_settings(self.hidden_layer_sizes, self.device)
         columns = self._read(X, y=y, reset=True)
-        check_lengths(columns.n_rows, y)
+        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
         rng = check_random_state(self.random_state)
-        weight = self._weights(sample_weight, y, columns.n_rows)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
         setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
@@ -384,12 +361,6 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         columns = read_columns(X, estimator=self)
         validate_data(self, X, skip_check_array=True, reset=reset, **y)
         return columns
-
-    def _weights(self, sample_weight: Any, y: Any, n_samples: int) -> np.ndarray:
-        weight = check_weights(sample_weight, n_samples)
-        if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, as_columns(y))
-        return weight
 
     def _expose(self, learned: Learned) -> None:
         """Set the public attributes from what was learned."""

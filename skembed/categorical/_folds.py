@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils import check_consistent_length, column_or_1d
 
 __all__ = ["DEFAULT_FOLDS", "make_folds"]
 
@@ -37,6 +38,7 @@ def make_folds(
         If the splitter leaves out a row or holds one out twice, or a fold would leave nothing to learn from.
     """
     cv = DEFAULT_FOLDS if cv is None else cv
+    check_consistent_length(y, groups)
     seed = int(rng.randint(2**31 - 1))
     if isinstance(cv, (int, np.integer)):
         n_folds = min(int(cv), len(rows))
@@ -45,27 +47,43 @@ def make_folds(
             _, sizes = np.unique(y[rows, 0], return_counts=True)
             if sizes.min() >= n_folds:
                 splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-        folds = list(splitter.split(np.zeros((len(rows), 1)), y[rows, 0]))
+        # groups have no say here, and scikit-learn warns of it
+        kept_groups = None if groups is None else column_or_1d(groups)[rows]
+        folds = list(splitter.split(np.zeros((len(rows), 1)), y[rows, 0], kept_groups))
     else:
         folds = _among(check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups), rows, len(y), cv)
     if any(len(train) == 0 for train, _ in folds):
-        raise ValueError(f"cv={cv!r} leaves no rows to learn from in one of its folds; use fewer folds or more rows.")
+        raise ValueError(
+            f"cv={_short(cv)} leaves no rows to learn from in one of its folds; use fewer folds or more rows."
+        )
     return folds
 
 
 def _among(splits: Any, rows: np.ndarray, n_samples: int, cv: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return splits of all rows as splits of `rows`, having checked that each row is held out once."""
-    splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
     times = np.zeros(n_samples, dtype=int)
-    for _, test in splits:
-        np.add.at(times, test, 1)
+    try:
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+        for _, test in splits:
+            np.add.at(times, test, 1)
+    except (TypeError, IndexError) as error:
+        raise ValueError(
+            f"cv={_short(cv)} does not give splits of {n_samples} rows ({error}); expected pairs "
+            "(train, test) of arrays of row numbers, a splitter, a number of folds, or None."
+        ) from error
     if (times != 1).any():
         row = int(np.flatnonzero(times != 1)[0])
         raise ValueError(
-            f"cv={cv!r} holds row {row} out {times[row]} times; expected a splitter that holds every row out "
+            f"cv={_short(cv)} holds row {row} out {times[row]} times; expected a splitter that holds every row out "
             "exactly once, such as KFold or GroupKFold."
         )
     position = np.full(n_samples, -1)
     position[rows] = np.arange(len(rows))
     mapped = [(position[train], position[test]) for train, test in splits]
     return [(train[train >= 0], test[test >= 0]) for train, test in mapped]
+
+
+def _short(cv: Any) -> str:
+    """Return the beginning of what `cv` looks like: a list of splits holds every row number."""
+    text = repr(cv)
+    return text if len(text) <= 100 else f"{text[:100]}..."

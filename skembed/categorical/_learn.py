@@ -46,7 +46,9 @@ class Problem:
     target : Target
     allocations : list of Allocation
     codes : list of ndarray of shape (n_table_rows, net), float32
-        What the net's tables begin from.
+        What the net's tables begin from, and are pulled towards.
+    begin : list of ndarray of shape (n_table_rows, net), float32
+        Where the joint training begins instead; empty without a warm start.
     given : set of int
         Columns whose start is a table learned elsewhere; they keep its space.
     frozen : set of int
@@ -63,6 +65,7 @@ class Problem:
     target: Target
     allocations: list[Allocation]
     codes: list[np.ndarray]
+    begin: list[np.ndarray]
     given: set[int]
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
@@ -104,6 +107,8 @@ class Learned:
         Row 0 is the unknown level.
     fold_matrices : list of such lists
         One for each fold, learned without its test rows; empty if not asked for.
+    codes : list of ndarray of shape (n_table_rows, net), float32
+        The start codes.
     raw : list of ndarray of shape (n_table_rows, net), float32
         The net's own rows, before they are scaled.
     scalings : list of ndarray of shape (net, net)
@@ -119,6 +124,7 @@ class Learned:
 
     matrices: list[np.ndarray]
     fold_matrices: list[list[np.ndarray]]
+    codes: list[np.ndarray]
     raw: list[np.ndarray]
     scalings: list[np.ndarray]
     head: list[np.ndarray]
@@ -177,6 +183,7 @@ def learn(problem: Problem, settings: NetSettings, rng: np.random.RandomState, *
     return Learned(
         matrices=assemble(effects, net.raw, directions, net.scalings),
         fold_matrices=fold_matrices,
+        codes=problem.codes,
         raw=net.raw,
         scalings=net.scalings,
         head=net.head,

@@ -23,6 +23,8 @@ from skembed.training.table_net import Block, TableNet, build_head
 __all__ = ["learn_net"]
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def learn_net(
     problem: Problem,
     offset: np.ndarray,
@@ -51,7 +53,7 @@ def learn_net(
     training = np.setdiff1d(np.arange(n), net.validation.cpu().numpy())
     history = run_passes(
         net,
-        torch.as_tensor(training),
+        torch.as_tensor(training, device="cpu"),
         total_weight=float(net.weight[training].sum()),
         max_iter=settings.max_iter,
         batch_size=settings.batch_size,
@@ -87,6 +89,8 @@ def learn_net(
     return part
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def continue_net(
     problem: Problem,
     offset: np.ndarray,
@@ -117,7 +121,7 @@ def continue_net(
     loss_curve : list of float
     """
     net, generator, seed = build_net(problem, offset, settings, rng)
-    rows = torch.arange(len(problem.ids))
+    rows = torch.arange(len(problem.ids), device="cpu")
     history = run_passes(
         net,
         rows,
@@ -126,9 +130,14 @@ def continue_net(
         batch_size=settings.batch_size,
         generator=generator,
         verbose=settings.verbose,
+        observer=settings.observer,
         name="EntityEmbeddingEncoder",
     )
-    stacked = [torch.as_tensor(np.concatenate([seen[c] for c in b.columns]), dtype=torch.float32) for b in net.blocks]
+    unit = problem.weight.mean()  # the net's weights have mean 1
+    stacked = [
+        torch.as_tensor(np.concatenate([seen[c] for c in b.columns]) / unit, dtype=torch.float32, device=net.device)
+        for b in net.blocks
+    ]
     weights = relearn_tables(
         net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed, row_ratio=stacked
     )
@@ -156,7 +165,7 @@ def build_net(
     if settings.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in settings.head]:
         with torch.no_grad():
             for parameter, value in zip(head.parameters(), settings.head):
-                parameter.copy_(torch.as_tensor(value))
+                parameter.copy_(torch.as_tensor(value, device="cpu"))
     net = TableNet(
         blocks,
         problem.side,
@@ -171,6 +180,10 @@ def build_net(
         validation=validation,
         device=device,
     )
+    if problem.begin:
+        for block, table in zip(net.blocks, net.tables):
+            begin = np.concatenate([problem.begin[c] for c in block.columns])
+            table.weight.copy_(torch.as_tensor(begin, dtype=torch.float32, device=net.device))
     return net, generator, seed
 
 
@@ -187,9 +200,9 @@ def stack_blocks(problem: Problem) -> list[Block]:
         blocks.append(
             Block(
                 columns=columns,
-                starts=torch.as_tensor(starts),
-                ids=torch.as_tensor(problem.ids[:, columns] + starts),
-                start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32),
+                starts=torch.as_tensor(starts, device="cpu"),
+                ids=torch.as_tensor(problem.ids[:, columns] + starts, device="cpu"),
+                start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32, device="cpu"),
                 trainable=not frozen,
             )
         )

@@ -57,27 +57,36 @@ def update(
     """
     rng = check_random_state(random_state)
     rows = np.flatnonzero(weight > 0)
-    weight = weight[rows]
+    all_weight, weight = weight, weight[rows]
     factors = columnwise.factorize_columns(columns, schema.positions)
-    vocabularies = [v.extend(f) for v, f in zip(schema.vocabularies, factors)]
+    vocabularies = [
+        v.extend_counts(*columnwise.weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
+    ]
     ids = np.stack([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], axis=1)
     sizes = [len(v) + 1 for v in vocabularies]
     seen = [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(schema.counts, sizes)]
     counts = [before + np.bincount(ids[:, c], weight, sizes[c]) for c, before in enumerate(seen)]
-    prior = Effects(
+    old = Effects(
         [grow(table, size) for table, size in zip(learned.effects.crossed, sizes)],
         [grow(table, size) for table, size in zip(learned.effects.marginal, sizes)],
         learned.effects.side,
     )
-    raw = []
-    for c, (table, size) in enumerate(zip(learned.raw, sizes)):
-        grown = grow(table, size)
-        if c not in schema.given:
-            grown[len(table) :] = start_codes(counts[c], table.shape[1], rng)[len(table) :]
-        raw.append(grown)
+    # levels without rows have the unknown level's effect, which is a guess and no prior: their own begins from zero
+    prior = Effects(
+        [table * (before > 0)[:, None] for table, before in zip(old.crossed, seen)],
+        [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
+        old.side,
+    )
+    codes, raw = [], []
+    for c, (code, table, size) in enumerate(zip(learned.codes, learned.raw, sizes)):
+        codes.append(grow(code, size))
+        raw.append(grow(table, size))
+        if c not in schema.given and code.any():  # without a net's worth of rows no level has a code
+            new = start_codes(counts[c], table.shape[1], rng)[len(table) :]
+            codes[c][len(table) :] = raw[c][len(table) :] = new
     side = schema.scaler.apply([s[rows] for s in side_columns(columns, schema.side_positions)], len(rows))
     coded = schema.target.code(as_columns(y)[rows])
-    expected = prior.predict(ids, side)
+    expected = old.predict(ids, side)
     effects = solve_effects(
         ids,
         sizes,
@@ -97,11 +106,12 @@ def update(
         target=schema.target,
         allocations=[],
         codes=raw,
+        begin=[],
         given=schema.given,
         frozen=schema.frozen,
         folds=[],
     )
-    result = replace(learned, effects=effects, raw=raw, n_iter=learned.n_iter + 1)
+    result = replace(learned, effects=effects, codes=codes, raw=raw, n_iter=learned.n_iter + 1)
     if learned.head:
         from skembed.categorical._net import continue_net
 

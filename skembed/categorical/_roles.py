@@ -51,7 +51,7 @@ def categorical_positions(categorical_features: Any, columns: Columns) -> list[i
                 known = f"the columns are {names!r}" if names else "X has no column names: use positions"
                 raise ValueError(f"categorical_features names {c!r}, which is not in X; {known}.")
             positions.add(names.index(c))
-        elif isinstance(c, numbers.Integral) and -n <= c < n:
+        elif isinstance(c, (int, np.integer)) and -n <= c < n:
             positions.add(int(c) % n)
         else:
             raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
@@ -68,6 +68,8 @@ def _some(positions: list[int], categorical_features: Any) -> list[int]:
 
 
 def _is_number_column(column: Any) -> bool:
+    if not hasattr(column, "dtype"):  # pyarrow
+        return _is_arrow_number(column.type)
     dtype = column.dtype
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric())
@@ -75,6 +77,12 @@ def _is_number_column(column: Any) -> bool:
     if kind == "O" and isinstance(column, np.ndarray):
         return all(v is None or (isinstance(v, numbers.Real) and not isinstance(v, bool)) for v in column)
     return kind in "iuf"
+
+
+def _is_arrow_number(kind: Any) -> bool:
+    import pyarrow as pa  # whoever passes its columns has it
+
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 class SideScaler:
@@ -92,8 +100,8 @@ class SideScaler:
         for values in columns:
             present = values[~np.isnan(values)]
             # halves, so that the distance between two huge values stays finite
-            low, middle, high = np.quantile(present / 2, [0.25, 0.5, 0.75]) if len(present) else (0.0, 0.0, 0.0)
             with np.errstate(over="ignore", invalid="ignore"):
+                low, middle, high = np.quantile(present / 2, [0.25, 0.5, 0.75]) if len(present) else (0.0, 0.0, 0.0)
                 width = high - low
                 if not np.isfinite(width) or width <= 0:
                     width = np.std(np.clip(present / 2, -1e150, 1e150)) if len(present) else 0.0

@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_consistent_length, compute_sample_weight
+from sklearn.utils.validation import _num_samples
 
+from skembed.base import check_weights
 from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._dims import Allocation, allocate, resolve_dims
-from skembed.categorical._folds import make_folds
+from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
 from skembed.categorical._learn import Learned, Problem, start_codes
 from skembed.categorical._roles import SideScaler, categorical_positions, side_columns
 from skembed.categorical._target import Target, as_columns
 from skembed.columns import Columns
 from skembed.table import EmbeddingTable
+from skembed.training.memory import check_memory
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Setup", "set_up"]
+__all__ = ["Schema", "Setup", "row_weights", "set_up"]
+
+NET_TABLE_COPIES = 6  # start, weights, two moments, the last state and the best
 
 
 @dataclass
@@ -118,11 +124,16 @@ def set_up(
     ids = [v.encode(f) for v, f in zip(vocabularies, factors)]
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
     target = Target(y, estimator.target_type, kept_weight, classes)
+    if estimator.class_weight is not None and target.outputs[0].classes is None:
+        raise ValueError(
+            f"class_weight is {estimator.class_weight!r} and the target is continuous; expected classes. "
+            "Use sample_weight in fit instead."
+        )
     given = given_starts(estimator.init, names, vocabularies)
     allocations = allocations_of(estimator.embedding_dim, names, vocabularies, target.n_targets, given)
+    predict_memory(len(rows), counts, allocations, target.n_targets)
     codes = [given[c] if c in given else start_codes(counts[c], a.net, rng) for c, a in enumerate(allocations)]
-    if previous is not None:
-        carry_over(codes, names, vocabularies, given, *previous)
+    begin = [] if previous is None else carry_over(codes, names, vocabularies, given, *previous)
     scaler = SideScaler(side)
     schema = Schema(
         names=names,
@@ -144,6 +155,7 @@ def set_up(
         target=target,
         allocations=allocations,
         codes=codes,
+        begin=begin,
         given=schema.given,
         frozen=schema.frozen,
         folds=make_folds(
@@ -156,6 +168,28 @@ def set_up(
         ),
     )
     return Setup(schema, ids, rows, problem)
+
+
+def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -> np.ndarray:
+    """Return the weight of each row, its class's included, (n_samples,)."""
+    check_consistent_length(np.empty(n_samples), np.empty(_num_samples(y)))
+    weight = check_weights(sample_weight, n_samples)
+    if class_weight is not None:
+        weight = weight * compute_sample_weight(class_weight, as_columns(y))
+    return weight
+
+
+def predict_memory(n_samples: int, counts: list[np.ndarray], allocations: list[Allocation], n_targets: int) -> None:
+    """Raise MemoryError if what is surely held at one time is more than the machine has."""
+    n_columns = len(counts)
+    rows = 8 * n_samples * (3 * n_targets + 4 * n_columns)  # targets and predictions; ids and their one-hot matrix
+    effects = 8 * sum(map(len, counts)) * 2 * n_targets * (DEFAULT_FOLDS + 1)
+    tables = 4 * sum(len(c) * a.net for c, a in zip(counts, allocations)) * NET_TABLE_COPIES
+    check_memory(
+        rows + effects + tables,
+        f"learning {sum(map(len, counts))} levels of {n_columns} columns from {n_samples} rows",
+        "lower embedding_dim or max_categories, raise min_frequency, or give fewer rows",
+    )
 
 
 def allocations_of(
@@ -196,8 +230,8 @@ def given_starts(
         keys = list(vocabularies[c].keys)
         if keys and not any(key in table for key in keys):
             raise ValueError(
-                f"init[{name!r}] shares no key with column {name!r}: the table has keys such as {table.keys[:3].tolist()!r}, "
-                f"the column {keys[:3]!r}. Give a table of this column's levels."
+                f"init[{name!r}] shares no key with column {name!r}: the table has keys such as "
+                f"{table.keys[:3].tolist()!r}, the column {keys[:3]!r}. Give a table of this column's levels."
             )
         unknown = table.vectors.mean(axis=0) if table.unknown is None else table.unknown
         starts[c] = np.vstack([unknown[None], table.lookup(keys, default=unknown)]).astype(np.float32)
@@ -211,16 +245,28 @@ def carry_over(
     given: Mapping[int, np.ndarray],
     schema: Schema,
     learned: Learned,
-) -> None:
-    """Let the levels that an earlier fit knew begin where it left them, in place."""
+) -> list[np.ndarray]:
+    """Let the levels that an earlier fit knew keep their start codes, in place, and begin where it left them.
+
+    The codes stay what shrinkage pulls towards and what the folds begin from: the rows that the earlier fit learned
+    may be among those held out now.
+
+    Returns
+    -------
+    list of ndarray of shape (n_table_rows, net), float32
+        What the net begins from.
+    """
+    begin = [code.copy() for code in codes]
     for c, name in enumerate(names):
         if name not in schema.names or c in given:
             continue
         old = schema.names.index(name)
         raw = learned.raw[old]
-        if raw.shape[1] != codes[c].shape[1]:
+        if raw.shape[1] != codes[c].shape[1] or not learned.codes[old].any():
             continue
         rows = schema.vocabularies[old].encode_keys(list(vocabularies[c].keys))
         known = np.flatnonzero(rows > 0)
-        codes[c][known + 1] = raw[rows[known]]
-        codes[c][0] = raw[0]
+        codes[c][known + 1] = learned.codes[old][rows[known]]
+        begin[c][known + 1] = raw[rows[known]]
+        begin[c][0] = raw[0]
+    return begin

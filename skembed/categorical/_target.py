@@ -1,14 +1,19 @@
 """The target as columns of numbers: standardised where it is continuous, one column a class where it is not."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _num_samples, check_array, check_consistent_length
+from sklearn.utils.validation import check_array
+
+from skembed.training.memory import check_memory
 
 __all__ = ["Output", "Target"]
+
+MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-140, 1e140  # of the largest number of y; between them its squares are numbers too
 
 _CONTINUOUS, _BINARY, _MULTICLASS = "continuous", "binary", "multiclass"
 _KIND_OF = {
@@ -58,11 +63,18 @@ class Target:
         The type of the first output, with ``-multioutput`` behind it where there are several.
     mean, scale : ndarray of shape (n_targets,)
         Of the coded columns; a scale of 1 where a column does not vary.
+    unit : ndarray of shape (n_targets,)
+        What numbers are divided by before: 1, or the largest of them where it is too large or small to be squared.
     """
 
     def __init__(self, y: Any, target_type: str, sample_weight: np.ndarray, classes: Any = None) -> None:
         y = as_columns(y)
         kinds = self._kinds(y, target_type)
+        if classes is not None and (y.shape[1] > 1 or kinds[0] == _CONTINUOUS):
+            raise ValueError(
+                f"classes is given and y is {kinds[0]} with {y.shape[1]} output(s); expected one output of classes. "
+                "Leave classes out."
+            )
         self.outputs: list[Output] = []
         start = 0
         for j, kind in enumerate(kinds):
@@ -71,8 +83,8 @@ class Target:
                 found = np.unique(y[:, j]) if classes is None else np.unique(np.asarray(classes))
                 if len(found) < 2:
                     raise ValueError(
-                        f"y has one class only, {found[0]!r}; a target needs two or more classes to learn from. "
-                        "Give more rows, or target_type='continuous' if y is a number."
+                        f"y has one class only, {as_python(found[0])!r}; a target needs two or more classes to learn "
+                        "from. Give more rows, or target_type='continuous' if y is a number."
                     )
                 kind = _BINARY if len(found) == 2 else _MULTICLASS
             width = len(found) if kind == _MULTICLASS else 1  # type: ignore[arg-type]
@@ -81,7 +93,13 @@ class Target:
         self.n_targets = start
         self.one_column = y.shape[1] == 1
         self.type_ = self.outputs[0].kind + ("" if self.one_column else "-multioutput")
-        self.mean, self.scale = np.zeros(start), np.ones(start)
+        check_memory(
+            2 * 8 * len(y) * start,
+            f"a target of {len(y)} rows and {start} columns, one for each class,",
+            "join rare classes, or set target_type='continuous' if y is a number",
+        )
+        self.mean, self.scale, self.unit = np.zeros(start), np.ones(start), np.ones(start)
+        self.unit = self._units(y)
         coded = self.code(y)
         self.mean = np.average(coded, axis=0, weights=sample_weight)
         spread = np.sqrt(np.average((coded - self.mean) ** 2, axis=0, weights=sample_weight))
@@ -95,10 +113,21 @@ class Target:
                 )
         self.varies = bool(varies.any())
 
+    def _units(self, y: np.ndarray) -> np.ndarray:
+        """Return what each coded column is divided by so that its squares are numbers: 1 but for extreme values."""
+        unit = np.ones(self.n_targets)
+        for j, output in enumerate(self.outputs):
+            if output.kind == _CONTINUOUS:
+                largest = float(np.abs(as_numbers(y[:, j])).max())
+                if largest > 0 and not MIN_MAGNITUDE < largest < MAX_MAGNITUDE:
+                    unit[output.start] = largest
+        return unit
+
     @staticmethod
     def _kinds(y: np.ndarray, target_type: str) -> list[str]:
         if target_type == "auto":
-            found = type_of_target(y[:, 0] if y.shape[1] == 1 else y, input_name="y", raise_unknown=True)
+            with np.errstate(invalid="ignore"):  # it casts to integers, also what is beyond them
+                found = type_of_target(y[:, 0] if y.shape[1] == 1 else y, input_name="y", raise_unknown=True)
             if found not in _KIND_OF:
                 raise ValueError(
                     f"Unknown label type: y is {found!r}; expected one of {sorted(_KIND_OF)}. Set target_type yourself."
@@ -130,19 +159,30 @@ class Target:
         coded = np.empty((len(y), self.n_targets))
         for j, output in enumerate(self.outputs):
             if output.classes is None:
-                coded[:, output.start] = (as_numbers(y[:, j]) - self.mean[output.start]) / self.scale[output.start]
+                numbers = as_numbers(y[:, j]) / self.unit[output.start]
+                coded[:, output.start] = (numbers - self.mean[output.start]) / self.scale[output.start]
                 continue
-            position = np.searchsorted(output.classes, y[:, j])
-            known = output.classes[np.minimum(position, len(output.classes) - 1)] == y[:, j]
-            if not np.all(known):
-                raise ValueError(
-                    f"y holds {y[~known, j][0]!r}; expected one of the classes {output.classes.tolist()!r}."
-                )
+            position = self._positions(output, y[:, j])
             if output.kind == _BINARY:
                 coded[:, output.start] = position
             else:
                 coded[:, output.start : output.stop] = position[:, None] == np.arange(len(output.classes))
         return coded
+
+    @staticmethod
+    def _positions(output: Output, values: np.ndarray) -> np.ndarray:
+        """Return where each value is among the classes of its output."""
+        classes: Any = output.classes
+        if (values.dtype.kind in "US") != (classes.dtype.kind in "US"):  # numpy would compare them as strings
+            known = np.zeros(len(values), dtype=bool)
+        else:
+            position = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
+            known = classes[position] == values
+        if not known.all():
+            raise ValueError(
+                f"y holds {as_python(values[~known][0])!r}; expected one of the classes {classes.tolist()!r}."
+            )
+        return position
 
     def standardised(self, coded: np.ndarray) -> np.ndarray:
         """Center and scale every column, classes too: what least squares works on."""
@@ -183,7 +223,7 @@ def as_columns(y: Any) -> np.ndarray:
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
     if array.dtype.kind == "O":
-        missing = np.array([v is None or v != v for v in array.ravel()], dtype=bool)
+        missing = np.array([is_missing(v) for v in array.ravel()], dtype=bool)
         if missing.any():
             row = int(np.flatnonzero(missing)[0]) // array.shape[1]
             raise ValueError(f"y contains NaN or None in row {row}; remove or fill these rows.")
@@ -191,16 +231,26 @@ def as_columns(y: Any) -> np.ndarray:
             array = array.astype(bool)
         elif all(isinstance(v, str) for v in array.ravel()):
             array = array.astype(str)
+        elif all(isinstance(v, Real) and not isinstance(v, (bool, np.bool_)) for v in array.ravel()):
+            array = np.array(array.tolist())
     return array
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value of y is None, NaN, NaT or pandas' NA."""
+    equal = value == value
+    return value is None or not isinstance(equal, (bool, np.bool_)) or not equal
+
+
+def as_python(value: Any) -> Any:
+    """Return a numpy scalar as Python's own, which reads better in a message."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray:
     try:
         return values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"target_type is 'continuous' and y holds {values[0]!r}, which is not a number.") from error
-
-
-def check_lengths(n_rows: int, y: Any) -> None:
-    """Raise scikit-learn's own message where X and y differ in length."""
-    check_consistent_length(np.empty(n_rows), np.empty(_num_samples(y)))
+        raise ValueError(
+            f"target_type is 'continuous' and y holds {as_python(values[0])!r}, which is not a number."
+        ) from error

@@ -52,9 +52,7 @@ class PassCallbacks:
         if self.context is None:
             return False
         metadata = {"loss": loss} if score is None else {"loss": loss, "validation_score": score}
-        return bool(
-            self._pass.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y, metadata=metadata)
-        )
+        return bool(self._pass.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y, metadata=metadata))
 
     def end(self) -> None:
         """Report that the fit has ended."""

@@ -31,11 +31,12 @@ def resolve_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"device is {device!r} and cannot be used here ({reason}); expected 'auto', 'cpu' or a device of this machine."
+            f"device is {device!r} and cannot be used here ({reason}); expected 'auto', 'cpu' or a device of this "
+            "machine."
         ) from error
     return resolved
 
 
 def seeded_generator(rng: np.random.RandomState) -> torch.Generator:
     """Return a CPU generator of its own, seeded by one draw of `rng`."""
-    return torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+    return torch.Generator(device="cpu").manual_seed(int(rng.randint(2**31 - 1)))

@@ -1,9 +1,9 @@
 """Tables learned again under a frozen head: damped Gauss-Newton steps, each row shrunk towards where it began.
 
 With the head h fixed, the loss of a row's vector e is near ``sum_i l(h(e)_i) + ratio/2 |e - start|^2``; one step solves
-its quadratic model exactly, a small system for each row (Levenberg-Marquardt; Nocedal & Wright 2006, section 10.3). A row that
-n samples touch moves by n/(n + ratio) of what they ask for, where their curvature is 1. There is no learning rate and
-no order of samples, so the outcome is a function of the rows given and of nothing else.
+its quadratic model exactly, a small system for each row (Levenberg-Marquardt; Nocedal & Wright 2006, section 10.3). A
+row that n samples touch moves by n/(n + ratio) of what they ask for, where their curvature is 1. There is no learning
+rate and no order of samples, so the outcome is a function of the rows given and of nothing else.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def relearn_tables(
     weights = [start.clone() for start in starts]
     if ratio == float("inf"):
         return weights
-    ratios = [torch.full((len(w), 1), ratio, device=w.device) for w in weights]
+    ratios = [torch.full((len(w), 1), ratio, dtype=w.dtype, device=w.device) for w in weights]
     if row_ratio is not None:
         ratios = [a + b.to(a.device)[:, None] for a, b in zip(ratios, row_ratio)]
     for _ in range(n_iter):
@@ -76,12 +76,12 @@ def relearn_tables(
 
 def _accumulate(net: TableNet, rows: torch.Tensor, weights: Sequence[torch.Tensor], seed: int):
     """Sum curvature, (n, dim, dim) or its diagonal (n, dim), and force (n, dim) over the samples of each table row."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
     systems = []
     for weight in weights:
         n, dim = weight.shape
         full = n * dim * dim <= MAX_CURVATURE_VALUES
-        curvature = torch.zeros((n, dim * dim if full else dim), device=weight.device)
+        curvature = torch.zeros((n, dim * dim if full else dim), dtype=weight.dtype, device=weight.device)
         systems.append((curvature, torch.zeros_like(weight)))
     for start in range(0, len(rows), BATCH_SIZE):
         part = rows[start : start + BATCH_SIZE]
@@ -119,10 +119,11 @@ def input_metric(net: TableNet, weights: Sequence[torch.Tensor], rows: torch.Ten
     """Return how much a column's vector matters: the mean over `rows` of J' H J, (n_columns, dim, dim) of each block.
 
     J is the derivative of the scores with respect to the column's vector, H the loss's curvature in the scores. For two
-    levels ``(e - f)' M (e - f)`` is then about the mean squared change, in units of the target's own spread, when one is put for the other.
+    levels ``(e - f)' M (e - f)`` is then about the mean squared change, in units of the target's own spread, when one
+    is put for the other.
     """
-    generator = torch.Generator().manual_seed(seed)
-    totals = [torch.zeros((len(b.columns), b.dim, b.dim), device=net.device) for b in net.blocks]
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    totals = [torch.zeros((len(b.columns), b.dim, b.dim), dtype=torch.float32, device=net.device) for b in net.blocks]
     mass = 0.0
     for start in range(0, len(rows), BATCH_SIZE):
         part = rows[start : start + BATCH_SIZE]

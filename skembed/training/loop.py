@@ -124,6 +124,8 @@ def run_passes(
                 score = model.validation_score() if early_stopping else None
                 if not math.isfinite(loss) or (score is not None and not math.isfinite(score)):
                     model.restore(last_finite)
+                    if observer is not None:
+                        observer.end_pass(loss, score)
                     warnings.warn(
                         f"the loss of pass {n_iter} is not finite ({loss}); kept the state of pass {history.n_iter}. "
                         "Lower learning_rate, or look for extreme values among the side inputs.",
@@ -161,7 +163,7 @@ def run_passes(
 
 
 def _one_pass(model: Trainable, rows: torch.Tensor, batch_size: int, generator: torch.Generator) -> float:
-    order = rows[torch.randperm(len(rows), generator=generator)]
+    order = rows[torch.randperm(len(rows), generator=generator, device="cpu")]
     total = None
     for start in range(0, len(order), batch_size):
         loss = model.step(order[start : start + batch_size])

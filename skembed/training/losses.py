@@ -35,7 +35,7 @@ class MultiLoss:
         -------
         Tensor of shape (batch_size,)
         """
-        total = torch.zeros(len(scores), device=scores.device)
+        total = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
         for kind, start, stop in self.parts:
             s, t = scores[:, start:stop], target[:, start:stop]
             if kind == "continuous":
@@ -51,7 +51,7 @@ class MultiLoss:
         return target - self._expected(scores)
 
     def curvature_roots(self, scores: torch.Tensor, generator: torch.Generator, n_draws: int = 3) -> list[torch.Tensor]:
-        """Return vectors v, each (batch_size, n_targets), whose sum of v v' is the Hessian of the loss, or has it as mean.
+        """Return vectors v, each (batch_size, n_targets): the sum of v v' is the loss's Hessian, or has it as mean.
 
         Exact where the Hessian is diagonal. Else v is the loss's gradient for targets drawn from the model itself,
         whose covariance is the Hessian (Fisher's information; Martens 2020, section 5).
@@ -77,14 +77,15 @@ class MultiLoss:
         return expected
 
     def _draw(self, expected: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        v = torch.empty(expected.shape)
         p = expected.cpu()
+        v = torch.empty_like(p)
         for kind, start, stop in self.parts:
-            part = slice(start, stop)
+            part, shape = slice(start, stop), (len(p), stop - start)
             if kind == "continuous":
-                v[:, part] = torch.randn((len(p), stop - start), generator=generator)
+                v[:, part] = torch.randn(shape, generator=generator, dtype=p.dtype, device="cpu")
             elif kind == "binary":
-                v[:, part] = (torch.rand((len(p), stop - start), generator=generator) < p[:, part]).float() - p[:, part]
+                draws = torch.rand(shape, generator=generator, dtype=p.dtype, device="cpu")
+                v[:, part] = (draws < p[:, part]).to(p.dtype) - p[:, part]
             else:
                 drawn = torch.multinomial(p[:, part], 1, generator=generator)
                 v[:, part] = torch.zeros_like(p[:, part]).scatter_(1, drawn, 1.0) - p[:, part]

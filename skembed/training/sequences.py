@@ -74,7 +74,7 @@ def train_sequences(
     ----------
     chunks : re-iterable of (ids, ends)
         Iterated over once a pass. `ids`, int32 of shape (n_tokens,), are rows of `counts`; negative ones are left out,
-        as though they were not there. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
+        and windows reach over them. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
         last sequence ends with the chunk. How sequences are spread over chunks changes nothing.
     counts : ndarray of shape (n_keys,)
         How often each key occurs. Their sum is what the decay of the learning rate goes by.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def build_head(
     """
     sizes = [n_inputs, *hidden_layer_sizes, n_targets]
     layers: list[torch.nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
-        layer = torch.nn.utils.skip_init(torch.nn.Linear, fan_in, fan_out)
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, fan_in, fan_out, device="cpu", dtype=torch.float32)
         bound = (LAST_LAYER_SCALE if i == len(sizes) - 2 else 1.0) / max(fan_in, 1) ** 0.5
         with torch.no_grad():
             for parameter in layer.parameters():
@@ -125,7 +126,8 @@ class TableNet:
         self.optimizer.step()
         for block, table, block_ids, part in zip(self.blocks, self.tables, ids, gathered):
             if block.trainable:
-                table.update(block_ids.reshape(-1), part.grad.reshape(-1, block.dim))
+                gradient: Any = part.grad
+                table.update(block_ids.reshape(-1), gradient.reshape(-1, block.dim))
         return losses.detach().sum()
 
     def ids(self, rows: torch.Tensor, generator: torch.Generator | None = None) -> list[torch.Tensor]:
@@ -133,7 +135,8 @@ class TableNet:
         found = [block.ids[rows] for block in self.blocks]
         if generator is None or self.unknown_rate <= 0:
             return found
-        draws = torch.rand((len(rows), sum(i.shape[1] for i in found)), generator=generator).to(self.device)
+        shape = (len(rows), sum(i.shape[1] for i in found))
+        draws = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu").to(self.device)
         unknown = torch.split(draws < self.unknown_rate, [i.shape[1] for i in found], dim=1)
         return [torch.where(mask, block.starts, i) for mask, block, i in zip(unknown, self.blocks, found)]
 

@@ -1,0 +1,56 @@
+"""What `EntityEmbeddingEncoder` accepts for its parameters, as data, and the checks that data cannot say."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skembed.categorical._dims import RULES
+
+__all__ = ["CONSTRAINTS", "check_settings"]
+
+MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
+
+CONSTRAINTS: dict[str, Any] = {
+    "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
+    "categorical_features": [StrOptions({"all", "from_dtype"}), "array-like"],
+    "remainder": [StrOptions({"drop", "passthrough"})],
+    "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
+    "cv": ["cv_object"],
+    "min_frequency": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither"), None],
+    "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+    "handle_unknown": [StrOptions({"embed", "error"})],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "hidden_layer_sizes": ["array-like"],
+    "max_iter": [Interval(Integral, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, MAX_LEARNING_RATE, closed="right")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "init": [Mapping, None],
+    "init_frozen": ["boolean"],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_settings(hidden_layer_sizes: Any, device: str) -> None:
+    """Raise ValueError where a hidden layer's size is not a positive integer, or the device is not there.
+
+    Also where no net comes to be trained, so that a mistake does not wait for more rows to show itself.
+    """
+    for size in hidden_layer_sizes:
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+            raise ValueError(
+                f"hidden_layer_sizes is {hidden_layer_sizes!r} and holds {size!r}; expected integers of at least 1, "
+                "one for each hidden layer."
+            )
+    if device not in ("auto", "cpu"):
+        from skembed.training.device import resolve_device
+
+        resolve_device(device)
