@@ -51,7 +51,7 @@ def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
     Parameters
     ----------
     tokens : ndarray of shape (n,), int32
-        Row of each token; negative ones are left out, as though they were not there.
+        Row of each token; negative ones are left out.
     ends : ndarray of shape (n_sequences,), int64
         Ascending ends of the sequences in `tokens`; the last is n.
     keep : ndarray of shape (n_keys,), uint32

@@ -284,7 +284,7 @@ def _logits_of_one(hidden, stretch, scratch, n_targets):
 
 @njit(cache=True, nogil=True)
 def _sigmoids(logits, n):
-    """Replace x by 1 / (1 + exp(-x)), with |x| <= 8, within 1e-5: exp(-x) is (1 - y + y * y / 2) ** 256, y = x / 256."""
+    """Replace x by 1 / (1 + exp(-x)), |x| <= 8, within 1e-5: exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256."""
     one = broadcast(np.float32(1.0))
     high = broadcast(MAX_LOGIT)
     low = broadcast(-MAX_LOGIT)
