@@ -1,0 +1,18 @@
+"""Is an embedding worth it on my data? The comparison behind ``python -m skembed``."""
+
+from skembed.compare._evaluate import Encoding, Row, evaluate, pipeline
+from skembed.compare._problem import Problem, make_problem, read_problem, unicode_problem
+from skembed.compare._read import InputError, read_table
+
+__all__ = [
+    "Encoding",
+    "InputError",
+    "Problem",
+    "Row",
+    "evaluate",
+    "make_problem",
+    "pipeline",
+    "read_problem",
+    "read_table",
+    "unicode_problem",
+]

@@ -1,0 +1,79 @@
+"""Placing labels beside points so that none covers another."""
+
+# Widths of characters in a sans-serif font, in ems; a little generous, as the reader's font is not known.
+_NARROW = dict.fromkeys("iljtfI.,:;|!'()[]/\\ -`\"", 0.36)
+_WIDE = dict.fromkeys("mwMW@%\u2014\u2026", 0.95)
+
+
+def text_width(text, size):
+    """Width of a text in units of `size`, an estimate from above."""
+    ems = 0.0
+    for character in text:
+        if character in _NARROW:
+            ems += _NARROW[character]
+        elif character in _WIDE:
+            ems += _WIDE[character]
+        elif ord(character) >= 0x1100:
+            ems += 1.05  # East Asian letters and pictographs are as wide as high
+        else:
+            ems += 0.74 if character.isupper() else 0.64
+    return ems * size
+
+
+def shorten(text, n_max=26):
+    text = " ".join(str(text).split())
+    return text if len(text) <= n_max else text[: n_max - 1].rstrip() + "\u2026"
+
+
+def place_labels(points, radii, texts, *, width, height, size=11, n_max=45):
+    """Find a free place beside each point, in the order given; points without one stay unlabelled.
+
+    Parameters
+    ----------
+    points : array of shape (n_points, 2)
+    radii : array of shape (n_points,)
+    texts : list of str
+        Most important first.
+    width, height : float
+        Of the picture: labels lie inside it.
+    size : float
+        Of the font.
+    n_max : int
+        At most this many labels.
+
+    Returns
+    -------
+    labels : list of (int, float, float)
+        Index of the point, and left end and baseline of its label.
+    """
+    taken: list[tuple] = []  # boxes (left, top, right, bottom) of labels
+    labels: list[tuple] = []
+    # large points must stay visible: a label may cover small ones, never these
+    marks = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(points[:n_max], radii[:n_max])]
+    for j, text in enumerate(texts):
+        if len(labels) >= n_max:
+            break
+        (x, y), r, w = points[j], radii[j], text_width(text, size)
+        gap = r + 3
+        for left, baseline in (
+            (x + gap, y + 0.35 * size),
+            (x - gap - w, y + 0.35 * size),
+            (x - w / 2, y - gap),
+            (x - w / 2, y + gap + 0.8 * size),
+            (x + 0.7 * gap, y - 0.7 * gap),
+            (x + 0.7 * gap, y + 0.7 * gap + 0.7 * size),
+            (x - 0.7 * gap - w, y - 0.7 * gap),
+            (x - 0.7 * gap - w, y + 0.7 * gap + 0.7 * size),
+        ):
+            box = (left - 2, baseline - 0.85 * size, left + w + 2, baseline + 0.3 * size)
+            inside = box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height
+            others = (mark for i, mark in enumerate(marks) if i != j)
+            if inside and not any(_overlap(box, other) for other in (*taken, *others)):
+                taken.append(box)
+                labels.append((j, left, baseline))
+                break
+    return labels
+
+
+def _overlap(a, b):
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,391 @@
+"""A supervised problem made of a table: target, task, which columns are categories, and what was left out and why."""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skembed.compare._columns import as_levels, is_code, is_row_number, to_numbers
+from skembed.compare._read import InputError, read_table
+
+MAX_ROWS = 50_000
+_MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
+_MAX_CODED_CLASSES = 20  # whole numbers with no more values than this are taken for classes
+_NAME_SHARE = 0.95  # of distinct values among rows, from which on text is a name of the row
+_FREE_TEXT_LENGTH, _FREE_TEXT_SHARE = 60, 0.5  # mean characters and share of distinct values of free text
+TASKS = ("auto", "regression", "classification")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows, target and kinds of column, ready to be given to a pipeline.
+
+    Attributes
+    ----------
+    X : DataFrame or object array of shape (n_rows, n_columns)
+    y : array of shape (n_rows,)
+        float64 for regression, else the labels.
+    task : {"regression", "binary", "multiclass"}
+    categorical, numeric : list of str or of int
+        Columns of `X`, by name or, for an array, by place.
+    source, target : str
+        What to call the data and the target.
+    column_names : list of str
+    left_out : dict of str to str
+        Column and the reason.
+    notes : list of str
+        What was done to the rows and columns, one sentence each.
+    """
+
+    X: Any
+    y: np.ndarray
+    task: str
+    categorical: list
+    numeric: list
+    source: str
+    target: str
+    column_names: list
+    left_out: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+
+    def name_of(self, column):
+        return self.column_names[column] if isinstance(column, int) else column
+
+
+def read_problem(
+    path,
+    target,
+    *,
+    task="auto",
+    drop=(),
+    categorical=(),
+    numeric=(),
+    header_rows=1,
+    max_rows=MAX_ROWS,
+    cv=5,
+    random_state=0,
+):
+    """Read a file and make a supervised problem of it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        csv and its relatives in any compression, or parquet.
+    target : str
+        The column to predict.
+    task : {"auto", "regression", "classification"}, default="auto"
+        "auto": text, booleans and whole numbers of at most 20 values are classes, all else is regression.
+    drop, categorical, numeric : sequence of str
+        Columns to leave out, and columns whose kind is not to be guessed.
+    header_rows : int, default=1
+        Lines that hold the column names, 0 to 2.
+    max_rows : int or None, default=50_000
+        More rows than this are sampled. None: all.
+    cv : int, default=5
+        Classes of fewer rows than this are left out: they would miss in some of the folds.
+    random_state : int, default=0
+        Of the sampling.
+
+    Returns
+    -------
+    problem : Problem
+
+    Raises
+    ------
+    InputError
+        A ValueError whose message is one line: what is wrong with the file or a column, and what to do.
+    """
+    table = read_table(path, header_rows=header_rows)
+    if header_rows == 0 and target is not None and target not in table.columns and target.isdigit():
+        target = f"column_{target}"
+    return make_problem(
+        table,
+        target,
+        task=task,
+        drop=drop,
+        categorical=categorical,
+        numeric=numeric,
+        max_rows=max_rows,
+        cv=cv,
+        random_state=random_state,
+        source=Path(path).name,
+    )
+
+
+def make_problem(
+    table,
+    target,
+    *,
+    task="auto",
+    drop=(),
+    categorical=(),
+    numeric=(),
+    max_rows=MAX_ROWS,
+    cv=5,
+    random_state=0,
+    source="the table",
+):
+    """Make a supervised problem of a DataFrame; parameters as in `read_problem`."""
+    import pandas as pd
+
+    _check_names(table, target, source, {"drop": drop, "categorical": categorical, "numeric": numeric})
+    notes: list[str] = []
+    y, task = _read_target(table[target], target, task)
+    known = ~pd.isna(y)
+    if not known.all():
+        notes.append(f'{_count((~known).sum(), "row")} without a value of "{target}" left out')
+    table, y = table[known], y[known]
+    # identifiers show themselves among all rows, so columns are judged before rows are sampled
+    table, left_out = _leave_out(table.drop(columns=[target, *drop]), keep={*categorical, *numeric})
+    left_out = {**dict.fromkeys(drop, "as asked"), **left_out}
+    rows = _sample(len(y), max_rows, random_state, notes)
+    table, y = table.iloc[rows].reset_index(drop=True), y[rows]
+    if task != "regression":
+        kept = drop_rare_classes(y, target, notes, n_min=cv)
+        table, y = table[kept].reset_index(drop=True), y[kept]
+        task = _binary_or_multiclass(y, target)
+    elif len(np.unique(y)) < 2:
+        raise InputError(f'target "{target}" has one value only ({y[0]:g}): nothing to predict.')
+    X, kinds, more_left_out = _kinds_of_columns(table, _as_targets(y, task), categorical, numeric, notes)
+    if not kinds["categorical"]:
+        raise InputError(f"{source} has no column of categories left: name one with --categorical COLUMN.")
+    return Problem(
+        X=X,
+        y=y,
+        task=task,
+        **kinds,
+        source=source,
+        target=target,
+        column_names=list(X.columns),
+        left_out={**left_out, **more_left_out},
+        notes=notes,
+    )
+
+
+def unicode_problem(*, max_rows=8_000, random_state=0):
+    """The problem of `skembed.datasets.load_unicode`, sampled; works without pandas."""
+    from skembed.datasets import load_unicode
+
+    unicode = load_unicode()
+    notes: list[str] = []
+    rows = _sample(len(unicode.target), max_rows, random_state, notes)
+    y = unicode.target[rows]
+    kept = drop_rare_classes(y, "category", notes, n_min=20)
+    rows, y = rows[kept], y[kept]
+    is_frame = hasattr(unicode.data, "iloc")
+    columns = unicode.feature_names if is_frame else list(range(len(unicode.feature_names)))
+    return Problem(
+        X=unicode.data.iloc[rows].reset_index(drop=True) if is_frame else unicode.data[rows],
+        y=y,
+        task="multiclass",
+        categorical=columns[:-1],
+        numeric=columns[-1:],  # name_length
+        source="the characters of Unicode",
+        target="category",
+        column_names=unicode.feature_names,
+        notes=notes,
+    )
+
+
+def drop_rare_classes(y, target, notes, n_min):
+    """Which rows belong to classes of at least `n_min` members; a class rarer than the folds would miss in some."""
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    rare = counts < n_min
+    if rare.all():
+        raise InputError(
+            f'target "{target}" has {len(classes):,} classes, none with {n_min} rows: it looks like a name of the row. '
+            "Give another --target, or --task regression if it holds numbers."
+        )
+    if rare.any():
+        shown = ", ".join(f'"{c}"' for c in classes[rare][:5]) + (" ..." if rare.sum() > 5 else "")
+        notes.append(
+            f"{_count(rare.sum(), 'class', 'classes')} of fewer than {n_min} rows left out "
+            f"({_count(counts[rare].sum(), 'row')}): {shown}"
+        )
+    return ~rare[codes]
+
+
+def _check_names(table, target, source, asked):
+    names = list(table.columns)
+    if target is None:
+        raise InputError(f"which column is to be predicted? Give --target COLUMN: {source} has {_list_of(names)}.")
+    if target not in names:
+        raise InputError(f'{source} has no column "{target}".{_names_like(target, names)}')
+    for option, columns in asked.items():
+        for column in columns:
+            if column not in names:
+                raise InputError(f'--{option}: {source} has no column "{column}".{_names_like(column, names)}')
+            if column == target:
+                raise InputError(f'--{option}: "{column}" is the target.')
+    for column in {*asked["categorical"]} & {*asked["numeric"]}:
+        raise InputError(f'"{column}" is asked to be both --categorical and --numeric: choose one.')
+
+
+def _names_like(name, names):
+    lowered = {n.lower(): n for n in reversed(names)}
+    near = [lowered[n] for n in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+    near += [n for n in names if name.lower() in n.lower() and n not in near][: 3 - len(near)]
+    if near:
+        return " Is it " + " or ".join(f'"{n}"' for n in near) + "?"
+    if sum(_is_number(n) for n in names) >= 2:
+        return (
+            f' Its first line looks like data ("{names[0]}", "{names[1]}" ...): for a file without names, give '
+            f"--no-header and a target from column_1 to column_{len(names)}."
+        )
+    return f" It has {_list_of(names)}."
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _list_of(names, n_max=12):
+    return ", ".join(f'"{n}"' for n in names[:n_max]) + (
+        f" and {len(names) - n_max} more" if len(names) > n_max else ""
+    )
+
+
+def _count(n, one, many=None):
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def _read_target(column, name, task):
+    """The target with missing values as nan or None, and "regression" or "classification"."""
+    import pandas as pd
+
+    if column.notna().sum() == 0:
+        raise InputError(f'target "{name}" has no values.')
+    numbers, _ = to_numbers(column)
+    if numbers is not None:
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    if task == "auto":
+        task = "classification"
+        if numbers is not None:
+            values = np.unique(numbers[~np.isnan(numbers)])
+            whole = (np.floor(values) == values).all()
+            if not (len(values) == 2 or (whole and len(values) <= _MAX_CODED_CLASSES)):
+                task = "regression"
+    if task == "regression":
+        if numbers is None:
+            example = column.dropna().iloc[0]
+            raise InputError(
+                f'target "{name}" does not hold numbers (such as "{example}"): give --task classification.'
+            )
+        return numbers, task
+    labels = as_levels(column)
+    if labels.dtype == object:
+        labels = labels.map(lambda label: label.strip(), na_action="ignore")
+        labels = labels.where(labels != "")
+        return labels.to_numpy(dtype=object, na_value=None), task
+    return pd.Series(labels).to_numpy(), task
+
+
+def _binary_or_multiclass(y, target):
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise InputError(f'target "{target}" has one class only ("{classes[0]}"): nothing to predict.')
+    if len(classes) > _MAX_CLASSES:
+        raise InputError(
+            f'target "{target}" has {len(classes):,} classes, at most {_MAX_CLASSES} are compared: '
+            "give another --target, or --task regression if it holds numbers."
+        )
+    return "binary" if len(classes) == 2 else "multiclass"
+
+
+def _as_targets(y, task):
+    if task == "regression":
+        return y[:, None]
+    return (y[:, None] == np.unique(y)).astype(float)
+
+
+def _sample(n_rows, max_rows, random_state, notes):
+    if max_rows is None or n_rows <= max_rows:
+        return np.arange(n_rows)
+    notes.append(f"{max_rows:,} of {n_rows:,} rows drawn at random (--max-rows 0 takes all)")
+    return np.sort(np.random.default_rng(random_state).permutation(n_rows)[:max_rows])
+
+
+def _leave_out(table, keep):
+    """Drop columns that say nothing, or that name the row; return the rest and the reasons."""
+    reasons = {}
+    for name in table.columns:
+        reason = None if name in keep else _reason_to_leave_out(table[name])
+        if reason:
+            reasons[name] = reason
+    return table.drop(columns=list(reasons)), reasons
+
+
+def _reason_to_leave_out(column):
+    import pandas as pd
+
+    values = column.dropna()
+    if values.empty:
+        return "empty"
+    if column.dtype == object or isinstance(column.dtype, getattr(pd, "ArrowDtype", ())):
+        held = next((type(v).__name__ for v in values.iloc[:1000] if not _is_hashable(v)), None)
+        if held:
+            return f"holds values of type {held}"
+    n_levels = values.nunique()
+    if n_levels == 1 and len(values) == len(column):
+        return f"always {_shorten(values.iloc[0])}"
+    numbers, how = to_numbers(column)
+    if numbers is not None:
+        return "different in every row, like a row number" if not how and is_row_number(numbers) else None
+    if len(values) < 20:
+        return None  # too few rows to tell a name from a category
+    if n_levels == len(column):
+        return "different in every row"
+    if n_levels > _NAME_SHARE * len(values):
+        return "different in nearly every row"
+    if n_levels > _FREE_TEXT_SHARE * len(values) and values.astype(str).str.len().mean() > _FREE_TEXT_LENGTH:
+        return "free text"
+    return None
+
+
+def _is_hashable(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bytes)
+
+
+def _shorten(value, n_max=30):
+    text = str(value)
+    return text if len(text) <= n_max else text[: n_max - 1] + "\u2026"
+
+
+def _kinds_of_columns(table, targets, categorical, numeric, notes):
+    """Convert each column to levels or numbers; return the table, the two lists of names, and what had to go."""
+    import pandas as pd
+
+    columns, left_out = {}, {}
+    kinds: dict[str, list] = {"categorical": [], "numeric": []}
+    read: dict[str, list] = {}
+    for name in table.columns:
+        numbers, how = (None, "") if name in categorical else to_numbers(table[name])
+        if name in numeric and numbers is None:
+            raise InputError(
+                f'--numeric: column "{name}" does not hold numbers (such as "{table[name].dropna().iloc[0]}").'
+            )
+        if numbers is not None:
+            numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+            if np.isnan(numbers).all():
+                left_out[name] = "empty in the rows that remain"
+                continue
+        if numbers is None or (not how and name not in numeric and is_code(numbers, targets)):
+            columns[name] = as_levels(table[name])
+            kinds["categorical"].append(name)
+        else:
+            columns[name] = pd.Series(numbers, index=table.index)
+            kinds["numeric"].append(name)
+            if how:
+                read.setdefault(how, []).append(name)
+    notes.extend(f"read as {how}: {_list_of(names)}" for how, names in read.items())
+    return pd.DataFrame(columns, index=table.index), kinds, left_out

@@ -1,0 +1,137 @@
+"""Reading tables: separators, encodings, compressions, headers, and files that are none."""
+
+import bz2
+import gzip
+import lzma
+import sys
+import zipfile
+
+import pytest
+
+pd = pytest.importorskip("pandas")
+
+from skembed.compare import InputError, read_table  # noqa: E402
+
+ROWS = "city,size\nKöln,1086000\nGraz,292000\n"
+
+
+def write(tmp_path, content, name="towns.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def assert_towns(table):
+    assert table.columns.tolist() == ["city", "size"]
+    assert table["city"].tolist() == ["Köln", "Graz"]
+    assert table["size"].tolist() == [1086000, 292000]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators(tmp_path, separator):
+    assert_towns(read_table(write(tmp_path, ROWS.replace(",", separator))))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+def test_encodings(tmp_path, encoding):
+    assert_towns(read_table(write(tmp_path, ROWS.encode(encoding))))
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_line_ends(tmp_path, newline):
+    assert_towns(read_table(write(tmp_path, ROWS.replace("\n", newline))))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressions_under_any_suffix(tmp_path, compress):
+    assert_towns(read_table(write(tmp_path, compress(ROWS.encode()), "towns.txt")))
+
+
+def test_zip(tmp_path):
+    path = tmp_path / "towns.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("towns.csv", ROWS)
+        archive.writestr("__MACOSX/._towns.csv", b"\x00\x05")
+    assert_towns(read_table(path))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more.csv", ROWS)
+    with pytest.raises(InputError, match=r"holds 2 files \(towns.csv, more.csv\)"):
+        read_table(path)
+
+
+def test_parquet_under_any_suffix(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"city": ["Köln", "Graz"], "size": [1086000, 292000]})
+    frame.to_parquet(tmp_path / "towns.parquet")
+    raw = (tmp_path / "towns.parquet").read_bytes()
+    assert_towns(read_table(write(tmp_path, raw, "towns.csv")))
+    with pytest.raises(InputError, match="damaged parquet"):
+        read_table(write(tmp_path, raw[:200]))
+
+
+def test_separator_in_quotes_and_blank_lines(tmp_path):
+    table = read_table(write(tmp_path, '\n"city, or town";size\n\n"Kö;ln";1\nGraz;2\n'))
+    assert table.columns.tolist() == ["city, or town", "size"]
+    assert table["city, or town"].tolist() == ["Kö;ln", "Graz"]
+
+
+def test_line_break_in_a_name(tmp_path):
+    table = read_table(write(tmp_path, '"ci\nty",size\nKöln,1\n'))
+    assert table.to_numpy().tolist() == [["Köln", 1]]
+
+
+def test_nameless_and_repeated_names(tmp_path):
+    assert read_table(write(tmp_path, ",a,a\n1,2,3\n")).columns.tolist() == ["column_1", "a", "a (2)"]
+
+
+def test_row_names_without_a_heading(tmp_path):
+    assert read_table(write(tmp_path, "a,b\nx,1,2\ny,3,4\n")).columns.tolist() == ["column_1", "a", "b"]
+
+
+def test_without_header(tmp_path):
+    table = read_table(write(tmp_path, "Köln, 1\nGraz, 2\n"), header_rows=0)
+    assert table.columns.tolist() == ["column_1", "column_2"]
+    assert table["column_1"].tolist() == ["Köln", "Graz"]
+
+
+def test_two_lines_of_names(tmp_path):
+    table = read_table(write(tmp_path, "id,Age,,Sex\n,young,old,\n7,x,,m\n"), header_rows=2)
+    assert table.columns.tolist() == ["id", "Age: young", "Age: old", "Sex"]
+    assert len(table) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n \n", "is empty"),
+        (b"a,b\n", "no rows"),
+        (b"a\n1\n2\n", "has one column only"),
+        (bytes(range(256)) * 20, "neither text nor parquet"),
+        (bytes(range(1, 32)) * 20, "neither text nor parquet"),
+        (b"a,b\n1,2\n3,4,5\n", "not a table of 2 columns separated by comma.*line 3"),
+        (gzip.compress(ROWS.encode() * 99)[:-20], "compressed and damaged"),
+        (b"PK\x03\x04 no archive", "compressed and damaged"),
+    ],
+)
+def test_what_is_no_table(tmp_path, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_table(write(tmp_path, content))
+    assert "\n" not in str(caught.value)
+    assert "towns.csv" in str(caught.value)
+
+
+def test_directory_and_mistyped_name(tmp_path):
+    write(tmp_path, ROWS)
+    with pytest.raises(InputError, match="is a directory"):
+        read_table(tmp_path)
+    with pytest.raises(InputError, match=r"does not exist. Is it .*towns\.csv\?"):
+        read_table(tmp_path / "town.csv")
+    with pytest.raises(InputError, match=r"does not exist\.$"):
+        read_table(tmp_path / "nowhere" / "x.csv")
+
+
+def test_without_pandas(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"needs pandas: pip install \"skembed\[dataframe\]\""):
+        read_table(write(tmp_path, ROWS))

@@ -1,0 +1,155 @@
+"""``python -m skembed``: from files to the last line, and every error in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from skembed.__main__ import main
+
+pd = pytest.importorskip("pandas")
+FAST = ["--encoders", "onehot,target", "--learner", "linear", "--cv", "3"]
+
+
+@pytest.fixture
+def houses(tmp_path):
+    rng = np.random.default_rng(0)
+    street = rng.integers(0, 15, 150)
+    frame = pd.DataFrame(
+        {
+            "street": [f"{k} Elm & <Oak>" for k in street],
+            "built": rng.choice(["12/31/1999", "06/01/2005", "03/15/2020"], 150),
+            "price": [f"${p:,.2f}" for p in 100_000 + 9_000 * street + 500 * rng.normal(size=150)],
+        }
+    )
+    frame.to_csv(tmp_path / "houses.csv", index=False)
+    return tmp_path / "houses.csv"
+
+
+def run(capsys, *arguments):
+    status = main([str(a) for a in arguments])
+    return status, *capsys.readouterr()
+
+
+def test_end_to_end(houses, capsys, tmp_path):
+    report = tmp_path / "report.html"
+    status, out, err = run(capsys, "compare", houses, "--target", "price", "--html", report, *FAST)
+    assert (status, err) == (0, "")
+    assert 'houses.csv: 150 rows, to predict "price" (regression)' in out
+    assert "treated as categorical: street" in out
+    assert "treated as numeric: built" in out
+    assert "Best is onehot with linear" in out or "Best is target with linear" in out
+    assert "Report: " in out
+    assert "Elm &amp; &lt;Oak&gt;" in report.read_text() or "<Oak>" not in report.read_text()
+
+
+def test_the_printed_snippet_runs(houses, capsys):
+    _, out, _ = run(capsys, "compare", houses, "--target", "price", "--seed", 3, *FAST)
+    code = "\n".join(line[4:] for line in out.split("To take the best pipeline:")[1].splitlines() if line[:4] == "    ")
+    names = {}
+    exec(code, names)
+    assert names["model"].score(names["problem"].X, names["problem"].y) > 0.9
+
+
+def test_report_with_a_map(houses, capsys, tmp_path):
+    report = tmp_path / "report.html"
+    options = ["--encoders", "onehot,entity", "--learner", "linear", "--cv", "2", "--html", report]
+    status, _, _ = run(capsys, "compare", houses, "--target", "price", *options)
+    assert status == 0
+    page = report.read_text()
+    assert "Map of street" in page
+    assert "Elm &amp; &lt;Oak&gt;" in page
+    assert "<Oak>" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "{houses}"], 'which column is to be predicted? Give --target COLUMN: houses.csv has "street"'),
+        (["compare", "{houses}", "--target", "prize"], 'no column "prize". Is it "price"?'),
+        (["compare", "{houses}x", "--target", "price"], "does not exist. Is it "),
+        (["compare", "{folder}", "--target", "price"], "is a directory"),
+        (["compare", "{houses}", "--target", "price", "--drop", "street"], "no column of categories left"),
+        (
+            ["compare", "{houses}", "--target", "price", "--encoders", "hash"],
+            '--encoders: "hash" is unknown; choose from',
+        ),
+        (["compare", "{houses}", "--target", "price", "--learner", "auto,svm"], '--learner: "auto" is unknown'),
+        (["compare", "{houses}", "--target", "price", "--cv", "1"], "expected a whole number from 2 to 50, got '1'"),
+        (["compare", "{houses}", "--target", "price", "--cv", "50"], "150 rows are too few for 50 folds"),
+        (["compare", "{houses}", "--target", "price", "--html", "{folder}"], "--html: {folder} is a directory"),
+        (["compare", "{houses}", "--target", "price", "--html", "{folder}/no/x.html"], "{folder}/no does not exist"),
+        (["--target", "price"], "--target needs a FILE"),
+        (["--no-header"], "--header-rows needs a FILE"),
+        (["frobnicate"], "invalid choice: 'frobnicate'"),
+        (["--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(houses, capsys, arguments, message):
+    names = {"houses": houses, "folder": houses.parent}
+    status, _, err = run(capsys, *(a.format(**names) for a in arguments))
+    assert status == 2
+    assert err.startswith("skembed: error: ")
+    assert err.count("\n") == 1
+    assert message.format(**names) in err
+
+
+def test_names_with_commas_stand_in_quotes(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text('"a, b",c,y\n' + "".join(f"{i % 5},{'xyz'[i % 3]},{i % 7}.5\n" for i in range(60)))
+    status, out, _ = run(capsys, "compare", path, "--target", "y", "--drop", '"a, b"', *FAST)
+    assert status == 0
+    assert "left out: a, b (as asked)" in out
+
+
+def test_help_and_version(capsys):
+    assert run(capsys, "--help")[0] == 0
+    status, out, _ = run(capsys, "compare", "--help")
+    assert status == 0
+    assert "--target COLUMN" in out
+    assert run(capsys, "--version")[1].startswith("skembed ")
+
+
+def test_without_arguments_the_characters_of_unicode(capsys, monkeypatch):
+    from skembed.compare import _run, unicode_problem
+
+    monkeypatch.setattr(_run, "unicode_problem", lambda **options: unicode_problem(**{"max_rows": 900, **options}))
+    status, out, _ = run(capsys, *FAST)
+    assert status == 0
+    assert "the characters of Unicode" in out
+    assert "900 of " in out
+    assert "python -m skembed compare FILE --target COLUMN" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
+def test_ctrl_c_ends_with_130_and_one_line(houses):
+    command = [sys.executable, "-m", "skembed", "compare", houses, "--target", "price", "--cv", "30"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()  # the description: the comparison has begun
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "skembed: interrupted"
+
+
+def test_an_interrupt_that_an_encoder_swallowed_still_ends_the_run(houses, capsys, monkeypatch):
+    from sklearn.preprocessing import OneHotEncoder
+
+    fit_transform = OneHotEncoder.fit_transform
+
+    def interrupted(self, X, y=None):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return fit_transform(self, X, y)
+
+    monkeypatch.setattr(OneHotEncoder, "fit_transform", interrupted)
+    status, _, err = run(capsys, "compare", houses, "--target", "price", *FAST)
+    assert status == 130
+    assert err.strip() == "skembed: interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
