@@ -1,0 +1,212 @@
+"""Word vectors beside gensim: words a second, and three scores of quality, from one run.
+
+    python benchmarks/word_vectors.py                     everything, about 20 minutes on two cores
+    python benchmarks/word_vectors.py --share 0.33 --repeat 3 --models skip-gram/negative-sampling
+
+Data: wikipedia_en_100MB.txt.gz (16.9 million words, an article a line) and the similarity sets beside the checkout, in
+../shared/data/text. Both sides train on the same lists of words with the same settings: 100 dimensions, window 5 and
+shrinking, 5 negatives, subsampling at 1e-4, words seen 5 times or more, 3 passes, a learning rate of 0.025.
+
+Words a second count every word of the corpus that has a row, before subsampling, once a pass. Vocabulary and reading
+are not in the time. Each training runs in a process of its own, compiled before, with so many threads and no more;
+medians over --repeat, each with a seed of its own. Scores, with the most threads, are medians too: Spearman correlation
+with WordSim-353 and MEN, and the share of Google's analogies answered right (3CosAdd by cosine over the 30,000 most
+frequent words).
+"""
+
+import argparse
+import gzip
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+TEXT = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
+CORPUS = TEXT / "wikipedia_en_100MB.txt.gz"
+MODELS = [
+    ("skip-gram", "negative-sampling"),
+    ("skip-gram", "hierarchical-softmax"),
+    ("cbow", "negative-sampling"),
+    ("cbow", "hierarchical-softmax"),
+]
+DIM, WINDOW, NEGATIVE, SUBSAMPLE, MIN_COUNT, PASSES, RATE = 100, 5, 5, 1e-4, 5, 3, 0.025
+ANALOGY_WORDS = 30_000
+GENSIM_SENTENCE = 10_000  # gensim leaves out what is beyond
+
+
+def read_corpus(share: float) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Words by descending count, how often each occurs, the corpus as their numbers, and where its articles end."""
+    with gzip.open(CORPUS, "rt") as lines:
+        articles = [line.split() for line in lines]
+    articles = articles[: round(len(articles) * share)]
+    counter: Counter[str] = Counter()
+    for article in articles:
+        counter.update(article)
+    words = [word for word, count in counter.most_common() if count >= MIN_COUNT]
+    number = {word: i for i, word in enumerate(words)}
+    coded = [np.array([number[w] for w in article if w in number], np.int32) for article in articles]
+    return words, np.array([counter[w] for w in words]), np.concatenate(coded), np.cumsum([len(a) for a in coded])
+
+
+def train_ours(words, counts, ids, ends, architecture, loss, n_threads, seed):
+    from skembed.training.sequences import train_sequences
+
+    settings = {
+        "embedding_dim": DIM, "architecture": architecture, "loss": loss, "window": WINDOW, "subsample": SUBSAMPLE,
+        "negative": NEGATIVE, "learning_rate": RATE, "n_jobs": n_threads, "seed": seed,
+    }  # fmt: skip
+    few = ids[:20_000] % 100  # compiles, or loads what was compiled
+    train_sequences([(few, np.array([len(few)]))], np.bincount(few, minlength=100), max_iter=1, **settings)
+    begin = time.perf_counter()
+    tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, **settings)
+    return time.perf_counter() - begin, tables.input
+
+
+def train_gensim(words, counts, ids, ends, architecture, loss, n_threads, seed):
+    from gensim.models import Word2Vec
+
+    sentences = [
+        [words[i] for i in ids[a : min(b, a + GENSIM_SENTENCE)]]
+        for begin, b in zip([0, *ends[:-1]], ends)
+        for a in range(begin, b, GENSIM_SENTENCE)
+    ]
+    hierarchical = loss == "hierarchical-softmax"
+    model = Word2Vec(
+        vector_size=DIM, window=WINDOW, negative=0 if hierarchical else NEGATIVE, hs=int(hierarchical),
+        sg=int(architecture == "skip-gram"), sample=SUBSAMPLE, min_count=1, alpha=RATE, workers=n_threads, seed=seed,
+    )  # fmt: skip
+    model.build_vocab(sentences)
+    begin = time.perf_counter()
+    model.train(sentences, total_examples=len(sentences), epochs=PASSES)
+    seconds = time.perf_counter() - begin
+    return seconds, model.wv[words]
+
+
+TRAINERS = {"skembed": train_ours, "gensim": train_gensim}
+
+
+def scores(words: list[str], vectors: np.ndarray) -> dict[str, float]:
+    from scipy.stats import spearmanr
+
+    number = {word: i for i, word in enumerate(words)}
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def rank_correlation(name: str) -> float:
+        with gzip.open(TEXT / "similarity" / name, "rt") as lines:
+            rows = [line.lower().split() for line in lines]
+        rows = [row for row in rows if row[0] in number and row[1] in number]
+        left, right = ([number[row[i]] for row in rows] for i in (0, 1))
+        return float(spearmanr((unit[left] * unit[right]).sum(axis=1), [float(row[2]) for row in rows]).statistic)
+
+    with gzip.open(TEXT / "similarity" / "questions-words.txt.gz", "rt") as lines:
+        questions = [line.lower().split() for line in lines if not line.startswith(":")]
+    frequent = unit[:ANALOGY_WORDS]
+    asked = np.array([[number.get(w, ANALOGY_WORDS) for w in question] for question in questions])
+    asked = asked[(asked < len(frequent)).all(axis=1)]
+    right = 0
+    for a, b, c, d in np.array_split(asked.T, max(1, len(asked) // 500), axis=1):
+        similar = (frequent[b] - frequent[a] + frequent[c]) @ frequent.T
+        for given in (a, b, c):
+            similar[np.arange(len(a)), given] = -np.inf
+        right += int((similar.argmax(axis=1) == d).sum())
+    return {
+        "WordSim": rank_correlation("EN-WS-353-ALL.txt.gz"),
+        "MEN": rank_correlation("EN-MEN-TR-3k.txt.gz"),
+        "analogy": right / max(1, len(asked)),
+    }
+
+
+def run_once(library, architecture, loss, n_threads, seed, folder, with_scores) -> dict:
+    """One training in a process of its own."""
+    command = [
+        sys.executable,
+        __file__,
+        "--one",
+        json.dumps([library, architecture, loss, n_threads, seed, with_scores]),
+    ]
+    threads = {name: str(n_threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | threads | {"PYTHONPATH": path, "CORPUS_FOLDER": str(folder)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{library} {architecture} {loss} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def one(specification: str) -> None:
+    library, architecture, loss, n_threads, seed, with_scores = json.loads(specification)
+    folder = Path(os.environ["CORPUS_FOLDER"])
+    words = json.loads((folder / "words.json").read_text())
+    counts, ids, ends = (np.load(folder / f"{name}.npy") for name in ("counts", "ids", "ends"))
+    seconds, vectors = TRAINERS[library](words, counts, ids, ends, architecture, loss, n_threads, seed)
+    result = {"words_per_second": len(ids) * PASSES / seconds}
+    print(json.dumps(result | (scores(words, vectors) if with_scores else {})))
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1.0, help="of the articles, from the first on")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--models", nargs="*", default=["/".join(model) for model in MODELS])
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        one(arguments.one)
+        return
+    if not CORPUS.exists():
+        sys.exit(f"{CORPUS} is not there; this benchmark needs the real data beside the checkout.")
+
+    words, counts, ids, ends = read_corpus(arguments.share)
+    versions = {name: importlib.metadata.version(name) for name in ("numba", "numpy", "gensim")}
+    print(f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
+    print(f"{len(ends)} articles, {len(ids)} words, {len(words)} types; {PASSES} passes, medians of {arguments.repeat}")
+    print(f"load average before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
+    print(
+        f"{'model':32} {'threads':>7} {'library':>8} {'M words/s':>10} {'ratio':>6}   WordSim   MEN  analogy",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "words.json").write_text(json.dumps(words))
+        for array_name, array in {"counts": counts, "ids": ids, "ends": ends}.items():
+            np.save(folder / f"{array_name}.npy", array)
+        for model in arguments.models:
+            for n_threads in arguments.threads:
+                compare(model, n_threads, arguments.repeat, folder, n_threads == max(arguments.threads))
+
+
+def compare(model: str, n_threads: int, repeat: int, folder: Path, with_scores: bool) -> None:
+    """Print a line for each library; they take turns, so that both see the same noise."""
+    runs: dict[str, list[dict]] = {library: [] for library in TRAINERS}
+    for seed in range(repeat):
+        for library, results in runs.items():
+            results.append(run_once(library, *model.split("/"), n_threads, seed, folder, with_scores))
+    medians = {
+        library: {name: statistics.median(r[name] for r in results) for name in results[0]}
+        for library, results in runs.items()
+    }
+    for library, median in medians.items():
+        speed = median["words_per_second"]
+        ratio = f"{speed / medians['gensim']['words_per_second']:5.1f}x" if library != "gensim" else ""
+        found = "   ".join(f"{median[name]:.3f}" for name in ("WordSim", "MEN", "analogy") if name in median)
+        print(f"{model:32} {n_threads:7} {library:>8} {speed / 1e6:10.3f} {ratio:>6}   {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
