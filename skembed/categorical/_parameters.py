@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from skembed.categorical._dims import RULES
 
@@ -18,7 +18,7 @@ CONSTRAINTS: dict[str, Any] = {
     "remainder": [StrOptions({"drop", "passthrough"})],
     "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
     "cv": ["cv_object"],
-    "min_frequency": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither"), None],
+    "min_frequency": [Interval(Integral, 1, None, closed="left"), Interval(RealNotInt, 0, 1, closed="neither"), None],
     "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     "handle_unknown": [StrOptions({"embed", "error"})],
     "class_weight": [StrOptions({"balanced"}), dict, None],

@@ -1,0 +1,34 @@
+"""Fixtures shared by all tests."""
+
+import numpy as np
+import pytest
+
+FRAMES = ["pandas", "polars", "pyarrow", "numpy", "list"]
+
+
+def make_frame(kind: str, columns: dict):
+    """Put columns, a dict from name to values, into one kind of container; skip where its package is missing.
+
+    Arrays and lists hold objects and lose the names.
+    """
+    if kind in ("numpy", "list"):
+        stacked = np.empty((len(next(iter(columns.values()))), len(columns)), dtype=object)
+        for i, values in enumerate(columns.values()):
+            stacked[:, i] = list(values)
+        return stacked if kind == "numpy" else stacked.tolist()
+    package = pytest.importorskip(kind)
+    if kind == "pyarrow":
+        return package.table({name: list(values) for name, values in columns.items()})
+    return package.DataFrame({name: list(values) for name, values in columns.items()})
+
+
+@pytest.fixture(params=FRAMES)
+def frame(request):
+    """Run a test on each kind of frame: a function from a dict of columns to the frame, its `kind` beside it."""
+
+    def make(columns: dict):
+        return make_frame(request.param, columns)
+
+    make.kind = request.param
+    make.named = request.param not in ("numpy", "list")
+    return make

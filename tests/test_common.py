@@ -1,0 +1,47 @@
+"""scikit-learn's own checks, those that `check_estimator` leaves out among them."""
+
+import importlib.util
+from functools import partial
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skembed import EntityEmbeddingEncoder
+
+ESTIMATORS = [EntityEmbeddingEncoder(), EntityEmbeddingEncoder(cv=None)]
+
+# called with (name, estimator), as check_estimator calls its own
+LEFT_OUT = [
+    "check_column_or_1d",
+    "check_dataframe_column_names_consistency",
+    "check_estimator_get_tags_default_keys",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["cv=5", "cv=None"])
+def test_checks_left_out(name, estimator):
+    check = getattr(estimator_checks, name, None)
+    if check is None:
+        pytest.skip(f"this scikit-learn has no {name}")
+    for package in ("pandas", "polars"):
+        if package in name and importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    partial(check, type(estimator).__name__)(estimator)
