@@ -32,3 +32,9 @@ def frame(request):
     make.kind = request.param
     make.named = request.param not in ("numpy", "list")
     return make
+
+
+@pytest.fixture(scope="session")
+def make_objects():
+    """Put a dict of columns into one array of objects."""
+    return lambda columns: make_frame("numpy", columns)

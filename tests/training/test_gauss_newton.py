@@ -100,7 +100,7 @@ def test_the_order_of_rows_changes_rounding_alone():
 
 
 def test_a_logistic_head_comes_to_a_stationary_point():
-    net, ids, start, *_ = linear_net(kind="binary")
+    net, _, start, *_ = linear_net(kind="binary")
     ratio = 5.0
     (found,) = relearn_tables(net, torch.arange(N), ratio=ratio, n_iter=60, seed=0)
     weights = found.clone().requires_grad_(True)
