@@ -16,7 +16,9 @@ from skembed.parallel import RowDeltas
 __all__ = ["FitStretch", "Partition", "Report"]
 
 KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
-CURVATURE = 0.1  # of the logistic loss of a pair of rows: p (1 - p) times a squared length, seen from one direction
+# of the logistic loss of a pair of rows, p (1 - p) times a squared length, seen from one direction; a context of CBOW
+# has a share of the mean only, and means are short
+CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
 TOKENS_PER_NEGATIVE = 16  # a stretch draws its negatives from so small a pool that their rows stay in the cache
 
 
@@ -126,7 +128,7 @@ class FitStretch:
         )
         finite = localise.subtract_rows(tables[0], input_rows, inputs)
         finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        pull = np.float32(partition.learning_rate * CURVATURE)
+        pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
         deltas = [
             RowDeltas(input_rows, inputs, pull * stretch.input_pairs),
             RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
