@@ -233,6 +233,10 @@ def as_columns(y: Any) -> np.ndarray:
             array = array.astype(str)
         elif all(isinstance(v, Real) and not isinstance(v, (bool, np.bool_)) for v in array.ravel()):
             array = np.array(array.tolist())
+        else:
+            types = sorted({type(v).__name__ for v in array.ravel()})
+            if len(types) > 1:
+                raise ValueError(f"y mixes values of type {', '.join(types)}; expected all strings or all numbers.")
     return array
 
 
