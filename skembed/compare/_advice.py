@@ -103,7 +103,8 @@ def advise(rows, metric="R2"):
         )
     a, b = best_row(r for r in rows if r.encoder == "entity"), best_row(r for r in rows if r.encoder != "entity")
     if a is None:
-        return f"Best is {_label(best)} with {metric} {_score(best)}; entity vectors were not compared."
+        why = next((f" ({row.skipped})" for row in rows if row.encoder == "entity"), "")
+        return f"Best is {_label(best)} with {metric} {_score(best)}; entity vectors were not compared{why}."
     if b is None:
         return f"Entity vectors reach {metric} {_score(a)} with {a.learner}; there is nothing to compare them with."
     gain = Gain(a, b)

@@ -109,7 +109,10 @@ def _make_problem(arguments):
         return unicode_problem(**options), options
     if arguments.cv != 5:
         options["cv"] = arguments.cv
-    return read_problem(arguments.file, options.pop("target", None), **options), options
+    problem = read_problem(arguments.file, options.pop("target", None), **options)
+    if problem.task == "regression":
+        options.pop("cv", None)  # it only says which classes are too rare
+    return problem, options
 
 
 @contextmanager

@@ -69,6 +69,8 @@ def test_no_signal_no_advice():
 def test_one_side_only():
     assert advise([row("onehot", FOLDS)]).startswith("Best is onehot with linear with R2 0.804 ± 0.011; entity vectors")
     assert advise([row("entity", FOLDS), row("onehot", [], skipped="broke")]).endswith("nothing to compare them with.")
+    failed = [row("onehot", FOLDS), row("entity", [], skipped="entity failed: no memory")]
+    assert advise(failed).endswith("entity vectors were not compared (entity failed: no memory).")
     assert advise([row("onehot", [], skipped="broke")]) == "Nothing could be compared."
 
 

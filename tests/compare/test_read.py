@@ -135,3 +135,9 @@ def test_without_pandas(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"needs pandas: pip install \"skembed\[dataframe\]\""):
         read_table(write(tmp_path, ROWS))
+
+
+def test_windows_signs(tmp_path):
+    table = read_table(write(tmp_path, "price,name\n5 €,“a”\n6 €,b\n".encode("cp1252")))
+    assert table["price"].tolist() == ["5 €", "6 €"]
+    assert table["name"].tolist() == ["“a”", "b"]
