@@ -6,7 +6,8 @@
 classes. Every row learns its vectors from the training documents alone, without their labels, and logistic regression
 on standardised vectors classifies the test documents. Beside the poolings of Word2VecVectorizer: the TF-IDF of
 scikit-learn brought to the same width by TruncatedSVD; gensim, where it is installed, with the mean of its word vectors
-after as many passes; and, for scale, the whole TF-IDF. Medians over seeds.
+after as many passes; and, for scale, the whole TF-IDF. Medians over seeds. Seconds are those of fitting and transforming,
+whatever else the machine did: benchmarks/word_vectors.py measures speed.
 """
 
 import argparse
@@ -124,7 +125,7 @@ def compare(title: str, load: Callable[[str], Documents], n_seeds: int) -> None:
     print(
         f"\n{title}: {len(train)} and {len(test)} documents, {n_words} words to learn from, {len(set(y_train))} classes"
     )
-    print(f"  {'':44s} width  accuracy  [lowest, highest]  seconds")
+    print(f"  {'':49s} width  accuracy  [lowest, highest]  seconds")
     scores: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     widths: dict[str, int] = {}
@@ -137,12 +138,12 @@ def compare(title: str, load: Callable[[str], Documents], n_seeds: int) -> None:
         spread = f"[{min(values):.3f}, {max(values):.3f}]"
         pace = statistics.median(seconds[name])
         print(
-            f"  {name:44s} {widths[name]:5d}     {statistics.median(values):.3f}  {spread:17s}  {pace:7.1f}", flush=True
+            f"  {name:49s} {widths[name]:5d}     {statistics.median(values):.3f}  {spread:17s}  {pace:7.1f}", flush=True
         )
     whole = TfidfVectorizer(min_df=2)
     a, b = whole.fit_transform(train), whole.transform(test)
     score = LogisticRegression(C=10, max_iter=300).fit(a, y_train).score(b, y_test)
-    print(f"  {'TfidfVectorizer alone, sparse':44s} {a.shape[1]:5d}     {score:.3f}")
+    print(f"  {'TfidfVectorizer alone, sparse':49s} {a.shape[1]:5d}     {score:.3f}")
 
 
 def main() -> None:
