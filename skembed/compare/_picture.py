@@ -19,7 +19,7 @@ _RAMP = ("#3d7be8", "#8a63dd", "#cf5299", "#f0803f", "#eebb3a")  # legible on wh
 _CHART_WIDTH, _LABEL_WIDTH, _VALUE_WIDTH = 860, 150, 150
 _ROW_HEIGHT, _GROUP_GAP = 26, 16
 _MAP_WIDTH, _MAP_HEIGHT, _MAP_MIN_HEIGHT, _MAP_MARGIN = 860, 560, 240, 34
-_MAX_STRETCH = 4.0  # a flat second axis may be drawn this much larger than the first
+_MAX_STRETCH = 10.0  # a flat second axis may be drawn this much larger than the first
 
 
 def score_chart(rows, metric):

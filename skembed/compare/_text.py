@@ -63,10 +63,16 @@ def make_snippet(problem, rows, path, options, seed):
     call = f'"{best.encoder}", "{best.learner}", problem' + (f", random_state={seed}" if seed else "")
     return (
         f"from skembed.compare import pipeline, {reader}\n\n"
-        f"problem = {reader}({', '.join(given)})\n"
+        f"{_call(f'problem = {reader}', given)}\n"
         f"model = pipeline({call})  # an ordinary scikit-learn Pipeline\n"
         "model.fit(problem.X, problem.y)"
     )
+
+
+def _call(function, arguments):
+    """A call on one line, or with an argument a line where that is long."""
+    line = f"{function}({', '.join(arguments)})"
+    return line if len(line) <= 80 else f"{function}(\n    " + ",\n    ".join(arguments) + ",\n)"
 
 
 def format_table(rows, metric):

@@ -140,8 +140,8 @@ def test_shorten():
 def test_a_flat_map_is_stretched_and_told():
     flat = level_map(xy=np.random.default_rng(0).normal(size=(40, 2)) * [1, 0.01])
     _, stretch = level_picture(flat)
-    assert stretch == pytest.approx(4)
-    assert "drawn 4.0 times as large" in make_report(problem(), ROWS, level_map=flat)
+    assert stretch == pytest.approx(10)
+    assert "drawn 10.0 times as large" in make_report(problem(), ROWS, level_map=flat)
     line = level_map(xy=np.linspace(-1, 1, 40)[:, None] * [1, 0])
     assert "nan" not in level_picture(line)[0]
 
