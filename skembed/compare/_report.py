@@ -43,7 +43,8 @@ svg .points circle { fill-opacity: .8; stroke: var(--card); stroke-width: .6; }
 svg .points circle:hover { fill-opacity: 1; stroke: var(--ink); stroke-width: 1.5; }
 svg .labels { font-size: 11px; pointer-events: none; } svg .legend { font-size: 12px; }
 svg .labels text { paint-order: stroke; stroke: var(--card); stroke-width: 3px; stroke-linejoin: round; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: 13px/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 dl { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: 6px 18px; }
 dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 600px) { main { padding: 20px 10px; } section { padding: 16px 12px; }
