@@ -6,7 +6,7 @@
 classes. Every row learns its vectors from the training documents alone, without their labels, and logistic regression
 on standardised vectors classifies the test documents. Beside the poolings of Word2VecVectorizer: the TF-IDF of
 scikit-learn brought to the same width by TruncatedSVD; gensim, where it is installed, with the mean of its word vectors
-after as many passes; and, for scale, the whole TF-IDF. Medians over seeds. Seconds are those of fitting and transforming,
+after as many passes; and, for scale, the whole TF-IDF. Medians over seeds. Seconds are those of fit and transform,
 whatever else the machine did: benchmarks/word_vectors.py measures speed.
 """
 
