@@ -19,7 +19,9 @@ KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
 # of the logistic loss of a pair of rows, p (1 - p) times a squared length, seen from one direction; a context of CBOW
 # has a share of the mean only, and means are short
 CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
-TOKENS_PER_NEGATIVE = 16  # a stretch draws its negatives from so small a pool that their rows stay in the cache
+# A stretch draws its negatives from so small a pool that their rows stay in the cache. Analogies of CBOW, which moves a
+# negative once a window and not once a context, suffer from a smaller one.
+TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 2}
 
 
 class Partition(NamedTuple):
@@ -142,7 +144,7 @@ class FitStretch:
         source = self.source
         paths = buffers.path_starts, buffers.path_nodes, buffers.path_codes
         if isinstance(source, AliasTable):
-            pool = buffers.pool[: -(-n_tokens // TOKENS_PER_NEGATIVE)]
+            pool = buffers.pool[: -(-n_tokens // TOKENS_PER_NEGATIVE[self.architecture])]
             draw_many(source.threshold, source.alias, pool, state)
             n_output = localise.add_rows(pool, buffers.slot, buffers.rows, n_rows)
             localise.release(buffers.slot, buffers.rows[:n_output])
@@ -173,7 +175,7 @@ class _Buffers:
         self, n_tokens: int, dim: int, window: int, negative: int, source: HuffmanTree | AliasTable, n_keys: int
     ) -> None:
         width = -(-dim // LANES) * LANES
-        n_pool = -(-n_tokens // TOKENS_PER_NEGATIVE)
+        n_pool = -(-n_tokens // min(TOKENS_PER_NEGATIVE.values()))
         n_rows = min(n_tokens, n_keys)
         self.tokens = np.empty(n_tokens, np.int32)
         self.ends = np.empty(n_tokens, np.int64)
