@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
+
+from skembed.columns import Columns, read_columns
 
 __all__ = ["EmbeddingTransformer", "check_weights"]
 
@@ -12,10 +14,31 @@ MAX_COUNT = 2.0**31  # a row that stands for more equal rows than this is a numb
 
 
 class EmbeddingTransformer(TransformerMixin, BaseEstimator):
-    """A scikit-learn transformer that knows its page in skembed's documentation."""
+    """A scikit-learn transformer that reads frames by column, and knows its page in skembed's documentation."""
 
     _doc_link_module = "skembed"
     _doc_link_template = "https://skembed.readthedocs.io/en/latest/api/{estimator_module}.{estimator_name}.html"
+
+    def _read_columns(self, X: Any, *, reset: bool, **y: Any) -> Columns:
+        """Read the columns of X and let scikit-learn check, or with `reset` keep, their number and names."""
+        columns = read_columns(X, estimator=self)
+        known = columns.names is None or _get_feature_names(X) is not None
+        validate_data(self, X if known else _Named(columns), skip_check_array=True, reset=reset, **y)
+        return columns
+
+
+class _Named:
+    """Tells scikit-learn the names of a frame that it does not know, as 1.6 does not know polars 2."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.shape = columns.n_rows, len(columns.values)
+        self.names = columns.names
+
+    def __dataframe__(self) -> "_Named":
+        return self
+
+    def column_names(self) -> list[str] | None:
+        return self.names
 
 
 def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:

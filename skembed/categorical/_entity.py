@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.base import EmbeddingTransformer
 from skembed.categorical import _columnwise as columnwise
@@ -14,7 +14,7 @@ from skembed.categorical._parameters import CONSTRAINTS, check_settings
 from skembed.categorical._partial import update
 from skembed.categorical._roles import side_columns
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
-from skembed.columns import Columns, read_columns
+from skembed.columns import Columns
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
@@ -270,7 +270,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
             self._fit(X, y, sample_weight, None, with_folds=False, classes=classes)
             return self
         self._validate_params()
-        columns = self._read(X, reset=False)
+        columns = self._read_columns(X, reset=False)
         weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
         callbacks = PassCallbacks(self, 1, X, y)
         settings = NetSettings.of(self, columns.n_rows, callbacks)
@@ -291,7 +291,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
         """
         check_is_fitted(self)
-        columns = self._read(X, reset=False)
+        columns = self._read_columns(X, reset=False)
         ids = columnwise.encode(columns, self._schema, check_unknown=self.handle_unknown == "error")
         return self._gather(columns, ids)
 
@@ -341,7 +341,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """Learn; return the columns, how they were set up, and what was learned."""
         self._validate_params()
         check_settings(self.hidden_layer_sizes, self.device)
-        columns = self._read(X, y=y, reset=True)
+        columns = self._read_columns(X, y=y, reset=True)
         weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
         rng = check_random_state(self.random_state)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
@@ -355,12 +355,6 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self._schema = setup.schema
         self._expose(learned)
         return columns, setup, learned
-
-    def _read(self, X: Any, reset: bool, **y: Any) -> Columns:
-        """Read the columns of X and let scikit-learn check their number and names."""
-        columns = read_columns(X, estimator=self)
-        validate_data(self, X, skip_check_array=True, reset=reset, **y)
-        return columns
 
     def _expose(self, learned: Learned) -> None:
         """Set the public attributes from what was learned."""

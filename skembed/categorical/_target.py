@@ -219,6 +219,8 @@ def as_columns(y: Any) -> np.ndarray:
     else:
         array = np.asarray(y) if not hasattr(y, "to_numpy") else y.to_numpy()
         array = column_or_1d(array)[:, None] if array.ndim <= 1 else array
+    if not array.dtype.isnative:  # which scikit-learn before 1.7 does not take for numbers
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
