@@ -118,7 +118,7 @@ def test_a_key_that_is_everywhere_does_not_make_partitions_diverge(architecture,
     together = train_sequences([(ids, ends)], np.bincount(ids), **settings)
     monkeypatch.setattr(sequences, "N_SHARDS", 1)
     alone = train_sequences([(ids, ends)], np.bincount(ids), **settings)
-    assert together.loss_curve[-1] < 1.3 * alone.loss_curve[-1]
+    assert together.loss_curve[-1] < 2 * alone.loss_curve[-1]  # the sum: eight times or more
 
 
 def test_windows_reach_over_negative_ids():
