@@ -8,7 +8,7 @@ from skembed.compare._problem import unicode_problem
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = """<style>
-svg { background: #fff; --ink: #1b1f24; --paper: #fff; --faint: #d0d7de; --muted: #57606a; font: 11px system-ui, sans-serif }
+svg { background: #fff; font: 11px system-ui, sans-serif }
 text { fill: #1b1f24; font: 11px system-ui, sans-serif } circle { fill-opacity: .8; stroke: #fff; stroke-width: .7 }
 .labels text { paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round }
 </style>"""
