@@ -7,9 +7,12 @@ rate and no order of samples, so the outcome is a function of the rows given and
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 
+from skembed.kernels import row_systems
 from skembed.training.table_net import TableNet
 
 __all__ = ["input_metric", "relearn_tables"]
@@ -61,13 +64,7 @@ def relearn_tables(
     for _ in range(n_iter):
         systems = _accumulate(net, rows, weights, seed)
         for weight, start, pull, (curvature, force) in zip(weights, starts, ratios, systems):
-            force = force - pull * (weight - start)
-            if curvature.ndim == 2:
-                # the diagonal ignores how the dimensions lean on each other: share the step among them
-                weight += DAMPING * force / (weight.shape[1] ** 0.5 * curvature + pull)
-            else:
-                curvature.diagonal(dim1=1, dim2=2).add_(pull)
-                weight += DAMPING * torch.linalg.solve(curvature, force)
+            _step(weight, start, curvature, force, pull)
     for block, weight, start in zip(net.blocks, weights, starts):
         if not block.trainable:
             weight.copy_(start)
@@ -80,39 +77,87 @@ def _accumulate(net: TableNet, rows: torch.Tensor, weights: Sequence[torch.Tenso
     systems = []
     for weight in weights:
         n, dim = weight.shape
-        full = n * dim * dim <= MAX_CURVATURE_VALUES
-        curvature = torch.zeros((n, dim * dim if full else dim), dtype=weight.dtype, device=weight.device)
-        systems.append((curvature, torch.zeros_like(weight)))
+        shape = (n, dim, dim) if n * dim * dim <= MAX_CURVATURE_VALUES else (n, dim)
+        systems.append((torch.zeros(shape, dtype=weight.dtype, device=weight.device), torch.zeros_like(weight)))
     for start in range(0, len(rows), BATCH_SIZE):
         part = rows[start : start + BATCH_SIZE]
         ids = net.ids(part, generator)
-        force, roots = _derivatives(net, ids, weights, part, generator)
-        for k, block_ids in enumerate(ids):
-            curvature, total = systems[k]
-            dim = total.shape[1]
-            for c in range(block_ids.shape[1]):
-                where = block_ids[:, c]
-                total.index_add_(0, where, force[k][:, c])
-                for root in roots:
-                    j = root[k][:, c]
-                    product = (j[:, :, None] * j[:, None, :]).flatten(1) if curvature.shape[1] != dim else j * j
-                    curvature.index_add_(0, where, product)
-    return [
-        (c.view(len(c), f.shape[1], f.shape[1]) if c.shape[1] == f.shape[1] ** 2 and f.shape[1] > 1 else c, f)
-        for c, f in systems
-    ]
+        for vectors, force, curvature in _derivatives(net, ids, weights, part, generator):
+            for (matrices, total), block_ids, v in zip(systems, ids, vectors):
+                if force is not None:
+                    _add_vectors(total, block_ids, v, force)
+                if curvature is not None:
+                    _add_outer_products(matrices, block_ids, v, curvature)
+    return systems
 
 
-def _derivatives(net: TableNet, ids, weights, rows, generator):
-    """Return minus the gradient of each sample's weighted loss, and its curvature's roots, for every gathered row."""
+def _derivatives(
+    net: TableNet, ids, weights, rows, generator
+) -> list[tuple[Sequence[torch.Tensor], torch.Tensor | None, torch.Tensor | None]]:
+    """Return vectors for every gathered row, and by how much each sample's count as force and as curvature.
+
+    Minus the gradient of a sample's weighted loss is the sum of ``force * vector`` over them, its curvature the sum of
+    ``curvature * vector vector'``. Where the outputs do not mix, the derivatives of the scores serve as both.
+    """
     gathered = [part.requires_grad_(True) for part in net.gather(ids, weights)]
     scores = net.scores(gathered, rows)
-    detached, sample_weight = scores.detach(), net.weight[rows][:, None]
-    residual = net.loss.residual(detached, net.target[rows]) * sample_weight
-    vectors = [root * sample_weight.sqrt() for root in net.loss.curvature_roots(detached, generator)]
-    force = torch.autograd.grad(scores, gathered, residual, retain_graph=True)
-    roots = [torch.autograd.grad(scores, gathered, v, retain_graph=i < len(vectors) - 1) for i, v in enumerate(vectors)]
-    return force, roots
+    detached, sample_weight = scores.detach(), net.weight[rows]
+    residual = net.loss.residual(detached, net.target[rows])
+    roots = net.loss.curvature_roots(detached, generator)
+    factors: list[tuple[torch.Tensor | None, torch.Tensor | None]]
+    if net.loss.is_diagonal:
+        seeds = [row.expand_as(scores) for row in torch.eye(scores.shape[1], dtype=scores.dtype, device=scores.device)]
+        factors = [(residual[:, k] * sample_weight, v[:, k] ** 2 * sample_weight) for k, v in enumerate(roots)]
+    else:
+        seeds = [residual, *roots]
+        factors = [(sample_weight, None), *((None, sample_weight) for _ in roots)]
+    last = len(seeds) - 1
+    vectors = [torch.autograd.grad(scores, gathered, v, retain_graph=i < last) for i, v in enumerate(seeds)]
+    return [(v, *factor) for v, factor in zip(vectors, factors)]
+
+
+def _add_vectors(total: torch.Tensor, ids: torch.Tensor, vectors: torch.Tensor, scale: torch.Tensor) -> None:
+    """Add ``scale[i] * vectors[i, c]`` to ``total[ids[i, c]]``."""
+    if _on_cpu(total):
+        row_systems.add_vectors(*_arrays(total, ids, vectors, scale))
+    else:
+        total.index_add_(0, ids.flatten(), (scale[:, None, None] * vectors).flatten(0, 1))
+
+
+def _add_outer_products(matrices: torch.Tensor, ids: torch.Tensor, vectors: torch.Tensor, scale: torch.Tensor) -> None:
+    """Add ``scale[i] * outer(vectors[i, c], vectors[i, c])``, or its diagonal, to ``matrices[ids[i, c]]``."""
+    if _on_cpu(matrices):
+        add: Any = row_systems.add_squares if matrices.ndim == 2 else row_systems.add_outer_products
+        add(*_arrays(matrices, ids, vectors, scale))
+        return
+    scaled = scale[:, None, None] * vectors
+    for c in range(ids.shape[1]):  # one column at a time: the products are dim times the size of the vectors
+        v, w = scaled[:, c], vectors[:, c]
+        matrices.index_add_(0, ids[:, c], v * w if matrices.ndim == 2 else v[:, :, None] * w[:, None, :])
+
+
+def _on_cpu(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
+def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
+    """Return numpy views; of tensors that are not contiguous, copies."""
+    return [tensor.contiguous().numpy() for tensor in tensors]
+
+
+def _step(weight: torch.Tensor, start: torch.Tensor, curvature: torch.Tensor, force: torch.Tensor, pull: torch.Tensor):
+    """Move every row towards the minimum of its quadratic model, in place."""
+    if curvature.ndim == 3 and _on_cpu(weight):
+        step: Any = row_systems.step_rows
+        step(*_arrays(weight, start, curvature, force, pull[:, 0]), DAMPING)
+        return
+    force = force - pull * (weight - start)
+    if curvature.ndim == 2:
+        # the diagonal ignores how the dimensions lean on each other: share the step among them
+        weight += DAMPING * force / (weight.shape[1] ** 0.5 * curvature + pull)
+    else:
+        curvature.diagonal(dim1=1, dim2=2).add_(pull)
+        weight += DAMPING * torch.linalg.solve(curvature, force)
 
 
 def input_metric(net: TableNet, weights: Sequence[torch.Tensor], rows: torch.Tensor, seed: int) -> list[torch.Tensor]:
@@ -127,9 +172,9 @@ def input_metric(net: TableNet, weights: Sequence[torch.Tensor], rows: torch.Ten
     mass = 0.0
     for start in range(0, len(rows), BATCH_SIZE):
         part = rows[start : start + BATCH_SIZE]
-        _, roots = _derivatives(net, net.ids(part), weights, part, generator)
-        for root in roots:
-            for total, j in zip(totals, root):
-                total += torch.einsum("ncd,nce->cde", j, j)
+        for vectors, _, curvature in _derivatives(net, net.ids(part), weights, part, generator):
+            if curvature is not None:
+                for total, v in zip(totals, vectors):
+                    total += torch.einsum("n,ncd,nce->cde", curvature, v, v)
         mass += float(net.weight[part].sum())
     return [total / max(mass, 1e-300) for total in totals]
