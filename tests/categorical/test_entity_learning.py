@@ -43,13 +43,16 @@ class TestPartialFit:
 
     @pytest.mark.parametrize("n_first", [320, 100])  # with and without a net
     def test_marginal_effects_are_those_of_all_rows(self, X, shop, n_first):
-        y = shop.y.copy()
+        y = shop.y + 2.0 * np.random.default_rng(0).standard_normal(len(X))
+        y[:2] += 20.0
         y[:n_first] -= y[:n_first].mean()
         y[n_first:] -= y[n_first:].mean()
         Z = X.copy()
+        Z[:2, 0] = "rare"  # what unknown levels learn from
         Z[n_first::2, 0] = "Paris"  # new in the second part
         fitted = encoder(tol=0).fit(Z[:n_first], y[:n_first])
         ratio = fitted._learned.ratios.marginal[0]
+        assert abs(fitted.embeddings_["x0"].unknown[1]) > 0.01  # a guess that is no prior
         fitted.partial_fit(Z[n_first:], y[n_first:])
         found = marginal(fitted)
         for key in fitted.categories_[0]:
@@ -130,6 +133,14 @@ class TestWarmStart:
             warm.fit(X, shop.y < 2).embeddings_["x0"].keys, encoder().fit(X, shop.y < 2).embeddings_["x0"].keys
         )
         assert np.isfinite(warm.fit(X[:, 1:], shop.y).transform(X[:, 1:])).all()
+
+    def test_start_codes_hold_nothing_of_the_target(self, X, shop):
+        warm = encoder(warm_start=True, learning_rate=0.01, embedding_dim=6).fit(X, shop.y)
+        codes, raw = warm._learned.codes, warm._learned.raw
+        warm.fit(X, shop.y)
+        for before, learned, after in zip(codes, raw, warm._learned.codes):
+            np.testing.assert_array_equal(after, before)
+            assert not np.array_equal(learned, before)
 
     def test_does_not_leak_into_rows_held_out(self):
         rng = np.random.default_rng(0)
