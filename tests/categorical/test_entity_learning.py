@@ -135,7 +135,8 @@ class TestWarmStart:
         assert np.isfinite(warm.fit(X[:, 1:], shop.y).transform(X[:, 1:])).all()
 
     def test_start_codes_hold_nothing_of_the_target(self, X, shop):
-        warm = encoder(warm_start=True, learning_rate=0.01, embedding_dim=6).fit(X, shop.y)
+        options = {"learning_rate": 0.02, "embedding_dim": 6, "early_stopping": False, "max_iter": 20}
+        warm = encoder(warm_start=True, **options).fit(X, shop.y)
         codes, raw = warm._learned.codes, warm._learned.raw
         warm.fit(X, shop.y)
         for before, learned, after in zip(codes, raw, warm._learned.codes):
