@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skembed.training.adam import FlatAdamW
 from skembed.training.losses import MultiLoss
 from skembed.training.tables import RowTable
 
@@ -110,7 +111,7 @@ class TableNet:
         self.generator, self.unknown_rate = generator, unknown_rate
         self.validation = torch.as_tensor(validation, dtype=torch.int64, device=device)
         self.tables = [RowTable(b.start, learning_rate) for b in self.blocks]
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+        self.optimizer = FlatAdamW(self.head, learning_rate, WEIGHT_DECAY)
         self.null_loss = self._null_loss() if len(validation) else 1.0
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
@@ -121,7 +122,7 @@ class TableNet:
             part.requires_grad_(True)
         weight = self.weight[rows]
         losses = self.loss(self.scores(gathered, rows), self.target[rows]) * weight
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         (losses.sum() / weight.sum().clamp(min=1e-12)).backward()
         self.optimizer.step()
         for block, table, block_ids, part in zip(self.blocks, self.tables, ids, gathered):
@@ -132,7 +133,7 @@ class TableNet:
 
     def ids(self, rows: torch.Tensor, generator: torch.Generator | None = None) -> list[torch.Tensor]:
         """Return the stacked ids of some rows, a share of them made unknown where a generator is given."""
-        found = [block.ids[rows] for block in self.blocks]
+        found = [block.ids.index_select(0, rows) for block in self.blocks]
         if generator is None or self.unknown_rate <= 0:
             return found
         shape = (len(rows), sum(i.shape[1] for i in found))
@@ -142,7 +143,8 @@ class TableNet:
 
     def gather(self, ids: list[torch.Tensor], weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return (n_rows, n_columns, dim) of each block."""
-        return [weight[i] for weight, i in zip(weights, ids)]
+        # whole rows are copied; `weight[i]` would look up number by number
+        return [w.index_select(0, i.flatten()).view(*i.shape, -1) for w, i in zip(weights, ids)]
 
     def scores(self, gathered: list[torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
         inputs = torch.cat([*(part.flatten(1) for part in gathered), self.side[rows]], dim=1)
