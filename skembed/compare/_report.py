@@ -33,7 +33,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 th { text-align: left; color: var(--faint); font-weight: 500; white-space: nowrap; }
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); vertical-align: baseline; }
-tbody tr:last-child td { border-bottom: 0; } td.n, th.n { text-align: right; white-space: nowrap; }
+tbody tr:last-child td { border-bottom: 0; } td.n, th.n { text-align: right; } td.n, th.n, td.k { white-space: nowrap; }
 tr.first td { border-top: 2px solid var(--line); } tr.best td { font-weight: 650; }
 .key { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 8px; }
 svg { display: block; width: 100%; height: auto; font-size: 13px; } svg text { fill: var(--ink); }
@@ -48,7 +48,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
 dl { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: 6px 18px; }
 dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 600px) { main { padding: 20px 10px; } section { padding: 16px 12px; }
-  dl { grid-template-columns: 1fr; } }
+  dl { grid-template-columns: 1fr; } .wide svg { width: 680px; } }
 """
 
 
@@ -72,7 +72,7 @@ def make_report(problem, rows, *, cv=5, level_map=None, snippet=""):
     title = f"Are entity embeddings worth it on {problem.source}?"
     sections = [
         _advice_section(rows, metric),
-        f"<section><h2>Scores</h2>{score_chart(rows, metric)}{_chart_caption(cv)}</section>",
+        f'<section><h2>Scores</h2><div class="wide">{score_chart(rows, metric)}</div>{_chart_caption(cv)}</section>',
         f'<section><h2>What it costs</h2><div class="wide">{_table(rows, metric)}</div></section>',
     ]
     if level_map is not None:
@@ -142,7 +142,7 @@ def _table(rows, metric):
         classes = " ".join(name for name, on in (("first", first and lines), ("best", row is best)) if on)
         previous = row.learner
         key = f'<span class="key" style="background:{ENCODER_COLOURS.get(row.encoder, "#888")}"></span>'
-        cells = [f"<td>{escape(row.learner) if first else ''}</td><td>{key}{escape(row.encoder)}</td>"]
+        cells = [f'<td>{escape(row.learner) if first else ""}</td><td class="k">{key}{escape(row.encoder)}</td>']
         if row.scores:
             values = [
                 f"{row.mean:.4f} \u00b1 {row.spread:.4f}",
@@ -179,7 +179,7 @@ def _map_section(level_map):
         f"{axes}{more} Point at a level to read it."
     )
     return (
-        f"<section><h2>Map of {escape(level_map.column)}</h2>{picture}"
+        f'<section><h2>Map of {escape(level_map.column)}</h2><div class="wide">{picture}</div>'
         f'<p class="faint after">{escape(caption)}</p></section>'
     )
 
