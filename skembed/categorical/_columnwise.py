@@ -1,7 +1,7 @@
 """What is done column by column: levels to rows, rows to vectors, and back."""
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
@@ -10,9 +10,6 @@ from skembed.columns import Columns, factorize
 from skembed.factor import Factor
 from skembed.table import EmbeddingTable
 from skembed.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from skembed.categorical._setup import Schema
 
 IDENTIFIER_SHARE = 0.9  # of the rows, by themselves in their level
 
@@ -104,7 +101,9 @@ def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -
             warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=5)
 
 
-def encode(columns: Columns, schema: "Schema", *, check_unknown: bool) -> list[np.ndarray]:
+def encode(
+    columns: Columns, positions: list[int], vocabularies: list[Vocabulary], *, check_unknown: bool
+) -> list[np.ndarray]:
     """Return the table rows of every categorical column.
 
     Raises
@@ -113,7 +112,7 @@ def encode(columns: Columns, schema: "Schema", *, check_unknown: bool) -> list[n
         If asked to check, and a column holds levels that fit never met.
     """
     ids = []
-    for position, vocabulary in zip(schema.positions, schema.vocabularies):
+    for position, vocabulary in zip(positions, vocabularies):
         factor = factorize(columns.values[position], columns.label(position))
         if check_unknown:
             infrequent = set(vocabulary.infrequent)

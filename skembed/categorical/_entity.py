@@ -9,9 +9,10 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.base import EmbeddingTransformer
 from skembed.categorical import _columnwise as columnwise
-from skembed.categorical._learn import Learned, NetSettings, learn
+from skembed.categorical._learn import learn
 from skembed.categorical._parameters import CONSTRAINTS, check_settings
 from skembed.categorical._partial import update
+from skembed.categorical._problem import Learned, NetSettings
 from skembed.categorical._roles import side_columns
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
 from skembed.columns import Columns
@@ -292,7 +293,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """
         check_is_fitted(self)
         columns = self._read_columns(X, reset=False)
-        ids = columnwise.encode(columns, self._schema, check_unknown=self.handle_unknown == "error")
+        schema, strict = self._schema, self.handle_unknown == "error"
+        ids = columnwise.encode(columns, schema.positions, schema.vocabularies, check_unknown=strict)
         return self._gather(columns, ids)
 
     def inverse_transform(self, X: Any) -> np.ndarray:

@@ -3,17 +3,7 @@
 import numpy as np
 import torch
 
-from skembed.categorical._learn import (
-    CODE_FLOOR,
-    DEFAULT_SHRINKAGE,
-    N_RELEARN_ITER,
-    SHRINKAGES,
-    UNKNOWN_RATE,
-    NetPart,
-    NetSettings,
-    Problem,
-    unseen_as_unknown,
-)
+from skembed.categorical._problem import CODE_FLOOR, DEFAULT_SHRINKAGE, NetPart, NetSettings, Problem, unseen_as_unknown
 from skembed.training.device import resolve_device, seeded_generator
 from skembed.training.gauss_newton import input_metric, relearn_tables
 from skembed.training.loop import run_passes
@@ -21,6 +11,10 @@ from skembed.training.losses import MultiLoss
 from skembed.training.table_net import Block, TableNet, build_head
 
 __all__ = ["learn_net"]
+
+SHRINKAGES = (10.0, 50.0, 250.0, float("inf"))  # tried on the validation rows
+N_RELEARN_ITER = 6
+UNKNOWN_RATE = 0.02
 
 
 @torch.inference_mode(False)

@@ -8,14 +8,8 @@ from sklearn.utils import check_random_state
 
 from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._effects import Effects, solve_effects
-from skembed.categorical._learn import (
-    DEFAULT_SHRINKAGE,
-    Learned,
-    NetSettings,
-    Problem,
-    assemble,
-    start_codes,
-)
+from skembed.categorical._learn import assemble, start_codes
+from skembed.categorical._problem import DEFAULT_SHRINKAGE, Learned, NetSettings, Problem
 from skembed.categorical._roles import side_columns
 from skembed.categorical._setup import Schema
 from skembed.categorical._target import as_columns

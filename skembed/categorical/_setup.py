@@ -12,7 +12,8 @@ from skembed.base import check_weights
 from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._dims import Allocation, allocate, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
-from skembed.categorical._learn import Learned, Problem, start_codes
+from skembed.categorical._learn import start_codes
+from skembed.categorical._problem import Learned, Problem
 from skembed.categorical._roles import SideScaler, categorical_positions, side_columns
 from skembed.categorical._target import Target, as_columns
 from skembed.columns import Columns
