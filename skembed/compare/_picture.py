@@ -19,6 +19,7 @@ _RAMP = ("#3d7be8", "#8a63dd", "#cf5299", "#f0803f", "#eebb3a")  # legible on wh
 _CHART_WIDTH, _LABEL_WIDTH, _VALUE_WIDTH = 860, 150, 150
 _ROW_HEIGHT, _GROUP_GAP = 26, 16
 _MAP_WIDTH, _MAP_HEIGHT, _MAP_MIN_HEIGHT, _MAP_MARGIN = 860, 560, 240, 34
+_INKED = 0.25  # share of the frame that the points would cover side by side
 _MAX_STRETCH = 10.0  # a flat second axis may be drawn this much larger than the first
 
 
@@ -147,9 +148,10 @@ def _lay_out(level_map):
     height = max(_MAP_MIN_HEIGHT, scale[1] * extent[1] + 2 * _MAP_MARGIN)
     middle = np.array([_MAP_WIDTH, height]) / 2
     share = level_map.counts / level_map.counts.max()
+    largest = np.clip(np.sqrt(_INKED * _MAP_WIDTH * height / (np.pi * share.sum())), 3.5, 11.5)
     return _Layout(
         points=middle + (xy - (low + high) / 2) * scale * [1, -1],
-        radii=2.6 + 9 * np.sqrt(share),
+        radii=np.maximum(2.6, largest * np.sqrt(share)),
         height=float(height),
         stretch=float(scale[1] / scale[0]),
     )
