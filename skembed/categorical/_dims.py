@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 __all__ = ["RULES", "Allocation", "allocate", "auto_dim", "fastai_dim", "fourth_root_dim", "resolve_dims"]
 
 # "auto": enough of the target's directions that the additive part keeps its say, and a net that is not a one-hot code
-MAX_TARGET_DIM = 8
+MAX_TARGET_DIM = 16
 MAX_NET_DIM = 8
 
 
@@ -31,7 +31,7 @@ class Allocation(NamedTuple):
 
 
 def auto_dim(n_levels: int, n_targets: int) -> int:
-    """Twice the directions of the target that the levels can tell apart (8 at most), and 1, 2, 4 or 8 for the net."""
+    """Twice the directions of the target that the levels can tell apart (16 at most), and 1, 2, 4 or 8 for the net."""
     directions = min(n_targets, max(n_levels - 1, 1), MAX_TARGET_DIM)
     net = min(MAX_NET_DIM, 2 ** math.ceil(math.log2(max(n_levels / 2, 1))))
     return 2 * directions + net

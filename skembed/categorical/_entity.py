@@ -37,7 +37,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     ----------
     embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
         Columns of each level's vector. "auto" is twice the directions of the target that the levels can tell apart
-        (1 for regression and two classes, 8 at most) and 1, 2, 4 or 8 for the net, at least half the levels if they
+        (1 for regression and two classes, 16 at most) and 1, 2, 4 or 8 for the net, at least half the levels if they
         are few. "fourth_root" is the number of levels to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A
         callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in
         it follow "auto".
