@@ -13,7 +13,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-__all__ = ["LANES", "add", "broadcast", "clamp", "divide", "load", "multiply", "multiply_add", "store", "sum_lanes"]
+__all__ = [
+    "LANES",
+    "add",
+    "broadcast",
+    "clamp",
+    "divide",
+    "load",
+    "multiply",
+    "multiply_add",
+    "peek",
+    "store",
+    "sum_lanes",
+]
 
 intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
@@ -69,6 +81,19 @@ def store(typing_context, array, offset, lanes):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, _lanes), generate
+
+
+@intrinsic
+def peek(typing_context, array, index):
+    """``array[index]`` of a C-contiguous array of one dimension, with no look at whether the index is negative."""
+    if not (isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C"):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        return context.unpack_value(builder, signature.args[0].dtype, builder.gep(data, [arguments[1]]))
+
+    return array.dtype(array, types.intp), generate
 
 
 @intrinsic

@@ -15,7 +15,19 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from skembed.kernels.lanes import LANES, add, broadcast, clamp, divide, load, multiply, multiply_add, store, sum_lanes
+from skembed.kernels.lanes import (
+    LANES,
+    add,
+    broadcast,
+    clamp,
+    divide,
+    load,
+    multiply,
+    multiply_add,
+    peek,
+    store,
+    sum_lanes,
+)
 from skembed.kernels.random import draw_below
 
 __all__ = ["Scratch", "Stretch", "Targets", "new_scratch", "train_cbow", "train_skip_gram"]
@@ -244,15 +256,15 @@ def _logits(inputs, contexts, n_contexts, stretch, scratch, n_targets):
         for k in range(0, n_targets, TILE):
             a00 = a01 = a02 = a10 = a11 = a12 = zero
             for d in range(0, stretch.width, LANES):
-                v0 = load(inputs, contexts[i] + d)
-                v1 = load(inputs, contexts[i + 1] + d)
-                u = load(outputs, targets[k] + d)
+                v0 = load(inputs, peek(contexts, i) + d)
+                v1 = load(inputs, peek(contexts, i + 1) + d)
+                u = load(outputs, peek(targets, k) + d)
                 a00 = multiply_add(v0, u, a00)
                 a10 = multiply_add(v1, u, a10)
-                u = load(outputs, targets[k + 1] + d)
+                u = load(outputs, peek(targets, k + 1) + d)
                 a01 = multiply_add(v0, u, a01)
                 a11 = multiply_add(v1, u, a11)
-                u = load(outputs, targets[k + 2] + d)
+                u = load(outputs, peek(targets, k + 2) + d)
                 a02 = multiply_add(v0, u, a02)
                 a12 = multiply_add(v1, u, a12)
             at = i * n_targets + k
@@ -274,9 +286,9 @@ def _logits_of_one(hidden, stretch, scratch, n_targets):
         a0 = a1 = a2 = zero
         for d in range(0, stretch.width, LANES):
             v = load(hidden, d)
-            a0 = multiply_add(v, load(outputs, targets[k] + d), a0)
-            a1 = multiply_add(v, load(outputs, targets[k + 1] + d), a1)
-            a2 = multiply_add(v, load(outputs, targets[k + 2] + d), a2)
+            a0 = multiply_add(v, load(outputs, peek(targets, k) + d), a0)
+            a1 = multiply_add(v, load(outputs, peek(targets, k + 1) + d), a1)
+            a2 = multiply_add(v, load(outputs, peek(targets, k + 2) + d), a2)
         logits[k] = sum_lanes(a0)
         logits[k + 1] = sum_lanes(a1)
         logits[k + 2] = sum_lanes(a2)
@@ -339,27 +351,27 @@ def _update(inputs, contexts, sinks, n_contexts, stretch, scratch, n_targets):
     zero = broadcast(np.float32(0.0))
     for k in range(0, n_targets, TILE):
         for d in range(0, stretch.width, LANES):
-            u0 = load(outputs, targets[k] + d)
-            u1 = load(outputs, targets[k + 1] + d)
-            u2 = load(outputs, targets[k + 2] + d)
+            u0 = load(outputs, peek(targets, k) + d)
+            u1 = load(outputs, peek(targets, k + 1) + d)
+            u2 = load(outputs, peek(targets, k + 2) + d)
             a0 = a1 = a2 = zero
             at = k
             for i in range(n_contexts):
-                v = load(inputs, contexts[i] + d)
-                g0 = broadcast(steps[at])
-                g1 = broadcast(steps[at + 1])
-                g2 = broadcast(steps[at + 2])
+                v = load(inputs, peek(contexts, i) + d)
+                g0 = broadcast(peek(steps, at))
+                g1 = broadcast(peek(steps, at + 1))
+                g2 = broadcast(peek(steps, at + 2))
                 a0 = multiply_add(g0, v, a0)
                 a1 = multiply_add(g1, v, a1)
                 a2 = multiply_add(g2, v, a2)
                 v = multiply_add(g0, u0, v)
                 v = multiply_add(g1, u1, v)
-                store(inputs, sinks[i] + d, multiply_add(g2, u2, v))
+                store(inputs, peek(sinks, i) + d, multiply_add(g2, u2, v))
                 at += n_targets
             # a row may be there twice among the negatives: each adds to what the one before left
-            store(outputs, targets[k] + d, add(load(outputs, targets[k] + d), a0))
-            store(outputs, targets[k + 1] + d, add(load(outputs, targets[k + 1] + d), a1))
-            store(outputs, targets[k + 2] + d, add(load(outputs, targets[k + 2] + d), a2))
+            store(outputs, peek(targets, k) + d, add(load(outputs, peek(targets, k) + d), a0))
+            store(outputs, peek(targets, k + 1) + d, add(load(outputs, peek(targets, k + 1) + d), a1))
+            store(outputs, peek(targets, k + 2) + d, add(load(outputs, peek(targets, k + 2) + d), a2))
 
 
 @njit(cache=True, nogil=True)
@@ -370,8 +382,8 @@ def _update_one(hidden, stretch, scratch, n_targets):
         v = load(hidden, d)
         move = broadcast(np.float32(0.0))
         for k in range(n_targets):
-            g = broadcast(steps[k])
-            u = load(outputs, targets[k] + d)
+            g = broadcast(peek(steps, k))
+            u = load(outputs, peek(targets, k) + d)
             move = multiply_add(g, u, move)
-            store(outputs, targets[k] + d, multiply_add(g, v, u))
+            store(outputs, peek(targets, k) + d, multiply_add(g, v, u))
         store(hidden, stretch.width + d, move)

@@ -21,9 +21,10 @@ __all__ = ["SequenceTables", "train_sequences"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
 N_SHARDS = 4  # stretches of a round
-STRETCH = 4096  # tokens of a stretch
+STRETCH = 8192  # tokens of a stretch
 FEW_TOKENS = 1 << 19  # with fewer, one stretch after another: rounds would be a large part of a pass
 SHORTEST_STRETCH = 1024  # windows do not cross the ends of a stretch
+INITIAL_REACH = 2.0  # times 1 / embedding_dim; word2vec's 0.5 leaves the saddle at zero later, CBOW's above all
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 
 
@@ -190,10 +191,10 @@ def _cuts(n_tokens: int) -> tuple[int, int]:
 
 
 def _first_tables(n_keys: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Copies of `start`, else as word2vec: uniform in +- 1 / (2 dim) for the input, zeros for the output."""
+    """Copies of `start`; without, uniform in +- 2 / dim for the input and zeros for the output."""
     if start is None or start.input is None:
         generator = np.random.default_rng((seed, INITIAL))
-        input_ = (generator.random((n_keys, dim), dtype=np.float32) - np.float32(0.5)) / np.float32(dim)
+        input_ = (2 * generator.random((n_keys, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
     else:
         input_ = _copied("start.input", start.input, (n_keys, dim))
     if start is None or start.output is None:

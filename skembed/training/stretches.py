@@ -21,7 +21,7 @@ KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
 CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
 # A stretch draws its negatives from so small a pool that their rows stay in the cache. Analogies of CBOW, which moves a
 # negative once a window and not once a context, suffer from a smaller one.
-TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 2}
+TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 8}
 
 
 class Partition(NamedTuple):
