@@ -152,7 +152,10 @@ def main() -> None:
     print("KNN: 10 neighbours weighted by distance, as in the paper")
     print(f"random forest: depth 35 as in the paper, {N_TREES} trees (paper: 200); a third of the columns a split and")
     print("  leaves of 5 rows, Breiman's values for regression, with which few trees go far")
-    print(f"  one-hot: {N_ONE_HOT_TREES} trees, since sparse columns take minutes a tree")
+    print(
+        "  of seven columns a third is two, which costs the forests on codes and TargetEncoder some of their strength"
+    )
+    print(f"  one-hot: {N_ONE_HOT_TREES} trees only, so its figure is no fair comparison")
     print(f"boosted trees: {ROUNDS} (paper: XGBoost, depth 10, 3,000 rounds, step .02)")
     print("  one-hot: left out, HistGradientBoosting takes no sparse columns, and dense ones would be 2 GB")
     report(rows)
