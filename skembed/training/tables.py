@@ -1,6 +1,9 @@
 """Tables of rows as torch parameters whose updates touch the rows of a batch alone."""
 
+import numpy as np
 import torch
+
+from skembed.kernels.adam import adam_rows
 
 __all__ = ["RowTable"]
 
@@ -20,11 +23,12 @@ class RowTable:
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def __init__(self, weight: torch.Tensor, learning_rate: float) -> None:
-        self.weight = weight.clone()
+        self.weight = weight.clone(memory_format=torch.contiguous_format)
         self.learning_rate = learning_rate
         self.first = torch.zeros_like(self.weight)
         self.second = torch.zeros_like(self.weight)
         self.n_steps = 0
+        self._slots = np.zeros(len(weight) if weight.device.type == "cpu" else 0, dtype=np.int32)
 
     def update(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
         """Take one step.
@@ -37,6 +41,11 @@ class RowTable:
             Of the loss with respect to each of those occurrences; occurrences of a row are summed.
         """
         self.n_steps += 1
+        rate = self.learning_rate * (1 - self.beta2**self.n_steps) ** 0.5 / (1 - self.beta1**self.n_steps)
+        if self.weight.device.type == "cpu":
+            arrays = [t.contiguous().numpy() for t in (self.weight, self.first, self.second, ids, gradient)]
+            adam_rows(*arrays, self._slots, *map(np.float32, (rate, self.beta1, self.beta2, self.epsilon)))
+            return
         touched, inverse = torch.unique(ids, return_inverse=True)
         total = torch.zeros((len(touched), gradient.shape[1]), dtype=gradient.dtype, device=gradient.device)
         total.index_add_(0, inverse, gradient)
@@ -44,5 +53,4 @@ class RowTable:
         second = self.second[touched].lerp_(total * total, 1 - self.beta2)
         self.first[touched] = first
         self.second[touched] = second
-        scale = self.learning_rate * (1 - self.beta2**self.n_steps) ** 0.5 / (1 - self.beta1**self.n_steps)
-        self.weight.index_add_(0, touched, first / (second.sqrt_() + self.epsilon), alpha=-scale)
+        self.weight.index_add_(0, touched, first / (second.sqrt_() + self.epsilon), alpha=-rate)
