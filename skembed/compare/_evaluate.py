@@ -104,7 +104,9 @@ def pipeline(encoder, learner, problem, *, random_state=0):
         encoder_name, encoder = encoder, _make_encoder(encoder, problem, dense=learner == "hgb", seed=random_state)
     else:
         encoder_name = type(encoder).__name__
-    steps = [("categorical", encoder, problem.categorical)]
+    # the entity encoder sees the numbers too: an effect of a level that knows them does not claim their share
+    seen = [*problem.categorical, *problem.numeric] if encoder_name == "entity" else problem.categorical
+    steps = [("categorical", encoder, seen)]
     if problem.numeric:
         # a value that is missing often says something itself
         impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
@@ -128,7 +130,10 @@ def _make_encoder(name, problem, *, dense, seed):
     if name == "entity":
         from skembed import EntityEmbeddingEncoder
 
-        return EntityEmbeddingEncoder(target_type=target_type, cv=5, random_state=seed)
+        by_name = all(isinstance(column, str) for column in problem.categorical)
+        # an array's columns are counted anew in the part that the encoder is given, which begins with the categories
+        categories = list(problem.categorical) if by_name else list(range(len(problem.categorical)))
+        return EntityEmbeddingEncoder(categorical_features=categories, target_type=target_type, cv=5, random_state=seed)
     raise ValueError(f'encoder="{name}": expected one of {", ".join(ENCODERS)}.')
 
 

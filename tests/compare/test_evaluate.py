@@ -128,3 +128,26 @@ def test_a_problem_of_categories_alone():
     problem = dataclasses.replace(problem_of("binary"), numeric=[])
     (row,) = evaluate(problem, encoders=["onehot"], learners=["linear"], cv=2)
     assert row.encoding.n_columns == 6
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_the_entity_encoder_knows_the_numbers(as_frame):
+    """A level whose rows only differ by a number must not have that number's effect as its own."""
+    rng = np.random.default_rng(0)
+    level = rng.integers(0, 2, 400)
+    X = np.empty((400, 2), dtype=object)
+    X[:, 1] = np.where(level, "many", "few")
+    X[:, 0] = rng.normal(3.0 * level, 0.5)  # the categories stand behind the numbers
+    y = X[:, 0].astype(float)
+    categorical, numeric = [1], [0]
+    if as_frame:
+        pd = pytest.importorskip("pandas")
+        X = pd.DataFrame({"size": X[:, 0].astype(float), "level": X[:, 1]})
+        categorical, numeric = ["level"], ["size"]
+    problem = Problem(X, y, "regression", categorical, numeric, "levels", "y", ["size", "level"])
+    model = pipeline("entity", "linear", problem).fit(X, y)
+    encoder = model.named_steps["columns"].named_transformers_["categorical"]
+    effects = encoder.embeddings_["level" if as_frame else "x0"]
+    gap = abs(effects["many"][0] - effects["few"][0])
+    assert gap < 0.3  # the levels' means of y lie 1.9 standard deviations apart
+    assert model.predict(X).shape == y.shape
