@@ -21,7 +21,7 @@ _HOMES = {
     "LineCorpus": "skembed.text",
     "Word2VecVectorizer": "skembed.text",
 }
-_SUBMODULES = {"categorical", "compare", "datasets", "formats", "testing", "text"}
+_SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "testing", "text"}
 
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 

@@ -21,7 +21,7 @@ _GROUP = 64  # rows that share one maximum, by which most rows are passed over u
 _ROUNDING = 2.0**-24  # relative error of one float32 operation
 # Outside these norms a float32 product may overflow or lose its digits, and float64 is used instead.
 _SAFE_NORMS = {"cosine": (1e-30, 1e30), "dot": (1e-30, 1e30), "euclidean": (1e-15, 1e15)}
-_COSMUL_EPSILON = 0.001  # keeps a denominator near zero from deciding alone
+COSMUL_EPSILON = 0.001  # keeps a denominator near zero from deciding alone
 
 
 class Neighbors(NamedTuple):
@@ -113,7 +113,7 @@ class ExactIndex:
         for where in search.blocks(len(self.vectors), copies=False):
             shifted = (np.clip(search.block_scores(where), -1, 1) + 1) / 2
             products[where, 0] = shifted[:, : len(positive)].prod(axis=1) / (
-                shifted[:, len(positive) :].prod(axis=1) + _COSMUL_EPSILON
+                shifted[:, len(positive) :].prod(axis=1) + COSMUL_EPSILON
             )
         if excluded is not None:
             products[excluded] = -np.inf

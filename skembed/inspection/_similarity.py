@@ -1,0 +1,172 @@
+"""Word similarity: do the cosines of a table rank pairs of words as people do (Rubenstein & Goodenough 1965)?"""
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from skembed._queries import unit_vectors
+from skembed.inspection._result import Result
+from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
+from skembed.table import EmbeddingTable
+
+__all__ = ["SimilarityResult", "evaluate_similarity"]
+
+UNKNOWN = ("skip", "zero")
+
+
+@dataclass(frozen=True, repr=False)
+class SimilarityResult(Result):
+    """What `evaluate_similarity` found.
+
+    Attributes
+    ----------
+    spearman, pearson : float
+        Correlation of ranks and of values between the cosines and the scores people gave.
+    spearman_pvalue, pearson_pvalue : float
+        Two-sided.
+    n_pairs : int
+        Pairs of the test set, with and without those that have an unknown word.
+    oov_share : float
+        Share, 0 to 1, of the pairs with a word that is not in the table.
+    oov_words : tuple
+        Those words, each once, in the order they are met; not part of `to_dict`.
+    """
+
+    spearman: float
+    pearson: float
+    spearman_pvalue: float
+    pearson_pvalue: float
+    n_pairs: int
+    oov_share: float
+    oov_words: tuple = field(repr=False, compare=False)
+
+
+def evaluate_similarity(
+    table: EmbeddingTable,
+    pairs: Any,
+    *,
+    restrict_vocab: int | None = 300_000,
+    case_insensitive: bool = True,
+    unknown: str = "skip",
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+) -> SimilarityResult:
+    """Correlation of cosines with the similarity that people see between two words.
+
+    Parameters
+    ----------
+    table : EmbeddingTable
+    pairs : str, os.PathLike, or rows (key, key, score)
+        A file as of WordSim-353, MEN or SimLex, plain or compressed: two words and a score a line. Lines that begin
+        with ``#``, and a first line whose third field is no number, are headings. Or the rows themselves: any
+        iterable, an array of shape (n_pairs, 3), a DataFrame.
+    restrict_vocab : int or None, default=300_000
+        Only the first so many keys take part, the most frequent ones where a table is sorted by frequency.
+    case_insensitive : bool, default=True
+        Compare words in upper case; of several keys that are then one word the first counts.
+    unknown : {"skip", "zero"}, default="skip"
+        Pairs with a word that is not in the table are left out, or take part with a similarity of 0.
+    delimiter : str, default=None
+        Between the fields of a line. None: a tab where the line has one, else any blanks.
+    encoding : str, default="utf-8"
+
+    Returns
+    -------
+    SimilarityResult
+
+    Raises
+    ------
+    ValueError
+        For a line or row that is no pair with a finite score, or if fewer than two pairs are left.
+
+    Notes
+    -----
+    Spearman and Pearson agree with gensim's ``KeyedVectors.evaluate_word_pairs``, with the same defaults;
+    ``unknown="zero"`` is its ``dummy4unknown=True``. It gives the unknown share in percent, and passes over lines that
+    it cannot read.
+
+    Examples
+    --------
+    >>> from skembed import EmbeddingTable
+    >>> from skembed.inspection import evaluate_similarity
+    >>> table = EmbeddingTable(["cat", "kitten", "car"], [[1.0, 0.0], [0.9, 0.1], [0.1, 1.0]])
+    >>> pairs = [("Cat", "kitten", 9), ("kitten", "car", 2), ("cat", "car", 1), ("cat", "yak", 4)]
+    >>> result = evaluate_similarity(table, pairs)
+    >>> round(result.spearman, 3), result.oov_share, result.oov_words
+    (1.0, 0.25, ('yak',))
+    """
+    one_of(unknown, UNKNOWN, "unknown")
+    words = Words(table, restrict_vocab, case_insensitive)
+    listed = list(_read_pairs(pairs, delimiter, encoding) if is_path(pairs) else _given_pairs(pairs))
+    scores = np.array([score for _, _, score in listed])
+    left, right = words.rows(a for a, _, _ in listed), words.rows(b for _, b, _ in listed)
+    known = (left >= 0) & (right >= 0)
+    cosines = np.zeros(len(listed))
+    cosines[known] = (unit_vectors(words.vectors[left[known]]) * unit_vectors(words.vectors[right[known]])).sum(axis=1)
+    missing = (word for (a, b, _), rows in zip(listed, zip(left, right)) for word, row in zip((a, b), rows) if row < 0)
+    oov_words = tuple(dict.fromkeys(missing))
+    used = known if unknown == "skip" else np.ones(len(listed), dtype=bool)
+    if used.sum() < 2:
+        raise ValueError(
+            f"a correlation needs two pairs or more, got {used.sum()}: of {len(listed)} pairs {(~known).sum()} have a "
+            f"word that is not in this table ({', '.join(map(repr, oov_words[:3]))})."
+        )
+    rank, linear = _correlations(scores[used], cosines[used])
+    return SimilarityResult(
+        spearman=float(rank.statistic),
+        pearson=float(linear.statistic),
+        spearman_pvalue=float(rank.pvalue),
+        pearson_pvalue=float(linear.pvalue),
+        n_pairs=len(listed),
+        oov_share=float((~known).mean()),
+        oov_words=oov_words,
+    )
+
+
+def _correlations(scores: np.ndarray, cosines: np.ndarray) -> tuple[Any, Any]:
+    for name, values in (("scores", scores), ("cosines", cosines)):
+        if np.ptp(values) == 0:
+            warnings.warn(f"all {name} are {values[0]:.4g}: the correlation is nan.", UserWarning, stacklevel=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return stats.spearmanr(scores, cosines), stats.pearsonr(scores, cosines)
+
+
+def _read_pairs(path: Any, delimiter: str | None, encoding: str) -> Iterator[tuple[Any, Any, float]]:
+    may_be_heading = True
+    for number, line in read_lines(path, encoding):
+        if line.startswith("#"):
+            continue
+        fields = [part.strip() for part in line.split(delimiter or ("\t" if "\t" in line else None))]
+        where = f"line {number} of {os.fspath(path)!r}"
+        if len(fields) != 3:
+            raise ValueError(f"{where} must be two words and a score, got {line!r}; is delimiter={delimiter!r} right?")
+        try:
+            pair = (fields[0], fields[1], float(fields[2]))
+        except ValueError:
+            if may_be_heading:
+                may_be_heading = False
+                continue
+            raise ValueError(f"the score in {where} must be a number, got {fields[2]!r}.") from None
+        may_be_heading = False
+        yield _finite(pair, where)
+
+
+def _given_pairs(pairs: Iterable) -> Iterator[tuple[Any, Any, float]]:
+    for position, (a, b, score) in enumerate(rows_given(pairs, 3, "pairs")):
+        try:
+            pair = (a, b, float(score))
+        except (TypeError, ValueError):
+            raise ValueError(f"the score of pairs[{position}] must be a number, got {score!r}.") from None
+        yield _finite(pair, f"pairs[{position}]")
+
+
+def _finite(pair: tuple[Any, Any, float], where: str) -> tuple[Any, Any, float]:
+    if not np.isfinite(pair[2]):
+        raise ValueError(f"the score in {where} must be finite, got {pair[2]}.")
+    return pair
