@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
+    from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.text import LineCorpus as LineCorpus
     from skembed.text import Word2VecVectorizer as Word2VecVectorizer
@@ -19,9 +20,10 @@ _HOMES = {
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",
     "LineCorpus": "skembed.text",
+    "ProjectionEmbedder": "skembed.projection",
     "Word2VecVectorizer": "skembed.text",
 }
-_SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "testing", "text"}
+_SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "projection", "testing", "text"}
 
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 

@@ -1,0 +1,168 @@
+"""A linear change of space, ``(X - mean) @ projection``: applied, undone, whitened, and scaled."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["LinearMap", "column_means", "reciprocal", "whitened", "with_fixed_signs"]
+
+RANK_TOLERANCE = 1e-5  # of the largest standard deviation: below, a direction of the output is rounding
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """What a linear method learned.
+
+    Attributes
+    ----------
+    projection : ndarray or sparse array of shape (n_features, embedding_dim)
+    mean : ndarray of shape (n_features,)
+        Zeros where the method does not center.
+    inverse : ndarray of shape (embedding_dim, n_features) or None
+        ``Z @ inverse + mean`` is what `Z` stands for; None where the method has no way back.
+    variance, share : ndarray of shape (embedding_dim,) or None
+        Variance of each dimension before whitening, and its share of the total: of all variance, for LDA of the
+        variance between classes.
+    is_unit : bool
+        Whether the columns of `projection` have length 1 whatever the unit of X is.
+    n_iter : int
+    output : ndarray of shape (n_samples, embedding_dim) or None
+        The vectors of the rows it was learned from, where the solver left them.
+    """
+
+    projection: Any
+    mean: np.ndarray
+    inverse: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    share: np.ndarray | None = None
+    is_unit: bool = False
+    n_iter: int = 1
+    output: np.ndarray | None = None
+
+    def apply(self, X: Any) -> np.ndarray:
+        """Return ``(X - mean) @ projection`` in the dtype of X, without making a centered copy of X.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features), float32 or float64
+
+        Returns
+        -------
+        ndarray of shape (n_samples, embedding_dim)
+        """
+        projection = self.projection.astype(X.dtype, copy=False)
+        Z = X @ projection
+        if sparse.issparse(Z):
+            Z = Z.toarray()
+        if self.mean.any():
+            Z -= (self.mean @ self.projection).astype(X.dtype, copy=False)
+        return Z
+
+    def invert(self, Z: np.ndarray) -> np.ndarray:
+        """Return the rows of the input space that `Z`, (n_samples, embedding_dim), stands for."""
+        inverse = self.inverse if self.inverse is not None else np.linalg.pinv(_dense(self.projection))
+        X = Z @ inverse.astype(Z.dtype, copy=False)
+        X += self.mean.astype(Z.dtype, copy=False)
+        return X
+
+    def whitened_components(self) -> "LinearMap":
+        """Return it with each dimension divided by its standard deviation: uncorrelated ones are whitened by that."""
+        spread = np.sqrt(self.variance)  # type: ignore[arg-type]
+        return replace(
+            self,
+            projection=self.projection * reciprocal(spread),
+            inverse=spread[:, None] * self.inverse,
+            is_unit=False,
+            output=None,
+        )
+
+    def is_sound(self) -> bool:
+        """Whether all is finite, and not all of the variance was lost to rounding."""
+        projection = self.projection.data if sparse.issparse(self.projection) else self.projection
+        if not np.isfinite(projection).all() or not np.isfinite(self.mean).all():
+            return False
+        return self.variance is None or bool(np.isfinite(self.variance).all() and self.variance.any())
+
+    def rescaled(self, exponent: int) -> "LinearMap":
+        """Return the map for X that was learned from ``X / 2**exponent``."""
+        with np.errstate(over="ignore", under="ignore"):
+            variance = None if self.variance is None else np.ldexp(self.variance, 2 * exponent)
+            found = replace(self, mean=np.ldexp(self.mean, exponent), variance=variance, output=None)
+            if self.is_unit:
+                return found
+            inverse = None if self.inverse is None else np.ldexp(self.inverse, exponent)
+            projection = self.projection.copy()
+            values = projection.data if sparse.issparse(projection) else projection
+            values[...] = np.ldexp(values, -exponent)
+            return replace(found, projection=projection, inverse=inverse)
+
+    def cast(self, dtype: Any) -> "LinearMap":
+        """Return it with arrays of one dtype."""
+
+        def to(array: Any) -> Any:
+            return None if array is None else array.astype(dtype, copy=False)
+
+        return replace(
+            self,
+            projection=to(self.projection),
+            mean=to(self.mean),
+            inverse=to(self.inverse),
+            variance=to(self.variance),
+            share=to(self.share),
+            output=to(self.output),
+        )
+
+
+def with_fixed_signs(projection: np.ndarray) -> np.ndarray:
+    """Turn each column so that its largest entry is positive, as scikit-learn does for PCA."""
+    if projection.shape[0] == 0 or projection.shape[1] == 0:
+        return projection
+    largest = projection[np.abs(projection).argmax(axis=0), np.arange(projection.shape[1])]
+    return projection * np.where(largest < 0, -1, 1).astype(projection.dtype)
+
+
+def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
+    """Let the output have mean 0 and the identity as its covariance on X.
+
+    Of all ways to whiten the one whose axes stay nearest to those before (Kessy, Lewin & Strimmer 2018, "ZCA"), which
+    for principal components is to divide by standard deviations. Directions without variance stay at 0.
+
+    Parameters
+    ----------
+    found : LinearMap
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    is_principal : bool
+        Whether `found.variance` belongs to components that are uncorrelated on X, so that X need not be read.
+
+    Returns
+    -------
+    LinearMap
+    """
+    if is_principal:
+        return found.whitened_components()
+    mean = column_means(X)
+    Z = replace(found, mean=mean).apply(X).astype(np.float64, copy=False)
+    variances, axes = np.linalg.eigh(Z.T @ Z / max(len(Z) - 1, 1))
+    spread = np.sqrt(np.maximum(variances, 0))
+    turn = (axes * reciprocal(spread)) @ axes.T
+    back = (axes * np.where(reciprocal(spread) > 0, spread, 0.0)) @ axes.T
+    inverse = None if found.inverse is None else back @ found.inverse
+    projection = _dense(found.projection) @ turn
+    return replace(found, projection=projection, mean=mean, inverse=inverse, is_unit=False, output=None)
+
+
+def column_means(X: Any) -> np.ndarray:
+    """Return the mean of each column of a dense or sparse X, summed in float64 where X is sparse."""
+    return np.asarray(X.mean(axis=0), dtype=X.dtype).ravel()
+
+
+def reciprocal(spread: np.ndarray) -> np.ndarray:
+    """Return 1 / spread, and 0 where it is rounding beside the largest."""
+    keep = spread > RANK_TOLERANCE * spread.max(initial=0.0)
+    return np.divide(1.0, spread, out=np.zeros_like(spread), where=keep)
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return matrix.toarray() if sparse.issparse(matrix) else matrix

@@ -1,0 +1,187 @@
+"""Mixed columns as an autoencoder reads them: standardised numbers, and rows of a table for each categorical column."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skembed.columns import Columns, factorize, to_float
+from skembed.vocabulary import Vocabulary
+
+__all__ = ["CLIP", "MixedColumns", "Rows"]
+
+CLIP = 30.0  # standard deviations: beyond, a number is only "very large"
+CONSTANT = 1e-6  # of the largest number: a spread below it is rounding
+
+
+class Rows:
+    """Rows as the net reads them.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_samples, n_numeric), float32 or float64
+        Standardised, missing as 0.
+    missing : ndarray of shape (n_samples, n_numeric), bool, or None where nothing is missing
+    ids : ndarray of shape (n_samples, n_categorical), int64
+        Row 0 of a column's table is its unknown level.
+    """
+
+    def __init__(self, values: np.ndarray, missing: np.ndarray | None, ids: np.ndarray) -> None:
+        self.numbers, self.missing, self.ids = values, missing, ids
+
+
+class MixedColumns:
+    """How a table of numbers and categories is read: settled by `fit`, the same ever after.
+
+    Parameters
+    ----------
+    categorical_features : "all", "from_dtype" or array-like
+    min_frequency, max_categories
+        As in `Vocabulary`.
+
+    Attributes
+    ----------
+    categorical, numeric : list of int
+        Positions of the columns of either kind.
+    names : list of str
+        Of the categorical columns.
+    vocabularies : list of Vocabulary
+    shares : list of ndarray of shape (n_levels + 1,)
+        How often each row of a column's table occurs.
+    flagged : ndarray of int
+        Which of the numeric columns had missing values, and are told of them.
+    dtype : numpy.dtype
+        Of the output: float32 if no number is wider.
+    """
+
+    def __init__(self, categorical_features: Any, min_frequency: Any, max_categories: Any) -> None:
+        self.categorical_features = categorical_features
+        self.min_frequency, self.max_categories = min_frequency, max_categories
+
+    def fit(self, columns: Columns, X: Any) -> Rows:
+        """Settle how X is read, and read it."""
+        self.categorical = categorical_positions(self.categorical_features, columns)
+        chosen = set(self.categorical)
+        self.numeric = [i for i in range(len(columns.values)) if i not in chosen]
+        self.names = [columns.label(i) for i in self.categorical]
+        factors = [factorize(columns.values[i], columns.label(i)) for i in self.categorical]
+        limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
+        self.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
+        ids = [v.encode(f) for v, f in zip(self.vocabularies, factors)]
+        self.shares = [np.bincount(i, minlength=len(v) + 1) / len(i) for i, v in zip(ids, self.vocabularies)]
+        values = self._numbers(columns, X)
+        missing = np.isnan(values)
+        self.flagged = np.flatnonzero(missing.any(axis=0))
+        self._settle_scale(values, missing)
+        return self._rows(values, missing if len(self.flagged) else None, ids)
+
+    def read(self, columns: Columns, X: Any) -> Rows:
+        """Read further rows."""
+        values = self._numbers(columns, X)
+        missing = np.isnan(values)
+        factors = [factorize(columns.values[i], name) for i, name in zip(self.categorical, self.names)]
+        ids = [v.encode(f) for v, f in zip(self.vocabularies, factors)]
+        return self._rows(values, missing if missing.any() else None, ids)
+
+    def first_ids(self) -> np.ndarray:
+        """Return where each categorical column begins when the rows of all tables are numbered through."""
+        return np.cumsum([0, *map(len, self.shares)])[:-1]
+
+    def unscaled(self, values: np.ndarray) -> np.ndarray:
+        """Return standardised numbers in their own units, float64."""
+        with np.errstate(over="ignore"):
+            return np.nan_to_num((values * self.spread + self.center) * self.unit)
+
+    def _numbers(self, columns: Columns, X: Any) -> np.ndarray:
+        """Return the numeric columns side by side, missing ones as NaN; refuse infinity."""
+        if isinstance(X, np.ndarray) and not self.categorical and X.dtype.kind in "fiu":
+            return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
+        parts = [columns.values[i] for i in self.numeric]
+        single = bool(parts) and all(_is_float32(part) for part in parts)
+        out = np.empty((columns.n_rows, len(parts)), dtype=np.float32 if single or not parts else np.float64)
+        for k, (position, part) in enumerate(zip(self.numeric, parts)):
+            out[:, k] = to_float(part, columns.label(position))
+            if np.isinf(out[:, k]).any():
+                raise ValueError(
+                    f"Input X contains infinity in column {columns.label(position)!r}, row "
+                    f"{int(np.argmax(np.isinf(out[:, k])))}; expected finite numbers or missing values."
+                )
+        return out
+
+    def _settle_scale(self, values: np.ndarray, missing: np.ndarray) -> None:
+        """Take mean and spread of every column in units of its largest number, which no square can overflow."""
+        n = values.shape[1]
+        self.unit, self.center, self.spread = np.ones(n), np.zeros(n), np.ones(n)
+        for k in range(n):
+            present = values[~missing[:, k], k].astype(np.float64)
+            largest = np.abs(present).max(initial=0.0)
+            if largest > 0:
+                present /= largest
+                spread = present.std()
+                self.unit[k], self.center[k] = largest, present.mean()
+                self.spread[k] = spread if spread > CONSTANT else 1.0
+        self.dtype = values.dtype
+
+    def _rows(self, values: np.ndarray, missing: np.ndarray | None, ids: list[np.ndarray]) -> Rows:
+        with np.errstate(over="ignore"):
+            scaled = (values / self.unit - self.center) / self.spread
+        if missing is not None:
+            scaled[missing] = 0.0
+        np.clip(scaled, -CLIP, CLIP, out=scaled)
+        stacked = np.stack(ids, axis=1) if ids else np.empty((len(values), 0), dtype=np.int64)
+        return Rows(scaled.astype(values.dtype, copy=False), missing, stacked)
+
+
+def categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
+    """Return the positions of the categorical columns, in their order in X; none is fine.
+
+    Raises
+    ------
+    ValueError
+        If a name or position is not in X, or a mask has the wrong length.
+    """
+    n = len(columns.values)
+    if isinstance(categorical_features, str) and categorical_features == "all":
+        return list(range(n))
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
+        return [i for i, column in enumerate(columns.values) if not _is_number_column(column)]
+    chosen = list(categorical_features)
+    if chosen and all(isinstance(c, (bool, np.bool_)) for c in chosen):
+        if len(chosen) != n:
+            raise ValueError(
+                f"categorical_features is a mask of {len(chosen)} values; expected {n}, one for each column."
+            )
+        return [i for i, c in enumerate(chosen) if c]
+    names = list(columns.names) if columns.names is not None else []
+    positions = set()
+    for c in chosen:
+        if isinstance(c, str):
+            if c not in names:
+                known = f"the columns are {names!r}" if names else "X has no column names: use positions"
+                raise ValueError(f"categorical_features names {c!r}, which is not in X; {known}.")
+            positions.add(names.index(c))
+        elif isinstance(c, (int, np.integer)) and -n <= c < n:
+            positions.add(int(c) % n)
+        else:
+            raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
+    return sorted(positions)
+
+
+def _is_number_column(column: Any) -> bool:
+    if not hasattr(column, "dtype"):  # pyarrow
+        import pyarrow as pa  # whoever passes its columns has it
+
+        kind = column.type
+        return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if hasattr(column.dtype, "is_numeric"):  # polars
+        return bool(column.dtype.is_numeric())
+    kind = getattr(column.dtype, "kind", "O")  # numpy and pandas, extension types too
+    if kind == "O" and isinstance(column, np.ndarray):
+        return all(v is None or (isinstance(v, numbers.Real) and not isinstance(v, bool)) for v in column)
+    return kind in "iuf"
+
+
+def _is_float32(column: Any) -> bool:
+    kind = getattr(column, "dtype", None) if hasattr(column, "dtype") else getattr(column, "type", None)
+    return str(kind).lower() in ("float32", "float16", "float", "halffloat")  # pyarrow calls them the last two

@@ -1,0 +1,359 @@
+"""scikit-learn's linear solvers behind one door: from X, y and a number of dimensions to a `LinearMap`."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import DataDimensionalityWarning
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.random_projection import (
+    GaussianRandomProjection,
+    SparseRandomProjection,
+    johnson_lindenstrauss_min_dim,
+)
+from sklearn.utils.multiclass import check_classification_targets
+
+from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
+from skembed.training.memory import check_memory
+
+__all__ = ["AUTO_SHARE", "NEEDS_Y", "Task", "check_params", "principal_map", "solve"]
+
+AUTO_SHARE = 0.95  # of the variance, for embedding_dim="auto"
+AUTO_LIMIT = 512  # dimensions that "auto" takes at most where all of them are too many to compute
+EXACT_SIZE = 1_000  # rows or columns up to which all components are computed at once
+FIRST_GUESS = 64  # components to begin with where a share of the variance is asked of a larger matrix
+NEEDS_Y = frozenset({"lda", "nca"})
+
+CLASSES: dict[str, tuple[type, ...]] = {
+    "pca": (PCA,),
+    "lda": (LinearDiscriminantAnalysis,),
+    "random": (GaussianRandomProjection, SparseRandomProjection),
+    "nca": (NeighborhoodComponentsAnalysis,),
+    "svd": (TruncatedSVD,),
+    "autoencoder": (),
+}
+OURS = {"n_components", "random_state", "whiten", "copy", "max_iter", "compute_inverse_components", "warm_start"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit of a linear method.
+
+    Attributes
+    ----------
+    method : str
+    embedding_dim : int, float or "auto"
+    whiten : bool
+    params : mapping
+        For scikit-learn's class.
+    max_iter : int
+    random_state : RandomState
+    """
+
+    method: str
+    embedding_dim: Any
+    whiten: bool
+    params: Mapping[str, Any]
+    max_iter: int
+    random_state: np.random.RandomState
+
+    @property
+    def share(self) -> float | None:
+        """The share of the variance that decides how many dimensions; None where their number is given."""
+        if isinstance(self.embedding_dim, Integral):
+            return None
+        return AUTO_SHARE if self.embedding_dim == "auto" else float(self.embedding_dim)
+
+
+def check_params(method: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return `method_params` as a mapping, or say which of them the method does not have.
+
+    Raises
+    ------
+    ValueError
+    """
+    params = {} if params is None else params
+    if not params:
+        return {}
+    known: set[str] = set()
+    for cls in CLASSES[method]:
+        known |= set(inspect.signature(cls).parameters) - OURS
+    for name in params:
+        if name not in known:
+            takes = f"it takes {', '.join(map(repr, sorted(known)))}" if known else "it takes none"
+            raise ValueError(
+                f"method_params names {name!r}, which method={method!r} does not take; {takes}. The number of "
+                "dimensions, whitening, iterations and the random state are parameters of ProjectionEmbedder itself."
+            )
+    return params
+
+
+def solve(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
+    """Learn a linear map of X, which has been validated.
+
+    Numbers whose squares a float cannot hold are no harm: X is then learned from in a unit of its own.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features), float32 or float64
+    y : ndarray of shape (n_samples,) or None
+    task : Task
+
+    Returns
+    -------
+    LinearMap
+
+    Raises
+    ------
+    ValueError
+        If the method cannot give that many dimensions, or y does not suit it.
+    MemoryError
+        If what is needed is more than the machine has.
+    """
+    if task.method in NEEDS_Y:
+        check_classes(y, task.method)
+    check_dim(X, y, task)
+    try:
+        found = _solve_once(X, y, task)
+    except (np.linalg.LinAlgError, ValueError):
+        found = None
+        if _exponent(X) is None:
+            raise
+    if found is None or not found.is_sound():
+        exponent = _exponent(X)
+        if exponent is not None:
+            found = _solve_once(_divided(X, exponent), y, task).rescaled(exponent)
+    if found is None or not np.isfinite(found.mean).all() or not _finite(found.projection):
+        raise ValueError(
+            f"method={task.method!r} found no finite projection of X, whose numbers reach {_largest(X):.3g}; "
+            "scale X first, for instance by StandardScaler."
+        )
+    return found.cast(X.dtype)
+
+
+def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
+    # X was validated once; and scikit-learn warns of 0/0 where X does not vary
+    with config_context(assume_finite=True), np.errstate(all="ignore"):
+        found = SOLVERS[task.method](X, y, task)
+        if task.whiten and found.is_sound():
+            found = whitened(found, X, is_principal=task.method == "pca")
+        return found
+
+
+# ------------------------------------------------------------------------------------------------ what is asked
+
+
+def check_classes(y: Any, method: str) -> None:
+    """Raise ValueError where y is not classes, or has one only."""
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} method={method!r} needs classes in y; bin a continuous target, or use a method without y."
+        ) from error
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes[0]!r}; method={method!r} needs at least 2.")
+
+
+def check_dim(X: Any, y: Any, task: Task) -> None:
+    """Raise where the method cannot give as many dimensions as are asked for, or the machine cannot hold them."""
+    n_samples, n_features = X.shape
+    method, dim = task.method, task.embedding_dim
+    if task.share is not None and dim != "auto" and method in ("lda", "random"):
+        raise ValueError(
+            f"embedding_dim={dim!r} asks for a share of the variance, which method={method!r} does not go by; give a "
+            "number of dimensions or 'auto'."
+        )
+    limit, rule = n_features, "n_features"
+    if method == "lda":
+        n_classes = len(np.unique(y))
+        limit, rule = min(n_classes - 1, n_features), f"min(n_classes - 1, n_features) for {n_classes} classes"
+    elif method in ("pca", "svd"):
+        limit, rule = min(n_samples, n_features), "min(n_samples, n_features)"
+    if method != "random" and isinstance(dim, Integral) and dim > limit:
+        more = "method='nca' for more dimensions than that" if method == "lda" else "method='random' or 'autoencoder'"
+        raise ValueError(
+            f"embedding_dim is {dim}, but method={method!r} gives at most {rule} = {limit} dimensions for X of shape "
+            f"{X.shape}; lower embedding_dim, set it to 'auto', or use {more}."
+        )
+    size = np.dtype(X.dtype).itemsize
+    width = int(dim) if isinstance(dim, Integral) else min(limit, AUTO_LIMIT)
+    needed = size * width * (n_features + n_samples)
+    advice = "lower embedding_dim"
+    if method == "nca":  # softmax and its weights between all pairs of rows
+        needed += 17 * n_samples * n_samples
+        advice = "fit on fewer rows, or use method='lda'"
+    elif method == "random" and "density" not in task.params:
+        needed += 8 * width * n_features  # drawn in float64
+    check_memory(needed, f"method={method!r} with {width} dimensions for X of shape {X.shape}", advice)
+
+
+# --------------------------------------------------------------------------------------------------- the methods
+
+
+def principal_map(X: Any, task: Task) -> LinearMap:
+    """PCA, of sparse X without making it dense."""
+    solver, dim = _fit_pca(X, task.embedding_dim, task.share, task.params, task.random_state)
+    components = solver.components_[:dim]
+    return LinearMap(
+        projection=components.T,
+        mean=solver.mean_,
+        inverse=components,
+        variance=solver.explained_variance_[:dim],
+        share=np.nan_to_num(solver.explained_variance_ratio_[:dim]),
+        is_unit=True,
+    )
+
+
+def _fit_pca(X: Any, embedding_dim: Any, share: float | None, params: Mapping, rng: Any) -> tuple[PCA, int]:
+    smaller = min(X.shape)
+    is_tall = X.shape[1] <= EXACT_SIZE and X.shape[0] >= 10 * X.shape[1]
+
+    def fitted(n_components: int | float) -> PCA:
+        settings = dict(params)
+        whole = not isinstance(n_components, Integral) or n_components >= smaller
+        if sparse.issparse(X) and settings.get("svd_solver", "auto") == "auto" and (is_tall or whole):
+            settings["svd_solver"] = "covariance_eigh"  # the other solver for sparse X cannot find all components
+        return PCA(n_components, random_state=rng, **settings).fit(X)
+
+    if share is None:
+        return fitted(embedding_dim), embedding_dim
+    exact = is_tall or smaller <= EXACT_SIZE or params.get("svd_solver") in ("full", "covariance_eigh")
+    if exact and params.get("svd_solver") not in ("arpack", "randomized"):
+        solver = fitted(share)
+        return solver, int(solver.n_components_)
+    limit = smaller - (params.get("svd_solver") == "arpack")
+    return _grow(fitted, share, min(limit, AUTO_LIMIT) if embedding_dim == "auto" else limit)
+
+
+def _grow(fitted: Callable[[int], Any], share: float, limit: int) -> tuple[Any, int]:
+    """Compute twice as many components until they keep the share; return the solver and how many keep it."""
+    k = min(FIRST_GUESS, limit)
+    while True:
+        solver = fitted(k)
+        kept = np.cumsum(np.nan_to_num(solver.explained_variance_ratio_))
+        if kept[-1] >= share or k >= limit:
+            return solver, min(int(np.searchsorted(kept, share)) + 1, len(kept))
+        k = min(2 * k, limit)
+
+
+def _pca(X: Any, y: Any, task: Task) -> LinearMap:
+    return principal_map(X, task)
+
+
+def _svd(X: Any, y: Any, task: Task) -> LinearMap:
+    outputs: dict[int, np.ndarray] = {}  # the solver computes them anyway
+
+    def fitted(n_components: int) -> TruncatedSVD:
+        solver = TruncatedSVD(n_components, random_state=task.random_state, **task.params)
+        outputs.clear()
+        outputs[n_components] = solver.fit_transform(X)
+        return solver
+
+    if task.share is None:
+        solver, dim = fitted(task.embedding_dim), task.embedding_dim
+    else:
+        limit = min(X.shape) - (task.params.get("algorithm") == "arpack")
+        limit = min(limit, AUTO_LIMIT) if task.embedding_dim == "auto" and min(X.shape) > EXACT_SIZE else limit
+        solver, dim = _grow(fitted, task.share, limit)
+    components = solver.components_[:dim]
+    return LinearMap(
+        projection=components.T,
+        mean=np.zeros(X.shape[1], dtype=X.dtype),
+        inverse=components,
+        variance=solver.explained_variance_[:dim],
+        share=np.nan_to_num(solver.explained_variance_ratio_[:dim]),
+        is_unit=True,
+        output=outputs.get(dim),
+    )
+
+
+def _lda(X: Any, y: Any, task: Task) -> LinearMap:
+    solver = task.params.get("solver", "svd")
+    if solver == "lsqr":
+        raise ValueError("method_params has solver='lsqr', which finds no projection; use 'svd' or 'eigen'.")
+    limit = min(len(np.unique(y)) - 1, X.shape[1])
+    dim = limit if task.embedding_dim == "auto" else task.embedding_dim
+    fitted = LinearDiscriminantAnalysis(n_components=dim, **task.params).fit(X, y)
+    scalings = fitted.scalings_[:, :dim]
+    rank = scalings.shape[1]
+    if rank == 0 or (rank < dim and task.embedding_dim != "auto"):
+        raise ValueError(
+            f"embedding_dim is {dim}, but the class means of X differ in {rank} dimensions only; set embedding_dim to "
+            "'auto' for as many as there are, or look for classes without a difference."
+        )
+    share = np.nan_to_num(fitted.explained_variance_ratio_[:rank])
+    mean = fitted.xbar_ if solver == "svd" else np.zeros(X.shape[1])
+    return LinearMap(with_fixed_signs(scalings), np.asarray(mean), share=share)
+
+
+def _random(X: Any, y: Any, task: Task) -> LinearMap:
+    params = dict(task.params)
+    eps = params.pop("eps", 0.1)
+    dim = task.embedding_dim
+    if dim == "auto":
+        dim = max(min(int(johnson_lindenstrauss_min_dim(X.shape[0], eps=eps)), X.shape[1]), 1)
+    cls = SparseRandomProjection if set(params) & {"density", "dense_output"} else GaussianRandomProjection
+    with warnings.catch_warnings():  # more dimensions than before are what was asked for
+        warnings.simplefilter("ignore", DataDimensionalityWarning)
+        components = cls(dim, random_state=task.random_state, **params).fit(X).components_
+    # sparse where few of its entries are not 0
+    return LinearMap(components.T, np.zeros(X.shape[1], dtype=X.dtype))
+
+
+def _nca(X: Any, y: Any, task: Task) -> LinearMap:
+    dim = task.embedding_dim
+    if task.share is not None:
+        dim = _fit_pca(X, dim, task.share, {}, task.random_state)[1]
+    solver = NeighborhoodComponentsAnalysis(
+        dim, max_iter=task.max_iter, random_state=task.random_state, **task.params
+    ).fit(X, y)
+    projection = with_fixed_signs(solver.components_.T)
+    return LinearMap(projection, np.zeros(X.shape[1]), n_iter=max(int(solver.n_iter_), 1))
+
+
+SOLVERS: dict[str, Callable[[Any, Any, Task], LinearMap]] = {
+    "pca": _pca,
+    "lda": _lda,
+    "random": _random,
+    "nca": _nca,
+    "svd": _svd,
+}
+
+
+# ---------------------------------------------------------------------------------------------- extreme numbers
+
+
+def _largest(X: Any) -> float:
+    values = X.data if sparse.issparse(X) else X
+    return float(max(values.max(), -values.min())) if values.size else 0.0
+
+
+def _exponent(X: Any) -> int | None:
+    """Return the power of two that brings X near 1; None where the squares of its numbers are no harm."""
+    largest = _largest(X)
+    low, high = (1e-12, 1e12) if X.dtype == np.float32 else (1e-100, 1e100)
+    if largest == 0 or low < largest < high:
+        return None
+    return int(np.frexp(largest)[1])
+
+
+def _divided(X: Any, exponent: int) -> Any:
+    if sparse.issparse(X):
+        scaled = X.copy()
+        scaled.data = np.ldexp(X.data, -exponent)
+        return scaled
+    return np.ldexp(X, -exponent)
+
+
+def _finite(matrix: Any) -> bool:
+    return bool(np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all())
