@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skembed.columns import factorize
+from skembed.inspection._plane import principal_plane
 
 _MAX_POINTS = 1_000  # more circles than this neither fit a screen nor a page that is quick to open
 _MIN_LEVELS = 5  # fewer points are no map
@@ -122,30 +123,3 @@ class _Levels:
         np.add.at(table, (codes, labels[rows]), 1)
         values = table[:, 1] / self.counts if problem.task == "binary" else table.argmax(axis=1).astype(float)
         return values, classes.tolist()
-
-
-def principal_plane(vectors, counts):
-    """First two principal components, each level weighted by its rows.
-
-    Parameters
-    ----------
-    vectors : float64 array of shape (n_levels, embedding_dim)
-    counts : int64 array of shape (n_levels,)
-
-    Returns
-    -------
-    xy : float64 array of shape (n_levels, 2)
-        The second column is zero if the vectors have one dimension.
-    share : float
-        Share of the weighted variance that the plane holds.
-    """
-    weights = counts / counts.sum()
-    centred = vectors - weights @ vectors
-    variances, axes = np.linalg.eigh((centred * weights[:, None]).T @ centred)
-    variances, axes = variances[::-1], axes[:, ::-1]
-    # a sign that does not depend on the linear algebra library
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
-    xy = np.zeros((len(vectors), 2))
-    xy[:, : axes.shape[1]] = centred @ axes[:, :2]
-    total = variances.sum()
-    return xy, float(variances[:2].sum() / total) if total > 0 else 1.0

@@ -1,9 +1,6 @@
 """The comparison as one self-contained HTML page: no script, no font, nothing fetched."""
 
-import os
-import tempfile
 from html import escape
-from pathlib import Path
 
 from skembed.compare._advice import Gain, advise, best_row, gains_by_learner
 from skembed.compare._evaluate import METRICS
@@ -91,30 +88,6 @@ def make_report(problem, rows, *, cv=5, level_map=None, snippet=""):
         + "\n".join(sections)
         + "\n</main></body></html>\n"
     )
-
-
-def write_report(path, html):
-    """Write a page so that a reader sees the old file or the new one, never a part.
-
-    Raises
-    ------
-    OSError
-        If the folder is absent or cannot be written to; nothing is left behind.
-    """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(html)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are for their owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _advice_section(rows, metric):

@@ -9,8 +9,9 @@ from skembed.compare._evaluate import ENCODERS, LEARNERS, evaluate
 from skembed.compare._map import map_levels
 from skembed.compare._problem import read_problem, unicode_problem
 from skembed.compare._read import InputError
-from skembed.compare._report import make_report, write_report
+from skembed.compare._report import make_report
 from skembed.compare._text import conclude, describe, make_snippet
+from skembed.inspection._html import write_page
 
 _OWN_DATA = "On your own data:  python -m skembed compare FILE --target COLUMN --html report.html"
 _OF_A_FILE = ("target", "task", "drop", "categorical", "numeric", "header_rows")  # arguments that need a FILE
@@ -139,7 +140,7 @@ def _report(arguments, problem, rows, snippet, check_interrupt):
         check_interrupt()
     page = make_report(problem, rows, cv=arguments.cv, level_map=level_map, snippet=snippet)
     try:
-        write_report(arguments.html, page)
+        write_page(arguments.html, page)
     except OSError as error:
         raise InputError(f"--html: {arguments.html} cannot be written: {error.strerror or error}.") from None
     print(f"\nReport: {arguments.html}", flush=True)

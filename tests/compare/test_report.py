@@ -8,10 +8,11 @@ import pytest
 
 from skembed.compare import Problem, evaluate
 from skembed.compare._evaluate import Encoding, Row
-from skembed.compare._labels import place_labels, shorten, text_width
 from skembed.compare._map import LevelMap, map_levels, principal_plane
 from skembed.compare._picture import level_picture, score_chart
-from skembed.compare._report import make_report, write_report
+from skembed.compare._report import make_report
+from skembed.inspection._html import write_page
+from skembed.inspection._labels import place_labels, shorten, text_width
 
 EVIL = "<script>alert('x')</script>&\"'"
 
@@ -94,14 +95,14 @@ def test_the_page_says_what_the_terminal_says():
 
 def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
-    write_report(path, "old")
+    write_page(path, "old")
     monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
-        write_report(path, "new")
+        write_page(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     monkeypatch.undo()
-    write_report(path, "lone surrogate \ud800")
+    write_page(path, "lone surrogate \ud800")
     assert path.read_text() == "lone surrogate ?"
 
 

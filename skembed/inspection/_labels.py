@@ -1,8 +1,13 @@
-"""Placing labels beside points so that none covers another."""
+"""Keys as text, and labels beside points so that none covers another."""
+
+import unicodedata
+
+import numpy as np
 
 # Widths of characters in a sans-serif font, in ems; a little generous, as the reader's font is not known.
 _NARROW = dict.fromkeys("iljtfI.,:;|!'()[]/\\ -`\"", 0.36)
 _WIDE = dict.fromkeys("mwMW@%\u2014\u2026", 0.95)
+_MOST_CELLS = 8  # along an edge: more regions than these have no room for a label each
 
 
 def text_width(text, size):
@@ -20,12 +25,47 @@ def text_width(text, size):
     return ems * size
 
 
+def key_text(key):
+    """A key as it stands in a picture: one line, without characters that no font has."""
+    if key is None:
+        return "missing"
+    text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and not c.isspace() else c for c in str(key))
+    return " ".join(text.split()) or "(blank)"
+
+
+def label_order(coordinates, importance=None):
+    """Points in the order in which they should get a label: the most important of every region, then the next.
+
+    Parameters
+    ----------
+    coordinates : float array of shape (n_points, dim)
+    importance : float array of shape (n_points,), default=None
+        None: the first point is the most important one.
+
+    Returns
+    -------
+    order : int64 array of shape (n_points,)
+    """
+    n = len(coordinates)
+    by_importance = np.arange(n) if importance is None else np.argsort(-np.asarray(importance), kind="stable")
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    n_cells = int(np.clip(np.sqrt(n / 4), 2, _MOST_CELLS))
+    cells = ((coordinates - low) / np.where(high > low, high - low, 1) * n_cells).clip(0, n_cells - 1).astype(np.int64)
+    region = (cells[:, :2] * [1, n_cells]).sum(axis=1)[by_importance]
+    # how many more important points there are in the region of each
+    grouped = np.argsort(region, kind="stable")
+    firsts = np.searchsorted(region[grouped], region[grouped])
+    rank = np.empty(n, dtype=np.int64)
+    rank[grouped] = np.arange(n) - firsts
+    return by_importance[np.argsort(rank, kind="stable")]
+
+
 def shorten(text, n_max=26):
     text = " ".join(str(text).split())
     return text if len(text) <= n_max else text[: n_max - 1].rstrip() + "\u2026"
 
 
-def place_labels(points, radii, texts, *, width, height, size=11, n_max=45):
+def place_labels(points, radii, texts, *, width, height, size=11, n_max=45, widths=None, taken=()):
     """Find a free place beside each point, in the order given; points without one stay unlabelled.
 
     Parameters
@@ -40,20 +80,25 @@ def place_labels(points, radii, texts, *, width, height, size=11, n_max=45):
         Of the font.
     n_max : int
         At most this many labels.
+    widths : sequence of float, default=None
+        Of the texts; None: estimated.
+    taken : sequence of (left, top, right, bottom)
+        Boxes that no label may cover.
 
     Returns
     -------
     labels : list of (int, float, float)
         Index of the point, and left end and baseline of its label.
     """
-    taken: list[tuple] = []  # boxes (left, top, right, bottom) of labels
+    taken = list(taken)  # and then the boxes of labels
     labels: list[tuple] = []
     # large points must stay visible: a label may cover small ones, never these
     marks = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(points[:n_max], radii[:n_max])]
     for j, text in enumerate(texts):
         if len(labels) >= n_max:
             break
-        (x, y), r, w = points[j], radii[j], text_width(text, size)
+        (x, y), r = points[j], radii[j]
+        w = text_width(text, size) if widths is None else widths[j]
         gap = r + 3
         for left, baseline in (
             (x + gap, y + 0.35 * size),
