@@ -7,10 +7,21 @@ is a list of rows and deltas, which is all that has to be merged.
 import numpy as np
 from numba import njit
 
+from skembed.kernels.lanes import LANES, pointer, prefetch
 from skembed.kernels.random import draw
 
-__all__ = ["add_rows", "gather_rows", "keep_thresholds", "localise", "localise_paths", "release", "subtract_rows"]
+__all__ = [
+    "add_rows",
+    "gather_rows",
+    "keep_thresholds",
+    "localise",
+    "localise_paths",
+    "prefetch_row",
+    "release",
+    "subtract_rows",
+]
 
+AHEAD = 4  # rows of a table, met in no order, that are asked for before they are needed
 _TWO_32 = 4294967296.0
 _LARGEST = np.finfo(np.float32).max
 
@@ -119,18 +130,24 @@ def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, lo
     local_starts, local_nodes, local_codes
         Outputs: the ragged array of paths.
     """
-    n_nodes = 0
+    path_nodes, path_codes, slots = pointer(nodes), pointer(codes), pointer(slot)
+    n_nodes = np.int32(0)
     step = 0
     local_starts[0] = 0
     for key in range(rows.size):
+        if key + AHEAD < rows.size:  # a path lies in one or two cache lines
+            begin, end = starts[rows[key + AHEAD]], starts[rows[key + AHEAD] + 1]
+            prefetch(path_nodes, begin)
+            prefetch(path_nodes, end - 1)
+            prefetch(path_codes, begin)
         for j in range(starts[rows[key]], starts[rows[key] + 1]):
-            node = nodes[j]
-            if slot[node] < 0:
-                slot[node] = n_nodes
+            node = path_nodes[j]
+            if slots[node] < 0:
+                slots[node] = n_nodes
                 node_rows[n_nodes] = node
-                n_nodes += 1
-            local_nodes[step] = slot[node]
-            local_codes[step] = codes[j]
+                n_nodes += np.int32(1)
+            local_nodes[step] = slots[node]
+            local_codes[step] = path_codes[j]
             step += 1
         local_starts[key + 1] = step
     return n_nodes
@@ -143,11 +160,21 @@ def release(slot, rows):
         slot[rows[i]] = -1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def prefetch_row(start, row, dim):
+    """Ask for the cache lines of a row of a table of `dim` columns that begins at the pointer `start`."""
+    for d in range(0, dim + LANES - 1, LANES):
+        prefetch(start, row * dim + min(d, dim - 1))
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def gather_rows(table, rows, local):
     """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
     dim = table.shape[1]
+    start = pointer(table)
     for i in range(rows.size):
+        if i + AHEAD < rows.size:
+            prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
         row = rows[i]
         for d in range(dim):
             local[i, d] = table[row, d]
@@ -160,8 +187,11 @@ def gather_rows(table, rows, local):
 def subtract_rows(table, rows, local):
     """Turn local copies of rows into deltas, ``local[i] -= table[rows[i]]``; returns whether all are finite."""
     dim = table.shape[1]
+    start = pointer(table)
     strange = 0
     for i in range(rows.size):
+        if i + AHEAD < rows.size:
+            prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
         row = rows[i]
         for d in range(dim):
             delta = local[i, d] - table[row, d]

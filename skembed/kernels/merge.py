@@ -12,6 +12,9 @@ import math
 import numpy as np
 from numba import njit
 
+from skembed.kernels.lanes import pointer
+from skembed.kernels.localise import AHEAD, prefetch_row
+
 __all__ = ["add_deltas", "add_pulls", "clear_pulls"]
 
 
@@ -50,7 +53,10 @@ def add_deltas(table, rows, deltas, part, n_parts, total, covered):
     deltas : ndarray of shape (n, embedding_dim or more), float32
     """
     dim = table.shape[1]
+    start = pointer(table)
     for i in range(rows.size):
+        if i + AHEAD < rows.size:
+            prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
         row = rows[i]
         if row % n_parts == part:
             scale = np.float32(1.0)

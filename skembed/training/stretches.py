@@ -7,10 +7,11 @@ import numpy as np
 
 from skembed.kernels import localise
 from skembed.kernels.huffman import HuffmanTree, huffman_tree
-from skembed.kernels.lanes import LANES
+from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.noise import AliasTable, alias_table, draw_many
 from skembed.kernels.random import new_state
-from skembed.kernels.windows import Scratch, Stretch, Targets, new_scratch, train_cbow, train_skip_gram
+from skembed.kernels.stretch import Scratch, Stretch, Targets, new_scratch
+from skembed.kernels.windows import train_cbow, train_skip_gram
 from skembed.parallel import RowDeltas
 
 __all__ = ["FitStretch", "Partition", "Report"]
@@ -191,6 +192,6 @@ class _Buffers:
         self.path_codes = np.empty(n_rows * longest, np.uint8)
         n_output = min(n_rows * longest, n_nodes) if longest else min(n_rows + n_pool, n_keys)
         self.rows = np.empty(n_rows + n_pool, np.int32)
-        self.inputs = np.empty((n_rows + 1, width), np.float32)
-        self.outputs = np.empty((n_output + 1, width), np.float32)
+        self.inputs = aligned_zeros(n_rows + 1, width)
+        self.outputs = aligned_zeros(n_output + 1, width)
         self.scratch = new_scratch(window, max(longest, negative + 1), width)

@@ -4,22 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from skembed.kernels.huffman import huffman_tree
+from skembed.kernels.lanes import aligned_zeros
 from skembed.kernels.random import new_state
-from skembed.kernels.windows import (
-    LOSS_EVERY,
-    NO_LABEL,
-    TILE,
-    Stretch,
-    Targets,
-    _sigmoids,
-    new_scratch,
-    train_cbow,
-    train_skip_gram,
-)
+from skembed.kernels.stretch import TILE, Stretch, Targets, new_scratch, room_of
+from skembed.kernels.windows import LOSS_EVERY, _steps, train_cbow, train_skip_gram
 
 from .test_samplers import Xorshift
+
+NO_LABEL = -1
 
 
 def make_stretch(generator, lengths, n_rows, n_outputs, dim, scale, frozen=()):
@@ -135,12 +130,24 @@ def test_kernels_do_what_their_twins_do(
     assert not stretch.outputs[-stretch.width :].any()  # the spare row
 
 
-def test_sigmoids_are_those_of_the_clamped_logits():
-    x = np.append(np.linspace(-12, 12, 100, dtype=np.float32), np.full(12, np.nan, np.float32))
-    p = x.copy()
-    _sigmoids(p, 100)
-    np.testing.assert_allclose(p[:100], 1 / (1 + np.exp(-np.clip(x[:100], -8, 8))), atol=1e-5)
-    assert np.isnan(p[100:]).all()  # not a number does not become one
+@njit
+def steps(scratch, n):
+    _steps(room_of(scratch), n)
+
+
+def test_steps_are_those_of_the_clamped_logits():
+    scratch = new_scratch(5, 9, 16)
+    x = np.linspace(-12, 12, 100, dtype=np.float32)
+    scratch.logits[:100], scratch.logits[100:112] = x, np.nan
+    scratch.rates[:], scratch.wanted[:] = 0.5, 0.25
+    steps(scratch, 112)
+    np.testing.assert_allclose(scratch.logits[:100], 0.25 - 0.5 / (1 + np.exp(-np.clip(x, -8, 8))), atol=1e-5)
+    assert np.isnan(scratch.logits[100:112]).all()  # not a number does not become one
+
+
+def test_rows_begin_at_cache_lines():
+    assert aligned_zeros(7, 32).ctypes.data % 64 == 0
+    assert aligned_zeros(7, 32).shape == (7, 32)
 
 
 @pytest.mark.parametrize("kernel", [train_skip_gram, train_cbow])
