@@ -70,7 +70,7 @@ def trustworthiness(
     >>> trustworthiness(X, 3 * X)
     1.0
     >>> round(trustworthiness(X, X % 7), 2)
-    0.42
+    0.47
     """
     X, X_embedded = _points(X, "X", sparse_too=True), _points(X_embedded, "X_embedded")
     n_neighbors = _check(X, X_embedded, n_neighbors, metric)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from sklearn.base import is_regressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import LabelEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from skembed._keys import key_list
+from skembed.canonical import canonical_key
 from skembed.inspection._result import Result
 from skembed.inspection._words import one_of, positive_int
 from skembed.table import EmbeddingTable
@@ -122,6 +123,7 @@ def probe_score(
     positive_int(n_shuffles, "n_shuffles")
     random = check_random_state(random_state)
     X, y = _pairs_of(X, y)
+    _check_missing(y)
     task = _task(task, estimator, y)
     y = _checked_target(y, task)
     if estimator is None:
@@ -158,13 +160,22 @@ def _pairs_of(X: Any, y: Any) -> tuple[Any, Any]:
         raise TypeError("y maps keys to values, so X must be an EmbeddingTable; give y as one value a row.")
     if by_key:
         keys, values = zip(*y.items()) if len(y) else ((), ())
-        return X.lookup(key_list(keys, "y")), np.asarray(values)
+        return X.lookup(key_list(keys, "y")), _of_own_types(values)
     if isinstance(X, EmbeddingTable):
         X = X.vectors
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(_of_own_types(y) if isinstance(y, list | tuple) else y, warn=True)
     check_consistent_length(X, y)
     return X, y
+
+
+def _of_own_types(values: Any) -> np.ndarray:
+    """A list as an array in which numbers beside strings stay numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind in "SU" and array.ndim == 1:
+        array = array.astype(object)
+        array[:] = values
+    return array
 
 
 def _task(task: str, estimator: Any, y: np.ndarray) -> str:
@@ -172,30 +183,32 @@ def _task(task: str, estimator: Any, y: np.ndarray) -> str:
         return task
     if estimator is not None:
         return "regression" if is_regressor(estimator) else "classification"
-    return "regression" if type_of_target(_numeric(y), input_name="y").startswith("continuous") else "classification"
+    if y.dtype == object and all(isinstance(value, Real) and not isinstance(value, bool) for value in y):
+        y = y.astype(np.float64)
+    if y.dtype.kind not in "fiu":
+        return "classification"
+    return "regression" if type_of_target(y, input_name="y") == "continuous" else "classification"
 
 
-def _checked_target(y: np.ndarray, task: str) -> np.ndarray:
-    missing = np.array([value is None or value != value for value in y.tolist()], dtype=bool)
+def _check_missing(y: np.ndarray) -> None:
+    missing = np.array([canonical_key(value) is None for value in y.tolist()], dtype=bool)
     if missing.any():
         raise ValueError(
             f"y must not have missing values, got {missing.sum()} among {len(y)}, the first at position "
             f"{int(missing.argmax())}; leave those rows out."
         )
+
+
+def _checked_target(y: np.ndarray, task: str) -> np.ndarray:
+    """The target as numbers: float64, or a number for each class, in sorted order."""
     if task == "regression":
         return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    codes = LabelEncoder().fit_transform(_numeric(y))
-    counts = np.bincount(codes)
-    if len(counts) < 2:
-        raise ValueError(f"y must have two classes or more, got the single class {y[0]!r}.")
-    return codes
-
-
-def _numeric(y: np.ndarray) -> np.ndarray:
-    """Objects that are all numbers, or of mixed types, as numbers or as strings; other arrays as they are."""
-    if y.dtype != object:
-        return y
+    classes = list(dict.fromkeys(y.tolist()))
+    if len(classes) < 2:
+        raise ValueError(f"y must have two classes or more, got the single class {classes[0]!r}.")
     try:
-        return np.asarray(y.tolist(), dtype=np.float64) if not any(isinstance(v, str) for v in y) else y.astype(str)
-    except (TypeError, ValueError):
-        return y.astype(str)
+        classes.sort()
+    except TypeError:  # 1 and "1" are two classes
+        classes.sort(key=lambda label: (type(label).__name__, repr(label)))
+    number = {label: code for code, label in enumerate(classes)}
+    return np.array([number[label] for label in y.tolist()])

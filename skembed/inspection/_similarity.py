@@ -107,7 +107,9 @@ def evaluate_similarity(
     left, right = words.rows(a for a, _, _ in listed), words.rows(b for _, b, _ in listed)
     known = (left >= 0) & (right >= 0)
     cosines = np.zeros(len(listed))
-    cosines[known] = (unit_vectors(words.vectors[left[known]]) * unit_vectors(words.vectors[right[known]])).sum(axis=1)
+    products = unit_vectors(words.vectors[left[known]]) * unit_vectors(words.vectors[right[known]])
+    # what is equal but for the last bits of a float64, as of each word with itself, has to tie
+    cosines[known] = products.sum(axis=1).astype(np.float32)
     missing = (word for (a, b, _), rows in zip(listed, zip(left, right)) for word, row in zip((a, b), rows) if row < 0)
     oov_words = tuple(dict.fromkeys(missing))
     used = known if unknown == "skip" else np.ones(len(listed), dtype=bool)
