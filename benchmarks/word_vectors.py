@@ -1,6 +1,6 @@
 """Word vectors beside gensim: words a second, and three scores of quality, from one run.
 
-    python benchmarks/word_vectors.py                     everything, about 20 minutes on two cores
+    python benchmarks/word_vectors.py                     everything, about 45 minutes on two cores
     python benchmarks/word_vectors.py --share 0.33 --repeat 3 --models skip-gram/negative-sampling
 
 Data: wikipedia_en_100MB.txt.gz (16.9 million words, an article a line) and the similarity sets beside the checkout, in
@@ -12,6 +12,10 @@ are not in the time. Each training runs in a process of its own, compiled before
 medians over --repeat, each with a seed of its own. Scores, with the most threads, are medians too: Spearman correlation
 with WordSim-353 and MEN, and the share of Google's analogies answered right (3CosAdd by cosine over the 30,000 most
 frequent words).
+
+The last lines are whole fits from the compressed file: reading, counting, training. `Word2VecVectorizer` reads it with
+its own `LineCorpus`, gensim with LineSentence. "lock-free" is skip-gram by the same kernel without its rounds: threads
+that write to the same two tables at will, as gensim's do.
 """
 
 import argparse
@@ -27,6 +31,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -91,7 +96,84 @@ def train_gensim(words, counts, ids, ends, architecture, loss, n_threads, seed):
     return seconds, model.wv[words]
 
 
-TRAINERS = {"skembed": train_ours, "gensim": train_gensim}
+def train_lock_free(words, counts, ids, ends, architecture, loss, n_threads, seed):
+    """Threads share the tables and write to them at will: no copies, no merging, not reproducible."""
+    from skembed.kernels import localise
+    from skembed.kernels.lanes import LANES, aligned_zeros
+    from skembed.kernels.noise import alias_table, draw_many
+    from skembed.kernels.random import new_state
+    from skembed.kernels.stretch import Stretch, Targets, new_scratch
+    from skembed.kernels.windows import train_skip_gram
+
+    n_keys, width, stretch = len(counts), -(-DIM // LANES) * LANES, 8192
+    inputs, outputs = aligned_zeros(n_keys + 1, width), aligned_zeros(n_keys + 1, width)
+    generator = np.random.default_rng(seed)
+    inputs[:-1, :DIM] = (2 * generator.random((n_keys, DIM), dtype=np.float32) - 1) * np.float32(2 / DIM)
+    keep, noise = localise.keep_thresholds(counts, SUBSAMPLE), alias_table(counts**0.75)
+    frozen, empty = np.zeros(n_keys, bool), (np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8))
+
+    def work(thread: int, n_passes: int) -> None:
+        state, scratch = new_state(seed, thread), new_scratch(WINDOW, NEGATIVE + 1, width)
+        pairs, slot = [np.zeros(n_keys + 1, np.int32) for _ in range(2)], np.full(n_keys, -1, np.int32)
+        rows, kept, pool = (np.empty(stretch, np.int32) for _ in range(3))
+        kept_ends = np.empty(stretch, np.int64)
+        begins = range(thread * stretch, len(ids), n_threads * stretch)
+        for pass_ in range(n_passes):
+            for begin in begins:
+                part = ids[begin : begin + stretch]
+                first, last = np.searchsorted(ends, (begin, begin + len(part)), side="right")
+                stops = np.append(ends[first:last] - begin, len(part))
+                n, n_ends, n_rows = localise.localise(part, stops, keep, slot, rows, kept, kept_ends, state)
+                localise.release(slot, rows[:n_rows])
+                draw_many(noise.threshold, noise.alias, pool, state)
+                rate = max(1e-4, RATE * (1 - (pass_ + begin / len(ids)) / PASSES))
+                tokens = rows[kept[:n]]
+                data = Stretch(tokens, kept_ends[:n_ends], inputs.ravel(), outputs.ravel(), width, frozen, *pairs)
+                train_skip_gram(data, Targets(False, NEGATIVE, pool, *empty), WINDOW, True, rate, state, scratch)
+
+    def run(n_passes: int) -> None:
+        threads = [Thread(target=work, args=(thread, n_passes)) for thread in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    all_ids, ids = ids, ids[:20_000]
+    run(1)  # compiles, or loads what was compiled
+    inputs[:-1, :DIM] = (2 * generator.random((n_keys, DIM), dtype=np.float32) - 1) * np.float32(2 / DIM)
+    outputs[:], ids = 0, all_ids
+    begin = time.perf_counter()
+    run(PASSES)
+    return time.perf_counter() - begin, inputs[:-1, :DIM]
+
+
+def fit_ours(n_threads, seed):
+    from skembed import LineCorpus, Word2VecVectorizer
+
+    settings = {
+        "embedding_dim": DIM, "window": WINDOW, "subsample": SUBSAMPLE, "negative": NEGATIVE, "min_count": MIN_COUNT,
+        "learning_rate": RATE, "max_iter": PASSES, "n_jobs": n_threads, "random_state": seed, "token_pattern": r"\S+",
+    }  # fmt: skip
+    Word2VecVectorizer(**settings).fit([" ".join(str(i % 50) for i in range(5000))])  # compiles
+    begin = time.perf_counter()
+    table = Word2VecVectorizer(**settings).fit(LineCorpus(CORPUS)).embedding_
+    return time.perf_counter() - begin, table
+
+
+def fit_gensim(n_threads, seed):
+    from gensim.models import Word2Vec
+    from gensim.models.word2vec import LineSentence
+
+    begin = time.perf_counter()
+    model = Word2Vec(
+        LineSentence(str(CORPUS)), vector_size=DIM, window=WINDOW, negative=NEGATIVE, sg=1, sample=SUBSAMPLE,
+        min_count=MIN_COUNT, alpha=RATE, workers=n_threads, seed=seed, epochs=PASSES,
+    )  # fmt: skip
+    return time.perf_counter() - begin, model.wv
+
+
+TRAINERS = {"skembed": train_ours, "gensim": train_gensim, "lock-free": train_lock_free}
+FITS = {"skembed": fit_ours, "gensim": fit_gensim}
 
 
 def scores(words: list[str], vectors: np.ndarray) -> dict[str, float]:
@@ -145,11 +227,26 @@ def run_once(library, architecture, loss, n_threads, seed, folder, with_scores) 
 def one(specification: str) -> None:
     library, architecture, loss, n_threads, seed, with_scores = json.loads(specification)
     folder = Path(os.environ["CORPUS_FOLDER"])
+    if architecture == "whole fit":
+        seconds, _ = FITS[library](n_threads, seed)
+        print(json.dumps({"seconds": seconds}))
+        return
     words = json.loads((folder / "words.json").read_text())
     counts, ids, ends = (np.load(folder / f"{name}.npy") for name in ("counts", "ids", "ends"))
     seconds, vectors = TRAINERS[library](words, counts, ids, ends, architecture, loss, n_threads, seed)
     result = {"words_per_second": len(ids) * PASSES / seconds}
     print(json.dumps(result | (scores(words, vectors) if with_scores else {})))
+
+
+def compare_fits(n_threads: int, repeat: int, folder: Path) -> None:
+    """Print the median seconds of whole fits from the file."""
+    seconds: dict[str, list[float]] = {library: [] for library in FITS}
+    for seed in range(repeat):
+        for library, results in seconds.items():
+            results.append(run_once(library, "whole fit", "", n_threads, seed, folder, False)["seconds"])
+    ours, theirs = (statistics.median(results) for results in seconds.values())
+    print(f"{'whole fit from the file':32} {n_threads:7}  skembed {ours:7.1f} s, gensim {theirs:7.1f} s", end="")
+    print(f" {theirs / ours:5.1f}x", flush=True)
 
 
 def processor() -> str:
@@ -164,6 +261,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--models", nargs="*", default=["/".join(model) for model in MODELS])
+    parser.add_argument("--fits", type=int, default=1, help="repetitions of the whole fits")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -189,11 +287,16 @@ def main() -> None:
         for model in arguments.models:
             for n_threads in arguments.threads:
                 compare(model, n_threads, arguments.repeat, folder, n_threads == max(arguments.threads))
+        for n_threads in arguments.threads if arguments.fits else []:
+            compare_fits(n_threads, arguments.fits, folder)
 
 
 def compare(model: str, n_threads: int, repeat: int, folder: Path, with_scores: bool) -> None:
     """Print a line for each library; they take turns, so that both see the same noise."""
-    runs: dict[str, list[dict]] = {library: [] for library in TRAINERS}
+    libraries = ["skembed", "gensim"]
+    if model == "skip-gram/negative-sampling" and n_threads > 1:
+        libraries.append("lock-free")
+    runs: dict[str, list[dict]] = {library: [] for library in libraries}
     for seed in range(repeat):
         for library, results in runs.items():
             results.append(run_once(library, *model.split("/"), n_threads, seed, folder, with_scores))

@@ -113,7 +113,7 @@ def new_scratch(window: int, max_targets: int, width: int) -> Scratch:
 
 
 class Rows(NamedTuple):
-    """A stretch as pointers, see `skembed.kernels.lanes.pointer`; `spare` and `blank` are where the spare rows begin."""
+    """A stretch as pointers, see `skembed.kernels.lanes.pointer`; `spare` and `blank`: where the spare rows begin."""
 
     tokens: Any
     inputs: Any
