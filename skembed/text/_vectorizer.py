@@ -1,0 +1,197 @@
+"""What vectorizers of documents share: words of raw documents, a vocabulary, and pooling of the vectors learned."""
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skembed.base import EmbeddingTransformer
+from skembed.table import EmbeddingTable
+from skembed.text._corpus import read_documents
+from skembed.text._encoder import WordEncoder
+from skembed.text._phrases import Rounds, phrase_of
+from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents, pooling_names
+from skembed.text._stream import EncodedCorpus
+from skembed.text._tokens import Tokenizer
+from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
+from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from skembed.training.sequences import SequenceTables
+
+__all__ = ["DocumentVectorizer"]
+
+
+class DocumentVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
+    """Base of the estimators that learn word vectors from documents and pool them.
+
+    A subclass has the parameters declared here, `embedding_dim` and what its trainer needs, and says how tables come
+    from sequences of word numbers (`_train`), how many passes that takes (`_n_passes`) and what else its parameters
+    must fulfil (`_check_start`).
+    """
+
+    _parameter_constraints: dict = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "lowercase": ["boolean"],
+        "tokenizer": [callable, None],
+        "token_pattern": [str],
+        "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "min_count": [Interval(Integral, 1, None, closed="left")],
+        "phrases": [Interval(Integral, 0, None, closed="left")],
+        "phrase_threshold": [Interval(Real, 0, None, closed="left")],
+        "pooling": [StrOptions(set(POOLINGS)), list, tuple],
+        "sif_smoothing": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _document_counts: DocumentCounts
+    loss_curve_: list[float]
+
+    # ------------------------------------------------------------------------------------------------ learning
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Learn word vectors.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            Documents; read once.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If no word occurs `min_count` times, or a parameter is out of its range.
+        TypeError
+            If `X` is one string, or a document is missing or no text.
+        MemoryError
+            If the tables would not fit into memory.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on.
+        ConvergenceWarning
+            If `subsample` leaves nothing to learn from, as happens with a handful of documents.
+        """
+        self._learn(X)
+        return self
+
+    @with_callbacks
+    def fit_transform(self, X, y=None):
+        """Learn word vectors and return the documents': the same as `fit` and `transform`, with `X` read only once.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+        """
+        return self._learn(X, transform=True)
+
+    def _learn(self, X: Any, *, go_on: bool = False, transform: bool = False) -> np.ndarray | None:
+        """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
+        self._validate_params()
+        poolings = pooling_names(self.pooling)
+        self._check_start(go_on)
+        tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
+        with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
+            vocabulary, rounds = self._vocabulary_of(corpus, go_on)
+            check_memory(len(vocabulary), self.embedding_dim)
+            row_of = rows_of(vocabulary, corpus.words)
+            max_iter = self._n_passes(vocabulary)
+            callbacks = PassCallbacks(self, max_iter, X)
+            tables = self._train(corpus.sequences(row_of), vocabulary, go_on, max_iter, callbacks)
+            self._hold(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), go_on)
+            self._poolings, self._document_counts = learn_poolings(
+                poolings,
+                corpus.documents(row_of),
+                self.embedding_.vectors,
+                vocabulary.counts,
+                sif_smoothing=self.sif_smoothing,
+                seen=self._document_counts if go_on else None,
+            )
+            callbacks.end()
+            return self._pool(corpus.documents(row_of)) if transform else None
+
+    @abstractmethod
+    def _check_start(self, go_on: bool) -> None:
+        """Raise ValueError if parameters do not fit together, or do not fit what an earlier call has learned."""
+
+    @abstractmethod
+    def _n_passes(self, vocabulary: Vocabulary) -> int:
+        """How many passes training takes."""
+
+    @abstractmethod
+    def _train(
+        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    ) -> "SequenceTables":
+        """Learn `input` and `output` tables and a `loss_curve`; `sequences` yields (ids, ends), once a pass."""
+
+    def _vocabulary_of(self, corpus: EncodedCorpus, go_on: bool) -> tuple[Vocabulary, Rounds]:
+        stop_words = read_stop_words(self.stop_words)
+        if go_on:
+            return grown_vocabulary(self.vocabulary_, self._encoder.rounds, corpus, stop_words)
+        limits = {"min_count": self.min_count, "max_features": self.max_features}
+        phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
+        return first_vocabulary(corpus, stop_words, **limits, **phrases)
+
+    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
+        tables.input.flags.writeable = False  # so that the table need not copy it
+        self.vocabulary_ = vocabulary
+        self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input)
+        self._output = tables.output
+        self._encoder = encoder
+        phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(encoder.rounds))
+        self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
+        self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *tables.loss_curve]
+        self.n_iter_ = len(self.loss_curve_)
+
+    # ------------------------------------------------------------------------------------------------- applying
+
+    def transform(self, X):
+        """Return the vectors of documents.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            A `LineCorpus` or generator is read piece by piece.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+            Zeros for a document without a known word.
+        """
+        check_is_fitted(self)
+        return self._pool(self._encoder.encode(read_documents(X)))
+
+    def _pool(self, documents: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
+        for ids, ends in documents:
+            chunks.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
+            pool_documents(ids, ends, self.embedding_.vectors, self._poolings, out=chunks[-1])
+        return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._poolings) * self.embedding_.embedding_dim
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
