@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skembed._keys import UnseenKeyError, build_index, hashable, key_list, rows_of, unseen_message
+from skembed.approximate import ApproximateIndex
 from skembed.canonical import canonical_key
 from skembed.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
 
@@ -34,8 +35,9 @@ class KeyedVectors:
         metric: Metric = "cosine",
         exclude: Iterable = (),
         restrict_to: Iterable | None = None,
+        index: ApproximateIndex | None = None,
     ) -> list:
-        """The k keys nearest to a key or a vector, found exactly.
+        """The k keys nearest to a key or a vector, found exactly unless an index is given.
 
         Parameters
         ----------
@@ -47,7 +49,9 @@ class KeyedVectors:
         exclude : sequence of keys, default=()
             Not to be returned. Keys that are not in the table are passed over.
         restrict_to : sequence of keys, default=None
-            Search only among these.
+            Search only among these, exactly.
+        index : ApproximateIndex, default=None
+            Of `build_index`, to search approximately; of this table and of this metric.
 
         Returns
         -------
@@ -76,17 +80,17 @@ class KeyedVectors:
         vectors, own_rows = self._queries(query)
         excluded = rows_of(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else np.unique(self._seen_rows(restrict_to, "restrict_to"))
-        found = self._exact.search(
-            np.atleast_2d(vectors),
-            _positive(k, "k"),
-            _one_of(metric, METRICS, "metric"),
-            among=among,
-            excluded=excluded[excluded >= 0] if len(excluded) else None,
-            own_rows=own_rows,
-        )
+        k, metric = _positive(k, "k"), _one_of(metric, METRICS, "metric")
+        vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
+        if self._fits(index, metric) and among is None:
+            found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
+        else:
+            found = self._exact.search(vectors_2d, k, metric, among=among, excluded=struck, own_rows=own_rows)
         return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
 
-    def kneighbors(self, vectors: Any, k: int = 10, *, metric: Metric = "cosine") -> Neighbors:
+    def kneighbors(
+        self, vectors: Any, k: int = 10, *, metric: Metric = "cosine", index: ApproximateIndex | None = None
+    ) -> Neighbors:
         """Scores and row numbers of the k nearest vectors, for queries by the thousand.
 
         Parameters
@@ -94,13 +98,16 @@ class KeyedVectors:
         vectors : array-like of shape (n, embedding_dim)
         k : int, default=10
         metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        index : ApproximateIndex, default=None
+            Of `build_index`, to search approximately; of this table and of this metric.
 
         Returns
         -------
         scores : ndarray of shape (n, min(k, n_keys)), float32
             Best first.
         rows : ndarray of shape (n, min(k, n_keys)), int64
-            ``table.keys[rows]`` are the keys. A vector of the table finds itself.
+            ``table.keys[rows]`` are the keys. A vector of the table finds itself. With an index -1, and a score of
+            nan, where it found fewer.
 
         Examples
         --------
@@ -113,7 +120,72 @@ class KeyedVectors:
         queries = self._matrix(vectors, "vectors")
         if queries.ndim != 2:
             raise ValueError(f"vectors must have shape (n, {self.embedding_dim}), got {queries.shape}.")
-        return self._exact.search(queries, _positive(k, "k"), _one_of(metric, METRICS, "metric"))
+        k, metric = _positive(k, "k"), _one_of(metric, METRICS, "metric")
+        if self._fits(index, metric):
+            return index.search(queries, k)  # type: ignore[union-attr]
+        return self._exact.search(queries, k, metric)
+
+    def build_index(
+        self,
+        metric: Metric = "cosine",
+        *,
+        connectivity: int = 16,
+        expansion_add: int = 128,
+        expansion_search: int = 64,
+        n_jobs: int | None = None,
+    ) -> ApproximateIndex:
+        """An index for approximate search by `nearest` and `kneighbors`: usearch's graph of near neighbours.
+
+        For tables of millions of keys that are searched often, one query at a time. Its attribute `recall_` says what
+        share of the 10 nearest it finds; scores are exact whatever it finds. It stays in memory and is not saved.
+
+        Parameters
+        ----------
+        metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        connectivity : int, default=16
+            Links of each vector.
+        expansion_add, expansion_search : int, default=128, 64
+            Candidates looked at when a vector is added, and when one is searched.
+        n_jobs : int, default=None
+            Threads of building and searching. None is one, and only then two indexes are alike.
+
+        Returns
+        -------
+        ApproximateIndex
+
+        Raises
+        ------
+        ImportError
+            Naming the extra to install if usearch is absent.
+        """
+        for name, value in (
+            ("connectivity", connectivity),
+            ("expansion_add", expansion_add),
+            ("expansion_search", expansion_search),
+        ):
+            _positive(value, name)
+        return ApproximateIndex(
+            self._exact,
+            _one_of(metric, METRICS, "metric"),
+            connectivity=connectivity,
+            expansion_add=expansion_add,
+            expansion_search=expansion_search,
+            n_jobs=n_jobs,
+        )
+
+    def _fits(self, index: ApproximateIndex | None, metric: Metric) -> bool:
+        """Whether to search by an index; ValueError if it is not one for this search."""
+        if index is None:
+            return False
+        if not isinstance(index, ApproximateIndex):
+            raise TypeError(f"index must be what build_index returned, got {type(index).__name__}.")
+        if index.exact.vectors is not self._vectors:
+            raise ValueError(
+                f"index must be of this table, got one of other vectors: {index!r}; build it from this table."
+            )
+        if index.metric != metric:
+            raise ValueError(f"metric must be that of the index, {index.metric!r}, got {metric!r}.")
+        return True
 
     def analogy(self, positive: Iterable, negative: Iterable = (), k: int = 10, *, method: str = "3cosadd") -> list:
         """Keys that are to the positive ones as the negative ones are not: king - man + woman gives queen.
