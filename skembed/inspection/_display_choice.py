@@ -98,6 +98,6 @@ def describe(layout: Layout, trust: Trust | None, n_keys: int, shape: tuple[int,
     if layout.variance_share is not None:
         parts.append(f"{100 * layout.variance_share:.0f} % of the variance is shown")
     if trust is not None:
-        sample = f", {trust.n_sampled:,} of the points" if trust.n_sampled < shape[0] else ""
+        sample = f" of {trust.n_sampled:,} of the points" if trust.n_sampled < shape[0] else ""
         parts.append(f"trustworthiness {trust.value:.2f} ({trust.n_neighbors} neighbours{sample})")
     return "; ".join(parts)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skembed.inspection._neighborhood import trustworthiness
+
 METHODS = ("pca", "tsne", "umap", "mds", "isomap")
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "mds": "MDS", "isomap": "Isomap"}
 # Points that a method lays out in about a minute on one core, where there are no more than that many.
@@ -16,7 +18,9 @@ _MAX_PAIRED = 10_000
 _N_COMPONENTS_FIRST = 50  # more than these only slow down t-SNE (van der Maaten & Hinton 2008, section 4.2)
 _MAX_COVARIANCE = 4_096  # beyond so many components the covariance matrix itself is the cost
 _BLOCK_ROWS = 65_536
-_SAMPLE = 2_000
+_ROUNDING = 1e-12
+_ALL_JUDGED = 2_000
+_SAMPLE = 1_000  # of more points, those whose neighbours are looked at
 _N_NEIGHBORS = 10
 
 
@@ -65,7 +69,9 @@ def principal_plane(vectors, weights=None, dim=2):
     for block in _blocks(n):
         coordinates[block, : axes.shape[1]] = (vectors[block].astype(np.float64) - mean) @ axes
     total = sum(float(weights[b] @ ((vectors[b].astype(np.float64) - mean) ** 2).sum(axis=1)) for b in _blocks(n))
-    return coordinates, min(1.0, float(variances.sum() / total)) if total > 0 else 1.0
+    if total <= _ROUNDING**2 * (mean @ mean):  # all the same, but for rounding, which is no structure to look at
+        return np.zeros((n, dim)), 1.0
+    return coordinates, min(1.0, float(variances.sum() / total))
 
 
 def _principal_axes(vectors, weights, mean, dim):
@@ -166,7 +172,7 @@ class Trust:
     value : float
     n_neighbors : int
     n_sampled : int
-        Points it was computed on.
+        Points whose neighbours were looked at.
     """
 
     value: float
@@ -175,15 +181,13 @@ class Trust:
 
 
 def measure_trust(vectors: np.ndarray, coordinates: np.ndarray, random_state: Any) -> Trust | None:
-    """Trustworthiness among at most 2,000 points, drawn at random; None for fewer than 5 points."""
-    from sklearn.manifold import trustworthiness
-
+    """Trustworthiness, of more than 2,000 points that of 1,000 drawn at random; None for fewer than 5 points."""
     n = len(vectors)
     if n < 5:
         return None
-    rows = np.arange(n)
-    if n > _SAMPLE:
-        rows = np.sort(check_random_state(random_state).choice(n, _SAMPLE, replace=False))
-    n_neighbors = min(_N_NEIGHBORS, (len(rows) - 1) // 2)
-    value = trustworthiness(vectors[rows].astype(np.float64), coordinates[rows], n_neighbors=n_neighbors)
-    return Trust(float(value), n_neighbors, len(rows))
+    sample_size = None if n <= _ALL_JUDGED else _SAMPLE
+    n_neighbors = min(_N_NEIGHBORS, (n - 1) // 2)
+    value = trustworthiness(
+        vectors, coordinates, n_neighbors=n_neighbors, sample_size=sample_size, random_state=random_state
+    )
+    return Trust(value, n_neighbors, sample_size or n)

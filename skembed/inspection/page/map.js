@@ -10,7 +10,8 @@ class EmbeddingMap {
     this.ink = this.over.getContext("2d");
     const canvas = box.querySelector("#points");
     const wanted = location.hash; // #canvas and #webgl force one, to compare them
-    this.renderer = (wanted !== "#canvas" && WebGLPoints.on(canvas, wanted === "#webgl")) || new CanvasPoints(canvas);
+    const webgl = wanted !== "#canvas" && WebGLPoints.on(canvas, wanted === "#webgl");
+    this.renderer = webgl || new CanvasPoints(canvas);
     this.canvas = canvas;
     this.view = { x: 0, y: 0, scale: 1, width: 1, height: 1, ratio: 1 };
     this.turn = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
@@ -260,6 +261,7 @@ class EmbeddingMap {
 
   zoom(factor, x = this.view.width / 2, y = this.view.height / 2) { // about a place on the screen, which stays
     const { view } = this, before = view.scale;
+    this.gliding = null; // a hand on the map goes before a glide
     view.scale = Math.max(this.fitted.scale / 4, Math.min(this.fitted.scale * 4000, before * factor));
     view.x += (x - view.width / 2) * (1 / before - 1 / view.scale);
     view.y -= (y - view.height / 2) * (1 / before - 1 / view.scale);
@@ -267,6 +269,7 @@ class EmbeddingMap {
   }
 
   pan(dx, dy) {
+    this.gliding = null;
     this.view.x -= dx / this.view.scale;
     this.view.y += dy / this.view.scale;
     this.request();
@@ -354,7 +357,6 @@ class EmbeddingMap {
     over.addEventListener("wheel", (event) => {
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 16 : 1;
-      this.gliding = null;
       this.zoom(Math.exp(-Math.max(-200, Math.min(200, event.deltaY * lines)) * 0.002), ...place(event));
     }, { passive: false });
     over.addEventListener("dblclick", (event) => this.zoom(2, ...place(event)));

@@ -25,7 +25,8 @@ void main() {
 
 class WebGLPoints {
   static on(canvas, evenIfSlow) { // where a processor plays the graphics card, pixels written one by one are quicker
-    const gl = canvas.getContext("webgl", { antialias: false, failIfMajorPerformanceCaveat: !evenIfSlow });
+    if (!evenIfSlow && WebGLPoints.isSlow()) return null;
+    const gl = canvas.getContext("webgl", { antialias: false });
     if (!gl) return null;
     const program = gl.createProgram();
     for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
@@ -36,6 +37,15 @@ class WebGLPoints {
     }
     gl.linkProgram(program);
     return gl.getProgramParameter(program, gl.LINK_STATUS) ? new WebGLPoints(gl, program) : null;
+  }
+
+  static isSlow() { // asked of another canvas: one that has given one kind of context gives no other
+    const gl = document.createElement("canvas").getContext("webgl", { failIfMajorPerformanceCaveat: true });
+    if (!gl) return true;
+    const named = gl.getExtension("WEBGL_debug_renderer_info");
+    const name = gl.getParameter(named ? named.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return /swiftshader|llvmpipe|software|basic render/i.test(name);
   }
 
   constructor(gl, program) {
