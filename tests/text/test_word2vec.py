@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.table import EmbeddingTable
-from skembed.testing import documents as made_up_documents
 from skembed.testing import parametrize_with_text_checks
+from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import LineCorpus, Word2VecVectorizer, _words
 from skembed.training import sequences
 
@@ -429,7 +429,7 @@ def test_bits_do_not_depend_on_jobs_containers_or_files(tmp_path):
 
 def test_bits_do_not_depend_on_the_hash_seed():
     code = (
-        "import joblib; from skembed.testing import documents; from skembed.text import Word2VecVectorizer as W;"
+        "import joblib; from skembed.testing._text_checks import documents; from skembed.text import Word2VecVectorizer as W;"
         "v = W(4, max_iter=1, phrases=1, phrase_threshold=1, stop_words={'badi', 'kuta'}, pooling='sif',"
         "random_state=0); print(joblib.hash(v.fit_transform(documents())))"
     )

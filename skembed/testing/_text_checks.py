@@ -1,7 +1,4 @@
-"""Estimator checks for vectorizers of text: what scikit-learn checks on estimators of numbers and skips on these.
-
-`parametrize_with_text_checks` makes a pytest test of every check, `check_text_estimator` runs them all.
-"""
+"""What is checked on vectorizers of text, each check a function of an estimator that raises where it fails."""
 
 import os
 import pickle
@@ -22,74 +19,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-__all__ = ["check_text_estimator", "parametrize_with_text_checks"]
+__all__ = ["checks_for", "documents"]
 
 _N_THREADS = 8
 _ALLOWED_GROWTH = 256 * 1024  # bytes: caches of the interpreter, far below what the growth check would leave behind
 
 
-def parametrize_with_text_checks(
-    estimators: list[Any], *, expected_failed_checks: Callable[[Any], dict[str, str]] | None = None
-) -> Any:
-    """Return a pytest decorator that runs a test once for every check of every vectorizer.
-
-    The counterpart of `sklearn.utils.estimator_checks.parametrize_with_checks` for estimators that take raw documents:
-    strings in, one row a document out, dense or sparse.
-
-    Parameters
-    ----------
-    estimators : list of estimator instances
-    expected_failed_checks : callable, default=None
-        Takes an estimator and returns a dict from the names of checks that it is known to fail to the reasons; they
-        are marked as expected failures.
-
-    Returns
-    -------
-    pytest.MarkDecorator
-        Of a test with the arguments ``estimator`` and ``check``.
-
-    Raises
-    ------
-    TypeError
-        If a class is passed in place of an instance.
-
-    Examples
-    --------
-    >>> from sklearn.feature_extraction.text import CountVectorizer
-    >>> @parametrize_with_text_checks([CountVectorizer()])
-    ... def test_vectorizers(estimator, check):
-    ...     check(estimator)
-    """
-    import pytest  # of the test extra
-
-    cases = []
-    for estimator in estimators:
-        if isinstance(estimator, type):
-            raise TypeError(f"estimators must hold instances, got the class {estimator.__name__}; pass an instance.")
-        failing = {} if expected_failed_checks is None else expected_failed_checks(estimator)
-        for check in _checks_for(estimator):
-            marks = [pytest.mark.xfail(reason=failing[check.__name__])] if check.__name__ in failing else []
-            cases.append(pytest.param(estimator, check, marks=marks, id=f"{_label(estimator)}-{check.__name__}"))
-    return pytest.mark.parametrize(("estimator", "check"), cases)
-
-
-def check_text_estimator(estimator: Any) -> None:
-    """Run all checks of one vectorizer; raises the error of the first that fails.
-
-    Examples
-    --------
-    >>> from sklearn.feature_extraction.text import TfidfVectorizer
-    >>> check_text_estimator(TfidfVectorizer())
-    """
-    for check in _checks_for(estimator):
-        check(estimator)
-
-
-def _label(estimator: Any) -> str:
-    return str(estimator).replace("\n", "").replace(" ", "")
-
-
-def _checks_for(estimator: Any) -> Iterator[Callable]:
+def checks_for(estimator: Any) -> Iterator[Callable]:
     yield from _CHECKS
     if hasattr(estimator, "get_feature_names_out"):
         yield check_feature_names
@@ -100,9 +36,6 @@ def _checks_for(estimator: Any) -> Iterator[Callable]:
         yield check_empty_corpus
     if "n_jobs" in estimator.get_params():
         yield check_n_jobs
-
-
-# ---------------------------------------------------------------------------------------------- what they run on
 
 
 def documents(n_documents: int = 240) -> list[str]:
