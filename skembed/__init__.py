@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
+    from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.text import LineCorpus as LineCorpus
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that holds it
 _HOMES = {
+    "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",
     "LineCorpus": "skembed.text",
