@@ -429,7 +429,8 @@ def test_bits_do_not_depend_on_jobs_containers_or_files(tmp_path):
 
 def test_bits_do_not_depend_on_the_hash_seed():
     code = (
-        "import joblib; from skembed.testing._text_checks import documents; from skembed.text import Word2VecVectorizer as W;"
+        "import joblib; from skembed.testing._text_checks import documents;"
+        "from skembed.text import Word2VecVectorizer as W;"
         "v = W(4, max_iter=1, phrases=1, phrase_threshold=1, stop_words={'badi', 'kuta'}, pooling='sif',"
         "random_state=0); print(joblib.hash(v.fit_transform(documents())))"
     )
