@@ -106,30 +106,16 @@ def set_up(
     -------
     Setup
     """
-    rows = np.flatnonzero(weight > 0)
-    if len(rows) < 2:
-        raise ValueError(
-            f"Found array with {len(rows)} sample(s) of positive weight while a minimum of 2 is required by "
-            f"{type(estimator).__name__}."
-        )
+    rows = learnable_rows(estimator, weight)
     all_y = as_columns(y)
     y, kept_weight = all_y[rows], weight[rows]
     positions = categorical_positions(estimator.categorical_features, columns)
     side_positions = [i for i in range(len(columns.values)) if i not in positions]
     names = [columns.label(i) for i in positions]
     side = [values[rows] for values in side_columns(columns, side_positions)]
-    factors = columnwise.factorize_columns(columns, positions)
-    limits = {"min_frequency": estimator.min_frequency, "max_categories": estimator.max_categories}
-    vocabularies = [columnwise.weighted_vocabulary(f, weight, rows, **limits) for f in factors]
-    columnwise.warn_degenerate(names, factors, rows)
-    ids = [v.encode(f) for v, f in zip(vocabularies, factors)]
+    vocabularies, ids = read_levels(estimator, columns, positions, names, weight, rows)
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
-    target = Target(y, estimator.target_type, kept_weight, classes)
-    if estimator.class_weight is not None and target.outputs[0].classes is None:
-        raise ValueError(
-            f"class_weight is {estimator.class_weight!r} and the target is continuous; expected classes. "
-            "Use sample_weight in fit instead."
-        )
+    target = read_target(estimator, y, kept_weight, classes)
     given = given_starts(estimator.init, names, vocabularies)
     allocations = allocations_of(estimator.embedding_dim, names, vocabularies, target.n_targets, given)
     predict_memory(len(rows), counts, allocations, target.n_targets)
@@ -169,6 +155,39 @@ def set_up(
         ),
     )
     return Setup(schema, ids, rows, problem)
+
+
+def learnable_rows(estimator: Any, weight: np.ndarray) -> np.ndarray:
+    """Return the rows of positive weight; ValueError if there are not two."""
+    rows = np.flatnonzero(weight > 0)
+    if len(rows) < 2:
+        raise ValueError(
+            f"Found array with {len(rows)} sample(s) of positive weight while a minimum of 2 is required by "
+            f"{type(estimator).__name__}."
+        )
+    return rows
+
+
+def read_levels(
+    estimator: Any, columns: Columns, positions: list[int], names: list[str], weight: np.ndarray, rows: np.ndarray
+) -> tuple[list[Vocabulary], list[np.ndarray]]:
+    """Return the vocabulary of each categorical column, and its table row for every row of X."""
+    factors = columnwise.factorize_columns(columns, positions)
+    limits = {"min_frequency": estimator.min_frequency, "max_categories": estimator.max_categories}
+    vocabularies = [columnwise.weighted_vocabulary(f, weight, rows, **limits) for f in factors]
+    columnwise.warn_degenerate(names, factors, rows)
+    return vocabularies, [v.encode(f) for v, f in zip(vocabularies, factors)]
+
+
+def read_target(estimator: Any, y: np.ndarray, weight: np.ndarray, classes: Any) -> Target:
+    """Return the target; ValueError where classes are weighted and there are none."""
+    target = Target(y, estimator.target_type, weight, classes)
+    if estimator.class_weight is not None and target.outputs[0].classes is None:
+        raise ValueError(
+            f"class_weight is {estimator.class_weight!r} and the target is continuous; expected classes. "
+            "Use sample_weight in fit instead."
+        )
+    return target
 
 
 def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -> np.ndarray:

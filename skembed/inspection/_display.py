@@ -31,6 +31,8 @@ class EmbeddingDisplay:
         Points that may get a label, the most important first.
     n_labels : int, default=0
         At most this many labels in a figure.
+    label_groups : bool, default=False
+        Whether to name the categories of `color` amid their points.
     links : dict of str to list of (int, int), default=None
         Arrows between points, by group.
     caption : str, default=""
@@ -70,6 +72,7 @@ class EmbeddingDisplay:
         size: str | None = None,
         label_order: Any = (),
         n_labels: int = 0,
+        label_groups: bool = False,
         links: dict[str, list[tuple[int, int]]] | None = None,
         caption: str = "",
         variance_share: float | None = None,
@@ -82,6 +85,7 @@ class EmbeddingDisplay:
         self.size = size
         self.label_order = label_order
         self.n_labels = n_labels
+        self.label_groups = label_groups
         self.links = links
         self.caption = caption
         self.variance_share = variance_share
@@ -125,9 +129,10 @@ class EmbeddingDisplay:
             A value for each key: a sequence in the order of the table (or of `keys`), a dict or an indexed Series by
             key, which may leave keys out. Numbers are shown on a scale; strings, truth values and integers of at
             most 14 kinds as categories. `size` takes numbers that are not negative: areas.
-        label : bool, int or sequence of keys, default=True
+        label : bool, int, "groups" or sequence of keys, default=True
             Which points may have a label. True: 40 at most; an int: this many at most; keys: these alone. Labels go
             to the largest points, or the first of the table, of every region; one that finds no room is left out.
+            "groups": the names of the colours' categories instead, each in the middle of its points.
         links : list of (key, key), or dict of str to such lists, default=None
             Arrows to draw, as from "man" to "king" and from "woman" to "queen". A dict names groups of them.
         fields : dict of str to values, or data frame, default=None
@@ -168,7 +173,8 @@ class EmbeddingDisplay:
         linked = points.check([key for group in pairs.values() for pair in group for key in pair], "links")
         wanted, n_labels = labelled(points, label)
         given, chosen = choose_fields(fields, color=color, size=size)
-        points.limit(most_points(max_points, method), given.get(chosen["size"]), [*linked, *wanted])
+        by_size = None if chosen["size"] is None else given[chosen["size"]]
+        points.limit(most_points(max_points, method), by_size, [*linked, *wanted])
         made = {name: points.field(values, name, chosen) for name, values in given.items()}
         shown = table if len(points.rows) == len(table) and keys is None else table.subset(table.keys[points.rows])
         vectors = (shown.normalize() if metric == "cosine" else shown).vectors
@@ -181,8 +187,11 @@ class EmbeddingDisplay:
             layout.coordinates,
             fields=made,
             **chosen,
-            label_order=order_labels(layout.coordinates, made.get(chosen["size"]), wanted, linked, place),
+            label_order=order_labels(
+                layout.coordinates, None if chosen["size"] is None else made[chosen["size"]], wanted, linked, place
+            ),
             n_labels=n_labels,
+            label_groups=isinstance(label, str),
             links={name: [(place[a], place[b]) for a, b in group] for name, group in pairs.items() if group},
             caption=describe(layout, trust, len(table), shown.shape, metric),
             variance_share=layout.variance_share,

@@ -52,8 +52,10 @@ def most_points(max_points: Any, method: Any) -> int:
 
 
 def labelled(points: Points, label: Any) -> tuple[list, int]:
-    """Keys that alone may be labelled (empty: any), and how many labels at most."""
-    if label is None or label is False:
+    """Keys that alone may be labelled (empty: any), and how many labels of points there are at most."""
+    if isinstance(label, str) and label != "groups":
+        raise ValueError(f"label must be a bool, an int, 'groups' or a list of keys, got {label!r}.")
+    if label is None or label is False or isinstance(label, str):
         return [], 0
     if label is True:
         return [], _N_LABELS

@@ -10,12 +10,13 @@ from skembed.inspection._palette import CATEGORY_COLORS, OTHER_COLOR, Field
 
 _MARKERS = ("o", "^")
 _INK, _FAINT = "#22252b", "#5f656e"
-_LABEL_SIZE, _CAPTION_SIZE = 8.5, 8
+_LABEL_SIZE, _CAPTION_SIZE, _GROUP_SIZE = 8.5, 8, 11
 _INKED = 0.12  # share of the axes that the points would cover side by side
 _LARGEST, _SMALLEST = 60.0, 1.5  # area of a point, in points squared
 _SOLID, _SEE_THROUGH = 0.9, 0.35
 _MANY = 3_000  # points: from here on they overlap
 _MAX_LEGEND_NAME = 24
+_N_VISIBLE = 400  # points that no label covers: of so many, each can still be made out
 
 
 def draw(display: Any, ax: Any, *, title, caption, legend, cmap, point_size, alpha) -> tuple:
@@ -45,6 +46,8 @@ def draw(display: Any, ax: Any, *, title, caption, legend, cmap, point_size, alp
     if legend:
         _draw_legend(ax, display, scatter, handles)
     labels = _draw_labels(ax, display, areas, flat) if display.n_labels else []
+    if display.label_groups and flat:
+        labels += _name_groups(ax, display)
     return ax, ax.figure, scatter, labels
 
 
@@ -56,7 +59,7 @@ def _areas(display, ax, point_size):
         return np.full(n, largest)
     numbers = np.nan_to_num(display.fields[display.size].numbers)
     largest = largest * 4 if point_size is None else largest  # most are smaller than the largest
-    return np.maximum(largest * numbers / (numbers.max() or 1.0), min(largest, 4 * _SMALLEST))
+    return np.maximum(largest * numbers / (numbers.max() or 1.0), min(largest, 6 * _SMALLEST))
 
 
 def _frame(ax, coordinates, flat):
@@ -178,15 +181,23 @@ def _draw_labels(ax, display, areas, flat):
     order = np.asarray(display.label_order, dtype=np.int64)[: 20 * display.n_labels + 200]
     flattened = _flattener(ax, display.coordinates[order])
     pixels = ax.transData.transform(flattened())
-    points = (pixels - [frame.x0, frame.y0]) * [1, -1] + [0, frame.height]  # from the upper left corner
+
+    def from_upper_left(at):
+        return (at - [frame.x0, frame.y0]) * [1, -1] + [0, frame.height]
+
+    points = from_upper_left(pixels)
     radii = np.sqrt(areas[order] / np.pi) * scale
     texts = [shorten(key_text(display.table.keys[i])) for i in order.tolist()]
     halo = [patheffects.withStroke(linewidth=2.2, foreground="white", alpha=0.9)]
     style = {"fontsize": _LABEL_SIZE, "color": _INK, "path_effects": halo, "parse_math": False, "zorder": 4}
     widths = _widths(ax, texts, style)
+    everywhere = _flattener(ax, display.coordinates)() if display.links else None
+    taken = []
+    for a, b in (pair for pairs in (display.links or {}).values() for pair in pairs):
+        taken += _along(*from_upper_left(ax.transData.transform(everywhere[[a, b]])), 4 * scale)
     placed = place_labels(
         points, radii, texts, width=frame.width, height=frame.height, size=_LABEL_SIZE * scale,
-        n_max=display.n_labels, widths=widths,
+        n_max=display.n_labels, n_marks=_N_VISIBLE, widths=widths, taken=taken,
     )  # fmt: skip
     labels, at = [], flattened()
     for j, left, baseline in placed:
@@ -194,6 +205,32 @@ def _draw_labels(ax, display, areas, flat):
         labels.append(ax.annotate(texts[j], at[j], offset, textcoords="offset points", annotation_clip=True, **style))
     if not flat:
         _follow_turns(ax, labels, [j for j, _, _ in placed], flattened)
+    return labels
+
+
+def _along(start, end, step):
+    """Small boxes along a line, so that no label hides it, but for its ends, which lie under their points."""
+    n = int(np.hypot(*(end - start)) / step)
+    middles = start + (end - start) * np.linspace(0, 1, n + 1)[2:-2, None]
+    return [(x - 1, y - 1, x + 1, y + 1) for x, y in middles]
+
+
+def _name_groups(ax, display):
+    """The names of the categories, each at the median of its points."""
+    field = display.fields.get(display.color) if display.color else None
+    if field is None or field.codes is None:
+        return []
+    from matplotlib import patheffects
+
+    groups, group_of = field.groups()
+    halo = [patheffects.withStroke(linewidth=3, foreground="white", alpha=0.9)]
+    style = {"fontsize": _GROUP_SIZE, "fontweight": "bold", "color": _INK, "path_effects": halo, "parse_math": False}
+    labels = []
+    for j, group in enumerate(groups):
+        if group.color != OTHER_COLOR:
+            middle = np.median(display.coordinates[group_of == j], axis=0)
+            name = shorten(key_text(group.name), _MAX_LEGEND_NAME)
+            labels.append(ax.text(*middle, name, ha="center", va="center", zorder=4, **style))
     return labels
 
 

@@ -48,7 +48,9 @@ def make_page(display: Any, *, title: str | None, n_neighbors: int, metric: Any)
         "color": list(display.fields or {}).index(display.color) if display.color else -1,
         "sizes": None if display.size is None else _packed(_sizes(display.fields[display.size])),
         "links": [{"name": name, "pairs": pairs} for name, pairs in (display.links or {}).items()],
-        "labels": _packed(np.asarray(display.label_order, dtype=np.uint32)) if display.n_labels else None,
+        "labels": _packed(np.asarray(display.label_order, dtype=np.uint32))
+        if display.n_labels or display.label_groups
+        else None,
         "ramp": NUMBER_COLORS,
         "other": OTHER_COLOR,
     }

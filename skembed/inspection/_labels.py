@@ -65,7 +65,7 @@ def shorten(text, n_max=26):
     return text if len(text) <= n_max else text[: n_max - 1].rstrip() + "\u2026"
 
 
-def place_labels(points, radii, texts, *, width, height, size=11, n_max=45, widths=None, taken=()):
+def place_labels(points, radii, texts, *, width, height, size=11, n_max=45, n_marks=None, widths=None, taken=()):
     """Find a free place beside each point, in the order given; points without one stay unlabelled.
 
     Parameters
@@ -80,6 +80,8 @@ def place_labels(points, radii, texts, *, width, height, size=11, n_max=45, widt
         Of the font.
     n_max : int
         At most this many labels.
+    n_marks : int, default=None
+        No label covers one of so many points; None: of the first `n_max`.
     widths : sequence of float, default=None
         Of the texts; None: estimated.
     taken : sequence of (left, top, right, bottom)
@@ -92,8 +94,9 @@ def place_labels(points, radii, texts, *, width, height, size=11, n_max=45, widt
     """
     taken = list(taken)  # and then the boxes of labels
     labels: list[tuple] = []
+    n_marks = n_max if n_marks is None else n_marks
     # large points must stay visible: a label may cover small ones, never these
-    marks = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(points[:n_max], radii[:n_max])]
+    marks = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(points[:n_marks], radii[:n_marks])]
     for j, text in enumerate(texts):
         if len(labels) >= n_max:
             break

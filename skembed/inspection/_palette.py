@@ -39,8 +39,8 @@ class Field:
     """
 
     name: str
-    numbers: np.ndarray | None = None
-    codes: np.ndarray | None = None
+    numbers: Any = None
+    codes: Any = None
     categories: list[str] = field(default_factory=list)
 
     @classmethod
@@ -86,7 +86,7 @@ class Field:
             raise TypeError(f"the field {self.name!r} holds numbers; groups are of categories.")
         counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.categories))
         n_own = len(CATEGORY_COLORS)
-        shown = range(len(self.categories))
+        shown = list(range(len(self.categories)))
         if len(self.categories) > n_own * N_SHAPES:
             shown = sorted(np.argsort(-counts, kind="stable")[:n_own].tolist())
         groups = [
@@ -94,7 +94,7 @@ class Field:
             for j, code in enumerate(shown)
         ]
         place = np.full(len(self.categories) + 1, len(groups))
-        place[list(shown)] = np.arange(len(groups))
+        place[shown] = np.arange(len(groups))
         n_others, n_missing = len(self.categories) - len(groups), int((self.codes < 0).sum())
         if n_others:
             n_points = int(counts.sum()) - sum(group.n_points for group in groups)
@@ -127,7 +127,7 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, float | np.floating) and value == value
 
 
-def _as_float(number: float) -> float:
+def _as_float(number: Any) -> float:
     try:
         return float(number)
     except OverflowError:

@@ -19,7 +19,7 @@ from skembed.text._phrases import Rounds, phrase_of
 from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents, pooling_names
 from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import Tokenizer
-from skembed.text._words import check_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
+from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.vocabulary import Vocabulary
 
@@ -109,7 +109,7 @@ class DocumentVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
             vocabulary, rounds = self._vocabulary_of(corpus, go_on)
-            check_memory(len(vocabulary), self.embedding_dim)
+            check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = rows_of(vocabulary, corpus.words)
             max_iter = self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)

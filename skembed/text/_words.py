@@ -1,7 +1,6 @@
 """Which words of a corpus get a row."""
 
 import itertools
-import os
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -10,9 +9,10 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from skembed.columns import Factor
 from skembed.text._phrases import Rounds, join_phrases, learn_phrases
 from skembed.text._stream import UNKNOWN, EncodedCorpus
+from skembed.training.memory import check_memory
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["check_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
+__all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
 
 _TABLES = 3  # those of words and contexts, and what training holds of them at a time
 
@@ -98,20 +98,10 @@ def rows_of(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
     return np.fromiter(map(row_of.get, words, itertools.repeat(UNKNOWN)), dtype=np.int32, count=len(words))
 
 
-def check_memory(n_words: int, embedding_dim: int) -> None:
+def check_table_memory(n_words: int, embedding_dim: int) -> None:
     """Raise MemoryError if the tables of so many words are larger than the machine's memory."""
-    needed = _TABLES * n_words * embedding_dim * np.dtype(np.float32).itemsize
-    there = memory_of_machine()
-    if there is not None and needed > there:
-        raise MemoryError(
-            f"training {n_words} words with embedding_dim={embedding_dim} needs {needed} bytes and this machine has "
-            f"{there}; lower embedding_dim or max_features, or raise min_count."
-        )
-
-
-def memory_of_machine() -> int | None:
-    """Return the bytes of main memory, None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    check_memory(
+        _TABLES * n_words * embedding_dim * np.dtype(np.float32).itemsize,
+        f"training {n_words} words with embedding_dim={embedding_dim}",
+        "lower embedding_dim or max_features, or raise min_count",
+    )

@@ -20,6 +20,8 @@ __all__ = ["AutoencoderNet", "train_autoencoder"]
 
 WEIGHT_DECAY = 1e-4
 EVALUATION_ROWS = 16_384
+LEAST_HELD_OUT = 10  # rows, to tell whether the net is better than its start
+N_ERRORS = 1.5  # standard errors of the mean gain that it has to be better by
 SLOWER = 0.5  # times the learning rate, when the validation score has not risen for half the patience
 
 
@@ -147,8 +149,8 @@ class _Trainer:
         self.validation = torch.as_tensor(validation, dtype=torch.int64, device=device)
         self.optimizer = FlatAdamW(self.net, learning_rate, WEIGHT_DECAY)
         self.null_loss = self._null_loss() if len(validation) else 1.0
-        self.first_score = self.best_score = self.validation_score() if len(validation) else -float("inf")
-        self.stale = 0
+        self.stale, self.best_score = 0, -float("inf")
+        self.first_losses = self.validation_losses()
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
         losses = self._losses(rows.to(self.device))
@@ -183,12 +185,20 @@ class _Trainer:
 
     @torch.no_grad()
     def validation_score(self) -> float:
-        """Return the share of the null model's loss that the net explains; 1 is perfect."""
-        parts = [self._losses(rows) for rows in torch.split(self.validation, EVALUATION_ROWS)]
-        score = 1.0 - float(torch.cat(parts).mean()) / self.null_loss
-        if hasattr(self, "best_score"):
-            self._slow_down(score)
+        """Return the share of the null model's loss that the net explains, 1 is perfect; take note of it."""
+        score = 1.0 - float(self.validation_losses().mean()) / self.null_loss
+        self._slow_down(score)
         return score
+
+    @torch.no_grad()
+    def validation_losses(self) -> torch.Tensor:
+        """Return the loss of each row held out."""
+        return torch.cat([self._losses(rows) for rows in torch.split(self.validation, EVALUATION_ROWS)])
+
+    def is_better_than_start(self) -> bool:
+        """Whether the rows held out gain by more than chance: the best of many states on few rows always gains."""
+        gain = (self.first_losses - self.validation_losses()).double()
+        return len(gain) >= LEAST_HELD_OUT and bool(gain.mean() > N_ERRORS * gain.std() / len(gain) ** 0.5)
 
     def _slow_down(self, score: float) -> None:
         self.stale = 0 if score > self.best_score + self.tol else self.stale + 1
@@ -225,7 +235,7 @@ def train_autoencoder(
     verbose: int = 0,
     observer: Observer | None = None,
 ) -> tuple[dict[str, Any], History]:
-    """Train an autoencoder from a linear start; where it does not help on the validation rows, keep the start.
+    """Train an autoencoder from a linear start, and keep the start unless the validation rows clearly gain.
 
     Parameters
     ----------
@@ -278,7 +288,7 @@ def train_autoencoder(
         observer=observer,
         name="ProjectionEmbedder",
     )
-    if len(validation) and max(history.validation_scores, default=-float("inf")) <= trainer.first_score:
+    if len(validation) and not trainer.is_better_than_start():
         trainer.restore(first)
         history.best_iter = 0
     return _weights(net), history

@@ -20,8 +20,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from skembed.table import EmbeddingTable
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
-from skembed.text import LineCorpus, Word2VecVectorizer, _words
-from skembed.training import sequences
+from skembed.text import LineCorpus, Word2VecVectorizer
+from skembed.training import memory, sequences
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
@@ -453,8 +453,8 @@ def test_no_random_state_is_fresh_and_leaves_numpys_alone():
 
 
 def test_more_memory_than_there_is_is_predicted(monkeypatch):
-    monkeypatch.setattr(_words, "memory_of_machine", lambda: 10**4)
-    message = r"words with embedding_dim=100 needs \d+ bytes and this machine has 10000; lower embedding_dim"
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 10**4)
+    message = r"words with embedding_dim=100 needs at least \d+ bytes and this machine has 10000; lower embedding_dim"
     with pytest.raises(MemoryError, match=message):
         small(embedding_dim=100).fit(TEXTS)
 
