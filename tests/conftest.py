@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("skembed", deadline=None)  # timing decides no test
+settings.load_profile("skembed")
 
 FRAMES = ["pandas", "polars", "pyarrow", "numpy", "list"]
 
