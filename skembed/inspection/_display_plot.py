@@ -14,7 +14,7 @@ _LABEL_SIZE, _CAPTION_SIZE, _GROUP_SIZE = 8.5, 8, 11
 _INKED = 0.12  # share of the axes that the points would cover side by side
 _LARGEST, _SMALLEST = 60.0, 1.5  # area of a point, in points squared
 _SOLID, _SEE_THROUGH = 0.9, 0.35
-_MANY = 3_000  # points: from here on they overlap
+_MANY = 8_000  # points: from here on they overlap
 _MAX_LEGEND_NAME = 24
 _N_VISIBLE = 400  # points that no label covers: of so many, each can still be made out
 

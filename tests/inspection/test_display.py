@@ -221,6 +221,7 @@ class TestFaults:
             ({"fields": {"f": [1]}}, ValueError, r"fields\['f'\] must have a value for each key"),
             ({"label": ["nobody"]}, KeyError, "label: 'nobody' not among"),
             ({"label": -1}, ValueError, "label must not be negative"),
+            ({"label": "key1"}, ValueError, "label must be a bool, an int, 'groups' or a list of keys, got 'key1'"),
             ({"links": [("key1", "nobody")]}, KeyError, "links: 'nobody' not among"),
             ({"links": ["key1"]}, ValueError, r"pairs \(from, to\) of keys, got 'key1'"),
         ],
@@ -351,6 +352,14 @@ class TestPlot:
         sizes[[11, 44]] = 9
         assert "key11" in labels(size=sizes, label=8)
 
+    def test_groups_are_named_amid_their_points(self, plt):
+        table, clusters = clustered()
+        display = EmbeddingDisplay.from_table(table, color=[f"c{c}" for c in clusters], label="groups").plot()
+        assert [text.get_text() for text in display.labels_] == ["c0", "c1", "c2"]
+        for j, text in enumerate(display.labels_):
+            np.testing.assert_allclose(text.get_position(), np.median(display.coordinates[clusters == j], axis=0))
+        assert EmbeddingDisplay.from_table(table, color=np.arange(60.0), label="groups").plot().labels_ == []
+
     def test_every_region_has_its_label_before_one_has_two(self):
         rng = np.random.default_rng(0)
         crowd = np.concatenate([rng.normal(size=(500, 2)), [[40.0, 40.0]]])
@@ -367,6 +376,21 @@ class TestPlot:
         assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["to 1", "to 3"]
         flat = EmbeddingDisplay.from_table(table, links=links, dim=3).plot()
         assert len(flat.ax_.lines) == 3
+
+    def test_no_label_hides_an_arrow(self, plt):
+        square = EmbeddingTable(["a longer key", "b", "c", "d"], [[0, 0], [1, 0], [0, 1], [1, 1.0]])
+        links = [("a longer key", "b"), ("c", "d")]
+        display = EmbeddingDisplay.from_table(square, links=links).plot()
+        display.figure_.canvas.draw()
+        to_pixels = display.ax_.transData.transform
+        for a, b in display.links[""]:
+            line = to_pixels(display.coordinates[[a, b]]).T
+            steps = np.linspace(0.03, 0.97, 200)
+            on_line = line[:, 0] + steps[:, None] * (line[:, 1] - line[:, 0])
+            for box in (text.get_window_extent() for text in display.labels_):
+                inside = (on_line > [box.x0, box.y0]) & (on_line < [box.x1, box.y1])
+                assert not inside.all(axis=1).any()
+        assert len(display.labels_) == 4
 
     def test_keys_of_any_kind_are_drawn(self, plt):
         keys = ["$x_1$", "$", "a\nb", "\ud800", "\x00", "", None, ("a", 1), "x" * 500]
