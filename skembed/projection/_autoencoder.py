@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn import config_context
 
 from skembed.projection._linear import reciprocal, with_fixed_signs
-from skembed.projection._mixed import CLIP, MixedColumns, Rows
+from skembed.projection._mixed import MixedColumns, Rows
 from skembed.projection._solvers import Task, principal_map
 from skembed.training.memory import check_memory
 
@@ -81,7 +81,7 @@ class Codec:
                 hidden = np.maximum(hidden @ weight + bias, 0)
             both = np.hstack([hidden, code]) if weights["decoder"] else code
             found = both @ weights["decode_out"] + weights["decode_bias"]
-            out[part, columns.numeric] = columns.unscaled(np.clip(found[:, :n_numeric], -CLIP, CLIP))
+            out[part, columns.numeric] = columns.unscaled(found[:, :n_numeric])
             begin = n_numeric
             for position, vocabulary in zip(columns.categorical, columns.vocabularies):
                 stop = begin + len(vocabulary) + 1

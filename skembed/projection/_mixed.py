@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_array
 from skembed.columns import Columns, factorize, to_float
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["CLIP", "MixedColumns", "Rows"]
+__all__ = ["MixedColumns", "Rows"]
 
-CLIP = 30.0  # standard deviations: beyond, a number is only "very large"
+LEAST_REACH = 30.0  # standard deviations, and twice those seen in fit: beyond, a number is only "very large"
 CONSTANT = 1e-6  # of the largest number: a spread below it is rounding
 
 
@@ -90,6 +90,7 @@ class MixedColumns:
 
     def unscaled(self, values: np.ndarray) -> np.ndarray:
         """Return standardised numbers in their own units, float64."""
+        values = np.clip(values, -self.reach, self.reach)
         with np.errstate(over="ignore"):
             return np.nan_to_num((values * self.spread + self.center) * self.unit)
 
@@ -113,6 +114,7 @@ class MixedColumns:
         """Take mean and spread of every column in units of its largest number, which no square can overflow."""
         n = values.shape[1]
         self.unit, self.center, self.spread = np.ones(n), np.zeros(n), np.ones(n)
+        self.reach = np.full(n, LEAST_REACH)
         for k in range(n):
             present = values[~missing[:, k], k].astype(np.float64)
             largest = np.abs(present).max(initial=0.0)
@@ -121,6 +123,8 @@ class MixedColumns:
                 spread = present.std()
                 self.unit[k], self.center[k] = largest, present.mean()
                 self.spread[k] = spread if spread > CONSTANT else 1.0
+                farthest = np.abs(present - self.center[k]).max() / self.spread[k]
+                self.reach[k] = max(LEAST_REACH, 2 * farthest)
         self.dtype = values.dtype
 
     def _rows(self, values: np.ndarray, missing: np.ndarray | None, ids: list[np.ndarray]) -> Rows:
@@ -128,7 +132,7 @@ class MixedColumns:
             scaled = (values / self.unit - self.center) / self.spread
         if missing is not None:
             scaled[missing] = 0.0
-        np.clip(scaled, -CLIP, CLIP, out=scaled)
+        np.clip(scaled, -self.reach, self.reach, out=scaled)
         stacked = np.stack(ids, axis=1) if ids else np.empty((len(values), 0), dtype=np.int64)
         return Rows(scaled.astype(values.dtype, copy=False), missing, stacked)
 

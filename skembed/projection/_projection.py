@@ -144,8 +144,9 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     float32 stays float32. Linear methods and the trained autoencoder transform with numpy alone.
 
     In the autoencoder a number counts by squared error in standard deviations, a category by cross-entropy.
-    Standardised numbers are cut at 30 standard deviations, and so is what `inverse_transform` returns. Its code is
-    centered and turned to its principal axes, so that dimensions come by falling variance.
+    Numbers are cut at 30 standard deviations, or twice the greatest distance from the mean in `fit` where that is
+    more, and so is what `inverse_transform` returns. The code is centered and turned to its principal axes, so that
+    dimensions come by falling variance.
 
     Examples
     --------

@@ -1,0 +1,380 @@
+"""ProjectionEmbedder's linear methods: what they learn, what comes out, and what is refused."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.random_projection import johnson_lindenstrauss_min_dim
+
+from skembed import EmbeddingTable, ProjectionEmbedder
+
+LINEAR = ["pca", "lda", "random", "nca", "svd"]
+
+
+def embedder(method, embedding_dim=2, **parameters):
+    return ProjectionEmbedder(method, embedding_dim, **{"random_state": 0, "max_iter": 5} | parameters)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    X, y = load_iris(return_X_y=True)
+    return X * [1, 2, 3, 4] + 10, y  # far from 0, so that centering shows
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """A sparse matrix that is wider than what solvers treat as small."""
+    matrix = sparse.random(300, 1200, density=0.02, format="csr", random_state=0)
+    matrix.data = np.ceil(5 * matrix.data)
+    return matrix
+
+
+# ------------------------------------------------------------------------------------------------ the linear map
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("method", LINEAR)
+def test_transform_is_the_matrix(rows, method, whiten):
+    X, y = rows
+    fitted = embedder(method, whiten=whiten).fit(X, y)
+    assert fitted.projection_.shape == (4, 2)
+    assert fitted.mean_.shape == (4,)
+    np.testing.assert_allclose(fitted.transform(X), (X - fitted.mean_) @ fitted.projection_, atol=1e-10)
+    np.testing.assert_allclose(embedder(method, whiten=whiten).fit_transform(X, y), fitted.transform(X), atol=1e-10)
+
+
+@pytest.mark.parametrize("method", LINEAR)
+def test_whitened_is_of_mean_zero_and_unit_covariance(rows, method):
+    X, y = rows
+    plain, white = (embedder(method, whiten=whiten).fit(X, y).transform(X) for whiten in (False, True))
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-8)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(2), atol=1e-8)
+    correlation = np.corrcoef(plain.T, white.T)[:2, 2:]
+    assert (np.diag(correlation) > 0.5).all()  # axes stay near to where they were
+
+
+def test_whitened_directions_without_variance_stay_at_zero():
+    X = np.outer(np.arange(20.0), [1.0, 2.0, 3.0])
+    for method in ("pca", "svd", "random"):
+        Z = embedder(method, whiten=True).fit_transform(X)
+        assert np.isfinite(Z).all()
+        assert np.linalg.matrix_rank(Z, tol=1e-5) == 1
+
+
+def test_equals_the_solvers(rows):
+    X, y = rows
+    peers = {"pca": PCA(2), "svd": TruncatedSVD(2, random_state=0), "lda": LinearDiscriminantAnalysis(n_components=2)}
+    for method, peer in peers.items():
+        expected = peer.fit(X, y).transform(X)
+        found = embedder(method).fit(X, y)
+        np.testing.assert_allclose(np.abs(found.transform(X)), np.abs(expected), atol=1e-8)
+        ratio = peer.explained_variance_ratio_
+        np.testing.assert_allclose(found.explained_variance_ratio_, ratio, atol=1e-10)
+    np.testing.assert_allclose(embedder("pca").fit(X).explained_variance_, peers["pca"].explained_variance_)
+    white = PCA(2, whiten=True).fit_transform(X)
+    np.testing.assert_allclose(embedder("pca", whiten=True).fit_transform(X), white, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["pca", "svd", "lda", "nca"])
+def test_signs_are_fixed(rows, method):
+    X, y = rows
+    projection = embedder(method).fit(X, y).projection_
+    largest = projection[np.abs(projection).argmax(axis=0), [0, 1]]
+    assert (largest > 0).all()
+
+
+@pytest.mark.parametrize("method", LINEAR)
+def test_float32_stays_float32(rows, method):
+    X, y = rows
+    fitted = embedder(method).fit(X.astype(np.float32), y)
+    assert fitted.projection_.dtype == fitted.mean_.dtype == np.float32
+    assert fitted.transform(X.astype(np.float32)).dtype == np.float32
+    assert fitted.transform(X).dtype == np.float64
+    assert embedder(method).fit(X, y).transform(X.astype(np.float32)).dtype == np.float32
+
+
+def test_columns_are_a_table(rows):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(rows[0], columns=["length", "width", "petal length", "petal width"])
+    fitted = embedder("pca").fit(frame)
+    assert isinstance(fitted.embedding_, EmbeddingTable)
+    assert fitted.embedding_.keys.tolist() == frame.columns.tolist()
+    np.testing.assert_allclose(fitted.embedding_.vectors, fitted.projection_, rtol=1e-6)
+    assert embedder("pca").fit(rows[0]).embedding_.keys.tolist() == ["x0", "x1", "x2", "x3"]
+    assert not hasattr(embedder("pca"), "embedding_")
+    assert fitted.get_feature_names_out().tolist() == ["projectionembedder0", "projectionembedder1"]
+
+
+def test_bags_of_words_give_word_vectors():
+    documents = ["cat purrs", "cat sleeps purrs", "dog barks", "dog barks loudly"] * 5
+    vectorizer = CountVectorizer()
+    fitted = embedder("svd").fit(vectorizer.fit_transform(documents))
+    table = EmbeddingTable(vectorizer.get_feature_names_out(), fitted.projection_)
+    assert {key for key, _ in table.nearest("cat", 2)} == {"purrs", "sleeps"}
+
+
+# ---------------------------------------------------------------------------------------------------- dimensions
+
+
+def test_auto_keeps_95_percent_of_the_variance(counts):
+    X, y = load_digits(return_X_y=True)
+    for method in ("pca", "svd"):
+        fitted = embedder(method, "auto").fit(X)
+        kept = np.cumsum(fitted.explained_variance_ratio_)
+        assert kept[-1] >= 0.95 > kept[-2]
+        assert len(kept) == fitted.projection_.shape[1]
+    assert embedder("lda", "auto").fit(X, y).transform(X).shape[1] == 9
+    dim = embedder("pca", "auto").fit(X[:300]).projection_.shape[1]
+    assert embedder("nca", "auto", max_iter=1).fit(X[:300], y[:300]).projection_.shape[1] == dim
+    assert embedder("random", "auto").fit(X[:100]).projection_.shape[1] == 64
+    fitted = embedder("random", "auto", method_params={"eps": 0.99}).fit(counts)
+    assert fitted.projection_.shape[1] == johnson_lindenstrauss_min_dim(300, eps=0.99)
+
+
+@pytest.mark.parametrize("method", ["pca", "svd"])
+def test_share_of_wide_matrices(counts, method):
+    share = 0.5
+    fitted = embedder(method, share).fit(counts)
+    kept = np.cumsum(fitted.explained_variance_ratio_)
+    assert kept[-1] >= share
+    assert kept[-2] < share
+    assert len(kept) > 64  # more than the first guess
+    dense = embedder(method, share).fit(counts.toarray())
+    assert abs(dense.projection_.shape[1] - len(kept)) <= 1
+
+
+def test_random_dimensions_may_be_more_than_the_columns(rows, recwarn):
+    X, _ = rows
+    fitted = embedder("random", 50).fit(X)
+    Z = fitted.transform(X)
+    assert Z.shape == (150, 50)
+    np.testing.assert_allclose(fitted.inverse_transform(Z), X, atol=1e-8)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("method", "dim", "message"),
+    [
+        ("lda", 3, r"embedding_dim is 3, but method='lda' gives at most min\(n_classes - 1, n_features\).* = 2 "),
+        ("pca", 5, r"embedding_dim is 5, but method='pca' gives at most min\(n_samples, n_features\) = 4 "),
+        ("svd", 5, r"method='svd' gives at most .* = 4 .*method='random' or 'autoencoder'"),
+        ("nca", 5, r"method='nca' gives at most n_features = 4 "),
+        ("lda", 0.5, "embedding_dim=0.5 asks for a share of the variance, which method='lda'"),
+        ("random", 0.5, "share of the variance, which method='random'"),
+    ],
+)
+def test_too_many_dimensions(rows, method, dim, message):
+    with pytest.raises(ValueError, match=message):
+        embedder(method, dim).fit(*rows)
+
+
+def test_lda_of_class_means_on_a_line(rows):
+    X, y = rows
+    X = X - np.array([X[y == k].mean(axis=0) for k in range(3)])[y] + y[:, None]
+    with pytest.raises(ValueError, match="class means of X differ in 1 dimensions only"):
+        embedder("lda", 2).fit(X, y)
+    assert embedder("lda", "auto").fit(X, y).transform(X).shape == (150, 1)
+
+
+# -------------------------------------------------------------------------------------------------- sparse input
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("kind", ["csr_matrix", "csc_matrix", "csr_array", "coo_matrix"])
+@pytest.mark.parametrize("method", ["pca", "svd", "random"])
+def test_sparse_is_as_dense(counts, method, kind, whiten):
+    narrow = counts[:, :30]
+    for matrix in (narrow, counts):
+        X = getattr(sparse, kind)(matrix)
+        found = embedder(method, 5, whiten=whiten).fit(X)
+        params = {"svd_solver": "full"} if method == "pca" else {}
+        expected = embedder(method, 5, whiten=whiten, method_params=params).fit(matrix.toarray())
+        np.testing.assert_allclose(found.transform(X), expected.transform(matrix.toarray()), rtol=1e-4, atol=1e-5)
+        assert isinstance(found.transform(X), np.ndarray)
+
+
+def test_pca_of_sparse_makes_nothing_dense(counts, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("made dense")
+
+    for name in ("toarray", "todense"):
+        monkeypatch.setattr(type(counts), name, refuse)
+    Z = embedder("pca", 5).fit_transform(counts)
+    assert Z.shape == (300, 5)
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-10)
+
+
+def test_all_components_of_a_sparse_matrix(counts):
+    Z = embedder("pca", 20).fit_transform(counts[:, :20])
+    assert Z.shape == (300, 20)
+
+
+@pytest.mark.parametrize("method", ["lda", "nca"])
+def test_methods_that_need_dense_rows(counts, method):
+    with pytest.raises(TypeError, match=f"sparse matrix, but method='{method}' needs dense rows"):
+        embedder(method).fit(counts, np.arange(300) % 3)
+
+
+def test_sparse_random_directions(counts):
+    fitted = embedder("random", 40, method_params={"density": 0.1}).fit(counts)
+    assert sparse.issparse(fitted.projection_)
+    Z = fitted.transform(counts)
+    assert isinstance(Z, np.ndarray)
+    np.testing.assert_allclose(Z, fitted.transform(counts.toarray()), atol=1e-8)
+    assert fitted.embedding_.vectors.shape == (1200, 40)
+    assert np.isfinite(fitted.inverse_transform(Z)).all()
+
+
+# ------------------------------------------------------------------------------------------------------ way back
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("method", ["pca", "svd", "random"])
+def test_inverse_transform(rows, method, whiten):
+    X, _ = rows
+    fitted = embedder(method, 4, whiten=whiten, random_state=1).fit(X)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(X)), X, atol=1e-6)
+    fitted = embedder(method, 2, whiten=whiten).fit(X)
+    back = fitted.inverse_transform(fitted.transform(X))
+    np.testing.assert_allclose(fitted.transform(back), fitted.transform(X), atol=1e-6)
+    with pytest.raises(ValueError, match="X has 3 features, but inverse_transform .* expects 2"):
+        fitted.inverse_transform(X[:, :3])
+
+
+@pytest.mark.parametrize("method", ["lda", "nca"])
+def test_no_way_back(rows, method):
+    assert not hasattr(embedder(method), "inverse_transform")
+    assert not hasattr(embedder(method).fit(*rows), "inverse_transform")
+
+
+# ----------------------------------------------------------------------------------------------- batch by batch
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_partial_fit_equals_incremental_pca(whiten):
+    X = load_digits().data
+    found, expected = embedder("pca", 10, whiten=whiten), IncrementalPCA(10, whiten=whiten)
+    for start in range(0, 1500, 500):
+        found.partial_fit(X[start : start + 500])
+        expected.partial_fit(X[start : start + 500])
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), atol=1e-6)
+    np.testing.assert_allclose(found.explained_variance_ratio_, expected.explained_variance_ratio_)
+    np.testing.assert_allclose(found.transform(X), (X - found.mean_) @ found.projection_, atol=1e-8)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_partial_fit_goes_on_from_a_fit(whiten):
+    X = load_digits().data
+    whole = embedder("pca", 64 - 3, whiten=whiten).fit(X)  # all but the columns that are constant
+    half = embedder("pca", 64 - 3, whiten=whiten).fit(X[:900]).partial_fit(X[900:])
+    np.testing.assert_allclose(half.mean_, whole.mean_, atol=1e-10)
+    np.testing.assert_allclose(half.explained_variance_, whole.explained_variance_, rtol=0.02, atol=0.05)
+    np.testing.assert_allclose(half.explained_variance_ratio_.sum(), 1, atol=1e-3)
+    assert half.projection_.shape == whole.projection_.shape
+
+
+def test_partial_fit_settles_auto_once(counts):
+    X = load_digits().data
+    fitted = embedder("pca", "auto").partial_fit(X[:300])
+    dim = fitted.projection_.shape[1]
+    assert 20 < dim < 40
+    assert fitted.partial_fit(X[300:310]).projection_.shape[1] == dim
+    assert embedder("pca", 4).partial_fit(counts[:, :30]).projection_.shape == (30, 4)
+    with pytest.raises(ValueError, match=r"first batch of partial_fit has shape \(3, 64\) and gives at most 3"):
+        embedder("pca", 5).partial_fit(X[:3])
+    assert not hasattr(embedder("svd"), "partial_fit")
+
+
+def test_a_new_fit_forgets_batches(rows):
+    X, y = rows
+    fitted = embedder("pca").partial_fit(X[:50]).fit(X)
+    np.testing.assert_array_equal(fitted.projection_, embedder("pca").fit(X).projection_)
+    fitted.set_params(method="nca").fit(X, y)
+    assert not hasattr(fitted, "explained_variance_")
+
+
+# ------------------------------------------------------------------------------------------------ y, parameters
+
+
+def test_y_is_required_where_the_method_needs_it(rows):
+    for method in [*LINEAR, "autoencoder"]:
+        assert embedder(method).__sklearn_tags__().target_tags.required == (method in ("lda", "nca"))
+    with pytest.raises(ValueError, match=r"requires y to be passed.*method='lda' learns from classes"):
+        embedder("lda").fit(rows[0])
+    with pytest.raises(ValueError, match=r"continuous.*method='nca' needs classes"):
+        embedder("nca").fit(rows[0], rows[0][:, 0] + 0.123)
+    with pytest.raises(ValueError, match="y has one class only"):
+        embedder("lda").fit(rows[0], np.zeros(150))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        embedder("lda").fit(rows[0], rows[1][:-1])
+    names = np.array(["a", "b", "c"])[rows[1]]
+    np.testing.assert_allclose(embedder("lda").fit(rows[0], names).projection_, embedder("lda").fit(*rows).projection_)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"method": "umap"}, "method"),
+        ({"embedding_dim": 0}, "embedding_dim"),
+        ({"embedding_dim": 1.5}, "embedding_dim"),
+        ({"method_params": {"n_iter": 3}}, "names 'n_iter', which method='pca' does not take; it takes .*'svd_solver'"),
+        ({"method_params": {"n_components": 3}}, "'n_components'.*parameters of ProjectionEmbedder itself"),
+        ({"method": "autoencoder", "method_params": {"tol": 3}}, "it takes none"),
+        ({"method": "lda", "method_params": {"solver": "lsqr"}}, "solver='lsqr', which finds no projection"),
+        ({"categorical_features": [0]}, r"categorical_features is \[0\], but method='pca' takes numbers only"),
+    ],
+)
+def test_bad_parameters(rows, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ProjectionEmbedder(**parameters).fit(*rows)
+
+
+def test_method_params_reach_the_solver(rows):
+    X, y = rows
+    eigen = embedder("lda", method_params={"solver": "eigen", "shrinkage": 0.9}).fit(X, y)
+    assert not np.allclose(eigen.projection_, embedder("lda").fit(X, y).projection_)
+    np.testing.assert_allclose(eigen.transform(X), (X - eigen.mean_) @ eigen.projection_)
+    arpack = embedder("pca", method_params={"svd_solver": "arpack"}).fit(X)
+    np.testing.assert_allclose(arpack.projection_, embedder("pca").fit(X).projection_, atol=1e-8)
+
+
+def test_grid_search_over_method_and_dimensions():
+    X, y = load_digits(return_X_y=True)
+    pipeline = make_pipeline(embedder("pca"), KNeighborsClassifier())
+    grid = {
+        "projectionembedder__method": ["pca", "lda", "random", "svd"],
+        "projectionembedder__embedding_dim": [2, 8],
+    }
+    search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X[:600], y[:600])
+    assert search.best_params_["projectionembedder__embedding_dim"] == 8
+    assert search.best_score_ > 0.8
+
+
+@pytest.mark.parametrize("method", LINEAR)
+def test_the_seed_decides(rows, method):
+    X, y = rows
+    state = np.random.get_state()[1].copy()
+    first = embedder(method).fit(X, y)
+    np.testing.assert_array_equal(first.projection_, clone(first).fit(X, y).projection_)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    if method == "random":
+        other = embedder(method, random_state=1).fit(X, y)
+        assert not np.allclose(first.projection_, other.projection_)
+
+
+def test_frames_of_each_kind(frame):
+    columns = {"a": [1.0, 2.0, 4.0, 3.0], "b": [0.5, 0.1, 0.3, 0.9], "c": [1.0, 2.0, 3.0, 4.0]}
+    X = frame(columns)
+    fitted = embedder("pca").fit(X)
+    if frame.named:
+        assert fitted.feature_names_in_.tolist() == ["a", "b", "c"]
+        assert fitted.embedding_.keys.tolist() == ["a", "b", "c"]
+    expected = embedder("pca").fit(np.array(list(columns.values())).T)
+    np.testing.assert_allclose(fitted.transform(X), expected.transform(np.array(list(columns.values())).T), atol=1e-12)
