@@ -1,0 +1,205 @@
+"""One pass of AdaGrad over cells of a table of co-occurrences: the model of GloVe.
+
+Pennington, Socher & Manning 2014, equation 8 (https://aclanthology.org/D14-1162), with AdaGrad (Duchi, Hazan & Singer
+2011) as in their program: the learning rate is part of what the squares are summed of, and the sum begins at 1.
+
+What a component keeps is not the sum of its squares but y = 1 / sqrt(sum). A step is s = step * y; the sum grows by
+step ** 2, so that y becomes y / sqrt(1 + s ** 2): no root and no division but a few terms of a series in s ** 2, since
+steps are short.
+
+Biases are two components more: a word is (vector, bias, 1), a context (vector, 1, bias), and their product is the
+whole model. The ones, and the padding up to whole lanes, have y = 0 and never move.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from skembed.kernels.lanes import (
+    LANES,
+    aligned_zeros,
+    broadcast,
+    clamp,
+    load,
+    multiply,
+    multiply_add,
+    pointer,
+    prefetch,
+    store,
+    subtract,
+    sum_lanes,
+)
+
+__all__ = ["LONGEST_STEP", "PARTS", "new_records", "train_buckets"]
+
+PARTS = 4  # of a record: word, its rates, context, its rates
+LONGEST_STEP = np.float32(0.5)  # of a component at one cell; only learning rates far too large come near it
+LARGEST_GRADIENT = np.float32(100.0)
+CACHE = 1 << 19  # bytes of rows that need not be asked for: half of a common second-level cache
+AHEAD = 3  # cells
+
+
+def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+    """All that is learned of each key, side by side, so that a cell touches two stretches of memory.
+
+    Parameters
+    ----------
+    words, contexts : ndarray of shape (n_keys, embedding_dim), float32
+
+    Returns
+    -------
+    ndarray of shape (n_keys, PARTS, width), float32
+        Words, y of words, contexts, y of contexts; `width` is a multiple of 16 and embedding_dim + 2 at least. Column
+        embedding_dim of words is the bias, column embedding_dim + 1 that of contexts.
+    """
+    n_keys, dim = words.shape
+    records = aligned_zeros(n_keys, PARTS, -(-(dim + 2) // LANES) * LANES)
+    records[:, 0, :dim] = words
+    records[:, 0, dim + 1] = 1
+    records[:, 1, : dim + 1] = 1
+    records[:, 2, :dim] = contexts
+    records[:, 2, dim] = 1
+    records[:, 3, :dim] = 1
+    records[:, 3, dim + 1] = 1
+    return records
+
+
+@njit(cache=True, nogil=True)
+def train_buckets(records, cells, begins, ends, row_starts, column_starts, far, both, learning_rate, losses):
+    """Learn from buckets of cells one after the other, in place.
+
+    Parameters
+    ----------
+    records : ndarray of shape (n_keys, PARTS, width), float32
+        See `new_records`.
+    cells : ndarray of shape (n_cells, 3), uint32
+        See `skembed.kernels.cooccurrence.bucket_cells`.
+    begins, ends : ndarray of shape (n_buckets,), int64
+        Where the buckets lie in `cells`.
+    row_starts, column_starts : ndarray of shape (n_buckets,), int64
+        The record of row 0 and of column 0 of each bucket.
+    far : ndarray of shape (n_buckets,), bool
+        Ask for records early: those of the bucket are more than a cache holds.
+    both : bool
+        A cell stands for (row, column) and for (column, row).
+    learning_rate : float
+    losses : ndarray of shape (n_buckets,), float64
+        Output: sums of half the weighted squared errors, as they were when each cell was met.
+    """
+    numbers = cells.view(np.float32)
+    width = records.shape[2]
+    rate = np.float32(learning_rate)
+    table = Table(pointer(records), pointer(cells), pointer(numbers), width, PARTS * width)
+    for bucket in range(begins.size):
+        at = Bucket(begins[bucket], ends[bucket], row_starts[bucket], column_starts[bucket], far[bucket])
+        losses[bucket] = _train_both(table, at, rate) if both else _train_one(table, at, rate)
+
+
+class Table(NamedTuple):
+    """Records and cells as pointers; `record` is how many numbers a record has."""
+
+    records: Any
+    cells: Any
+    numbers: Any
+    width: int
+    record: int
+
+
+class Bucket(NamedTuple):
+    """Cells ``begin`` to ``end - 1``, the records where its rows and columns begin, and whether to ask early."""
+
+    begin: int
+    end: int
+    row: int
+    column: int
+    far: bool
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _word_of(table, bucket, k):
+    return (bucket.row + np.int64(table.cells[3 * k] & np.uint32(0xFFFF))) * table.record
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _other_of(table, bucket, k):
+    return (bucket.column + np.int64(table.cells[3 * k] >> np.uint32(16))) * table.record
+
+
+@njit(cache=True, nogil=True)
+def _train_one(table, bucket, rate):
+    loss = 0.0
+    to_context = 2 * table.width
+    for k in range(bucket.begin, bucket.end):
+        if bucket.far and k + AHEAD < bucket.end:
+            word, context = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD) + to_context
+            for d in range(0, to_context, LANES):
+                prefetch(table.records, word + d)
+                prefetch(table.records, context + d)
+        word, context = _word_of(table, bucket, k), _other_of(table, bucket, k) + to_context
+        error = _product(table, word, context) - table.numbers[3 * k + 1]
+        gradient = table.numbers[3 * k + 2] * error
+        loss += gradient * error
+        _move(table, word, context, rate * gradient)
+    return 0.5 * loss
+
+
+@njit(cache=True, nogil=True)
+def _train_both(table, bucket, rate):
+    loss = 0.0
+    to_context = 2 * table.width
+    for k in range(bucket.begin, bucket.end):
+        if bucket.far and k + AHEAD < bucket.end:
+            word, other = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD)
+            for d in range(0, table.record, LANES):
+                prefetch(table.records, word + d)
+                prefetch(table.records, other + d)
+        word, other = _word_of(table, bucket, k), _other_of(table, bucket, k)
+        log_count, weight = table.numbers[3 * k + 1], table.numbers[3 * k + 2]
+        error = _product(table, word, other + to_context) - log_count
+        gradient = weight * error
+        loss += gradient * error
+        if word == other:
+            _move(table, word, word + to_context, rate * gradient)
+            continue
+        # four rows that do not overlap: the processor works on both products at once
+        error_back = _product(table, other, word + to_context) - log_count
+        gradient_back = weight * error_back
+        loss += gradient_back * error_back
+        _move(table, word, other + to_context, rate * gradient)
+        _move(table, other, word + to_context, rate * gradient_back)
+    return 0.5 * loss
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _product(table, word, context):
+    total = multiply(load(table.records, word), load(table.records, context))
+    for d in range(LANES, table.width, LANES):
+        total = multiply_add(load(table.records, word + d), load(table.records, context + d), total)
+    return sum_lanes(total)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _move(table, word, context, gradient):
+    """One AdaGrad step of a word and a context; `gradient` is the derivative of the loss by their product."""
+    by = broadcast(min(max(gradient, -LARGEST_GRADIENT), LARGEST_GRADIENT))
+    high, low = broadcast(LONGEST_STEP), broadcast(-LONGEST_STEP)
+    for d in range(0, table.width, LANES):
+        w, c = load(table.records, word + d), load(table.records, context + d)
+        y_w, y_c = load(table.records, word + table.width + d), load(table.records, context + table.width + d)
+        s_w = clamp(multiply(multiply(by, c), y_w), low, high)
+        s_c = clamp(multiply(multiply(by, w), y_c), low, high)
+        store(table.records, word + d, subtract(w, s_w))
+        store(table.records, context + d, subtract(c, s_c))
+        store(table.records, word + table.width + d, multiply(y_w, _shrink(s_w)))
+        store(table.records, context + table.width + d, multiply(y_c, _shrink(s_c)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _shrink(step):
+    """1 / sqrt(1 + step ** 2), within 2e-3 at the longest step, within rounding at steps below 0.05."""
+    one = broadcast(np.float32(1.0))
+    square = multiply(step, step)
+    series = multiply_add(square, broadcast(np.float32(-0.3125)), broadcast(np.float32(0.375)))
+    series = multiply_add(square, series, broadcast(np.float32(-0.5)))
+    return multiply_add(square, series, one)

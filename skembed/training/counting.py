@@ -1,0 +1,170 @@
+"""Where rows of a table of co-occurrences are counted from: a part of the tokens in memory, or runs on disk."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from typing import IO, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from skembed.kernels.cooccurrence import add_runs, count_rows, index_tokens
+from skembed.parallel import Workers
+
+__all__ = ["CELL_BYTES", "Counter", "Part", "Rows", "Runs", "Source"]
+
+CELL_BYTES = 12  # a column and a sum
+PIECES = 64  # rows are counted in at least so many pieces of about equal work
+PIECES_AT_ONCE = 16  # have room together
+
+
+class Rows(NamedTuple):
+    """Consecutive rows of the table.
+
+    Attributes
+    ----------
+    ends : ndarray of shape (n_rows,), int64
+        Where the cells of each row end.
+    columns, values : ndarray of shape (n_cells,), int32 and int64
+        See `skembed.kernels.cooccurrence.count_rows`.
+    """
+
+    ends: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+
+class Source(Protocol):
+    """What rows are counted from; may be used by several threads.
+
+    Attributes
+    ----------
+    work : ndarray of shape (n_keys,), int64
+        How long each row takes, in no unit.
+    most_cells : ndarray of shape (n_keys,), int64
+        How many cells each row can have.
+    """
+
+    work: np.ndarray
+    most_cells: np.ndarray
+
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+        """Count the rows `first` to ``last - 1``; `sums` and `touched` as `count_rows` takes them."""
+
+
+class Part:
+    """Rows of a part of the tokens in memory; see `skembed.kernels.cooccurrence.count_rows`."""
+
+    def __init__(self, tokens: np.ndarray, first_new: int, n_keys: int, weights: np.ndarray, both_sides: bool) -> None:
+        self.tokens, self.first_new, self.weights, self.both_sides = tokens, first_new, weights, both_sides
+        self.starts, self.positions = index_tokens(tokens, n_keys)
+        self.work = np.diff(self.starts) * ((len(weights) - 1) * (2 if both_sides else 1))
+        self.most_cells = np.minimum(self.work, n_keys - np.arange(n_keys) if both_sides else n_keys)
+
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+        n = int(self.most_cells[first:last].sum())
+        ends, columns, values = np.empty(last - first, np.int64), np.empty(n, np.int32), np.empty(n, np.int64)
+        n = count_rows(
+            self.tokens, self.starts, self.positions, first, last, self.both_sides, self.first_new, self.weights,
+            sums, touched, ends, columns, values,
+        )  # fmt: skip
+        return Rows(ends, columns[:n].copy(), values[:n].copy())
+
+
+class Runs:
+    """Runs in temporary files, each with all rows in order; a row is the sum of those of the runs."""
+
+    def __init__(self, n_keys: int) -> None:
+        self.work = self.most_cells = np.zeros(n_keys, np.int64)
+        self._runs: list[tuple[np.ndarray, IO[bytes], IO[bytes]]] = []
+        self._reading = Lock()  # a file has one position
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def append(self, pieces: Iterable[Rows]) -> None:
+        """Add a run: all rows, in pieces."""
+        starts = np.zeros(len(self.work) + 1, np.int64)
+        columns, values = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+        self._runs.append((starts, columns, values))
+        row = 0
+        for piece in pieces:
+            starts[row + 1 : row + 1 + len(piece.ends)] = starts[row] + piece.ends
+            row += len(piece.ends)
+            piece.columns.tofile(columns)
+            piece.values.tofile(values)
+        for file in (columns, values):
+            file.flush()
+        self.work = self.most_cells = self.most_cells + np.diff(starts)
+
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+        sizes = [int(starts[last] - starts[first]) for starts, _, _ in self._runs]
+        columns, values = np.empty(sum(sizes), np.int32), np.empty(sum(sizes), np.int64)
+        begins, ends = (np.empty((len(sizes), last - first), np.int64) for _ in range(2))
+        at = 0
+        with self._reading:
+            for run, (starts, *files) in enumerate(self._runs):
+                for file, numbers in zip(files, (columns, values)):
+                    _read_into(file, numbers[at : at + sizes[run]], int(starts[first]))
+                begins[run] = starts[first:last] - starts[first] + at
+                ends[run] = starts[first + 1 : last + 1] - starts[first] + at
+                at += sizes[run]
+        row_ends, merged_columns, merged_values = np.empty(last - first, np.int64), columns.copy(), values.copy()
+        n = add_runs(begins, ends, columns, values, sums, touched, row_ends, merged_columns, merged_values)
+        return Rows(row_ends, merged_columns[:n].copy(), merged_values[:n].copy())
+
+    def close(self) -> None:
+        """Remove the files."""
+        for _, columns, values in self._runs:
+            columns.close()
+            values.close()
+        self._runs = []
+
+
+def _read_into(file: IO[bytes], numbers: np.ndarray, first: int) -> None:
+    file.seek(first * numbers.itemsize)
+    n_read = file.readinto(memoryview(numbers).cast("B")) if numbers.size else 0  # type: ignore[attr-defined]
+    if n_read != numbers.nbytes:
+        raise OSError(f"a temporary file of counts ends after {n_read} of {numbers.nbytes} bytes.")
+
+
+class Counter:
+    """Counts rows with workers, piece by piece, so that pieces at work have room together.
+
+    Parameters
+    ----------
+    workers : Workers
+    n_keys : int
+    most_bytes : int
+        Of the rows that are counted at a time; a row is counted as a whole, whatever it takes.
+    """
+
+    def __init__(self, workers: Workers, n_keys: int, most_bytes: int) -> None:
+        # arrays as large as the tokens are not sent to other processes for work as short as this
+        self.map: Any = workers.map if workers.share_memory else lambda function, tasks: [function(*t) for t in tasks]
+        self.n_keys = n_keys
+        self.most_cells = max(1, most_bytes // CELL_BYTES // 2)  # each is copied once
+        self._room: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def batches(self, source: Source, cuts: np.ndarray) -> Iterator[list[Rows]]:
+        """Count all rows, in order, a few pieces at a time; no piece crosses one of `cuts`, ascending row numbers."""
+        bounds = self._pieces(source, cuts)
+        cells = np.concatenate([[0], np.cumsum(source.most_cells)])[bounds]
+        begin = 0
+        while begin < len(bounds) - 1:
+            end = max(begin + 1, int(np.searchsorted(cells, cells[begin] + self.most_cells, side="right")) - 1)
+            end = min(end, len(bounds) - 1)
+            yield self.map(self._count, [(source, bounds[i], bounds[i + 1]) for i in range(begin, end)])
+            begin = end
+
+    def _pieces(self, source: Source, cuts: np.ndarray) -> np.ndarray:
+        """Cut rows where a share of the work or of the room is full."""
+        by_work = np.cumsum(source.work) // max(1, int(source.work.sum()) // PIECES)
+        by_room = np.cumsum(source.most_cells) // max(1, self.most_cells // PIECES_AT_ONCE)
+        full = np.flatnonzero((np.diff(by_work) > 0) | (np.diff(by_room) > 0)) + 1
+        return np.unique(np.concatenate([[0], full, cuts, [self.n_keys]])).astype(np.int64)
+
+    def _count(self, source: Source, first: int, last: int) -> Rows:
+        room = self._room.pop() if self._room else (np.zeros(self.n_keys, np.int64), np.empty(self.n_keys, np.int32))
+        rows = source.count(int(first), int(last), *room)
+        self._room.append(room)
+        return rows
