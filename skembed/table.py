@@ -302,18 +302,42 @@ class EmbeddingTable(KeyedVectors):
         index = pd.Index(self._keys, dtype=object, name="key", tupleize_cols=False)
         return pd.DataFrame(self._vectors, index=index, copy=True)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the table to one file, whole or not at all; see `skembed.formats.save_table`."""
+    def save(self, path: str | os.PathLike, format: str | None = None, **options: Any) -> None:
+        """Write the table to one file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+        format : str, default=None
+            The library's own, or "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy",
+            "parquet".
+        **options
+            See `skembed.formats.save_table`.
+        """
         from skembed.formats import save_table  # formats know tables, not the other way round
 
-        save_table(self, path)
+        save_table(self, path, format, **options)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> "EmbeddingTable":
-        """Read a table that `save` wrote; see `skembed.formats.load_table` for `mmap` and `verify`."""
+    def load(cls, path: str | os.PathLike, *, format: str = "auto", **options: Any) -> "EmbeddingTable":
+        """Read a table from a file of any format that skembed knows, plain or compressed, told by its content.
+
+        Parameters
+        ----------
+        path : path-like
+        format : str, default="auto"
+        **options
+            `limit`, `keys`, `mmap`, `dtype`, `errors`, `allow_nonfinite`, `subwords`, `member`, `verify`,
+            `max_expansion`; see `skembed.formats.load_table`.
+
+        Raises
+        ------
+        FormatError
+            A ValueError that names the file, the offset, and what was expected there.
+        """
         from skembed.formats import load_table
 
-        return load_table(path, mmap=mmap, verify=verify)
+        return load_table(path, format=format, **options)
 
     def _mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "EmbeddingTable":
         """The same keys, with every vector, also the unknown one, replaced by its image."""

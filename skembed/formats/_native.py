@@ -5,14 +5,18 @@ start at a multiple of 64), and the tensors without gaps:
 
 ============= ===== ================== ==========================================================
 key_offsets   I64   (n_keys + 1,)      where the spelling of each key starts in key_bytes
+counts        I64   (n_keys,)          of a SubwordTable that has them
+buckets       I64   (n_ngrams,)        of a SubwordTable with a row for some buckets only
 vectors       F32   (n_keys, dim)
+ngrams        F32   (n_ngrams, dim)    of a SubwordTable
 unknown       F32   (dim,)             only if the table has a vector for unknown keys
 key_types     U8    (n_keys,)          what each key is; see `skembed.formats._keycodes`
 key_bytes     U8    (n_bytes,)         the spellings of the keys, UTF-8, one after the other
 ============= ===== ================== ==========================================================
 
 The header's ``__metadata__`` holds the manifest under ``skembed``: a JSON object of `format`, `version` and `sha256`,
-the hash of the whole file with its own 64 digits taken as zeros.
+the hash of the whole file with its own 64 digits taken as zeros; of a SubwordTable also `subwords`, the parameters of
+its `Subwords`. Such files are of version 2, all others of version 1.
 """
 
 import contextlib
@@ -29,11 +33,19 @@ import numpy as np
 
 from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._keycodes import decode_keys, encode_keys
+from skembed.subword_table import SubwordTable, _checked_counts
+from skembed.subwords import Subwords
 from skembed.table import EmbeddingTable
 
 _FORMAT = "skembed.EmbeddingTable"
-_VERSION = 1
-_DTYPES = {"key_offsets": "I64", "vectors": "F32", "unknown": "F32", "key_types": "U8", "key_bytes": "U8"}
+_VERSION = 2
+_DTYPES = {
+    "key_offsets": "I64", "counts": "I64", "buckets": "I64", "vectors": "F32", "ngrams": "F32", "unknown": "F32",
+    "key_types": "U8", "key_bytes": "U8",
+}  # fmt: skip
+_OPTIONAL = {"counts", "buckets", "ngrams", "unknown"}
+_MATRICES = {"vectors", "ngrams"}
+_SUBWORD_SETTINGS = {"min_n": int, "max_n": int, "n_buckets": int, "absent": str}
 _NUMPY_DTYPES: dict[str, np.dtype] = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 _UNHASHED = "0" * 64
 _MAX_HEADER = 1 << 16  # ours take under 1 kB
@@ -41,7 +53,7 @@ _ALIGNMENT = 64
 _HASHED_AT_ONCE = 1 << 22
 
 
-def save_table(table: EmbeddingTable, path: str | os.PathLike) -> None:
+def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
     """Write a table to `path`, whole or not at all.
 
     The bytes go to a new file beside it, which takes the name `path` only when all of them are on the disk: whatever
@@ -71,21 +83,34 @@ def save_table(table: EmbeddingTable, path: str | os.PathLike) -> None:
     True
     """
     codes, offsets, blob = encode_keys(table.keys)
-    tensors = {"key_offsets": offsets, "vectors": table.vectors.astype("<f4", copy=False)}
-    if table.unknown is not None:
-        tensors["unknown"] = table.unknown.astype("<f4", copy=False)
-    tensors |= {"key_types": codes, "key_bytes": np.frombuffer(blob, dtype=np.uint8)}
-    with _replacing(Path(os.path.realpath(path))) as file:
+    subwords = table.subwords if isinstance(table, SubwordTable) else None
+    parts = {
+        "key_offsets": offsets,
+        "counts": table.counts if isinstance(table, SubwordTable) else None,
+        "buckets": None if subwords is None else subwords.buckets,
+        "vectors": table.vectors,
+        "ngrams": None if subwords is None else subwords.vectors,
+        "unknown": table.unknown,
+        "key_types": codes,
+        "key_bytes": np.frombuffer(blob, dtype=np.uint8),
+    }
+    tensors = {
+        name: part.astype(_NUMPY_DTYPES[_DTYPES[name]], copy=False) for name, part in parts.items() if part is not None
+    }
+    manifest: dict[str, Any] = {"format": _FORMAT, "version": 1}
+    if subwords is not None:
+        manifest |= {"version": 2, "subwords": subwords.settings}
+    with replacing(Path(os.path.realpath(path))) as file:
         digest = hashlib.sha256()
-        for piece in _pieces(_header(tensors, _UNHASHED), tensors):
+        for piece in _pieces(_header(tensors, manifest, _UNHASHED), tensors):
             digest.update(piece)
             file.write(piece)
         file.seek(0)
-        file.write(_header(tensors, digest.hexdigest()))
+        file.write(_header(tensors, manifest, digest.hexdigest()))
 
 
-def _header(tensors: dict[str, np.ndarray], digest: str) -> bytes:
-    manifest = {"format": _FORMAT, "version": _VERSION, "sha256": digest}
+def _header(tensors: dict[str, np.ndarray], manifest: dict[str, Any], digest: str) -> bytes:
+    manifest = manifest | {"sha256": digest}
     entries: dict[str, Any] = {"__metadata__": {"skembed": json.dumps(manifest)}}
     start = 0
     for name, tensor in tensors.items():
@@ -110,7 +135,7 @@ def _as_bytes(tensor: np.ndarray) -> Iterator[memoryview]:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file that becomes `path` when the block ends, and vanishes if it fails."""
     if path.exists() and not path.is_file():
         raise OSError(f"path must name a file, got {str(path)!r}, which is a folder or a device.")
@@ -134,8 +159,8 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             os.close(folder)
 
 
-def load_table(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> EmbeddingTable:
-    """Read a table that `save_table` wrote.
+def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> EmbeddingTable:
+    """Read a table that `save_native` wrote.
 
     Every size is checked against the bytes that are there before anything is allocated, and nothing in a file is run.
 
@@ -176,11 +201,12 @@ class _Reader:
     def table(self, mmap: bool, verify: bool) -> EmbeddingTable:
         header, entries, manifest = self.header()
         layout = self.layout(entries, 8 + len(header))
+        settings = self.subword_settings(manifest, layout)
         digest = hashlib.sha256(len(header).to_bytes(8, "little"))
         digest.update(header.replace(manifest["sha256"].encode(), _UNHASHED.encode(), 1))
         tensors = {}
         for name, (offset, dtype, shape) in layout.items():
-            tensors[name] = self.tensor(offset, dtype, shape, mmap and name == "vectors")
+            tensors[name] = self.tensor(offset, dtype, shape, mmap and name in _MATRICES)
             if verify:
                 for piece in _as_bytes(tensors[name]):
                     digest.update(piece)
@@ -189,7 +215,7 @@ class _Reader:
                 f"{self.path}: the hash does not fit: expected {manifest['sha256']}, got {digest.hexdigest()}. "
                 "The file was damaged or changed after it was saved; fetch it again."
             )
-        return self.assemble(tensors, verify)
+        return self.assemble(tensors, settings, verify)
 
     def header(self) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
         """The header's bytes, its entries, and the manifest, of this format and a version that is known here."""
@@ -236,17 +262,21 @@ class _Reader:
 
     def layout(self, entries: dict[str, Any], start: int) -> dict[str, tuple[int, np.dtype, tuple[int, ...]]]:
         """Offset, dtype and shape of each tensor, which together must fill the file to its last byte."""
-        names = [name for name in _DTYPES if name != "unknown" or name in entries]
+        names = [name for name in _DTYPES if name not in _OPTIONAL or name in entries]
         if set(entries) != set(names):
             raise self.error(8, f"expected the tensors {names}, got {sorted(entries)}")
         shapes, offset, layout = {}, start, {}
         for name in names:
             shapes[name] = self.shape(name, entries[name])
         n_keys, dim = shapes["vectors"] if len(shapes["vectors"]) == 2 else (-1, -1)
-        expected = {"key_offsets": (n_keys + 1,), "unknown": (dim,), "key_types": (n_keys,), "vectors": (n_keys, dim)}
+        n_ngrams = shapes.get("ngrams", (0,))[0] if shapes.get("ngrams") else 0
+        expected = {
+            "key_offsets": (n_keys + 1,), "unknown": (dim,), "key_types": (n_keys,), "vectors": (n_keys, dim),
+            "counts": (n_keys,), "buckets": (n_ngrams,), "ngrams": (n_ngrams, dim),
+        }  # fmt: skip
         for name in names:
             shape, dtype = shapes[name], _NUMPY_DTYPES[_DTYPES[name]]
-            if dim == 0 or shape != expected.get(name, shape) or len(shape) != (2 if name == "vectors" else 1):
+            if dim == 0 or shape != expected.get(name, shape) or len(shape) != (2 if name in _MATRICES else 1):
                 raise self.error(8, f"tensor {name!r}: the shape {shape} does not fit vectors of {shapes['vectors']}")
             n_bytes = dtype.itemsize
             for extent in shape:
@@ -285,13 +315,38 @@ class _Reader:
         tensor.flags.writeable = False
         return tensor
 
-    def assemble(self, tensors: dict[str, np.ndarray], verify: bool) -> EmbeddingTable:
+    def subword_settings(self, manifest: dict[str, Any], layout: dict) -> dict[str, Any] | None:
+        """The parameters of the n-grams, there if and only if their vectors are."""
+        settings = manifest.get("subwords")
+        if (settings is None) != ("ngrams" not in layout) or (settings is None and {"counts", "buckets"} & set(layout)):
+            raise self.error(8, "expected 'subwords' in the manifest and the tensor 'ngrams', or none of both")
+        if settings is None:
+            return None
+        fits = isinstance(settings, dict) and set(settings) == set(_SUBWORD_SETTINGS)
+        if not fits or any(type(settings[name]) is not kind for name, kind in _SUBWORD_SETTINGS.items()):
+            raise self.error(8, f"expected 'subwords' to be {sorted(_SUBWORD_SETTINGS)}, got {str(settings)[:80]}")
+        return settings
+
+    def assemble(
+        self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, verify: bool
+    ) -> EmbeddingTable:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = list(decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes()))
-            return EmbeddingTable._checked(keys, vectors, unknown, finite=verify)
+            table = EmbeddingTable._checked(keys, vectors, unknown, finite=verify)
+            if settings is None:
+                return table
+            counts = _checked_counts(tensors.get("counts"), len(keys))
+            subwords = Subwords(tensors["ngrams"], buckets=tensors.get("buckets"), **settings)
+            if verify and not _finite(subwords.vectors):
+                raise ValueError("ngrams must be finite float32, they are not")
+            return SubwordTable._from(table, subwords, counts)
         except ValueError as error:
             raise FormatError(f"{self.path}: {error}.") from None
+
+
+def _finite(vectors: np.ndarray) -> bool:
+    return all(np.isfinite(vectors[start : start + 65_536]).all() for start in range(0, len(vectors), 65_536))
 
 
 def _json_object(text: str) -> dict[str, Any]:

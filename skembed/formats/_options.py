@@ -1,0 +1,72 @@
+"""What a caller may ask of any reader, checked once."""
+
+import codecs
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skembed._keys import key_list
+from skembed._queries import _one_of, _positive
+
+MAX_EXPANSION = 100  # text of vectors compresses by 2 to 4, the worst of deflate is 1,000
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """The parameters of `load_table`, in the form in which readers use them."""
+
+    limit: int | None = None
+    wanted: frozenset | None = None
+    mmap: bool = False
+    half: bool = False
+    errors: str = "strict"
+    allow_nonfinite: bool = False
+    subwords: bool = True
+    member: str | None = None
+    verify: bool = True
+    max_expansion: int = MAX_EXPANSION
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every row of the file is wanted as it is."""
+        return self.limit is None and self.wanted is None and not self.half
+
+
+def read_options(
+    limit: Any,
+    keys: Iterable | None,
+    mmap: bool,
+    dtype: Any,
+    errors: str,
+    allow_nonfinite: bool,
+    subwords: bool | None,
+    member: str | None,
+    verify: bool,
+    max_expansion: int,
+) -> ReadOptions:
+    """Options of checked values; ValueError or TypeError names the parameter."""
+    try:
+        codecs.lookup_error(errors)
+    except (LookupError, TypeError):
+        raise ValueError(
+            f"errors must be 'strict' or another error handler of Python's codecs ('replace', 'surrogateescape', ...), "
+            f"got {errors!r}."
+        ) from None
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
+    return ReadOptions(
+        limit=None if limit is None else _positive(limit, "limit"),
+        wanted=None if keys is None else frozenset(key_list(keys)),
+        mmap=bool(mmap),
+        half=_one_of(name, ("float32", "float16"), "dtype") == "float16",
+        errors=errors,
+        allow_nonfinite=bool(allow_nonfinite),
+        subwords=keys is None if subwords is None else bool(subwords),
+        member=member,
+        verify=bool(verify),
+        max_expansion=_positive(max_expansion, "max_expansion"),
+    )

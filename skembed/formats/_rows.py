@@ -1,0 +1,166 @@
+"""From keys as bytes and rows of numbers to a table: encodings, duplicates, what is not finite."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from skembed.formats._errors import FormatError
+from skembed.formats._options import ReadOptions
+from skembed.table import EmbeddingTable, _object_array
+
+_BLOCK_ROWS = 16_384
+
+
+class RowBuffer:
+    """Rows of float32 that grow in place: the allocator moves pages, not bytes, so there is never a second copy."""
+
+    def __init__(self, dim: int, n_expected: int = 0):
+        self.dim, self.n_expected, self.n_rows = dim, n_expected, 0
+        self.array = np.empty((0, dim), dtype=np.float32)  # nothing is taken before a first row is there
+
+    def extend(self, n_rows: int) -> np.ndarray:
+        """Room for this many rows more, to be filled."""
+        needed = self.n_rows + n_rows
+        if needed > len(self.array):
+            # the last eighth at most is not used: what the whole may take beside the table is a fifth
+            self.array.resize((max(needed, self.n_expected, len(self.array) * 9 // 8), self.dim), refcheck=False)
+        room = self.array[self.n_rows : needed]
+        self.n_rows = needed
+        return room
+
+    def finished(self) -> np.ndarray:
+        if self.n_rows < len(self.array):
+            self.array.resize((self.n_rows, self.dim), refcheck=False)
+        return self.array
+
+
+class Selection:
+    """Which rows of a file are kept, decided key by key in the order of the file."""
+
+    def __init__(self, options: ReadOptions):
+        self.left, self.wanted = options.limit, options.wanted
+        self.missing = None if options.wanted is None else set(options.wanted)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that follows can be kept."""
+        return self.left == 0 or self.missing == set()
+
+    def cut(self, n_rows: int) -> int:
+        """How many of the next `n_rows` rows are looked at."""
+        if self.left is None:
+            return n_rows
+        taken = min(n_rows, self.left)
+        self.left -= taken
+        return taken
+
+    def rows(self, keys: Sequence) -> list[int] | None:
+        """Positions of the keys that are kept; None for all."""
+        if self.missing is None:
+            return None
+        kept = [row for row, key in enumerate(keys) if key in self.wanted]  # type: ignore[operator]
+        self.missing.difference_update(keys[row] for row in kept)
+        return kept
+
+
+def decode_keys(raw: Sequence[bytes], errors: str, where: Callable[[int, str], FormatError]) -> list[str]:
+    """Keys of UTF-8 bytes; `where(row, message)` makes the error for one that is not."""
+    try:
+        joined = b"\n".join(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        return [decode_key(key, errors, lambda message, row=row: where(row, message)) for row, key in enumerate(raw)]  # type: ignore[misc]
+    keys = joined.split("\n") if raw else []
+    return keys if len(keys) == len(raw) else [key.decode("utf-8") for key in raw]  # a key with a newline in it
+
+
+def decode_key(raw: bytes, errors: str, where: Callable[[str], FormatError]) -> str:
+    try:
+        return raw.decode("utf-8", errors)
+    except UnicodeError as error:
+        reason = getattr(error, "reason", error)
+        raise where(
+            f"expected a key in UTF-8, got {raw[:40]!r} ({reason}); pass errors='replace' or another error handler"
+        ) from None
+
+
+def first_not_finite(rows: np.ndarray) -> tuple[int, int] | None:
+    """Row and component of the first number that is not finite; one pass without a mask where all are."""
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        block = rows[start : start + _BLOCK_ROWS]
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = block.sum(dtype=np.float64)
+        if np.isfinite(total):
+            continue
+        bad = np.argwhere(~np.isfinite(block))
+        if len(bad):
+            return start + int(bad[0, 0]), int(bad[0, 1])
+    return None
+
+
+def not_finite_message(value: object, what: str) -> str:
+    return f"expected finite numbers that fit float32, got {value} {what}; pass allow_nonfinite=True to take it as it is"
+
+
+def table_of(name: str, keys: list, vectors: np.ndarray, options: ReadOptions) -> EmbeddingTable:
+    """A table of what was read; of keys that occur twice the first is kept, with a warning."""
+    return unique_table(name, keys, vectors, options)[0]
+
+
+def unique_table(
+    name: str, keys: list, vectors: np.ndarray, options: ReadOptions
+) -> tuple[EmbeddingTable, np.ndarray | None]:
+    """The table, and the rows that were kept of `keys` if some were not."""
+    index = dict(zip(keys, range(len(keys))))
+    kept = None
+    if len(index) < len(keys):
+        kept = _first_rows(name, keys)
+        keys = [keys[row] for row in kept.tolist()]
+        index = dict(zip(keys, range(len(keys))))
+        vectors = _packed(vectors, kept)
+    if options.half:
+        vectors = rounded_to_half(name, vectors, options)
+    table = EmbeddingTable._of(_object_array(keys), vectors)
+    table._index_of_keys = index
+    return table, kept
+
+
+def _first_rows(name: str, keys: Iterable) -> np.ndarray:
+    first: dict = {}
+    repeated: dict = {}
+    for row, key in enumerate(keys):
+        if first.setdefault(key, row) != row:
+            repeated[key] = repeated.get(key, 0) + 1
+    shown = ", ".join(map(repr, list(repeated)[:5]))
+    warnings.warn(
+        f"{name}: {sum(repeated.values())} rows repeat the key of an earlier one and are left out; the first wins: "
+        f"{shown}{', ...' if len(repeated) > 5 else ''}.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return np.fromiter(first.values(), dtype=np.int64, count=len(first))
+
+
+def _packed(vectors: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """These rows, rising, moved to the front of the array they stand in; of a memory map, copied."""
+    if not vectors.flags.writeable or not vectors.flags.owndata:
+        return vectors[kept]
+    for start in range(0, len(kept), _BLOCK_ROWS):
+        rows = kept[start : start + _BLOCK_ROWS]
+        vectors[start : start + len(rows)] = vectors[rows]  # kept[i] >= i: none is overwritten before it is read
+    vectors.resize((len(kept), vectors.shape[1]), refcheck=False)
+    return vectors
+
+
+def rounded_to_half(name: str, vectors: np.ndarray, options: ReadOptions) -> np.ndarray:
+    if not vectors.flags.writeable:
+        vectors = np.array(vectors)
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        block = vectors[start : start + _BLOCK_ROWS]
+        with np.errstate(over="ignore"):
+            halves = block.astype(np.float16)
+        if not options.allow_nonfinite and not np.isfinite(halves).all():
+            row = start + int(np.argwhere(~np.isfinite(halves))[0, 0])
+            raise FormatError(f"{name}: row {row}: expected numbers that fit float16, got one beyond 65504.")
+        block[:] = halves
+    return vectors

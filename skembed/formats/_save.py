@@ -1,0 +1,129 @@
+"""Writing a table in any format: to a new file, which takes the name when all of it is on the disk."""
+
+import bz2
+import gzip
+import lzma
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from skembed.formats._fasttext_write import write_fasttext
+from skembed.formats._native import replacing, save_native
+from skembed.formats._numpy import write_npz
+from skembed.formats._parquet import write_parquet
+from skembed.formats._write_text import write_fasttext_vec, write_glove, write_word2vec_binary, write_word2vec_text
+from skembed.table import EmbeddingTable
+
+_WRITERS: dict[str, Callable] = {
+    "word2vec-text": write_word2vec_text,
+    "word2vec-binary": write_word2vec_binary,
+    "glove": write_glove,
+    "fasttext-vec": write_fasttext_vec,
+    "fasttext-bin": write_fasttext,
+    "numpy": write_npz,
+    "parquet": write_parquet,
+}
+_COMPRESSIONS: dict[str, Callable] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0),  # the same table, the same bytes
+    "bz2": lambda file: bz2.BZ2File(file, "wb"),
+    "xz": lambda file: lzma.LZMAFile(file, "wb"),
+}
+WRITTEN_FORMATS = ("safetensors", *_WRITERS)
+# names that promise another format than the library's own
+_FOREIGN_SUFFIXES = {
+    ".txt": "word2vec-text", ".vec": "fasttext-vec", ".bin": "word2vec-binary' or 'fasttext-bin", ".npz": "numpy",
+    ".npy": "numpy", ".parquet": "parquet",
+}  # fmt: skip
+
+
+def save_table(
+    table: EmbeddingTable,
+    path: str | os.PathLike,
+    format: str | None = None,
+    *,
+    compression: str | None = None,
+    **options: Any,
+) -> None:
+    """Write a table to `path`, whole or not at all.
+
+    The bytes go to a new file beside it, which takes the name `path` only when all of them are on the disk: whatever
+    happens on the way, a file that was there before stays as it was.
+
+    Parameters
+    ----------
+    table : EmbeddingTable
+    path : path-like
+        Of a file; one that exists is replaced.
+    format : {"safetensors", "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy", \
+"parquet"}, default=None
+        None is the library's own, "safetensors": keys of any type, the vector of unknown keys, and subwords come back
+        as they are, bit for bit. All formats keep float32 exactly; the others leave out the vector of unknown keys
+        (with a warning), all but "fasttext-bin" the subwords, and want keys that are strings ("numpy" and "parquet":
+        keys of one type).
+    compression : {"gzip", "bz2", "xz"}, default=None
+        Of the text and binary formats.
+    **options
+        "numpy", "parquet": `dtype` "float32" or "float16", which halves the file. "fasttext-bin": `counts`, `output`,
+        `settings`; see `skembed.formats._fasttext_write.write_fasttext`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the format cannot hold the table, or a parameter does not fit; the message says which and the way out.
+    ImportError
+        For "parquet" without pyarrow.
+    OSError
+        If the file cannot be written; nothing is left behind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = EmbeddingTable(["Ulm", "Bern"], [[1.0, 2.0], [0.5, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table.save(f"{folder}/cities.vec.gz", format="word2vec-text", compression="gzip")
+    ...     EmbeddingTable.load(f"{folder}/cities.vec.gz") == table
+    True
+    """
+    path = Path(os.path.realpath(path))
+    if format is None and path.suffix.lower() in _FOREIGN_SUFFIXES:
+        raise ValueError(
+            f"format must be named for a file that ends in {path.suffix!r}: pass format='"
+            f"{_FOREIGN_SUFFIXES[path.suffix.lower()]}', or 'safetensors' for the library's own."
+        )
+    if format not in (None, *WRITTEN_FORMATS):
+        raise ValueError(f"format must be one of {', '.join(map(repr, WRITTEN_FORMATS))} or None, got {format!r}.")
+    if compression is not None and compression not in _COMPRESSIONS:
+        raise ValueError(f"compression must be one of {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}.")
+    if format in (None, "safetensors"):
+        if compression is not None or options:
+            raise TypeError(f"format='safetensors' takes no options, got {sorted([*options, 'compression'])}.")
+        save_native(table, path)
+        return
+    _check_options(format, compression, options)
+    if not len(table):
+        raise ValueError(f"format={format!r} cannot hold a table without keys; save it as 'safetensors'.")
+    if table.unknown is not None:
+        warnings.warn(
+            f"format={format!r} has no place for the vector of unknown keys; only 'safetensors' keeps it.",
+            UserWarning,
+            stacklevel=3,
+        )
+    with replacing(path) as file:
+        if compression is None:
+            _WRITERS[format](table, file, **options)
+        else:
+            with _COMPRESSIONS[compression](file) as compressed:
+                _WRITERS[format](table, compressed, **options)
+
+
+def _check_options(format: str, compression: str | None, options: dict[str, Any]) -> None:
+    allowed = {"numpy": {"dtype"}, "parquet": {"dtype"}, "fasttext-bin": {"counts", "output", "settings"}}
+    unfit = set(options) - allowed.get(format, set())
+    if unfit:
+        raise TypeError(f"format={format!r} takes the options {sorted(allowed.get(format, ()))}, got {sorted(unfit)}.")
+    if str(options.get("dtype", "float32")) not in ("float32", "float16"):
+        raise ValueError(f"dtype must be 'float32' or 'float16', got {options['dtype']!r}.")
+    if compression is not None and format in ("numpy", "parquet"):
+        raise ValueError(f"format={format!r} is not compressed as a whole; pass compression=None.")

@@ -1,0 +1,56 @@
+"""Which format a file is in, told by its content and never by its name."""
+
+import re
+
+from skembed.formats._errors import FormatError, foreign_hint
+from skembed.formats._fasttext import MAGIC, plausible_without_magic
+from skembed.formats._numbers import number
+from skembed.formats._open import Source
+
+_LOOKED_AT = 1 << 16
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_HEADER = re.compile(rb"[+-]?[0-9]+[ \t]+[+-]?[0-9]+[ \t]*\r?")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def sniffed(source: Source) -> str:
+    """The name of the format; FormatError says what else the file looks like."""
+    start = source.peek(_LOOKED_AT)
+    if not start:
+        raise source.error(0, "expected vectors, the file is empty")
+    if start.startswith(MAGIC.to_bytes(4, "little")) or plausible_without_magic(start):
+        return "fasttext-bin"
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"\x93NUMPY"):
+        return "numpy"
+    if is_native(start):
+        return "safetensors"
+    hint = foreign_hint(start)
+    if hint:
+        raise FormatError(f"{source.name}: at byte 0: expected vectors in a format that skembed reads.{hint}")
+    if start.startswith(_UTF16):
+        raise source.error(0, "expected text in UTF-8, the file looks like UTF-16; convert it first")
+    head, newline, rest = start.partition(b"\n")
+    if newline and _HEADER.fullmatch(head):
+        return "text" if _is_text(rest, int(head.split()[1])) else "word2vec-binary"
+    if _CONTROL.search(start[:1024]):
+        raise source.error(0, f"expected vectors in a format that skembed reads, got bytes of none: {start[:16]!r}")
+    return "text"
+
+
+def is_native(start: bytes) -> bool:
+    """Whether a file starts as one of safetensors: the length of a JSON object, and its first bracket."""
+    return len(start) >= 8 and start[4:8] == b"\0\0\0\0" and start[8:9] in (b"{", b"")
+
+
+def _is_text(rest: bytes, dim: int) -> bool:
+    """Whether what follows a header is lines of text; numbers in binary have control characters among them."""
+    line = rest.split(b"\n", 1)[0]
+    fields = line.split()
+    if len(fields) > dim > 0:
+        try:
+            return all(number(field) is not None for field in fields[-dim:])
+        except ValueError:
+            pass
+    return not _CONTROL.search(rest[:4096])

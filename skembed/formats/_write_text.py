@@ -1,0 +1,84 @@
+"""Tables as text and as word2vec's binary file."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from skembed.table import EmbeddingTable
+
+_ROWS_AT_ONCE = 256
+_ROWS_OF_BINARY = 4_096
+
+
+def write_word2vec_text(table: EmbeddingTable, file: BinaryIO) -> None:
+    """A header line, and one line a key; each number in nine digits, which give the same float32 back."""
+    _write_lines(table, file, header=True, end="\n", spaces=False)
+
+
+def write_fasttext_vec(table: EmbeddingTable, file: BinaryIO) -> None:
+    """As word2vec's text, with the space at the end of the lines that fastText writes."""
+    _write_lines(table, file, header=True, end=" \n", spaces=False)
+
+
+def write_glove(table: EmbeddingTable, file: BinaryIO) -> None:
+    """Lines without a header; keys may hold single spaces, as GloVe's do."""
+    _write_lines(table, file, header=False, end="\n", spaces=True)
+
+
+def _write_lines(table: EmbeddingTable, file: BinaryIO, *, header: bool, end: str, spaces: bool) -> None:
+    keys = list(_encoded(table, b"\t\n\r" if spaces else b" \t\n\r", spaces))
+    if header:
+        file.write(f"{len(table)} {table.embedding_dim}\n".encode())
+    pattern = (" ".join(["%.9g"] * table.embedding_dim) + end).encode()
+    for start in range(0, len(table), _ROWS_AT_ONCE):
+        rows = table.vectors[start : start + _ROWS_AT_ONCE].tolist()
+        file.write(b"".join(b"%b %b" % (key, pattern % tuple(row)) for key, row in zip(keys[start:], rows)))
+
+
+def write_word2vec_binary(table: EmbeddingTable, file: BinaryIO) -> None:
+    """A header line, then each key, a space, and its numbers."""
+    keys = list(_encoded(table, b" \n", spaces=False))
+    file.write(f"{len(table)} {table.embedding_dim}\n".encode())
+    for start in range(0, len(table), _ROWS_OF_BINARY):
+        rows = table.vectors[start : start + _ROWS_OF_BINARY].astype("<f4", copy=False)
+        size = 4 * table.embedding_dim
+        block = memoryview(np.ascontiguousarray(rows).tobytes())
+        file.write(
+            b"".join(
+                part
+                for row, key in enumerate(keys[start : start + len(rows)])
+                for part in (key, b" ", block[row * size : (row + 1) * size])
+            )
+        )
+
+
+def _encoded(table: EmbeddingTable, forbidden: bytes, spaces: bool) -> Iterator[bytes]:
+    """Keys as UTF-8; ValueError or TypeError for the first that would not come back as it is."""
+    for row, key in enumerate(table.keys.tolist()):
+        raw = string_key(key, row)
+        if not raw or not set(raw).isdisjoint(forbidden) or (spaces and raw != b" ".join(raw.split(b" "))):
+            raise ValueError(_unfit(key, row, f"without any of {forbidden!r}, and not empty"))
+        if spaces and (raw.startswith(b" ") or raw.endswith(b" ") or b"  " in raw):
+            raise ValueError(_unfit(key, row, "with single spaces inside only"))
+        yield raw
+
+
+def string_key(key: object, row: int) -> bytes:
+    """A string as UTF-8, bytes that `surrogateescape` brought in as they were."""
+    if not isinstance(key, str):
+        raise TypeError(
+            f"keys in this format must be strings, got {key!r} of type {type(key).__name__} (row {row}). Save the table "
+            "as 'safetensors', or with other keys: EmbeddingTable([str(key) for key in table], table.vectors)."
+        )
+    try:
+        return key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError(_unfit(key, row, "of characters that UTF-8 has")) from None
+
+
+def _unfit(key: str, row: int, expected: str) -> str:
+    return (
+        f"this format needs keys {expected}, got {key[:40]!r} (row {row}). Save the table as 'safetensors', or with "
+        "other keys: EmbeddingTable([key.replace(' ', '_') for key in table], table.vectors)."
+    )
