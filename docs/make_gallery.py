@@ -18,7 +18,7 @@ BLOCK = re.compile(r"(?:!\[[^\]]*\]\((?P<picture>images/[^)]+)\)\s+)?```python\n
 
 
 def run(code: str, namespace: dict, words: Path | None) -> None:
-    """Run a block; the training of `words` is left out where an earlier run has left them in a file, else kept there."""
+    """Run a block; the training of `words` is left out where a file holds them, else they are kept in that file."""
     trains = re.search(r"^words = .*\n", code, re.MULTILINE)
     if trains and "words" in namespace:
         code = code.replace(trains[0], "")

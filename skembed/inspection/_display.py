@@ -161,7 +161,7 @@ class EmbeddingDisplay:
         >>> table = EmbeddingTable(range(300), np.random.default_rng(0).normal(size=(300, 8)))
         >>> display = EmbeddingDisplay.from_table(table, method="tsne", max_points=100, random_state=0)
         >>> display.caption
-        't-SNE of 100 of 300 keys, 8 dimensions; trustworthiness 0.87 (10 neighbours)'
+        't-SNE of 100 of 300 keys, 8 dimensions; trustworthiness 0.88 (10 neighbours)'
         """
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))} or a transformer, got {method!r}.")

@@ -191,10 +191,11 @@ def _draw_labels(ax, display, areas, flat):
     halo = [patheffects.withStroke(linewidth=2.2, foreground="white", alpha=0.9)]
     style = {"fontsize": _LABEL_SIZE, "color": _INK, "path_effects": halo, "parse_math": False, "zorder": 4}
     widths = _widths(ax, texts, style)
-    everywhere = _flattener(ax, display.coordinates)() if display.links else None
-    taken = []
-    for a, b in (pair for pairs in (display.links or {}).values() for pair in pairs):
-        taken += _along(*from_upper_left(ax.transData.transform(everywhere[[a, b]])), 4 * scale)
+    everywhere = _flattener(ax, display.coordinates)
+    taken: list[tuple] = []
+    for pair in (pair for pairs in (display.links or {}).values() for pair in pairs):
+        start, end = from_upper_left(ax.transData.transform(everywhere()[list(pair)]))
+        taken += _along(start, end, 4 * scale)
     placed = place_labels(
         points, radii, texts, width=frame.width, height=frame.height, size=_LABEL_SIZE * scale,
         n_max=display.n_labels, n_marks=_N_VISIBLE, widths=widths, taken=taken,
