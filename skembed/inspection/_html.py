@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.formats._native import _replacing
+from skembed.formats._native import replacing
 from skembed.inspection._labels import key_text, shorten
 from skembed.inspection._palette import NUMBER_COLORS, OTHER_COLOR, Field
 from skembed.neighbors import METRICS, ExactIndex
@@ -74,7 +74,7 @@ def write_page(path: str | os.PathLike, html: str) -> None:
     OSError
         If the folder is absent or cannot be written to; nothing is left behind.
     """
-    with _replacing(Path(path)) as file:
+    with replacing(Path(path)) as file:
         file.write(html.encode("utf-8", errors="replace"))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.formats._native import _replacing
+from skembed.formats._native import replacing
 from skembed.inspection._palette import Field
 
 _MAX_SPRITE = 8_192
@@ -33,10 +33,10 @@ def write_projector(display: Any, directory: str | os.PathLike, *, name: str, im
     sprite = None if images is None else _sprite(images, len(vectors))
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with _replacing(directory / _TENSORS[tensors]) as file:
+    with replacing(directory / _TENSORS[tensors]) as file:
         for lines in _tensor_lines(vectors) if tensors == "tsv" else [vectors.astype("<f4", copy=False).tobytes()]:
             file.write(lines)
-    with _replacing(directory / "metadata.tsv") as file:
+    with replacing(directory / "metadata.tsv") as file:
         file.write(_metadata(display.table.keys, display.fields or {}).encode("utf-8", errors="backslashreplace"))
     entries = [
         f"tensor_name: {_quoted(str(name))}",
@@ -47,12 +47,12 @@ def write_projector(display: Any, directory: str | os.PathLike, *, name: str, im
     ]
     if sprite is not None:
         pixels, height, width = sprite
-        with _replacing(directory / "sprite.png") as file:
+        with replacing(directory / "sprite.png") as file:
             file.write(_png(pixels))
         dims = f"single_image_dim: {width} single_image_dim: {height}"
         entries.append(f'sprite {{ image_path: "sprite.png" {dims} }}')
     config = "embeddings {\n" + "".join(f"  {entry}\n" for entry in entries) + "}\n"
-    with _replacing(directory / "projector_config.pbtxt") as file:
+    with replacing(directory / "projector_config.pbtxt") as file:
         file.write(config.encode("ascii"))
 
 
