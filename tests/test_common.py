@@ -7,9 +7,10 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skembed import EntityEmbeddingEncoder
+from skembed import EntityEmbeddingEncoder, ProjectionEmbedder
 
 ESTIMATORS = [EntityEmbeddingEncoder(), EntityEmbeddingEncoder(cv=None)]
+ESTIMATORS += [ProjectionEmbedder(method) for method in ("pca", "lda", "random", "nca", "svd", "autoencoder")]
 
 # called with (name, estimator), as check_estimator calls its own
 LEFT_OUT = [
@@ -36,7 +37,7 @@ def test_check_estimator(estimator, check):
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["cv=5", "cv=None"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_checks_left_out(name, estimator):
     check = getattr(estimator_checks, name, None)
     if check is None:

@@ -83,7 +83,10 @@ class LinearMap:
         projection = self.projection.data if sparse.issparse(self.projection) else self.projection
         if not np.isfinite(projection).all() or not np.isfinite(self.mean).all():
             return False
-        return self.variance is None or bool(np.isfinite(self.variance).all() and self.variance.any())
+        if self.variance is None:
+            return True
+        limits = np.finfo(self.variance.dtype)  # of what is smaller, digits are lost
+        return bool(np.isfinite(self.variance).all() and self.variance.max(initial=0) > limits.tiny / limits.eps)
 
     def rescaled(self, exponent: int) -> "LinearMap":
         """Return the map for X that was learned from ``X / 2**exponent``."""

@@ -283,7 +283,13 @@ def _lda(X: Any, y: Any, task: Task) -> LinearMap:
         raise ValueError("method_params has solver='lsqr', which finds no projection; use 'svd' or 'eigen'.")
     limit = min(len(np.unique(y)) - 1, X.shape[1])
     dim = limit if task.embedding_dim == "auto" else task.embedding_dim
-    fitted = LinearDiscriminantAnalysis(n_components=dim, **task.params).fit(X, y)
+    try:
+        fitted = LinearDiscriminantAnalysis(n_components=dim, **task.params).fit(X, y)
+    except IndexError as error:  # of an empty list of directions
+        raise ValueError(
+            "X does not vary within the classes of y, so that method='lda' has no spread to compare them with; use "
+            "method='pca'."
+        ) from error
     scalings = fitted.scalings_[:, :dim]
     rank = scalings.shape[1]
     if rank == 0 or (rank < dim and task.embedding_dim != "auto"):

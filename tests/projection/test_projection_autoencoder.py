@@ -152,7 +152,9 @@ def test_frames_of_each_kind(frame, mixed):
     given = frame(columns)
     fitted = autoencoder(2, categorical_features=[1, 2] if not frame.named else "from_dtype").fit(given)
     expected = autoencoder(2, categorical_features=[1, 2]).fit(np.array(list(columns.values()), dtype=object).T)
-    np.testing.assert_array_equal(fitted.transform(given), expected.transform(np.array(list(columns.values()), dtype=object).T))
+    np.testing.assert_array_equal(
+        fitted.transform(given), expected.transform(np.array(list(columns.values()), dtype=object).T)
+    )
     assert list(fitted.embeddings_) == (["tree", "code"] if frame.named else ["x1", "x2"])
 
 
@@ -207,7 +209,9 @@ def test_text_where_numbers_are_meant(mixed):
     with pytest.raises(ValueError, match=r"column 'x1' holds 'oak'|column 'x1'.*Declare the column categorical"):
         autoencoder(categorical_features=[2]).fit(mixed[0])
     for X in (mixed[0], np.array([["a", "b"]] * 9)):
-        with pytest.raises(ValueError, match="X holds text .*method='pca' takes numbers only; use method='autoencoder'"):
+        with pytest.raises(
+            ValueError, match="X holds text .*method='pca' takes numbers only; use method='autoencoder'"
+        ):
             ProjectionEmbedder("pca", 1).fit(X)
 
 
