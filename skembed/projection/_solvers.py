@@ -251,6 +251,11 @@ def _pca(X: Any, y: Any, task: Task) -> LinearMap:
 
 
 def _svd(X: Any, y: Any, task: Task) -> LinearMap:
+    if X.shape[1] == 1:  # the solver wants two columns; of one there is nothing to choose
+        one = np.ones((1, 1), dtype=X.dtype)
+        variance = np.asarray((X.toarray() if sparse.issparse(X) else X).var(axis=0))
+        share = (variance > 0).astype(X.dtype)
+        return LinearMap(one, np.zeros(1, dtype=X.dtype), inverse=one, variance=variance, share=share, is_unit=True)
     outputs: dict[int, np.ndarray] = {}  # the solver computes them anyway
 
     def fitted(n_components: int) -> TruncatedSVD:
