@@ -140,8 +140,8 @@ def solve(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
 
 
 def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
-    # X was validated once; and scikit-learn warns of 0/0 where X does not vary
-    with config_context(assume_finite=True), np.errstate(all="ignore"):
+    # X was validated once; frames are made at the door; and scikit-learn warns of 0/0 where X does not vary
+    with config_context(assume_finite=True, transform_output="default"), np.errstate(all="ignore"):
         found = SOLVERS[task.method](X, y, task)
         if task.whiten and found.is_sound():
             found = whitened(found, X, is_principal=task.method == "pca")
