@@ -244,7 +244,7 @@ def test_inverse_transform(rows, method, whiten):
     fitted = embedder(method, 2, whiten=whiten).fit(X)
     back = fitted.inverse_transform(fitted.transform(X))
     np.testing.assert_allclose(fitted.transform(back), fitted.transform(X), atol=1e-6)
-    with pytest.raises(ValueError, match="X has 3 features, but inverse_transform .* expects 2"):
+    with pytest.raises(ValueError, match=r"X has 3 features, but inverse_transform .* expects 2"):
         fitted.inverse_transform(X[:, :3])
 
 
@@ -360,10 +360,10 @@ def test_grid_search_over_method_and_dimensions():
 @pytest.mark.parametrize("method", LINEAR)
 def test_the_seed_decides(rows, method):
     X, y = rows
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 (it is what is looked at)
     first = embedder(method).fit(X, y)
     np.testing.assert_array_equal(first.projection_, clone(first).fit(X, y).projection_)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
     if method == "random":
         other = embedder(method, random_state=1).fit(X, y)
         assert not np.allclose(first.projection_, other.projection_)

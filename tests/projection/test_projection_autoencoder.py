@@ -209,9 +209,7 @@ def test_text_where_numbers_are_meant(mixed):
     with pytest.raises(ValueError, match=r"column 'x1' holds 'oak'|column 'x1'.*Declare the column categorical"):
         autoencoder(categorical_features=[2]).fit(mixed[0])
     for X in (mixed[0], np.array([["a", "b"]] * 9)):
-        with pytest.raises(
-            ValueError, match=r"X holds text .*method='pca' takes numbers only"
-        ):
+        with pytest.raises(ValueError, match=r"X holds text .*method='pca' takes numbers only"):
             ProjectionEmbedder("pca", 1).fit(X)
 
 
