@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
+    from skembed.text import GloVeVectorizer as GloVeVectorizer
     from skembed.text import LineCorpus as LineCorpus
+    from skembed.text import PretrainedVectorizer as PretrainedVectorizer
     from skembed.text import Word2VecVectorizer as Word2VecVectorizer
 
 __version__ = "0.1.0"
@@ -21,7 +23,9 @@ _HOMES = {
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",
+    "GloVeVectorizer": "skembed.text",
     "LineCorpus": "skembed.text",
+    "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
     "Word2VecVectorizer": "skembed.text",
 }

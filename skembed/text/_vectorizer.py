@@ -16,7 +16,7 @@ from skembed.table import EmbeddingTable
 from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Rounds, phrase_of
-from skembed.text._pooling import POOLINGS, DocumentCounts, learn_poolings, pool_documents, pooling_names
+from skembed.text._pooling import POOLINGS, DocumentCounts, Pooling, learn_poolings, pool_documents, pooling_names
 from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import Tokenizer
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
@@ -26,10 +26,56 @@ from skembed.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
-__all__ = ["DocumentVectorizer"]
+__all__ = ["DocumentPooler", "DocumentVectorizer"]
 
 
-class DocumentVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
+class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
+    """Base of the estimators that hold word vectors and pool those of documents.
+
+    A subclass's `fit` sets `embedding_`, `_encoder` and `_poolings`.
+    """
+
+    embedding_: EmbeddingTable
+    _encoder: Any  # documents -> rows of `embedding_`, as `WordEncoder.encode`
+    _poolings: list[Pooling]
+
+    def transform(self, X):
+        """Return the vectors of documents.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            A `LineCorpus` or generator is read piece by piece.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+            Zeros for a document without a known word.
+        """
+        check_is_fitted(self)
+        return self._pool(self._encoder.encode(read_documents(X)))
+
+    def _pool(self, documents: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
+        for ids, ends in documents:
+            chunks.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
+            pool_documents(ids, ends, self.embedding_.vectors, self._poolings, out=chunks[-1])
+        return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._poolings) * self.embedding_.embedding_dim
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
     """Base of the estimators that learn word vectors from documents and pool them.
 
     A subclass has the parameters declared here, `embedding_dim` and what its trainer needs, and says how tables come
@@ -158,40 +204,3 @@ class DocumentVectorizer(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
         self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *tables.loss_curve]
         self.n_iter_ = len(self.loss_curve_)
-
-    # ------------------------------------------------------------------------------------------------- applying
-
-    def transform(self, X):
-        """Return the vectors of documents.
-
-        Parameters
-        ----------
-        X : iterable of str or of token lists
-            A `LineCorpus` or generator is read piece by piece.
-
-        Returns
-        -------
-        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
-            Zeros for a document without a known word.
-        """
-        check_is_fitted(self)
-        return self._pool(self._encoder.encode(read_documents(X)))
-
-    def _pool(self, documents: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
-        for ids, ends in documents:
-            chunks.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
-            pool_documents(ids, ends, self.embedding_.vectors, self._poolings, out=chunks[-1])
-        return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self._poolings) * self.embedding_.embedding_dim
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags

@@ -1,0 +1,175 @@
+"""What a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one face."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skembed.columns import Columns, factorize
+from skembed.factor import Factor
+from skembed.text._corpus import read_documents
+from skembed.text._policy import WordPolicy
+from skembed.text._readings import read_under_policy, repeat_documents
+from skembed.text._stream import UNKNOWN, EncodedCorpus
+from skembed.text._tokens import Tokenizer
+
+__all__ = ["Cells", "Chunks", "Texts", "has_columns", "level_documents", "levels_of"]
+
+_ROWS = 2**16  # rows of columns handed out at a time
+
+Chunks = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def has_columns(X: Any) -> bool:
+    """Whether `X` is two-dimensional: a frame, even of one column, or a 2-D array."""
+    return len(getattr(X, "shape", ())) == 2
+
+
+class Texts:
+    """Documents, read once.
+
+    Attributes
+    ----------
+    pieces : list of str
+        The different pieces that the tokenizer found.
+    words : list of str
+        What they are read as.
+    counts : ndarray of shape (n_words,), int64
+        How often each word occurs.
+    """
+
+    def __init__(self, X: Any, tokenizer: Tokenizer) -> None:
+        self._corpus = EncodedCorpus.read(read_documents(X), tokenizer)
+        self.pieces = self._corpus.words
+        self.size = f"{self._corpus.n_documents} documents with {int(self._corpus.counts.sum())} words"
+
+    def candidates(self, policy: WordPolicy) -> set[str]:
+        """Return all words that a reading may need."""
+        return {word for piece in self.pieces for reading in policy.readings(piece) for word in reading}
+
+    def read(self, policy: WordPolicy, known: Any) -> None:
+        """Read the pieces as words, the known ones first."""
+        read_under_policy(self._corpus, [policy.read(piece, known) for piece in self.pieces])
+        self.words, self.counts = self._corpus.words, self._corpus.counts
+
+    def sequences(self, row_of: np.ndarray) -> Chunks:
+        """Return what a trainer learns from, to be iterated over many times; `row_of[i]` is the row of word i."""
+        return self._corpus.sequences(row_of)
+
+    def documents(self, row_of: np.ndarray) -> list[Chunks]:
+        """Return the documents of each column, here of the only one, as chunks of (ids, ends)."""
+        return [self._corpus.documents(row_of)]
+
+    def __enter__(self) -> "Texts":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._corpus.__exit__(*error)
+
+
+class Cells:
+    """Columns of short texts: each different cell of a column is read once, however many rows hold it.
+
+    Parameters
+    ----------
+    columns : Columns
+    tokenizer : Tokenizer
+
+    Attributes
+    ----------
+    pieces, words, counts
+        As of `Texts`; a word counts in every row that holds it.
+    factors : list of Factor
+        One a column.
+    """
+
+    def __init__(self, columns: Columns, tokenizer: Tokenizer) -> None:
+        self.factors = [levels_of(columns, position) for position in range(len(columns.values))]
+        levels = [level for factor in self.factors for level in factor.keys]
+        self._levels = levels
+        self._pieces = [[piece for pieces in tokenizer.pieces(level) for piece in pieces] for level in levels]
+        self.pieces = list(dict.fromkeys(piece for pieces in self._pieces for piece in pieces))
+        self.size = f"{columns.n_rows} rows with {len(levels)} different cells"
+
+    def candidates(self, policy: WordPolicy) -> set[str]:
+        words = {word for piece in self.pieces for reading in policy.readings(piece) for word in reading}
+        return words.union(*(policy.whole_readings(level) for level in self._levels))
+
+    def read(self, policy: WordPolicy, known: Any) -> None:
+        number: dict[str, int] = {}
+        ids: list[int] = []
+        ends: list[int] = []
+        for level, pieces in zip(self._levels, self._pieces):
+            whole = next((key for key in policy.whole_readings(level) if key in known), None)
+            words = [whole] if whole is not None else [w for piece in pieces for w in policy.read(piece, known)]
+            ids += [number.setdefault(word, len(number)) for word in words]
+            ends.append(len(ids))
+        self.words = list(number)
+        self._ids = np.array(ids, dtype=np.int32)
+        self._ends = np.array([*ends, len(ids)], dtype=np.int64)  # -1 finds the last one: missing, and empty
+        n_rows = np.concatenate([np.bincount(factor.codes + 1, minlength=1)[1:] for factor in self.factors])
+        weights = np.repeat(np.append(n_rows, 0), np.diff(self._ends, prepend=0))
+        self.counts = np.bincount(self._ids, weights, minlength=len(number)).astype(np.int64)
+
+    def sequences(self, row_of: np.ndarray) -> Chunks:
+        """Return the rows, the cells of each one after the other."""
+        return _Rows(self, row_of)
+
+    def documents(self, row_of: np.ndarray) -> list[Chunks]:
+        return [self._column(row_of, position) for position in range(len(self.factors))]
+
+    def _column(self, row_of: np.ndarray, position: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        ids, ends = self._level_rows(row_of)
+        which = self._places()[position]
+        for start in range(0, len(which), _ROWS):
+            yield repeat_documents(ids, ends, which[start : start + _ROWS])
+
+    def _level_rows(self, row_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = row_of[self._ids]
+        known = rows != UNKNOWN
+        return rows[known], np.append(0, np.cumsum(known))[self._ends]
+
+    def _places(self) -> np.ndarray:
+        """The number of each cell among all levels, -1 where it is missing, (n_columns, n_rows)."""
+        firsts = np.cumsum([0, *(len(factor.keys) for factor in self.factors[:-1])])
+        return np.stack([np.where(f.codes < 0, -1, f.codes + first) for f, first in zip(self.factors, firsts)])
+
+    def __enter__(self) -> "Cells":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class _Rows:
+    """The rows of some columns as sequences, over and over again."""
+
+    def __init__(self, cells: Cells, row_of: np.ndarray) -> None:
+        self._cells, self._row_of = cells, row_of
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        ids, ends = self._cells._level_rows(self._row_of)
+        places = self._cells._places()
+        for start in range(0, places.shape[1], _ROWS):
+            which = places[:, start : start + _ROWS]
+            repeated, stops = repeat_documents(ids, ends, which.ravel(order="F"))
+            yield repeated, stops[len(which) - 1 :: len(which)]
+
+
+def levels_of(columns: Columns, position: int) -> Factor:
+    """Return the different cells of a column; TypeError if one is no string."""
+    factor = factorize(columns.values[position], columns.label(position))
+    stranger = next((key for key in factor.keys if not isinstance(key, str)), None)
+    if stranger is not None:
+        raise TypeError(
+            f"column {columns.label(position)!r} of X holds {stranger!r} of type {type(stranger).__name__}, expected "
+            "strings; leave the column out, or turn it into strings first."
+        )
+    return factor
+
+
+def level_documents(levels: list[str], policy: WordPolicy, known: Any) -> Iterator[str | list]:
+    """Yield each level as a document: a list of one key where it stands as a whole, else its text."""
+    for level in levels:
+        whole = next((key for key in policy.whole_readings(level) if key in known), None)
+        yield level if whole is None else [whole]

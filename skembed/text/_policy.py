@@ -1,0 +1,151 @@
+"""How the makers of word vectors wrote words: case, digits and punctuation, told by the vectors' keys."""
+
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["DIGITS", "PUNCTUATION", "WordPolicy", "find_policy"]
+
+DIGITS = ("keep", "#", "0", "spelled")
+PUNCTUATION = ("drop", "keep")
+
+_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SPELLED = {str(digit): f" {name} " for digit, name in enumerate(_NAMES)}
+_DIGIT = re.compile(r"[0-9]")
+_PART = re.compile(r"[^\W_]+")
+_CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
+_MARKS = frozenset(".,;:!?()\"'-")
+
+_FEW = 0.01  # a share of keys below this is what slips through any cleaning, and no policy
+_LEAST_MARKS = 2  # one mark alone among the keys may be a stray
+
+
+@dataclass(frozen=True)
+class WordPolicy:
+    """What was done to texts before vectors were learned from them.
+
+    Attributes
+    ----------
+    lowercase : bool
+    digits : {"keep", "#", "0", "spelled"}
+        "#" and "0" stand for every digit ("1984" is "####" or "0000"); "spelled": each digit is a word of its own,
+        as in text8 ("one nine eight four").
+    punctuation : {"drop", "keep"}
+        "drop": it stands between words and is no word. "keep": it may be within words ("don't", "well-known"), and
+        marks may be words.
+
+    Examples
+    --------
+    >>> policy = WordPolicy(lowercase=True, digits="spelled", punctuation="drop")
+    >>> policy.read("1984", {"one", "nine", "eight", "four"})
+    ('one', 'nine', 'eight', 'four')
+    """
+
+    lowercase: bool = True
+    digits: str = "keep"
+    punctuation: str = "drop"
+
+    @property
+    def token_pattern(self) -> str:
+        """A regular expression that finds the pieces of a text that `read` takes."""
+        # Inner marks stay, so that what the vectors hold as one word is found as one; `read` splits the others.
+        return r"(?u)\w+(?:[^\w\s]+\w+)*|[^\w\s]" if self.punctuation == "keep" else r"(?u)\b\w+\b"
+
+    def read(self, token: str, known: Container[str]) -> tuple[str, ...]:
+        """Return the words that a piece of text is: the first of its readings that is known, or else the last one.
+
+        Parameters
+        ----------
+        token : str
+        known : container of str
+            The words that have vectors.
+
+        Returns
+        -------
+        tuple of str
+            Empty for marks that are no words.
+        """
+        reading: tuple[str, ...] = ()
+        for reading in self.readings(token):
+            if all(word in known for word in reading):
+                return reading
+        return reading
+
+    def readings(self, token: str) -> Iterator[tuple[str, ...]]:
+        """Yield the ways to read a piece of text as words, the plainest first: as it is, and then in more parts."""
+        word = token.lower() if self.lowercase else token
+        yield (word,)
+        if word.isalpha():
+            return
+        if (recoded := self._recoded(word)) != (word,):
+            yield recoded
+        if self.punctuation == "keep" and not word.replace("_", "").isalnum():
+            plain = word.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+            if plain != word:
+                yield (plain,)
+            if contraction := _CONTRACTION.fullmatch(plain):
+                yield contraction.groups()
+        parts = tuple(_PART.findall(word))
+        if parts != (word,):
+            yield tuple(code for part in parts for code in self._recoded(part))
+
+    def whole_readings(self, level: str) -> list[str]:
+        """Return the keys under which a category, of one word or several, may stand as a whole."""
+        forms = [level, level.lower()] if self.lowercase else [level]
+        return list(dict.fromkeys([*forms, *(form.strip().replace(" ", "_") for form in forms)]))
+
+    def _recoded(self, word: str) -> tuple[str, ...]:
+        if self.digits == "keep":
+            return (word,)
+        if self.digits == "spelled":
+            return tuple(_DIGIT.sub(lambda digit: _SPELLED[digit.group()], word).split())
+        return (_DIGIT.sub(self.digits, word),)
+
+
+def find_policy(keys: Sequence[str], known: Container[str]) -> WordPolicy:
+    """Tell the policy of a vocabulary.
+
+    Lower case, unless more than one key in a hundred has a capital. "#" for digits, where more keys hold "##" than two
+    digits in a row; "0", where hardly any digit is another; spelled, where no key has a digit and all of "zero" to
+    "nine" are there. Punctuation is kept, where two marks are keys or more than one key in a hundred has a mark within.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        The vocabulary, or a part of it.
+    known : container of str
+        The vocabulary, or the same part.
+
+    Returns
+    -------
+    WordPolicy
+    """
+    return WordPolicy(_is_lowercase(keys), _digits_of(keys, known), _punctuation_of(keys, known))
+
+
+def _is_lowercase(keys: Iterable[str]) -> bool:
+    n_letters = n_capital = 0
+    for key in keys:
+        lower = key.lower()
+        n_letters += lower != key.upper()
+        n_capital += lower != key
+    return n_capital <= _FEW * n_letters
+
+
+def _digits_of(keys: Sequence[str], known: Container[str]) -> str:
+    with_digit = [key for key in keys if _DIGIT.search(key)]
+    n_numbers = sum(re.search("[0-9]{2}", key) is not None for key in with_digit)
+    if sum("##" in key for key in keys) > n_numbers:
+        return "#"
+    if n_numbers and sum(re.search("[1-9]", key) is not None for key in with_digit) <= _FEW * len(with_digit):
+        return "0"
+    if len(with_digit) <= _FEW * _FEW * len(keys) and all(name in known for name in _NAMES):
+        return "spelled"
+    return "keep"
+
+
+def _punctuation_of(keys: Sequence[str], known: Container[str]) -> str:
+    if sum(mark in known for mark in _MARKS) >= _LEAST_MARKS:
+        return "keep"
+    within = re.compile(r"\w[^\w\s#]+\w")  # '#' may stand for a digit
+    return "keep" if sum(within.search(key) is not None for key in keys) > _FEW * len(keys) else "drop"

@@ -1,0 +1,139 @@
+"""Documents as rows of a table of given words, the pieces of a text read as those who made the table read theirs."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skembed.text._policy import WordPolicy
+from skembed.text._stream import (
+    END,
+    END_OF_DOCUMENT,
+    UNKNOWN,
+    EncodedCorpus,
+    as_sequences,
+    encode_documents,
+    whole_documents,
+)
+from skembed.text._tokens import Tokenizer
+
+__all__ = ["ReadingEncoder", "read_under_policy", "repeat_documents"]
+
+
+class ReadingEncoder:
+    """Numbers the words of documents by the rows of a table; may be used by several threads.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Row i is that of the i-th word.
+    policy : WordPolicy
+    tokenizer : Tokenizer
+        Text -> pieces that the policy reads as words.
+    stop_words : frozenset of str
+        Are left out.
+    """
+
+    def __init__(
+        self, words: Iterable[str], policy: WordPolicy, tokenizer: Tokenizer, stop_words: frozenset[str]
+    ) -> None:
+        self.words, self.policy, self.tokenizer, self.stop_words = words, policy, tokenizer, stop_words
+        self.row_of: dict[Any, int] = dict(zip(words, itertools.count()))
+        self._number: dict[Any, int] = {**self.row_of, END_OF_DOCUMENT: END, **dict.fromkeys(stop_words, UNKNOWN)}
+
+    def encode(
+        self, documents: Iterable[str | list], further: dict[str, int] | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (ids, ends) of chunks of documents.
+
+        Parameters
+        ----------
+        documents : iterable of str or list
+            The tokens of lists are read under the policy too, one by one.
+        further : dict, optional
+            Where words without a row are numbered, from the number of rows on; not given, they are left out.
+
+        Yields
+        ------
+        ids : ndarray of shape (n,), int32
+        ends : ndarray of shape (n_documents,), int64
+            Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+        """
+        n_rows = len(self.row_of)
+
+        def number(words: list) -> Iterator[int]:
+            if further is None:
+                return map(self._number.get, words, itertools.repeat(UNKNOWN))
+            return (
+                self._number[word] if word in self._number else n_rows + further.setdefault(word, len(further))
+                for word in words
+            )
+
+        read = (self._read(document) if isinstance(document, list) else document for document in documents)
+        for stream in whole_documents(encode_documents(read, self, number)):  # type: ignore[arg-type]
+            yield as_sequences(stream)
+
+    def pieces(self, text: str) -> Iterator[list[str]]:
+        """Yield the words of one text in lists, as a `Tokenizer` does."""
+        return map(self._read, self.tokenizer.pieces(text))
+
+    def rows_of(self, words: list[str]) -> np.ndarray:
+        """Return the row of each word, int32 (n_words,); `UNKNOWN` for stop words and those without one."""
+        return np.fromiter(map(self._number.get, words, itertools.repeat(UNKNOWN)), np.int32, count=len(words))
+
+    def _read(self, tokens: list) -> list:
+        known, read = self._number, self.policy.read
+        words: list = []
+        for token in tokens:
+            try:
+                words += (token,) if token in known or not isinstance(token, str) else read(token, known)
+            except TypeError:
+                words.append(token)  # cannot be hashed: who numbers it will say so
+        return words
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("words", "policy", "tokenizer", "stop_words")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def read_under_policy(corpus: EncodedCorpus, readings: list[tuple[str, ...]]) -> None:
+    """Replace each piece of text in a corpus by the words that it is read as; `readings[i]` is that of piece i."""
+    number: dict[str, int] = {}
+    for reading in readings:
+        for word in reading:
+            number.setdefault(word, len(number))
+    flat = [number[word] for reading in readings for word in reading]
+    ids = np.array([*flat, END], dtype=np.int32)  # END is -1 and finds the last entries
+    ends = np.cumsum([*map(len, readings), 1])
+
+    def read(stream: np.ndarray) -> np.ndarray:
+        return repeat_documents(ids, ends, stream)[0]
+
+    corpus.rewrite(read, list(number))
+
+
+def repeat_documents(ids: np.ndarray, ends: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (ids, ends) of these documents one after the other; -1 is the last one.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,), int32
+    ends : ndarray of shape (n_documents,), int64
+        Document i is ``ids[ends[i - 1] : ends[i]]``.
+    which : ndarray of shape (m,), int
+        May repeat.
+
+    Returns
+    -------
+    ids : ndarray of shape (k,), int32
+    ends : ndarray of shape (m,), int64
+    """
+    lengths = np.diff(ends, prepend=0)
+    starts = (ends - lengths)[which]
+    lengths = lengths[which]
+    stops = np.cumsum(lengths)
+    places = np.arange(stops[-1] if stops.size else 0) + np.repeat(starts - (stops - lengths), lengths)
+    return ids[places], stops
