@@ -36,7 +36,7 @@ __all__ = ["LONGEST_STEP", "PARTS", "new_records", "train_buckets"]
 PARTS = 4  # of a record: word, its rates, context, its rates
 LONGEST_STEP = np.float32(0.5)  # of a component at one cell; only learning rates far too large come near it
 LARGEST_GRADIENT = np.float32(100.0)
-CACHE = 1 << 19  # bytes of rows that need not be asked for: half of a common second-level cache
+CACHE = 1 << 21  # bytes of records that need not be asked for: about a second-level cache
 AHEAD = 3  # cells
 
 

@@ -1,7 +1,7 @@
 """GloVe over a counted table of co-occurrences, whatever its keys stand for; in parallel and the same to the bit.
 
 Pennington, Socher & Manning 2014 (https://aclanthology.org/D14-1162). Keys are cut into blocks. A pass is a tournament
-of the blocks (de Werra 1981): in a round each block meets one other, and the workers learn from cells of pairs that
+of the blocks: in a round each block meets one other, and the workers learn from cells of pairs that
 have no row in common. So they write to the tables directly, nothing is copied or merged, and who did what leaves no
 trace. This is the stratified gradient descent of Gemulla et al. 2011 for a table whose rows and columns are one.
 """
@@ -18,7 +18,7 @@ from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
 from skembed.training.memory import check_memory
 
-__all__ = ["GloVeTables", "train_glove"]
+__all__ = ["GloVeTables", "first_vectors", "train_glove"]
 
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 INITIAL_REACH = 0.5  # times 1 / embedding_dim
@@ -96,7 +96,7 @@ def train_glove(
         Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
         the next pass changes. Training ends if it returns something true.
     progress : callable or None
-        Called after each round with its number of cells, both halves of a symmetric table counted.
+        Called after each round with its number of stored cells; a pass has ``len(cooccurrences.cells)``.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def train_glove(
         f"GloVe of {n_keys} keys with embedding_dim={embedding_dim}",
         "lower embedding_dim or the number of keys",
     )
-    records = new_records(*(_first_vectors(n_keys, embedding_dim, seed) if start is None else start))
+    records = new_records(*(first_vectors(n_keys, embedding_dim, seed) if start is None else start))
     learning_rate = min(learning_rate, LARGEST_RATE)
     rounds = _rounds(cooccurrences)
     loss_curve: list[float] = []
@@ -140,7 +140,7 @@ def train_glove(
             for round_ in order:
                 losses[round_] = _learn(workers, records, cooccurrences, rounds[round_], learning_rate)
                 if progress is not None:
-                    progress(sum(pair.n_cells for pair in rounds[round_]) * (2 if cooccurrences.both else 1))
+                    progress(sum(pair.n_cells for pair in rounds[round_]))
             loss_curve.append(float(losses.sum()) / max(1, cooccurrences.n_cells))
             if on_pass is not None and on_pass(pass_, _tables(records, embedding_dim, loss_curve)):
                 break
@@ -154,7 +154,8 @@ def train_glove(
     return _tables(records, embedding_dim, loss_curve)
 
 
-def _first_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
+def first_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
+    """Words and contexts uniform in +- INITIAL_REACH / dim, each of shape (n_keys, dim), float32."""
     generator = np.random.default_rng((seed, INITIAL))
     reach = np.float32(INITIAL_REACH / dim)
     return [(2 * generator.random((n_keys, dim), dtype=np.float32) - 1) * reach for _ in range(2)]
