@@ -102,9 +102,9 @@ class Runs:
         begins, ends = (np.empty((len(sizes), last - first), np.int64) for _ in range(2))
         at = 0
         with self._reading:
-            for run, (starts, *files) in enumerate(self._runs):
-                for file, numbers in zip(files, (columns, values)):
-                    _read_into(file, numbers[at : at + sizes[run]], int(starts[first]))
+            for run, (starts, file_of_columns, file_of_values) in enumerate(self._runs):
+                _read_into(file_of_columns, columns[at : at + sizes[run]], int(starts[first]))
+                _read_into(file_of_values, values[at : at + sizes[run]], int(starts[first]))
                 begins[run] = starts[first:last] - starts[first] + at
                 ends[run] = starts[first + 1 : last + 1] - starts[first] + at
                 at += sizes[run]
@@ -122,7 +122,7 @@ class Runs:
 
 def _read_into(file: IO[bytes], numbers: np.ndarray, first: int) -> None:
     file.seek(first * numbers.itemsize)
-    n_read = file.readinto(memoryview(numbers).cast("B")) if numbers.size else 0  # type: ignore[attr-defined]
+    n_read = file.readinto(numbers.data.cast("B")) if numbers.size else 0  # type: ignore[attr-defined]
     if n_read != numbers.nbytes:
         raise OSError(f"a temporary file of counts ends after {n_read} of {numbers.nbytes} bytes.")
 
