@@ -1,0 +1,123 @@
+"""Reading word vectors beside gensim: seconds, megabytes a second, and peak memory beside the table.
+
+    python benchmarks/formats.py > benchmarks/results/formats.txt
+
+A file of 200,000 x 100 normal numbers is written as text with six decimals, as word2vec's binary and as the library's
+own, and read in turns, each reading in a process of its own so that the peak of its memory can be told. Before each
+reading the file is read once, so that all come from the disk cache. "cat" is that: the file read and thrown away.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+READERS = {
+    "text": ["skembed", "gensim"],
+    "binary": ["skembed", "gensim", "cat"],
+    "own": ["skembed", "skembed mmap", "cat"],
+    "text keys=": ["skembed keys"],
+    "fastText .bin": ["skembed", "gensim"],
+}
+_CHILD = """
+import resource, sys, time
+path, reader, kind = sys.argv[1:]
+if reader.startswith("skembed"):
+    from skembed import EmbeddingTable
+    import skembed.formats
+    if kind.startswith("text"):
+        import skembed.formats._kernel  # imported and compiled once on a machine; what that takes is told apart
+    options = {"skembed mmap": {"mmap": True, "verify": False}, "skembed keys": {"keys": [f"w{i}" for i in range(0, 200_000, 100)]}}
+    load = lambda: EmbeddingTable.load(path, **options.get(reader, {})).vectors.nbytes
+elif reader == "gensim":
+    import gensim
+    if kind == "fastText .bin":
+        load = lambda: gensim.models.fasttext.load_facebook_vectors(path).vectors.nbytes
+    else:
+        load = lambda: gensim.models.KeyedVectors.load_word2vec_format(path, binary=kind == "binary").vectors.nbytes
+else:
+    def load():
+        buffer = bytearray(1 << 20)
+        with open(path, "rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+        return 0
+while_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open(path, "rb") as file:
+    while file.read(1 << 20):
+        pass
+started = time.perf_counter()
+n_bytes = load()
+seconds = time.perf_counter() - started
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - while_before
+print(seconds, peak * 1024, n_bytes)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--dim", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=list(READERS), choices=list(READERS))
+    options = parser.parse_args()
+    import gensim
+
+    print(
+        f"Python {platform.python_version()}, numpy {np.__version__}, gensim {gensim.__version__}, {os.cpu_count()} CPUs; "
+        f"{options.rows:,} x {options.dim}; medians of {options.repeats}; peak = growth of the process over the table"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in options.kinds:
+            path = write(Path(folder), kind, options.rows, options.dim)
+            compare(path, kind, options.repeats)
+            path.unlink()
+
+
+def write(folder: Path, kind: str, n_rows: int, dim: int) -> Path:
+    from skembed import EmbeddingTable
+    from skembed.subword_table import SubwordTable
+    from skembed.subwords import Subwords
+
+    rng = np.random.default_rng(0)
+    vectors, words = rng.standard_normal((n_rows, dim), dtype=np.float32), [f"w{i}" for i in range(n_rows)]
+    path = folder / kind.split()[0]
+    if kind.startswith("text"):
+        pattern = " ".join(["%s"] + ["%.6f"] * dim) + "\n"
+        with open(path, "w") as file:
+            file.write(f"{n_rows} {dim}\n")
+            file.writelines(pattern % (word, *row.tolist()) for word, row in zip(words, vectors))
+    elif kind == "fastText .bin":
+        ngrams = Subwords(vectors[: n_rows // 2], min_n=3, max_n=6, n_buckets=n_rows // 2)
+        SubwordTable(words, vectors, ngrams).save(path, "fasttext-bin")
+    else:
+        EmbeddingTable(words, vectors).save(path, {"binary": "word2vec-binary", "own": "safetensors"}[kind])
+    return path
+
+
+def compare(path: Path, kind: str, repeats: int) -> None:
+    n_bytes, runs = path.stat().st_size, {reader: [] for reader in READERS[kind]}
+    for _ in range(repeats):
+        for reader, results in runs.items():
+            time.sleep(0.1)
+            done = subprocess.run(
+                [sys.executable, "-c", _CHILD, path, reader, kind], capture_output=True, text=True, check=True
+            )
+            results.append([float(word) for word in done.stdout.split()[-3:]])
+    print(f"\n{kind}: {n_bytes / 1e6:.0f} MB")
+    first = statistics.median(seconds for seconds, _, _ in runs[READERS[kind][0]])
+    for reader, results in runs.items():
+        seconds, peak, size = (statistics.median(column) for column in zip(*results))
+        memory = f", peak {peak / size:.2f} x table" if size else ""
+        print(f"  {reader:14} {seconds:7.3f} s  {n_bytes / 1e6 / seconds:7.0f} MB/s  x{seconds / first:5.2f}{memory}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

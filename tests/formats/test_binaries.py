@@ -1,0 +1,311 @@
+"""word2vec's binary, numpy and parquet files, compressed files, and files that are none of these."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import time
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+import samples
+
+from skembed import EmbeddingTable
+from skembed.formats import FormatError, _open, load_table
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a table from bytes."""
+
+    def load(content, **options):
+        (tmp_path / "vectors").write_bytes(content)
+        return load_table(tmp_path / "vectors", **options)
+
+    return load
+
+
+def same(table, words=samples.WORDS, vectors=samples.VECTORS):
+    return list(table) == list(words) and table.vectors.tobytes() == vectors.tobytes()
+
+
+class TestWord2VecBinary:
+    @pytest.mark.parametrize("newline", [b"", b"\n"])
+    def test_with_and_without_newlines(self, load, newline):
+        assert same(load(samples.word2vec_binary(newline=newline)))
+
+    def test_cut_at_every_byte_and_trailing_bytes(self, load):
+        content = samples.word2vec_binary()
+        for length in range(len(content)):
+            with pytest.raises(FormatError, match=r"vectors: at byte \d+: expected"):
+                load(content[:length], format="word2vec-binary")
+        with pytest.raises(FormatError, match=f"at byte {len(content)}: expected the end of the file after 5 rows"):
+            load(content + b"x")
+
+    @pytest.mark.parametrize("head", [b"0 4", b"-5 4", b"5 0", b"5 -4", b"5.0 4", b"5 99999999999999", b"9999999999999999999 4"])
+    def test_headers_that_lie(self, load, head):
+        with pytest.raises(FormatError, match="at byte 0: expected"):
+            load(samples.word2vec_binary().replace(b"5 4", head, 1), format="word2vec-binary")
+        with pytest.raises(FormatError, match=r"at byte \d+: expected"):
+            load(gzip.compress(samples.word2vec_binary().replace(b"5 4", head, 1)), format="word2vec-binary")
+
+    def test_not_finite_duplicates_and_bad_utf8(self, load):
+        vectors = samples.VECTORS.copy()
+        vectors[2, 1] = np.nan
+        content = samples.word2vec_binary(vectors=vectors)
+        at = content.index(b"of ") + 3 + 4
+        with pytest.raises(FormatError, match=rf"at byte {at}: expected finite.*nan \(word 'of', number 2\)"):
+            load(content)
+        assert np.isnan(load(content, allow_nonfinite=True)["of"][1])
+        with pytest.warns(UserWarning, match="1 rows repeat"):
+            table = load(samples.word2vec_binary(["a", "b", "a", "c", "d"]))
+        assert same(table, "abcd", samples.VECTORS[[0, 1, 3, 4]])
+        content = content.replace("ö".encode(), b"\xff\xfe")
+        with pytest.raises(FormatError, match=r"at byte \d+: expected a key in UTF-8"):
+            load(content, allow_nonfinite=True)
+
+    def test_keys_limit_and_map(self, load):
+        content = samples.word2vec_binary()
+        assert same(load(content, keys=["日本", "the"]), ["the", "日本"], samples.VECTORS[[0, 4]])
+        assert same(load(content, limit=2), samples.WORDS[:2], samples.VECTORS[:2])
+        assert load(content, keys=["none"]).shape == (0, 4)
+        with pytest.raises(ValueError, match=r"mmap=True cannot be had.*each word before its vector"):
+            load(content, mmap=True)
+
+    def test_rows_across_blocks(self, load, monkeypatch):
+        monkeypatch.setattr("skembed.formats._word2vec._BLOCK", 37)
+        assert same(load(samples.word2vec_binary(newline=b"\n")))
+
+
+class TestCompressed:
+    @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
+    @pytest.mark.parametrize("kind", ["text", "word2vec_binary", "fasttext"])
+    def test_found_by_content_under_any_name(self, tmp_path, codec, kind):
+        (tmp_path / "vectors.txt").write_bytes(samples.COMPRESSIONS[codec](getattr(samples, kind)()))
+        assert same(load_table(tmp_path / "vectors.txt"))
+
+    @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
+    def test_cut_at_every_byte(self, load, codec):
+        content = samples.COMPRESSIONS[codec](samples.text())
+        for length in range(0, len(content), 3):
+            with pytest.raises(FormatError):
+                load(content[:length])
+
+    @pytest.mark.parametrize("codec", ["gzip", "bz2", "xz"])
+    def test_streams_one_after_the_other(self, load, codec):
+        content, compress = samples.text(), samples.COMPRESSIONS[codec]
+        assert same(load(compress(content[:40]) + compress(content[40:]) + b"\0" * 512))
+        with pytest.raises(FormatError, match=f"at byte {len(compress(content))}: expected {codec.replace('bz2', 'bzip2')} data"):
+            load(compress(content) + b"more bytes, none of a stream")
+
+    @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
+    def test_bombs_are_refused_by_ratio_and_size(self, load, codec, monkeypatch):
+        monkeypatch.setattr(_open, "FREE_BYTES", 1 << 20)
+        bomb = samples.COMPRESSIONS[codec](b"a " + b"0 " * (1 << 21) + b"\n")
+        with pytest.raises(FormatError, match="100 times as many: refused as a decompression bomb.*max_expansion="):
+            load(bomb)
+        assert load(bomb, max_expansion=10**6).shape == (1, 1 << 21)
+
+    def test_compressed_twice_and_tar(self, load):
+        with pytest.raises(FormatError, match="another compressed file"):
+            load(gzip.compress(bz2.compress(samples.text())))
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            archive.addfile(tarfile.TarInfo("../x"), io.BytesIO())
+        with pytest.raises(FormatError, match="tar archive"):
+            load(file.getvalue())
+
+    def test_several_members(self, load):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("glove.50d.txt", samples.text(header=False))
+            archive.writestr("readme.txt", "hello")
+        with pytest.raises(FormatError, match=r"holds 2: \['glove.50d.txt', 'readme.txt'\]. Pass member="):
+            load(file.getvalue())
+        assert same(load(file.getvalue(), member="glove.50d.txt"))
+        with pytest.raises(FormatError, match="named 'other'"):
+            load(file.getvalue(), member="other")
+        with pytest.raises(ValueError, match="member names a file in a zip"):
+            load(samples.text(), member="other")
+
+    @pytest.mark.parametrize("name", ["/etc/passwd", "../vectors.txt", "a/../../b", "C:\\vectors.txt", "..\\x"])
+    def test_members_that_break_out(self, load, name):
+        with pytest.raises(FormatError, match=r"expected names inside the archive, got .*refused"):
+            load(samples.zipped(samples.text(), name))
+
+    def test_links(self, load):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            link = zipfile.ZipInfo("vectors.txt")
+            link.external_attr = 0o120777 << 16
+            archive.writestr(link, "/etc/passwd")
+        with pytest.raises(FormatError, match="is a link: refused"):
+            load(file.getvalue())
+
+    def test_a_dictionary_of_xz_larger_than_any_preset(self, load):
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+        with pytest.raises(FormatError, match="(?i)memory"):
+            load(lzma.compress(samples.text(), filters=filters))
+
+
+class TestNumpy:
+    def test_round_trip_of_keys_of_one_type(self, tmp_path):
+        for keys in (samples.WORDS, [3, 1, 2, 5, 4], [0.5, 1.5, 2.5, 3.5, 4.5]):
+            table = EmbeddingTable(keys, samples.VECTORS)
+            table.save(tmp_path / "t.npz", "numpy")
+            assert EmbeddingTable.load(tmp_path / "t.npz") == table
+            with np.load(tmp_path / "t.npz") as arrays:
+                assert arrays["keys"].tolist() == keys
+        table.save(tmp_path / "half.npz", "numpy", dtype="float16")
+        assert np.array_equal(EmbeddingTable.load(tmp_path / "half.npz").vectors, samples.VECTORS.astype(np.float16))
+        assert (tmp_path / "half.npz").stat().st_size < (tmp_path / "t.npz").stat().st_size
+        assert list(EmbeddingTable.load(tmp_path / "t.npz", keys=[4.5, 9], limit=5)) == [4.5]
+
+    def test_keys_that_numpy_would_change(self, tmp_path):
+        for keys, kind in ((["a", 1], TypeError), (["a", "b\0"], ValueError), ([None, "a"], TypeError), ([2**70, 1], TypeError)):
+            with pytest.raises(kind, match="safetensors"):
+                EmbeddingTable(keys, np.ones((2, 2))).save(tmp_path / "t", "numpy")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("order", "CF")
+    @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+    def test_npy_beside_its_keys(self, tmp_path, order, dtype):
+        vectors = np.asarray(samples.VECTORS, dtype=dtype, order=order)
+        np.save(tmp_path / "v.npy", vectors)
+        with pytest.raises(FormatError, match=r"vectors without keys; expected .*v\.keys\.txt"):
+            load_table(tmp_path / "v.npy")
+        (tmp_path / "v.keys.txt").write_text("\n".join(samples.WORDS) + "\n", encoding="utf-8")
+        assert same(load_table(tmp_path / "v.npy"), vectors=np.ascontiguousarray(vectors.astype("<f4")))
+        if (order, dtype) == ("C", "<f4"):
+            assert isinstance(load_table(tmp_path / "v.npy", mmap=True).vectors, np.memmap)
+        else:
+            with pytest.raises(ValueError, match="mmap=True needs C-ordered float32"):
+                load_table(tmp_path / "v.npy", mmap=True)
+
+    def test_pickles_inside_are_refused(self, load, tmp_path):
+        file = io.BytesIO()
+        np.savez(file, keys=np.array(samples.WORDS, dtype=object), vectors=samples.VECTORS)
+        with pytest.raises(FormatError, match="arrays of objects are pickles, which are never read"):
+            load(file.getvalue())
+
+    @pytest.mark.parametrize("shape", ["(5, 99999999999)", "(5,)", "(-5, 4)", "(5.0, 4)", "5", "(" * 900, "(6, 4)"])
+    def test_headers_that_lie(self, load, shape):
+        for compressed in (True, False):
+            file = io.BytesIO()
+            header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
+            raw = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + samples.VECTORS.tobytes()
+            keys = io.BytesIO()
+            np.save(keys, np.array(samples.WORDS))
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
+                archive.writestr("keys.npy", keys.getvalue())
+                archive.writestr("vectors.npy", raw)
+            with pytest.raises(FormatError, match="vectors.npy: at byte"):
+                load(file.getvalue())
+
+
+class TestParquet:
+    def test_round_trip(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        for keys in (samples.WORDS, [3, 1, 2, 5, 4], ["a", None, "b", "c", "d"]):
+            table = EmbeddingTable(keys, samples.VECTORS)
+            table.save(tmp_path / "t", "parquet")
+            assert EmbeddingTable.load(tmp_path / "t") == table
+        table.save(tmp_path / "t", "parquet", dtype="float16")
+        assert np.array_equal(EmbeddingTable.load(tmp_path / "t").vectors, samples.VECTORS.astype(np.float16))
+
+    def test_what_pandas_and_pyarrow_write(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        pytest.importorskip("pandas")
+        table = EmbeddingTable(samples.WORDS, samples.VECTORS)
+        frame = table.to_frame()
+        frame.columns = frame.columns.map(str)
+        frame.to_parquet(tmp_path / "wide")
+        assert EmbeddingTable.load(tmp_path / "wide") == table
+        (tmp_path / "lists").write_bytes(samples.parquet())
+        assert EmbeddingTable.load(tmp_path / "lists") == table
+        assert list(EmbeddingTable.load(tmp_path / "lists", keys=["of"])) == ["of"]
+
+    def test_other_columns(self, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet
+
+        for columns in ({"a": [1]}, {"a": ["x"], "b": ["y"]}, {"k": ["x"], "v": [[1.0]], "w": [[2.0]]}):
+            pyarrow.parquet.write_table(pa.table(columns), tmp_path / "t")
+            with pytest.raises(FormatError, match="expected a column of keys and one of vectors"):
+                load_table(tmp_path / "t")
+        for vectors in ([[1.0], None], [[1.0], [2.0, 3.0]], [[1.0], [None]], [[1.0], [float("nan")]]):
+            pyarrow.parquet.write_table(pa.table({"key": ["a", "b"], "v": vectors}), tmp_path / "t")
+            with pytest.raises(FormatError, match="missing|one length|finite"):
+                load_table(tmp_path / "t")
+
+    def test_without_pyarrow_the_extra_is_named(self, tmp_path, monkeypatch):
+        content = samples.parquet()
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        (tmp_path / "t").write_bytes(content)
+        with pytest.raises(ImportError, match=r'pip install "skembed\[dataframe\]"'):
+            load_table(tmp_path / "t")
+
+
+class TestRefused:
+    @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+    def test_pickles(self, load, protocol):
+        with pytest.raises(FormatError, match=r"looks like a pickle; skembed never unpickles.*EmbeddingTable\(keys, vectors\)"):
+            load(pickle.dumps({"a": [1.0] * 100}, protocol=protocol))
+
+    def test_torch_and_joblib(self, load, tmp_path):
+        with pytest.raises(FormatError, match=r"the pickle 'archive/data.pkl', as .pt files do; skembed never unpickles"):
+            load(samples.zipped(b"x" * 100, "archive/data.pkl"))
+        joblib = pytest.importorskip("joblib")
+        joblib.dump(np.ones(1000), tmp_path / "j", compress=3)
+        with pytest.raises(FormatError, match="zlib, as joblib files may be"):
+            load_table(tmp_path / "j")
+
+    def test_pipes_and_folders(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path, tmp_path / "pipe"):
+            with pytest.raises(FormatError, match="folder, a pipe or a device"):
+                load_table(path)
+
+
+@pytest.mark.parametrize("format", ["word2vec-text", "word2vec-binary", "numpy", "safetensors"])
+def test_peak_memory_is_little_more_than_the_table(tmp_path, format):
+    words = [f"word{i}" for i in range(40_000)]
+    EmbeddingTable(words, np.random.default_rng(0).standard_normal((40_000, 100))).save(tmp_path / "t", format)
+    load_table(tmp_path / "t", limit=10)  # what is imported is no part of the table
+    for options in ({}, {"keys": words[::400]}):
+        tracemalloc.start()
+        loaded = load_table(tmp_path / "t", **options)
+        size, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        if format in ("word2vec-text", "word2vec-binary"):
+            assert peak < 1.2 * size + 8e6
+            assert size < 1.2 * loaded.vectors.nbytes + 7e6 * len(loaded) / len(words) + 1e6
+        else:
+            assert peak < 1.2 * size + 24e6
+
+
+def test_killed_while_saving_text(tmp_path):
+    path = tmp_path / "vectors"
+    program = (
+        "import sys, numpy as np\nfrom skembed import EmbeddingTable\n"
+        "tables = [EmbeddingTable([f'w{j}' for j in range(5000)], np.full((5000, 20), i)) for i in range(2)]\n"
+        "tables[0].save(sys.argv[1], 'word2vec-text'); print('saving', flush=True)\n"
+        "while True:\n    for table in tables: table.save(sys.argv[1], 'word2vec-text')\n"
+    )
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"saving\n"
+        time.sleep(random.uniform(0.001, 0.15))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert load_table(path).shape == (5000, 20)
