@@ -38,18 +38,20 @@ def split_lines(data, dim, spans):
                 inside = True
                 n_fields += 1
             place += 1
-        stop = place
+        stop, n_returns = place, 0
         while stop > start and (data[stop - 1] == _SPACE or data[stop - 1] == _TAB or data[stop - 1] == _RETURN):
             stop -= 1
+            n_returns += data[stop] == _RETURN
+        simple_end = n_returns == 0 or place - stop == 1  # else a carriage return was counted as a field
         if stop == start:
             start = place + 1
             continue
         begin = start
         while data[begin] == _SPACE or data[begin] == _TAB:
             begin += 1
-        if n_fields == dim + 1 and first_stop > begin and first_stop < stop:
+        if n_fields == dim + 1 and simple_end and first_stop > begin and first_stop < stop:
             key_stop, values = first_stop, first_stop
-        else:  # a key with spaces, none, or a carriage return that stands alone: the numbers are counted from the end
+        else:  # a key with spaces, or none: the numbers are counted from the end
             values, left = stop, dim
             while left > 0 and values > start:
                 while values > start and (data[values - 1] == _SPACE or data[values - 1] == _TAB):

@@ -240,7 +240,7 @@ def checked_members(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo
     infos = []
     for info in archive.infolist():
         at, parts = info.header_offset, info.filename.replace("\\", "/").split("/")
-        if info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+        if not info.filename or info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
             raise FormatError(f"{name}: at byte {at}: expected names inside the archive, got {info.filename!r}: refused.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise FormatError(f"{name}: at byte {at}: expected files in the archive, {info.filename!r} is a link: refused.")

@@ -18,7 +18,7 @@ from skembed.formats._options import ReadOptions
 from skembed.formats._rows import RowBuffer, Selection, decode_keys, not_finite_message, table_of
 from skembed.table import EmbeddingTable
 
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 _MAX_LINE = 1 << 26
 _COMPILED_FROM = 1 << 23  # bytes of a file for which loading the compiler pays
 _LOOKED_AT = 1_000  # lines from which the number of components is told where no header says it
@@ -48,16 +48,20 @@ def read_text(source: Source, options: ReadOptions, header: bool | None = None) 
     -------
     EmbeddingTable
     """
-    layout = text_layout(source, source.peek(_BLOCK), header)
+    layout = text_layout(source, header)
     source.read(layout.start)
     return _TextReader(source, options, layout).table()
 
 
-def text_layout(source: Source, start: bytes, header: bool | None) -> Layout:
+def text_layout(source: Source, header: bool | None) -> Layout:
     """What the first lines say; FormatError if they are none of vectors."""
+    size, start = _BLOCK, source.peek(_BLOCK)
+    while len(start) == size < _MAX_LINE and b"\n" not in start:
+        size *= 2
+        start = source.peek(size)
     mark = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
     lines = start[mark:].split(b"\n")
-    if len(start) == _BLOCK:
+    if len(start) == size:
         lines.pop()  # cut by the end of the block
     first = _fields(lines[0]) if lines else []
     rest = [len(fields) for line in lines[1 : _LOOKED_AT + 1] if (fields := _fields(line))]
@@ -80,9 +84,9 @@ def _fields(line: bytes) -> list[bytes]:
 
 def _is_row_of_one(first: list[bytes], rest: list[int]) -> bool:
     """Whether a first line of two fields is a key and its only component, as all lines that follow are."""
-    if not rest or Counter(rest).most_common(1)[0][0] != 2:
-        return False
-    return not (_INTEGER.fullmatch(first[0]) and first[1] == b"1")
+    if not rest:
+        return not all(_INTEGER.fullmatch(field) for field in first)
+    return set(rest) == {2} and not (_INTEGER.fullmatch(first[0]) and first[1] == b"1")
 
 
 def parse_header(source: Source, line: bytes, at: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_f
 from skembed.formats._text import parse_header
 from skembed.table import EmbeddingTable
 
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 _MAX_KEY = 1 << 16
 _MAX_HEADER = 64
 
