@@ -236,7 +236,6 @@ class GloVeVectorizer(DocumentVectorizer):
             n_jobs=self.n_jobs,
             seed=seed,
         ) as cooccurrences:
-            self.n_cooccurrences_ = cooccurrences.n_cells
             if not cooccurrences.n_cells:
                 warnings.warn(
                     "there was nothing to learn from: no document has two known words. Pass longer documents, or lower "
@@ -245,6 +244,7 @@ class GloVeVectorizer(DocumentVectorizer):
                     stacklevel=2,
                 )
             tables = self._learn_tables(cooccurrences, vocabulary, max_iter, seed, callbacks)
+        self.n_cooccurrences_ = cooccurrences.n_cells
         vectors = tables.words + tables.contexts if self.combine == "sum" else tables.words.copy()
         return SequenceTables(vectors, tables.contexts.copy(), tables.loss_curve)
 

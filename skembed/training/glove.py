@@ -23,6 +23,7 @@ __all__ = ["GloVeTables", "first_vectors", "train_glove"]
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 INITIAL_REACH = 0.5  # times 1 / embedding_dim
 LARGEST_RATE = 1e30  # of float32 arithmetic
+NOTHING = 1e-3  # of a loss: where all counts are 1, zeros are perfect, and the beginning is not
 
 
 class GloVeTables(NamedTuple):
@@ -112,7 +113,7 @@ def train_glove(
     Warns
     -----
     ConvergenceWarning
-        If the last loss is not below the first.
+        If the last loss is above that of vectors of zeros.
 
     Examples
     --------
@@ -144,13 +145,7 @@ def train_glove(
             loss_curve.append(float(losses.sum()) / max(1, cooccurrences.n_cells))
             if on_pass is not None and on_pass(pass_, _tables(records, embedding_dim, loss_curve)):
                 break
-    if len(loss_curve) > 1 and not (loss_curve[-1] < loss_curve[0] or cooccurrences.n_cells == 0):
-        warnings.warn(
-            f"the loss did not fall: {loss_curve[0]:.4g} in the first pass, {loss_curve[-1]:.4g} in the last. "
-            f"Lower learning_rate={learning_rate}.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    _warn_if_diverged(cooccurrences, loss_curve, learning_rate, with_start=start is not None)
     return _tables(records, embedding_dim, loss_curve)
 
 
@@ -164,6 +159,24 @@ def first_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
 def _tables(records: np.ndarray, dim: int, loss_curve: list[float]) -> GloVeTables:
     words, contexts = records[:, 0], records[:, 2]
     return GloVeTables(words[:, :dim], contexts[:, :dim], words[:, dim], contexts[:, dim + 1], list(loss_curve))
+
+
+def _warn_if_diverged(
+    cooccurrences: Cooccurrences, loss_curve: list[float], learning_rate: float, with_start: bool
+) -> None:
+    numbers, n_at_once = cooccurrences.cells.view(np.float32), 1 << 20
+    parts = [numbers[begin : begin + n_at_once] for begin in range(0, len(numbers), n_at_once)]
+    of_zeros = sum(0.5 * float((part[:, 2] * part[:, 1] ** 2).sum(dtype=np.float64)) for part in parts)
+    bound = of_zeros / max(1, len(numbers)) + NOTHING
+    if with_start:  # may begin with more
+        bound = max(bound, loss_curve[0])
+    if not loss_curve[-1] <= bound:
+        warnings.warn(
+            f"the loss of the last pass, {loss_curve[-1]:.4g}, is above {bound:.4g}, that of vectors of zeros. "
+            f"Lower learning_rate={learning_rate}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def _rounds(cooccurrences: Cooccurrences) -> list[list[Pair]]:
