@@ -11,8 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 
-from skembed import EntityEmbeddingEncoder
-from skembed.training import memory
+from skembed import EntityEmbeddingEncoder, memory
 
 N = 400
 

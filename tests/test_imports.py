@@ -12,7 +12,18 @@ import skembed
 ROOT = Path(skembed.__file__).parent
 ESTIMATORS = {"categorical", "text", "projection", "graph", "recommendation", "sequence", "image"}
 LEARNING = {"training", "kernels", "parallel"}
-BOTTOM = {"vocabulary", "table", "columns", "factor", "canonical", "neighbors", "approximate", "_keys", "_queries"}
+BOTTOM = {
+    "roles",
+    "vocabulary",
+    "table",
+    "columns",
+    "factor",
+    "canonical",
+    "neighbors",
+    "approximate",
+    "_keys",
+    "_queries",
+}
 TABLES_ONLY = {"formats", "inspection"}
 
 

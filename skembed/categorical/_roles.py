@@ -1,88 +1,29 @@
-"""Which columns are categories and which are numbers beside them, and how those numbers reach the net."""
+"""The columns that are categories, and how the numbers beside them reach the net."""
 
-import numbers
 from typing import Any
 
 import numpy as np
 
 from skembed.columns import Columns, to_float
+from skembed.roles import categorical_positions
 
-__all__ = ["SideScaler", "categorical_positions"]
+__all__ = ["SideScaler", "side_columns", "some_categorical_positions"]
 
 CLIP = 10.0  # in interquartile half-widths: beyond, a value is only "very large"
 
 
-def categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
-    """Return the positions of the categorical columns, in their order in X.
+def some_categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
+    """Return the positions of the categorical columns; ValueError if there is none.
 
-    Parameters
-    ----------
-    categorical_features : "all", "from_dtype", or array-like of names, positions or bool
-    columns : Columns
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    ValueError
-        If a name or position is not in X, a mask has the wrong length, or no column is left.
+    See `skembed.roles.categorical_positions`.
     """
-    n = len(columns.values)
-    if isinstance(categorical_features, str):
-        if categorical_features == "all":
-            return list(range(n))
-        if categorical_features == "from_dtype":
-            found = [i for i, column in enumerate(columns.values) if not _is_number_column(column)]
-            return _some(found, categorical_features)
-    chosen = list(categorical_features) if not isinstance(categorical_features, str) else [categorical_features]
-    if chosen and all(isinstance(c, (bool, np.bool_)) for c in chosen):
-        if len(chosen) != n:
-            raise ValueError(
-                f"categorical_features is a mask of {len(chosen)} values; expected {n}, one for each column."
-            )
-        return _some([i for i, c in enumerate(chosen) if c], categorical_features)
-    names = list(columns.names) if columns.names is not None else []
-    positions = set()
-    for c in chosen:
-        if isinstance(c, str):
-            if c not in names:
-                known = f"the columns are {names!r}" if names else "X has no column names: use positions"
-                raise ValueError(f"categorical_features names {c!r}, which is not in X; {known}.")
-            positions.add(names.index(c))
-        elif isinstance(c, (int, np.integer)) and -n <= c < n:
-            positions.add(int(c) % n)
-        else:
-            raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
-    return _some(sorted(positions), categorical_features)
-
-
-def _some(positions: list[int], categorical_features: Any) -> list[int]:
+    positions = categorical_positions(categorical_features, columns)
     if not positions:
         raise ValueError(
             f"categorical_features={categorical_features!r} leaves no categorical column in X; "
             "name at least one, or use 'all'."
         )
     return positions
-
-
-def _is_number_column(column: Any) -> bool:
-    if not hasattr(column, "dtype"):  # pyarrow
-        return _is_arrow_number(column.type)
-    dtype = column.dtype
-    if hasattr(dtype, "is_numeric"):  # polars
-        return bool(dtype.is_numeric())
-    kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
-    if kind == "O" and isinstance(column, np.ndarray):
-        return all(v is None or (isinstance(v, numbers.Real) and not isinstance(v, bool)) for v in column)
-    return kind in "iuf"
-
-
-def _is_arrow_number(kind: Any) -> bool:
-    import pyarrow as pa  # whoever passes its columns has it
-
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 class SideScaler:

@@ -14,11 +14,11 @@ from skembed.categorical._dims import Allocation, allocate, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
 from skembed.categorical._learn import start_codes
 from skembed.categorical._problem import Learned, Problem
-from skembed.categorical._roles import SideScaler, categorical_positions, side_columns
+from skembed.categorical._roles import SideScaler, side_columns, some_categorical_positions
 from skembed.categorical._target import Target, as_columns
 from skembed.columns import Columns
+from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
-from skembed.training.memory import check_memory
 from skembed.vocabulary import Vocabulary
 
 __all__ = ["Schema", "Setup", "row_weights", "set_up"]
@@ -109,7 +109,7 @@ def set_up(
     rows = learnable_rows(estimator, weight)
     all_y = as_columns(y)
     y, kept_weight = all_y[rows], weight[rows]
-    positions = categorical_positions(estimator.categorical_features, columns)
+    positions = some_categorical_positions(estimator.categorical_features, columns)
     side_positions = [i for i in range(len(columns.values)) if i not in positions]
     names = [columns.label(i) for i in positions]
     side = [values[rows] for values in side_columns(columns, side_positions)]

@@ -9,7 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
-from skembed.training.memory import check_memory
+from skembed.memory import check_memory
 
 __all__ = ["Output", "Target"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from scipy import sparse
 from sklearn import config_context
 
+from skembed.memory import check_memory
 from skembed.projection._linear import reciprocal, with_fixed_signs
 from skembed.projection._mixed import MixedColumns, Rows
 from skembed.projection._solvers import Task, principal_map
-from skembed.training.memory import check_memory
 
 __all__ = ["Codec", "fit_codec"]
 

@@ -1,12 +1,12 @@
 """Mixed columns as an autoencoder reads them: standardised numbers, and rows of a table for each categorical column."""
 
-import numbers
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
 from skembed.columns import Columns, factorize, to_float
+from skembed.roles import categorical_positions
 from skembed.vocabulary import Vocabulary
 
 __all__ = ["MixedColumns", "Rows"]
@@ -135,55 +135,6 @@ class MixedColumns:
         np.clip(scaled, -self.reach, self.reach, out=scaled)
         stacked = np.stack(ids, axis=1) if ids else np.empty((len(values), 0), dtype=np.int64)
         return Rows(scaled.astype(values.dtype, copy=False), missing, stacked)
-
-
-def categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
-    """Return the positions of the categorical columns, in their order in X; none is fine.
-
-    Raises
-    ------
-    ValueError
-        If a name or position is not in X, or a mask has the wrong length.
-    """
-    n = len(columns.values)
-    if isinstance(categorical_features, str) and categorical_features == "all":
-        return list(range(n))
-    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
-        return [i for i, column in enumerate(columns.values) if not _is_number_column(column)]
-    chosen = list(categorical_features)
-    if chosen and all(isinstance(c, (bool, np.bool_)) for c in chosen):
-        if len(chosen) != n:
-            raise ValueError(
-                f"categorical_features is a mask of {len(chosen)} values; expected {n}, one for each column."
-            )
-        return [i for i, c in enumerate(chosen) if c]
-    names = list(columns.names) if columns.names is not None else []
-    positions = set()
-    for c in chosen:
-        if isinstance(c, str):
-            if c not in names:
-                known = f"the columns are {names!r}" if names else "X has no column names: use positions"
-                raise ValueError(f"categorical_features names {c!r}, which is not in X; {known}.")
-            positions.add(names.index(c))
-        elif isinstance(c, (int, np.integer)) and -n <= c < n:
-            positions.add(int(c) % n)
-        else:
-            raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
-    return sorted(positions)
-
-
-def _is_number_column(column: Any) -> bool:
-    if not hasattr(column, "dtype"):  # pyarrow
-        import pyarrow as pa  # whoever passes its columns has it
-
-        kind = column.type
-        return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if hasattr(column.dtype, "is_numeric"):  # polars
-        return bool(column.dtype.is_numeric())
-    kind = getattr(column.dtype, "kind", "O")  # numpy and pandas, extension types too
-    if kind == "O" and isinstance(column, np.ndarray):
-        return all(v is None or (isinstance(v, numbers.Real) and not isinstance(v, bool)) for v in column)
-    return kind in "iuf"
 
 
 def _is_float32(column: Any) -> bool:

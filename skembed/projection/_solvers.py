@@ -21,8 +21,8 @@ from sklearn.random_projection import (
 )
 from sklearn.utils.multiclass import check_classification_targets
 
+from skembed.memory import check_memory
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
-from skembed.training.memory import check_memory
 
 __all__ = ["AUTO_SHARE", "NEEDS_Y", "Task", "check_params", "principal_map", "solve"]
 

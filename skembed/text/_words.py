@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from skembed.columns import Factor
+from skembed.memory import check_memory
 from skembed.text._phrases import Rounds, join_phrases, learn_phrases
 from skembed.text._stream import UNKNOWN, EncodedCorpus
-from skembed.training.memory import check_memory
 from skembed.vocabulary import Vocabulary
 
 __all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]

@@ -1,4 +1,4 @@
-"""Memory that a training needs, compared with what the machine has, before any of it is taken."""
+"""Memory that something needs, compared with what the machine has, before any of it is taken."""
 
 import os
 
