@@ -138,7 +138,7 @@ def _umap(vectors, dim, seed):
     try:
         from umap import UMAP
     except ImportError as error:
-        raise ImportError('method="umap" needs umap-learn: pip install "skembed[umap]"; or take method="tsne".') from error
+        raise ImportError('method="umap" needs umap-learn: pip install "skembed[umap]", or "tsne".') from error
     n_neighbors = min(15, len(vectors) - 1)
     # from a start of its own it needs more points than there are axes
     init = "spectral" if len(vectors) > 4 * dim + 4 else "random"

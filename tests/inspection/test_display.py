@@ -245,7 +245,7 @@ class TestFaults:
         ("missing", "call", "message"),
         [
             ("matplotlib", "EmbeddingDisplay.from_table(table).plot()", 'pip install "skembed\\[plot\\]"'),
-            ("umap", "EmbeddingDisplay.from_table(table, method='umap')", "pip install umap-learn"),
+            ("umap", "EmbeddingDisplay.from_table(table, method='umap')", r"pip install \"skembed\[umap\]\""),
         ],
     )
     def test_an_optional_package_is_named(self, missing, call, message, monkeypatch):

@@ -17,11 +17,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+from skembed import memory
 from skembed.table import EmbeddingTable
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import LineCorpus, Word2VecVectorizer
-from skembed.training import memory, sequences
+from skembed.training import sequences
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
