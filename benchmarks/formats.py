@@ -116,7 +116,10 @@ def compare(path: Path, kind: str, repeats: int) -> None:
     for reader, results in runs.items():
         seconds, peak, size = (statistics.median(column) for column in zip(*results))
         memory = f", peak {peak / size:.2f} x table" if size else ""
-        print(f"  {reader:14} {seconds:7.3f} s  {n_bytes / 1e6 / seconds:7.0f} MB/s  x{seconds / first:5.2f}{memory}", flush=True)
+        print(
+            f"  {reader:14} {seconds:7.3f} s  {n_bytes / 1e6 / seconds:7.0f} MB/s  x{seconds / first:5.2f}{memory}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

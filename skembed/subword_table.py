@@ -135,7 +135,7 @@ class SubwordTable(EmbeddingTable):
         )
         return super().__eq__(other) is True and same_counts and self._subwords == other._subwords
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __reduce__(self) -> tuple:
         return _unpickled, (super().__reduce__()[1], self._subwords, self._counts)

@@ -186,7 +186,7 @@ class Subwords:
         return vectors, n_ngrams
 
     def sums(self, words: Sequence[str | bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sums of the n-gram vectors of words, float32 (n, embedding_dim); how many count, and how many have a vector."""
+        """Sums of n-gram vectors, float32 (n, embedding_dim); how many n-grams count, and how many have a vector."""
         from scipy.sparse import csr_matrix  # a product in place of a gather: no row is copied before it is added
 
         starts, rows, counted = self._rows(words)

@@ -54,7 +54,9 @@ def test_ngrams_are_of_characters_between_marks():
 
 def test_bytes_that_are_not_utf8_are_hashed_as_they_are():
     raw = b"\xe4\xff\x80a"
-    assert hash_ngrams([raw], 2, 3)[1].tolist() == hash_ngrams([raw.decode("utf-8", "surrogateescape")], 2, 3)[1].tolist()
+    assert (
+        hash_ngrams([raw], 2, 3)[1].tolist() == hash_ngrams([raw.decode("utf-8", "surrogateescape")], 2, 3)[1].tolist()
+    )
 
 
 def test_words_are_the_mean_of_their_row_and_their_ngrams(table):

@@ -21,7 +21,14 @@ import numpy as np
 from skembed.formats._open import FREE_BYTES, Seekable, Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._quantised import QuantisedMatrix
-from skembed.formats._rows import Selection, decode_keys, first_not_finite, not_finite_message, rounded_to_half, unique_table
+from skembed.formats._rows import (
+    Selection,
+    decode_keys,
+    first_not_finite,
+    not_finite_message,
+    rounded_to_half,
+    unique_table,
+)
 from skembed.subword_table import SubwordTable, _frozen
 from skembed.subwords import _MAX_N, Subwords
 from skembed.table import EmbeddingTable
@@ -150,7 +157,9 @@ def _dictionary(file: Seekable, model: FastTextFile, at: int, versioned: bool) -
         "<3i2q" if versioned else "<3iq", file.bytes(at, n_bytes, "the sizes of the dictionary")
     )
     if min(n_words, n_labels) < 0 or size != n_words + n_labels:
-        raise file.error(at, f"expected a size that is the number of words and labels, got {size}, {n_words}, {n_labels}")
+        raise file.error(
+            at, f"expected a size that is the number of words and labels, got {size}, {n_words}, {n_labels}"
+        )
     n_pruned = pruned[0] if pruned else -1
     if n_pruned < -1:
         raise file.error(at + 20, f"expected -1 or the number of n-grams that pruning left, got {n_pruned}")
@@ -163,7 +172,9 @@ def _dictionary(file: Seekable, model: FastTextFile, at: int, versioned: bool) -
 
 
 def _entries(file: Seekable, model: FastTextFile, at: int, n_words: int, n_labels: int) -> int:
-    entries, places, counts = [], [], []
+    entries: list[bytes] = []
+    places: list[int] = []
+    counts: list[bytes] = []
     types, buffer, base, place = bytearray(), b"", at, 0
     for _ in range(n_words + n_labels):
         stop = buffer.find(b"\0", place)
@@ -185,7 +196,9 @@ def _entries(file: Seekable, model: FastTextFile, at: int, n_words: int, n_label
     expected = np.repeat(np.array([0, 1], dtype=np.int8), [n_words, n_labels])
     if not np.array_equal(kinds, expected):
         wrong = int(np.flatnonzero(kinds != expected)[0])
-        raise file.error(places[wrong], f"expected {n_words} words (type 0) and then labels (1), got type {kinds[wrong]}")
+        raise file.error(
+            places[wrong], f"expected {n_words} words (type 0) and then labels (1), got type {kinds[wrong]}"
+        )
     all_counts = np.frombuffer(b"".join(counts), dtype="<i8").astype(np.int64)
     model.words, model.labels = entries[:n_words], entries[n_words:]
     model.counts, model.label_counts = all_counts[:n_words], all_counts[n_words:]
@@ -221,8 +234,8 @@ def _check_input(file: Seekable, model: FastTextFile) -> None:
             f"{expected[0] - n_words} n-grams), got {model.input.shape[0]} x {model.input.shape[1]}",
         )
     if pruned is not None and len(pruned):
-        rows_fit = 0 <= pruned[:, 1].min() and pruned[:, 1].max() < len(pruned)
-        buckets_fit = 0 <= pruned[:, 0].min() and pruned[:, 0].max() < n_buckets
+        rows_fit = pruned[:, 1].min() >= 0 and pruned[:, 1].max() < len(pruned)
+        buckets_fit = pruned[:, 0].min() >= 0 and pruned[:, 0].max() < n_buckets
         if not rows_fit or not buckets_fit or len(np.unique(pruned[:, 0])) < len(pruned):
             raise file.error(
                 model.input.start, f"expected {len(pruned)} pruned n-grams with a bucket and a row each, they have not"

@@ -109,7 +109,7 @@ def parse_rows(data, starts, stops, out, row, column, place):
                 place += 1
             mantissa, power, n_digits = 0, 0, 0
             while place < stop:
-                digit = np.int64(data[place]) - _ZERO
+                digit = int(data[place]) - _ZERO
                 if digit < 0 or digit > 9:
                     break
                 if mantissa < _MAX_MANTISSA:
@@ -122,7 +122,7 @@ def parse_rows(data, starts, stops, out, row, column, place):
             if place < stop and data[place] == _POINT:
                 place += 1
                 while place < stop:
-                    digit = np.int64(data[place]) - _ZERO
+                    digit = int(data[place]) - _ZERO
                     if digit < 0 or digit > 9:
                         break
                     if mantissa < _MAX_MANTISSA:
@@ -141,7 +141,7 @@ def parse_rows(data, starts, stops, out, row, column, place):
                     place += 1
                 exponent, n_exponent = 0, 0
                 while place < stop:
-                    digit = np.int64(data[place]) - _ZERO
+                    digit = int(data[place]) - _ZERO
                     if digit < 0 or digit > 9:
                         break
                     if exponent < 10_000:

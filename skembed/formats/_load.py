@@ -117,9 +117,7 @@ def load_table(
     EmbeddingTable(1 keys, embedding_dim=2)
     """
     _one_of(format, READ_FORMATS, "format")
-    options = read_options(
-        limit, keys, mmap, dtype, errors, allow_nonfinite, subwords, member, verify, max_expansion
-    )
+    options = read_options(limit, keys, mmap, dtype, errors, allow_nonfinite, subwords, member, verify, max_expansion)
     with open_source(path, options) as (source, archive):
         if archive is not None:
             if format not in ("auto", "numpy"):
@@ -149,7 +147,7 @@ def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
         table = EmbeddingTable._of(table.keys, table.vectors, table.unknown)
     selection = Selection(options)
     n_taken = selection.cut(len(table))
-    rows = selection.rows(table.keys[:n_taken])
+    rows = selection.rows(table.keys[:n_taken].tolist())
     table = table.subset(table.keys[:n_taken] if rows is None else table.keys[rows])
     if not options.half:
         return table

@@ -327,9 +327,7 @@ class _Reader:
             raise self.error(8, f"expected 'subwords' to be {sorted(_SUBWORD_SETTINGS)}, got {str(settings)[:80]}")
         return settings
 
-    def assemble(
-        self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, verify: bool
-    ) -> EmbeddingTable:
+    def assemble(self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, verify: bool) -> EmbeddingTable:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = list(decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes()))

@@ -47,7 +47,8 @@ def split_lines(block: bytes, dim: int) -> tuple[np.ndarray, int]:
     bad : int
         Where the first line with fewer fields starts, which ends the spans; -1 if there is none.
     """
-    spans, start = [], 0
+    spans: list[tuple[int, int, int, int]] = []
+    start = 0
     while start < len(block):
         stop = block.index(b"\n", start)
         line = block[start:stop].rstrip(b" \t\r")

@@ -12,7 +12,7 @@ import numpy as np
 
 from skembed._keys import key_list
 from skembed.formats._errors import FormatError
-from skembed.formats._open import FREE_BYTES, Seekable, Source, checked_members, open_member
+from skembed.formats._open import FREE_BYTES, Source, checked_members, open_member
 from skembed.formats._options import ReadOptions
 from skembed.formats._rows import Selection, decode_keys, first_not_finite, not_finite_message, table_of
 from skembed.table import EmbeddingTable
@@ -27,7 +27,9 @@ def read_npz(name: str, archive: zipfile.ZipFile, options: ReadOptions) -> Embed
     """Read `keys` and `vectors` of an archive, as `numpy.savez` writes it."""
     infos = {info.filename: info for info in checked_members(name, archive)}
     if not {"keys.npy", "vectors.npy"} <= set(infos):
-        raise FormatError(f"{name}: expected the arrays 'keys' and 'vectors' in the .npz, it holds {sorted(infos)[:10]}.")
+        raise FormatError(
+            f"{name}: expected the arrays 'keys' and 'vectors' in the .npz, it holds {sorted(infos)[:10]}."
+        )
     if options.mmap:
         raise ValueError(
             f"mmap=True cannot be had of {name}: an .npz is an archive. Load it once and save it: table.save(path)."
@@ -103,7 +105,9 @@ def npy_header(
             raise ValueError(f"dtype {descr!r}"[:60] + pickled)
         dtype = np.dtype(descr)
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as problem:
-        raise error(before, f"expected the header of an .npy array of plain numbers or strings, got {problem}") from None
+        raise error(
+            before, f"expected the header of an .npy array of plain numbers or strings, got {problem}"
+        ) from None
     return shape, dtype, fortran, before + length
 
 

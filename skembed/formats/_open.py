@@ -100,7 +100,8 @@ class Seekable:
         """FormatError unless `size` bytes from `offset` on are in the file."""
         if size < 0 or offset + size > self.n_bytes:
             raise self.error(
-                offset, f"expected {size} bytes of {what}, {max(self.n_bytes - offset, 0)} are left: the file is cut short"
+                offset,
+                f"expected {size} bytes of {what}, {max(self.n_bytes - offset, 0)} are left: the file is cut short",
             )
 
     def bytes(self, offset: int, size: int, what: str) -> bytes:
@@ -118,7 +119,7 @@ class Seekable:
             size *= extent
         self.check(offset, size, what)
         if mapped and size:
-            return np.memmap(self.file, dtype=kind, mode="r", offset=offset, shape=shape)  # type: ignore[call-overload]
+            return np.memmap(self.file, dtype=kind, mode="r", offset=offset, shape=shape)
         array = np.empty(shape, dtype=kind)
         self.read_into(array, offset, what)
         return array
@@ -149,7 +150,9 @@ def open_source(path: str | os.PathLike, options: ReadOptions) -> Iterator[tuple
                     yield _once(_member(name, archive, infos, options)), None
             return
         if options.member is not None:
-            raise ValueError(f"member names a file in a zip archive, and {name} is none; got member={options.member!r}.")
+            raise ValueError(
+                f"member names a file in a zip archive, and {name} is none; got member={options.member!r}."
+            )
         for magic, (codec, decompressor) in _DECOMPRESSORS.items():
             if start.startswith(magic):
                 pieces = _decompressed(name, file, codec, decompressor)
@@ -192,7 +195,9 @@ def _decompressed(name: str, file: BinaryIO, codec: str, decompressor: Callable[
             if not stream.eof and not pending and getattr(stream, "needs_input", True):
                 pending = file.read(_COMPRESSED_PIECE)
                 if not pending and not piece:
-                    raise FormatError(f"{name}: at byte {file.tell()}: expected more {codec} data: the file is cut short.")
+                    raise FormatError(
+                        f"{name}: at byte {file.tell()}: expected more {codec} data: the file is cut short."
+                    )
         pending = stream.unused_data
 
 
@@ -241,9 +246,13 @@ def checked_members(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo
     for info in archive.infolist():
         at, parts = info.header_offset, info.filename.replace("\\", "/").split("/")
         if not info.filename or info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            raise FormatError(f"{name}: at byte {at}: expected names inside the archive, got {info.filename!r}: refused.")
+            raise FormatError(
+                f"{name}: at byte {at}: expected names inside the archive, got {info.filename!r}: refused."
+            )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise FormatError(f"{name}: at byte {at}: expected files in the archive, {info.filename!r} is a link: refused.")
+            raise FormatError(
+                f"{name}: at byte {at}: expected files in the archive, {info.filename!r} is a link: refused."
+            )
         if not info.is_dir():
             infos.append(info)
     pickled = [info.filename for info in infos if info.filename.endswith((".pkl", ".pickle"))]

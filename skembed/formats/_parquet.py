@@ -49,7 +49,7 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
             "many: refused as a decompression bomb. If you trust the file, pass max_expansion=."
         )
     key_name, names = _columns(source.name, pa, schema)
-    selection, rows, keys = Selection(options), None, []  # type: ignore[var-annotated]
+    selection, rows, keys = Selection(options), None, []
     batches = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=[key_name, *names], use_threads=False)
     while not selection.complete:
         try:

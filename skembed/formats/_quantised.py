@@ -86,10 +86,13 @@ class QuantisedMatrix:
 def _quantiser(file: Seekable, at: int, n_columns: int) -> tuple[list[np.ndarray], int]:
     """Centroids of each part, and where they end."""
     dim, n_parts, part_dim, last_dim = struct.unpack("<4i", file.bytes(at, 16, "a product quantiser"))
-    fits = dim == n_columns and n_parts >= 1 and 1 <= last_dim <= part_dim and (n_parts - 1) * part_dim + last_dim == dim
+    fits = (
+        dim == n_columns and n_parts >= 1 and 1 <= last_dim <= part_dim and (n_parts - 1) * part_dim + last_dim == dim
+    )
     if not fits:
         raise file.error(
-            at, f"expected a quantiser of {n_columns} columns, got {n_parts} parts of {part_dim}, the last of {last_dim}"
+            at,
+            f"expected a quantiser of {n_columns} columns, got {n_parts} parts of {part_dim}, the last of {last_dim}",
         )
     centroids = file.array(at + 16, "<f4", (_N_CENTROIDS * dim,), "centroids")
     split = _N_CENTROIDS * part_dim

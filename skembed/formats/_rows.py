@@ -99,7 +99,9 @@ def first_not_finite(rows: np.ndarray) -> tuple[int, int] | None:
 
 
 def not_finite_message(value: object, what: str) -> str:
-    return f"expected finite numbers that fit float32, got {value} {what}; pass allow_nonfinite=True to take it as it is"
+    return (
+        f"expected finite numbers that fit float32, got {value} {what}; pass allow_nonfinite=True to take it as it is"
+    )
 
 
 def table_of(name: str, keys: list, vectors: np.ndarray, options: ReadOptions) -> EmbeddingTable:

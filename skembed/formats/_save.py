@@ -95,7 +95,9 @@ def save_table(
     if format not in (None, *WRITTEN_FORMATS):
         raise ValueError(f"format must be one of {', '.join(map(repr, WRITTEN_FORMATS))} or None, got {format!r}.")
     if compression is not None and compression not in _COMPRESSIONS:
-        raise ValueError(f"compression must be one of {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}.")
+        raise ValueError(
+            f"compression must be one of {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}."
+        )
     if format in (None, "safetensors"):
         if compression is not None or options:
             raise TypeError(f"format='safetensors' takes no options, got {sorted([*options, 'compression'])}.")

@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     """Where the rows of a file start, how many there are (None if nothing says so), and of how many components."""
 
     start: int
-    count: int | None
+    n_rows: int | None
     dim: int
 
 
@@ -83,10 +83,8 @@ def _fields(line: bytes) -> list[bytes]:
 
 
 def _is_row_of_one(first: list[bytes], rest: list[int]) -> bool:
-    """Whether a first line of two fields is a key and its only component, as all lines that follow are."""
-    if not rest:
-        return not all(_INTEGER.fullmatch(field) for field in first)
-    return set(rest) == {2} and not (_INTEGER.fullmatch(first[0]) and first[1] == b"1")
+    """Whether a first line of two fields is a key and its only component; two integers are always taken for a header."""
+    return not all(_INTEGER.fullmatch(field) for field in first) and set(rest) <= {2}
 
 
 def parse_header(source: Source, line: bytes, at: int) -> tuple[int, int]:
@@ -108,11 +106,11 @@ class _TextReader:
         if source.n_bytes is not None:
             self.check_size(source.n_bytes)
         self.compiled = (_COMPILED_FROM if source.n_bytes is None else source.n_bytes) >= _COMPILED_FROM
-        known = layout.count if source.n_bytes is not None and options.wanted is None else None
+        known = layout.n_rows if source.n_bytes is not None and options.wanted is None else None
         self.rows = RowBuffer(layout.dim, min(known or 0, options.limit or known or 0))
 
     def check_size(self, n_bytes: int) -> None:
-        count, dim = self.layout.count, self.layout.dim
+        count, dim = self.layout.n_rows, self.layout.dim
         if count is None:
             return
         # a row takes a key of one byte, and a space and a digit a number, and a newline but for the last
@@ -140,10 +138,10 @@ class _TextReader:
             if cut:
                 self.take(block[:cut])
                 self.base += cut
-        if not self.selection.complete and self.layout.count not in (None, self.n_seen):
+        if not self.selection.complete and self.layout.n_rows not in (None, self.n_seen):
             raise self.source.error(
                 self.source.offset,
-                f"expected {self.layout.count} rows as the header says, the file ends after {self.n_seen}",
+                f"expected {self.layout.n_rows} rows as the header says, the file ends after {self.n_seen}",
             )
         if not self.n_seen:
             raise self.source.error(self.base, "expected a line of a key and numbers, there is none")
@@ -158,9 +156,9 @@ class _TextReader:
             raise self.error(
                 block, bad, f"expected a key and {dim} numbers, found {len(_fields(line))} fields: {line[:60]!r}"
             )
-        if self.layout.count is not None and self.n_seen + taken > self.layout.count:
-            at = int(spans[self.layout.count - self.n_seen, 0])
-            raise self.error(block, at, f"expected no more than the {self.layout.count} rows of the header")
+        if self.layout.n_rows is not None and self.n_seen + taken > self.layout.n_rows:
+            at = int(spans[self.layout.n_rows - self.n_seen, 0])
+            raise self.error(block, at, f"expected no more than the {self.layout.n_rows} rows of the header")
         spans, raw = spans[:taken], raw[:taken]
         keys = decode_keys(
             raw, self.options.errors, lambda row, message: self.error(block, int(spans[row, 0]), message)

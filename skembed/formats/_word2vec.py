@@ -47,13 +47,14 @@ class _BinaryReader:
     def table(self) -> EmbeddingTable:
         left, buffer, base = self.selection.cut(self.count), b"", self.source.offset
         whole = left == self.count
-        while left and not (self.selection.missing == set()):
+        while left and self.selection.missing != set():
             piece = self.source.read(_BLOCK)
             buffer += piece
             raw, starts, used = self.records(buffer, left, base)
             if not raw and not piece:
                 raise self.source.error(
-                    base, f"expected {left} more rows of a word, a space and {4 * self.dim} bytes: the file is cut short"
+                    base,
+                    f"expected {left} more rows of a word, a space and {4 * self.dim} bytes: the file is cut short",
                 )
             self.take(buffer, raw, starts, base)
             left -= len(raw)
@@ -66,7 +67,9 @@ class _BinaryReader:
 
     def records(self, buffer: bytes, left: int, base: int) -> tuple[list[bytes], list[int], int]:
         """Words and places of vectors of the whole records in a buffer, and how many bytes they take."""
-        raw, starts, at = [], [], 0
+        raw: list[bytes] = []
+        starts: list[int] = []
+        at = 0
         n_bytes, size, find = len(buffer), 4 * self.dim, buffer.find
         while len(raw) < left:
             space = find(b" ", at, at + _MAX_KEY)

@@ -68,8 +68,8 @@ def string_key(key: object, row: int) -> bytes:
     """A string as UTF-8, bytes that `surrogateescape` brought in as they were."""
     if not isinstance(key, str):
         raise TypeError(
-            f"keys in this format must be strings, got {key!r} of type {type(key).__name__} (row {row}). Save the table "
-            "as 'safetensors', or with other keys: EmbeddingTable([str(key) for key in table], table.vectors)."
+            f"keys in this format must be strings, got {key!r} of type {type(key).__name__} (row {row}). Save the "
+            "table as 'safetensors', or with other keys: EmbeddingTable([str(key) for key in table], table.vectors)."
         )
     try:
         return key.encode("utf-8", "surrogateescape")

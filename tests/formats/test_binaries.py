@@ -51,7 +51,9 @@ class TestWord2VecBinary:
         with pytest.raises(FormatError, match=f"at byte {len(content)}: expected the end of the file after 5 rows"):
             load(content + b"x")
 
-    @pytest.mark.parametrize("head", [b"0 4", b"-5 4", b"5 0", b"5 -4", b"5.0 4", b"5 99999999999999", b"9999999999999999999 4"])
+    @pytest.mark.parametrize(
+        "head", [b"0 4", b"-5 4", b"5 0", b"5 -4", b"5.0 4", b"5 99999999999999", b"9999999999999999999 4"]
+    )
     def test_headers_that_lie(self, load, head):
         with pytest.raises(FormatError, match="at byte 0: expected"):
             load(samples.word2vec_binary().replace(b"5 4", head, 1), format="word2vec-binary")
@@ -104,7 +106,9 @@ class TestCompressed:
     def test_streams_one_after_the_other(self, load, codec):
         content, compress = samples.text(), samples.COMPRESSIONS[codec]
         assert same(load(compress(content[:40]) + compress(content[40:]) + b"\0" * 512))
-        with pytest.raises(FormatError, match=f"at byte {len(compress(content))}: expected {codec.replace('bz2', 'bzip2')} data"):
+        with pytest.raises(
+            FormatError, match=f"at byte {len(compress(content))}: expected {codec.replace('bz2', 'bzip2')} data"
+        ):
             load(compress(content) + b"more bytes, none of a stream")
 
     @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
@@ -171,7 +175,12 @@ class TestNumpy:
         assert list(EmbeddingTable.load(tmp_path / "t.npz", keys=[4.5, 9], limit=5)) == [4.5]
 
     def test_keys_that_numpy_would_change(self, tmp_path):
-        for keys, kind in ((["a", 1], TypeError), (["a", "b\0"], ValueError), ([None, "a"], TypeError), ([2**70, 1], TypeError)):
+        for keys, kind in (
+            (["a", 1], TypeError),
+            (["a", "b\0"], ValueError),
+            ([None, "a"], TypeError),
+            ([2**70, 1], TypeError),
+        ):
             with pytest.raises(kind, match="safetensors"):
                 EmbeddingTable(keys, np.ones((2, 2))).save(tmp_path / "t", "numpy")
         assert list(tmp_path.iterdir()) == []
@@ -258,11 +267,15 @@ class TestParquet:
 class TestRefused:
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
     def test_pickles(self, load, protocol):
-        with pytest.raises(FormatError, match=r"looks like a pickle; skembed never unpickles.*EmbeddingTable\(keys, vectors\)"):
+        with pytest.raises(
+            FormatError, match=r"looks like a pickle; skembed never unpickles.*EmbeddingTable\(keys, vectors\)"
+        ):
             load(pickle.dumps({"a": [1.0] * 100}, protocol=protocol))
 
     def test_torch_and_joblib(self, load, tmp_path):
-        with pytest.raises(FormatError, match=r"the pickle 'archive/data.pkl', as .pt files do; skembed never unpickles"):
+        with pytest.raises(
+            FormatError, match=r"the pickle 'archive/data.pkl', as .pt files do; skembed never unpickles"
+        ):
             load(samples.zipped(b"x" * 100, "archive/data.pkl"))
         joblib = pytest.importorskip("joblib")
         joblib.dump(np.ones(1000), tmp_path / "j", compress=3)

@@ -118,7 +118,11 @@ def test_keys_and_limit_take_their_own_memory_only(load, compress):
 
 
 def test_cut_at_every_byte_and_trailing_bytes(load):
-    for content in (samples.fasttext(ngrams=samples.NGRAMS[:3]), samples.ftz(), samples.fasttext(version=0, ngrams=samples.NGRAMS[:3])):
+    for content in (
+        samples.fasttext(ngrams=samples.NGRAMS[:3]),
+        samples.ftz(),
+        samples.fasttext(version=0, ngrams=samples.NGRAMS[:3]),
+    ):
         lengths = range(0, len(content), 1 if len(content) < 2000 else 37)
         for length in lengths:
             with pytest.raises(FormatError, match=r"model: at byte \d+: "):
@@ -210,6 +214,19 @@ class TestSaving:
         for word in [*table.keys[1:].tolist(), *unseen]:
             np.testing.assert_allclose(model.wv[word], table[word], atol=1e-6)
         np.testing.assert_allclose(model.syn1neg, output, atol=1e-6)
+
+    def test_what_gensim_writes_is_read_alike(self, tmp_path):
+        fasttext = pytest.importorskip("gensim.models.fasttext")
+        model = fasttext.FastText(vector_size=5, bucket=150, min_count=1, min_n=2, max_n=4, epochs=1, workers=1, seed=1)
+        sentences = [["Straße", "der", "Welt"], ["der", "Weg"]] * 5
+        model.build_vocab(sentences)
+        model.train(sentences, total_examples=len(sentences), epochs=1)
+        fasttext.save_facebook_model(model, str(tmp_path / "model.bin"))
+        table = EmbeddingTable.load(tmp_path / "model.bin")
+        assert list(table) == model.wv.index_to_key
+        for word in [*table, "Straßen", "unseen"]:
+            np.testing.assert_allclose(table[word], model.wv[word], atol=1e-6)
+        assert table.counts.tolist() == [model.wv.get_vecattr(word, "count") for word in table]
 
     def test_sparse_buckets_that_count_as_zero(self, tmp_path):
         kept = np.arange(0, 200, 3)

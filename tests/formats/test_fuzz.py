@@ -1,12 +1,14 @@
 """Every reader on mutated files: each case ends in a table or in FormatError, in bounded time and memory.
 
 Hypothesis draws a seed, and each seed is a batch of mutations, so that 100,000 cases take well under a minute.
-`pytest -m slow` runs a million.
+`SKEMBED_FUZZ_CASES=1000000 pytest tests/formats/test_fuzz.py` runs a million.
 """
 
 import gzip
+import os
 import resource
 import signal
+import tempfile
 import time
 import warnings
 from collections import Counter
@@ -24,7 +26,7 @@ from skembed.formats import FormatError, _text, load_table
 REAL = Path(__file__).parents[3] / "shared" / "data" / "vectors"
 REAL_FILES = ["toy-model.bin.gz", "high_precision.kv.bin", "high_precision.kv.txt", "fake_embeddings.5d.txt"]
 BATCH = 500
-CASES = 100_000
+CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "100000"))
 SECONDS_A_CASE = 5.0
 MORE_MEMORY = 1 << 30  # address space beside what the process has: 64 MB that any file may expand to, and room
 NUMBERS = [0, 1, -1, 2, 3, 11, 12, 13, 255, 256, 2**15, 2**31 - 1, -(2**31), 2**32, 2**62, 2**63 - 1, -(2**63)]
@@ -63,6 +65,14 @@ def originals(tmp_path_factory):
     return found
 
 
+@pytest.fixture
+def path():
+    """A file in memory where the system has such a place: files that are written by the thousand wear out a disk."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        yield Path(made) / "file"
+
+
 @pytest.fixture(autouse=True)
 def bounds():
     """Little more address space than there is, and an end to what hangs."""
@@ -78,7 +88,7 @@ def mutated(rng, raw, others):
     """One file more or less like `raw`: flipped, cut, inserted, deleted, repeated, spliced, or with another number."""
     content = bytearray(raw)
     for _ in range(int(rng.choice([1, 1, 1, 2, 4]))):
-        at = int(rng.integers(0, len(content) + 1)) if rng.random() < 0.5 else int(rng.integers(0, min(len(content), 128) + 1))
+        at = int(rng.integers(0, (len(content) if rng.random() < 0.5 else min(len(content), 128)) + 1))
         kind = rng.integers(0, 8)
         if kind == 0 and at < len(content):
             content[at] ^= 1 << int(rng.integers(0, 8))
@@ -179,10 +189,10 @@ def share_of(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_hundred_thousand_cases(originals, tmp_path, name):
+def test_mutated_files(originals, path, name):
     if name not in originals:
         pytest.skip(f"{name} is not in {REAL}")
-    total = run(originals, name, tmp_path / "file", share_of(name), 5)
+    total = run(originals, name, path, share_of(name), 5)
     assert sum(total.values()) >= share_of(name)
     assert total["refused"]
 
@@ -191,18 +201,9 @@ def test_the_cases_are_as_many_as_said():
     assert sum(map(share_of, NAMES)) >= CASES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_a_million_cases(originals, tmp_path, name):
-    if name not in originals:
-        pytest.skip(f"{name} is not in {REAL}")
-    total = run(originals, name, tmp_path / "file", 10 * share_of(name), 6)
-    assert sum(total.values()) >= 10 * share_of(name)
-
-
 @pytest.mark.parametrize("name", ["text", "crlf", "glove"])
-def test_the_compiled_parser_and_its_twin_agree_on_every_case(originals, tmp_path, name, monkeypatch):
-    rng, path, raw = np.random.default_rng(1), tmp_path / "file", originals[name]
+def test_the_compiled_parser_and_its_twin_agree_on_every_case(originals, path, name, monkeypatch):
+    rng, raw = np.random.default_rng(1), originals[name]
 
     def load(compiled):
         monkeypatch.setattr(_text, "_COMPILED_FROM", 0 if compiled else 1 << 40)

@@ -57,17 +57,25 @@ def test_a_key_that_is_empty(parser, load):
 
 
 @pytest.mark.parametrize(("content", "keys", "dim"), [
-    (b"7 3\n8 4\n", ["7", "8"], 1), (b"2 1\na 3\nb 4\n", ["a", "b"], 1), (b"a 1\n", ["a"], 1), (b"a b 1 2\nc 1 2\n", ["a b", "c"], 2),
+    (b"7 3.5\n8 4\n", ["7", "8"], 1), (b"2 1\na 3\nb 4\n", ["a", "b"], 1), (b"a 1\n", ["a"], 1),
+    (b"a b 1 2\nc 1 2\n", ["a b", "c"], 2),
 ])  # fmt: skip
 def test_is_the_first_line_a_header(parser, load, content, keys, dim):
     table = load(content)
     assert (list(table), table.embedding_dim) == (keys, dim)
 
 
+def test_two_integers_are_a_header_unless_the_format_has_none(parser, load):
+    with pytest.raises(FormatError, match="of the header"):
+        load(b"7 3\n8 4\n")
+    assert list(load(b"7 3\n8 4\n", format="glove")) == ["7", "8"]
+
+
 HARD = [
-    "0.1", "-0.0", "1e-45", "7.006492321624085e-46", "7.0064923216240862e-46", "1.17549435e-38", "3.4028235e38", "3.4028235677e38",
-    "16777217", "16777217.0000001", "9007199791611905", "0.000000000000000000000000000000000000000000001", "123456789012345678901234567890",
-    "1.00000005960464477540", "1.000000059604644775390625", "1.00000005960464477539062500000000000000001", "00000000000000000000000001.5",
+    "0.1", "-0.0", "1e-45", "7.006492321624085e-46", "7.0064923216240862e-46", "1.17549435e-38", "3.4028235e38",
+    "3.4028235677e38", "16777217", "16777217.0000001", "9007199791611905", "123456789012345678901234567890",
+    "0.000000000000000000000000000000000000000000001", "1.00000005960464477540", "1.000000059604644775390625",
+    "1.00000005960464477539062500000000000000001", "00000000000000000000000001.5",
     "1e-400", "0e999999999999", ".5", "5.", "+1.5E+2", "1" + "0" * 30, "0." + "0" * 40 + "1", "8388608.5", "8388609.5",
 ]  # fmt: skip
 
@@ -84,12 +92,15 @@ def test_hard_numbers_are_rounded_as_python_does(parser, load):
 
 
 @pytest.mark.parametrize(("number", "message"), [
-    ("1_0", "expected a number, got b'1_0'"), ("0x1p3", "expected a number"), ("1e", "expected a number"), ("--1", "number"), ("1.2.3", "number"),
-    (".", "number"), ("1\x0b", "number"), ("nan", "allow_nonfinite"), ("-Infinity", "allow_nonfinite"), ("1e39", "fit float32"), ("٣", "number"),
+    ("1_0", "expected a number, got b'1_0'"), ("0x1p3", "expected a number"), ("1e", "expected a number"),
+    ("--1", "number"), ("1.2.3", "number"), (".", "number"), ("1\x0b", "number"), ("٣", "number"),
+    ("nan", "allow_nonfinite"), ("-Infinity", "allow_nonfinite"), ("1e39", "fit float32"),
 ])  # fmt: skip
 def test_what_is_no_number_is_named_with_its_place(parser, load, number, message):
     content = f"a 1 2\nb 3 {number}\n".encode()
-    with pytest.raises(FormatError, match=rf"vectors: at byte {content.index(b'3 ') + 2}: .*key 'b', number 2") as caught:
+    with pytest.raises(
+        FormatError, match=rf"vectors: at byte {content.index(b'3 ') + 2}: .*key 'b', number 2"
+    ) as caught:
         load(content, format="glove")
     assert message in str(caught.value)
 
@@ -99,7 +110,10 @@ def test_not_finite_numbers_are_taken_where_they_are_allowed(parser, load):
     assert np.array_equal(table.vectors, np.float32([[np.nan, 1], [-np.inf, np.inf]]), equal_nan=True)
 
 
-@pytest.mark.parametrize("head", [b"0 3", b"-5 3", b"5 0", b"5 -4", b"1e3 4", b"5.0 4", b"99999999999999999999 4", b"5 4 4", b"5", b"5 99999999999"])
+@pytest.mark.parametrize(
+    "head",
+    [b"0 3", b"-5 3", b"5 0", b"5 -4", b"1e3 4", b"5.0 4", b"99999999999999999999 4", b"5 4 4", b"5", b"5 99999999999"],
+)
 def test_headers_that_lie(parser, load, head):
     with pytest.raises(FormatError, match=r"vectors: at byte \d+: expected"):
         load(samples.text().replace(b"5 4", head, 1), format="word2vec-text")
@@ -194,7 +208,9 @@ def test_lines_across_blocks(parser, load, monkeypatch):
         load(content[:at] + b"short 1\n" + content[at:])
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"hello\n", b"<html>\n<body>hello world</body>\n", b"\xff\xfea\0", b"\0\1\2\3"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"hello\n", b"<html>\n<body>hello world</body>\n", b"\xff\xfea\0", b"\0\1\2\3"]
+)
 def test_what_is_no_file_of_vectors(load, content):
     with pytest.raises(FormatError, match=r"vectors: at byte \d+: expected"):
         load(content)
@@ -209,7 +225,8 @@ def test_the_twins_agree_on_spans():
     from skembed.formats import _kernel
 
     for block, dim in itertools.product(
-        [b"a 1 2\n\n b  c 3\t4 \r\n1 2\n 5 6\n\t\nx\r 7 8\n9\n", b"a 1 2 \r \r\na 1 \r\n", b"a 1 2\r\r\n\r 1 2\n"], (1, 2, 3)
+        [b"a 1 2\n\n b  c 3\t4 \r\n1 2\n 5 6\n\t\nx\r 7 8\n9\n", b"a 1 2 \r \r\na 1 \r\n", b"a 1 2\r\r\n\r 1 2\n"],
+        (1, 2, 3),
     ):
         spans = np.empty((block.count(b"\n"), 4), dtype=np.int64)
         n_lines, bad = _kernel.split_lines(np.frombuffer(block, dtype=np.uint8), dim, spans)
