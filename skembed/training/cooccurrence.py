@@ -165,17 +165,17 @@ def count_cooccurrences(
     Raises
     ------
     ValueError
-        If `memory_limit` is below a mebibyte, an id is not below ``len(counts)`` or occurs more often than that says.
+        If `memory_limit` is below a mebibyte or an id is not below ``len(counts)``.
 
     Examples
     --------
     >>> ids = np.array([0, 1, 0, 2], np.int32)
     >>> with count_cooccurrences([(ids, np.array([4]))], [2, 1, 1], window=2, seed=0) as cooccurrences:
     ...     rows, columns, values = cooccurrences.triplets()
-    >>> np.stack([rows, columns, values.round(4)], axis=1)[:3]
-    array([[0. , 0. , 1. ],
-           [0. , 1. , 2. ],
-           [0. , 2. , 1. ]])
+    >>> np.stack([rows, columns, values.round(3)], axis=1)[:3]
+    array([[0., 0., 1.],
+           [0., 1., 2.],
+           [0., 2., 1.]])
     """
     if memory_limit < SMALLEST_MEMORY:
         raise ValueError(f"memory_limit={memory_limit} bytes; counting needs at least {SMALLEST_MEMORY}.")
@@ -183,10 +183,10 @@ def count_cooccurrences(
     n_keys, share = len(counts), memory_limit // 4
     weights = distance_weights(window, distance_weighting)
     runs = Runs(n_keys)
-    result = Cooccurrences(symmetric, cut_blocks(counts, window), 2 * share)
+    result = Cooccurrences(symmetric, cut_blocks(counts, window), share)
     try:
         with open_workers(n_jobs) as workers:
-            counter = Counter(workers, n_keys, share)
+            counter = Counter(workers, n_keys, share // 2)
             source: Source = runs
             for tokens, first_new, is_last in _parts(chunks, n_keys, window, share // TOKEN_BYTES):
                 source = Part(tokens, first_new, n_keys, weights, symmetric)

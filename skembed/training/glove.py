@@ -14,9 +14,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skembed.kernels.glove import CACHE, PARTS, new_records, train_buckets
+from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
-from skembed.training.memory import check_memory
 
 __all__ = ["GloVeTables", "first_vectors", "train_glove"]
 
