@@ -27,14 +27,15 @@ READERS = {
     "fastText .bin": ["skembed", "gensim"],
 }
 _CHILD = """
-import resource, sys, time
+import sys, time
 path, reader, kind = sys.argv[1:]
 if reader.startswith("skembed"):
     from skembed import EmbeddingTable
     import skembed.formats
     if kind.startswith("text"):
         import skembed.formats._kernel  # imported and compiled once on a machine; what that takes is told apart
-    options = {"skembed mmap": {"mmap": True, "verify": False}, "skembed keys": {"keys": [f"w{i}" for i in range(0, 200_000, 100)]}}
+    some = [f"w{i}" for i in range(0, 200_000, 100)]
+    options = {"skembed mmap": {"mmap": True, "verify": False}, "skembed keys": {"keys": some}}
     load = lambda: EmbeddingTable.load(path, **options.get(reader, {})).vectors.nbytes
 elif reader == "gensim":
     import gensim
@@ -49,14 +50,18 @@ else:
             while file.readinto(buffer):
                 pass
         return 0
-while_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def high_water():  # of this program alone; getrusage begins with that of the one that started it
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+before = high_water()
 with open(path, "rb") as file:
     while file.read(1 << 20):
         pass
 started = time.perf_counter()
 n_bytes = load()
 seconds = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - while_before
+peak = high_water() - before
 print(seconds, peak * 1024, n_bytes)
 """
 
@@ -71,8 +76,9 @@ def main() -> None:
     import gensim
 
     print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, gensim {gensim.__version__}, {os.cpu_count()} CPUs; "
-        f"{options.rows:,} x {options.dim}; medians of {options.repeats}; peak = growth of the process over the table"
+        f"Python {platform.python_version()}, numpy {np.__version__}, gensim {gensim.__version__}, "
+        f"{os.cpu_count()} CPUs; {options.rows:,} x {options.dim}; medians of {options.repeats}; "
+        "peak = growth of the process over the table"
     )
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kinds:

@@ -136,7 +136,8 @@ def test_tables_made_of_it(table):
 
 
 @pytest.mark.parametrize("wrong", [
-    {"max_n": 101}, {"min_n": -1}, {"n_buckets": 0}, {"n_buckets": 49}, {"buckets": [1]}, {"buckets": range(49, -1, -1)}, {"absent": "mean"},
+    {"max_n": 101}, {"min_n": -1}, {"n_buckets": 0}, {"n_buckets": 49}, {"buckets": [1]},
+    {"buckets": range(49, -1, -1)}, {"absent": "mean"},
     {"buckets": range(1, 51)}, {"vectors": [1.0]},
 ])  # fmt: skip
 def test_parts_that_do_not_fit(wrong):

@@ -56,7 +56,7 @@ def write_fasttext(
     if subwords is not None and subwords.buckets is not None and subwords.absent == "skip":
         raise ValueError(
             "fastText's .bin has a row for each bucket, and this table passes over n-grams that have none, as pruned "
-            "models do: its words would get other vectors there. Save it as 'safetensors', or its words as 'fasttext-vec'."
+            "models do: its words would get other vectors there. Save it as 'safetensors', or as 'fasttext-vec'."
         )
     held = table.counts if isinstance(table, SubwordTable) else None
     frequencies = _checked_counts(held if counts is None else counts, len(table))

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM109 - the compiler makes two comparisons faster than a look into a tuple
 """The same as `_numbers`, compiled: numbers of text at hundreds of megabytes a second.
 
 A number of up to 15 digits and a small power of ten is one exact product or quotient of two float64 (Clinger 1990).

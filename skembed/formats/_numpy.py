@@ -47,7 +47,7 @@ def read_npy(source: Source, path: str | os.PathLike, options: ReadOptions) -> E
     keys_path = Path(os.fsdecode(path)).with_suffix(".keys.txt")
     if not keys_path.is_file():
         raise FormatError(
-            f"{source.name}: an .npy holds vectors without keys; expected the keys, one a line in UTF-8, in {keys_path}. "
+            f"{source.name}: an .npy holds vectors without keys; expected the keys, one a line, in {keys_path}. "
             "Or pass them yourself: EmbeddingTable(keys, numpy.load(path))."
         )
     file = source.spooled()
@@ -198,7 +198,8 @@ def _key_array(table: EmbeddingTable) -> np.ndarray:
         names = sorted(kind.__name__ for kind in kinds)
         raise TypeError(
             f"keys in a numpy file must be all strings, integers, floats or booleans, got {names}; "
-            "save the table as 'safetensors', or with other keys: EmbeddingTable([str(key) for key in table], table.vectors)."
+            "save the table as 'safetensors', or with other keys: "
+            "EmbeddingTable([str(key) for key in table], table.vectors)."
         )
     if kinds == {str}:
         longest = max(keys, key=len)

@@ -97,8 +97,8 @@ def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str]]:
     numeric = listed or all(_is_number(pa, schema.field(component).type) for component in components)
     if not key_names or len(listed) > 1 or not components or not numeric or (not named and len(texts) > 1):
         raise FormatError(
-            f"{name}: expected a column of keys and one of vectors (lists of numbers), or columns of numbers beside one "
-            f"of keys, named 'key'; got {[f'{field.name}: {field.type}' for field in schema][:10]}."
+            f"{name}: expected a column of keys and one of vectors (lists of numbers), or columns of numbers beside "
+            f"one of keys, named 'key'; got {[f'{field.name}: {field.type}' for field in schema][:10]}."
         )
     return key_names[0], components
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def decode_keys(raw: Sequence[bytes], errors: str, where: Callable[[int, str], F
     try:
         joined = b"\n".join(raw).decode("utf-8")
     except UnicodeDecodeError:
-        return [decode_key(key, errors, lambda message, row=row: where(row, message)) for row, key in enumerate(raw)]  # type: ignore[misc]
+        return [decode_key(key, errors, partial(where, row)) for row, key in enumerate(raw)]
     keys = joined.split("\n") if raw else []
     return keys if len(keys) == len(raw) else [key.decode("utf-8") for key in raw]  # a key with a newline in it
 

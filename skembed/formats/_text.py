@@ -83,7 +83,7 @@ def _fields(line: bytes) -> list[bytes]:
 
 
 def _is_row_of_one(first: list[bytes], rest: list[int]) -> bool:
-    """Whether a first line of two fields is a key and its only component; two integers are always taken for a header."""
+    """Whether a first line of two fields is a key and its only component; two integers are always a header."""
     return not all(_INTEGER.fullmatch(field) for field in first) and set(rest) <= {2}
 
 
@@ -105,7 +105,6 @@ class _TextReader:
         self.n_seen, self.base = 0, layout.start  # rows so far, and where the block in hand starts
         if source.n_bytes is not None:
             self.check_size(source.n_bytes)
-        self.compiled = (_COMPILED_FROM if source.n_bytes is None else source.n_bytes) >= _COMPILED_FROM
         known = layout.n_rows if source.n_bytes is not None and options.wanted is None else None
         self.rows = RowBuffer(layout.dim, min(known or 0, options.limit or known or 0))
 
@@ -146,6 +145,11 @@ class _TextReader:
         if not self.n_seen:
             raise self.source.error(self.base, "expected a line of a key and numbers, there is none")
         return table_of(self.source.name, self.keys, self.rows.finished(), self.options)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether there is enough to read for the compiled parser; what a compressed file holds shows as it is read."""
+        return (self.source.n_bytes or self.source.offset) >= _COMPILED_FROM
 
     def take(self, block: bytes) -> None:
         """Keep what is wanted of whole lines."""

@@ -1,6 +1,6 @@
-"""word2vec's binary file: a header line "count dim", then of each word its bytes, a space, and dim little-endian float32.
+"""word2vec's binary file: a header line "count dim", then of each word its bytes, a space, and dim float32.
 
-Some writers put a newline after each vector, some do not. Words and numbers alternate, so rows have no common stride
+Numbers are little-endian. Some writers put a newline after each vector, some do not. Words and numbers alternate, so rows have no common stride
 and cannot be memory-mapped.
 """
 

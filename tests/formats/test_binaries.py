@@ -115,7 +115,7 @@ class TestCompressed:
     def test_bombs_are_refused_by_ratio_and_size(self, load, codec, monkeypatch):
         monkeypatch.setattr(_open, "FREE_BYTES", 1 << 20)
         bomb = samples.COMPRESSIONS[codec](b"a " + b"0 " * (1 << 21) + b"\n")
-        with pytest.raises(FormatError, match="100 times as many: refused as a decompression bomb.*max_expansion="):
+        with pytest.raises(FormatError, match=r"100 times as many: refused as a decompression bomb.*max_expansion="):
             load(bomb)
         assert load(bomb, max_expansion=10**6).shape == (1, 1 << 21)
 
@@ -157,7 +157,7 @@ class TestCompressed:
 
     def test_a_dictionary_of_xz_larger_than_any_preset(self, load):
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
-        with pytest.raises(FormatError, match="(?i)memory"):
+        with pytest.raises(FormatError, match=r"(?i)memory"):
             load(lzma.compress(samples.text(), filters=filters))
 
 

@@ -132,10 +132,14 @@ def test_cut_at_every_byte_and_trailing_bytes(load):
 
 
 @pytest.mark.parametrize(("offset", "kind", "value", "message"), [
-    (4, "<i", 13, "at byte 4: expected version 11 or 12.*got 13; it may be of a newer"), (4, "<i", 10, "version 11 or 12"),
-    (8, "<i", 0, "dimension of at least 1"), (8, "<i", -5, "dimension"), (8, "<i", 5, "input matrix"), (40, "<i", -1, "bucket from 0"),
-    (40, "<i", 21, "input matrix of 26 x 4"), (48, "<i", 101, "maxn from 0 to 100"), (64, "<i", 6, "number of words and labels"),
-    (64, "<i", -1, "words and labels"), (68, "<i", 4, "words and labels"), (84, "<q", 2**60, "pruning left"), (84, "<q", -2, "expected -1"),
+    (4, "<i", 13, "at byte 4: expected version 11 or 12.*got 13; it may be of a newer"),
+    (4, "<i", 10, "version 11 or 12"),
+    (8, "<i", 0, "dimension of at least 1"), (8, "<i", -5, "dimension"), (8, "<i", 5, "input matrix"),
+    (40, "<i", -1, "bucket from 0"),
+    (40, "<i", 21, "input matrix of 26 x 4"), (48, "<i", 101, "maxn from 0 to 100"),
+    (64, "<i", 6, "number of words and labels"),
+    (64, "<i", -1, "words and labels"), (68, "<i", 4, "words and labels"), (84, "<q", 2**60, "pruning left"),
+    (84, "<q", -2, "expected -1"),
 ])  # fmt: skip
 def test_headers_that_lie(load, offset, kind, value, message):
     content = bytearray(samples.fasttext(ngrams=samples.NGRAMS))
@@ -245,7 +249,9 @@ class TestSaving:
         table.save(tmp_path / "model", "fasttext-bin")
         assert EmbeddingTable.load(tmp_path / "model") == table
         for options, message in (
-            ({"counts": [1]}, "counts must be 5"), ({"output": [[1.0]]}, "output must have shape"), ({"settings": {"dim": 3}}, "settings must be"),
+            ({"counts": [1]}, "counts must be 5"),
+            ({"output": [[1.0]]}, "output must have shape"),
+            ({"settings": {"dim": 3}}, "settings must be"),
         ):  # fmt: skip
             with pytest.raises(ValueError, match=message):
                 table.save(tmp_path / "model", "fasttext-bin", **options)

@@ -55,8 +55,9 @@ def test_fasttext_models_beside_the_vectors_that_fasttext_wrote(real, name, vec)
 
 
 @pytest.mark.parametrize(("name", "binary", "header"), [
-    ("euclidean_vectors.bin", True, True), ("high_precision.kv.bin", True, True), ("high_precision.kv.txt", False, True),
-    ("en.wiki.bpe.vs1000.d25.w2v.bin", True, True), ("test_glove.txt", False, False), ("glove.6B.100d.sample.txt", False, False),
+    ("euclidean_vectors.bin", True, True), ("high_precision.kv.bin", True, True),
+    ("high_precision.kv.txt", False, True), ("test_glove.txt", False, False),
+    ("en.wiki.bpe.vs1000.d25.w2v.bin", True, True), ("glove.6B.100d.sample.txt", False, False),
     ("glove.6B.300d.sample.txt", False, False), ("lee_fasttext.vec", False, True), ("toy-model.vec", False, True),
     ("crime-and-punishment.vec", False, True), ("fake_embeddings.5d.txt", False, False),
 ])  # fmt: skip
