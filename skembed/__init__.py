@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
+    from skembed.subword_table import SubwordTable as SubwordTable
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.text import GloVeVectorizer as GloVeVectorizer
     from skembed.text import LineCorpus as LineCorpus
+    from skembed.text import NNLMVectorizer as NNLMVectorizer
     from skembed.text import PretrainedVectorizer as PretrainedVectorizer
     from skembed.text import Word2VecVectorizer as Word2VecVectorizer
 
@@ -25,8 +27,10 @@ _HOMES = {
     "EntityEmbeddingEncoder": "skembed.categorical",
     "GloVeVectorizer": "skembed.text",
     "LineCorpus": "skembed.text",
+    "NNLMVectorizer": "skembed.text",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
+    "SubwordTable": "skembed.subword_table",
     "Word2VecVectorizer": "skembed.text",
 }
 _SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "projection", "testing", "text"}

@@ -141,7 +141,7 @@ def test_tables_made_of_it(table):
     {"buckets": range(1, 51)}, {"vectors": [1.0]},
 ])  # fmt: skip
 def test_parts_that_do_not_fit(wrong):
-    with pytest.raises(ValueError, match="must|expected"):
+    with pytest.raises(ValueError, match=r"must|expected"):
         Subwords(**({"vectors": NGRAMS, "min_n": 3, "max_n": 6, "n_buckets": 50} | wrong))
 
 

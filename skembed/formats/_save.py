@@ -28,7 +28,7 @@ _WRITERS: dict[str, Callable] = {
 _COMPRESSIONS: dict[str, Callable] = {
     "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0),  # the same table, the same bytes
     "bz2": lambda file: bz2.BZ2File(file, "wb"),
-    "xz": lambda file: lzma.LZMAFile(file, "wb"),
+    "xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115 (the caller closes it)
 }
 WRITTEN_FORMATS = ("safetensors", *_WRITERS)
 # names that promise another format than the library's own

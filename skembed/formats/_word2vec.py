@@ -1,7 +1,7 @@
 """word2vec's binary file: a header line "count dim", then of each word its bytes, a space, and dim float32.
 
-Numbers are little-endian. Some writers put a newline after each vector, some do not. Words and numbers alternate, so rows have no common stride
-and cannot be memory-mapped.
+Numbers are little-endian. Some writers put a newline after each vector, some do not. Words and numbers alternate, so
+rows have no common stride and cannot be memory-mapped.
 """
 
 import numpy as np

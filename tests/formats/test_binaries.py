@@ -217,7 +217,7 @@ class TestNumpy:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
                 archive.writestr("keys.npy", keys.getvalue())
                 archive.writestr("vectors.npy", raw)
-            with pytest.raises(FormatError, match="vectors.npy: at byte"):
+            with pytest.raises(FormatError, match=r"vectors.npy: at byte"):
                 load(file.getvalue())
 
 
@@ -253,7 +253,7 @@ class TestParquet:
                 load_table(tmp_path / "t")
         for vectors in ([[1.0], None], [[1.0], [2.0, 3.0]], [[1.0], [None]], [[1.0], [float("nan")]]):
             pyarrow.parquet.write_table(pa.table({"key": ["a", "b"], "v": vectors}), tmp_path / "t")
-            with pytest.raises(FormatError, match="missing|one length|finite"):
+            with pytest.raises(FormatError, match=r"missing|one length|finite"):
                 load_table(tmp_path / "t")
 
     def test_without_pyarrow_the_extra_is_named(self, tmp_path, monkeypatch):
