@@ -9,31 +9,17 @@ draw of negatives (Ji et al. 2016, arXiv:1604.04661, section III), so that each 
 while it is in registers.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-from skembed.kernels.lanes import (
-    LANES,
-    add,
-    broadcast,
-    clamp,
-    divide,
-    load,
-    multiply,
-    multiply_add,
-    pointer,
-    store,
-    subtract,
-    sum_lanes,
-)
+from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, update_one
+from skembed.kernels.lanes import LANES, add, broadcast, load, multiply_add, pointer, store, sum_lanes
+from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
 from skembed.kernels.random import draw_below
 from skembed.kernels.stretch import TILE, choices_of, choose_contexts, choose_targets, room_of, rows_of
 
 __all__ = ["train_cbow", "train_skip_gram"]
 
-MAX_LOGIT = np.float32(8.0)  # the sigmoid is within 4e-4 of 0 or 1 there
 LOSS_EVERY = 16  # the loss is read at every 16th center
 
 
@@ -76,10 +62,10 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
             n_contexts = choose_contexts(rows, left, position, right, n_targets, room)
             _logits(rows, room, n_contexts, n_targets)
             if position % LOSS_EVERY == 0:
-                loss += _loss(room, n_contexts, n_targets)
+                loss += logistic_loss(room, n_contexts, n_targets)
                 n_losses += n_contexts
-            _repeat_labels(room, n_contexts, n_targets, rate)
-            _steps(room, n_contexts * n_targets)
+            repeat_labels(room, n_contexts, n_targets, rate)
+            logistic_steps(room, n_contexts * n_targets)
             _update(rows, room, n_contexts, n_targets)
         begin = end
     return loss, n_losses
@@ -104,15 +90,15 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
             left, right = max(begin, position - reach), min(end, position + reach + 1)
             n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, room)
             n_contexts = choose_contexts(rows, left, position, right, n_targets, room)
-            _mean_of_contexts(rows, room, n_contexts)
-            _logits_of_one(rows, room, n_targets)
+            mean_of_rows(rows.inputs, rows.width, room.contexts, 0, n_contexts, room.hidden)
+            logits_of_one(rows, room, n_targets)
             if position % LOSS_EVERY == 0:
-                loss += _loss(room, 1, n_targets)
+                loss += logistic_loss(room, 1, n_targets)
                 n_losses += 1
-            _repeat_labels(room, 1, n_targets, rate)
-            _steps(room, n_targets)
-            _update_one(rows, room, n_targets)
-            _move_contexts(rows, room, n_contexts)
+            repeat_labels(room, 1, n_targets, rate)
+            logistic_steps(room, n_targets)
+            update_one(rows, room, n_targets)
+            move_rows(rows.inputs, rows.width, room.contexts, room.sinks, 0, n_contexts, room.hidden)
         begin = end
     return loss, n_losses
 
@@ -150,95 +136,6 @@ def _logits(rows, room, n_contexts, n_targets):
 
 
 @njit(cache=True, nogil=True)
-def _mean_of_contexts(rows, room, n_contexts):
-    """Write the mean of the context rows to the beginning of `hidden`."""
-    share = broadcast(np.float32(1.0) / np.float32(n_contexts))
-    for d in range(0, rows.width, LANES):
-        total = load(rows.inputs, room.contexts[0] + d)
-        for i in range(1, n_contexts):
-            total = add(total, load(rows.inputs, room.contexts[i] + d))
-        store(room.hidden, d, multiply(share, total))
-
-
-@njit(cache=True, nogil=True)
-def _move_contexts(rows, room, n_contexts):
-    """Add the second half of `hidden` to the context rows."""
-    for d in range(0, rows.width, LANES):
-        move = load(room.hidden, rows.width + d)
-        for i in range(n_contexts):
-            store(rows.inputs, room.sinks[i] + d, add(load(rows.inputs, room.contexts[i] + d), move))
-
-
-@njit(cache=True, nogil=True)
-def _logits_of_one(rows, room, n_targets):
-    """`_logits` of the one row at the beginning of `hidden`."""
-    outputs, logits = rows.outputs, room.logits
-    zero = broadcast(np.float32(0.0))
-    for k in range(0, n_targets, TILE):
-        target0, target1, target2 = room.targets[k], room.targets[k + 1], room.targets[k + 2]
-        a0 = a1 = a2 = zero
-        for d in range(0, rows.width, LANES):
-            v = load(room.hidden, d)
-            a0 = multiply_add(v, load(outputs, target0 + d), a0)
-            a1 = multiply_add(v, load(outputs, target1 + d), a1)
-            a2 = multiply_add(v, load(outputs, target2 + d), a2)
-        logits[k] = sum_lanes(a0)
-        logits[k + 1] = sum_lanes(a1)
-        logits[k + 2] = sum_lanes(a2)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _sigmoid(x):
-    """1 / (1 + exp(-x)) of lanes, |x| <= 8, within 1e-5: exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256."""
-    one = broadcast(np.float32(1.0))
-    y = multiply(clamp(x, broadcast(-MAX_LOGIT), broadcast(MAX_LOGIT)), broadcast(np.float32(1.0 / 256.0)))
-    e = multiply_add(multiply_add(y, broadcast(np.float32(0.5)), broadcast(np.float32(-1.0))), y, one)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    return divide(one, add(one, e))
-
-
-@njit(cache=True, nogil=True)
-def _repeat_labels(room, n_contexts, n_targets, rate):
-    """Write the labels times the learning rate, and the weights times it, once for each context.
-
-    Whole lanes are written; what they write beyond the last target the next context overwrites.
-    """
-    for i in range(n_contexts):
-        for k in range(0, n_targets, LANES):
-            store(room.wanted, i * n_targets + k, multiply(broadcast(rate), load(room.labels, k)))
-            store(room.rates, i * n_targets + k, multiply(broadcast(rate), load(room.weights, k)))
-
-
-@njit(cache=True, nogil=True)
-def _steps(room, n):
-    """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
-    for at in range(0, n, LANES):
-        step = multiply(load(room.rates, at), _sigmoid(load(room.logits, at)))
-        store(room.logits, at, subtract(load(room.wanted, at), step))
-
-
-@njit(cache=True, nogil=True)
-def _loss(room, n_contexts, n_targets):
-    """Sum of minus the log of what the sigmoids of the logits give to their labels, one logarithm a context."""
-    loss = 0.0
-    for i in range(n_contexts):
-        likelihood = 1.0  # far from underflow: 60 steps of at least exp(-8)
-        for k in range(n_targets):
-            logit = min(max(room.logits[i * n_targets + k], -MAX_LOGIT), MAX_LOGIT)
-            if room.weights[k] > 0.0:
-                likelihood *= 1.0 / (1.0 + math.exp(-logit if room.labels[k] > 0.0 else logit))
-        loss -= math.log(likelihood)
-    return loss
-
-
-@njit(cache=True, nogil=True)
 def _update(rows, room, n_contexts, n_targets):
     """Add ``steps`` times the targets to the contexts, and ``steps`` times the contexts to the targets."""
     inputs, outputs, steps = rows.inputs, rows.outputs, room.logits
@@ -265,18 +162,3 @@ def _update(rows, room, n_contexts, n_targets):
             store(outputs, target0 + d, add(load(outputs, target0 + d), a0))
             store(outputs, target1 + d, add(load(outputs, target1 + d), a1))
             store(outputs, target2 + d, add(load(outputs, target2 + d), a2))
-
-
-@njit(cache=True, nogil=True)
-def _update_one(rows, room, n_targets):
-    """`_update` of the one row at the beginning of `hidden`; the step of that row is written behind it."""
-    hidden, outputs, steps = room.hidden, rows.outputs, room.logits
-    for d in range(0, rows.width, LANES):
-        v = load(hidden, d)
-        move = broadcast(np.float32(0.0))
-        for k in range(n_targets):
-            g = broadcast(steps[k])
-            u = load(outputs, room.targets[k] + d)
-            move = multiply_add(g, u, move)
-            store(outputs, room.targets[k] + d, multiply_add(g, v, u))
-        store(hidden, rows.width + d, move)

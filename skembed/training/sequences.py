@@ -9,15 +9,18 @@ that write to the same tables at will: the copy stays in the cache of its core.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skembed.kernels.bags import Members
 from skembed.parallel import Rounds, open_workers
 from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
+from skembed.training.subword_stretches import FitSubwordStretch, count_rows
 
-__all__ = ["SequenceTables", "train_sequences"]
+__all__ = ["SequenceTables", "checked_chunks", "train_sequences"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
 N_SHARDS = 4  # stretches of a round
@@ -34,7 +37,7 @@ class SequenceTables(NamedTuple):
     Attributes
     ----------
     input : ndarray of shape (n_keys, embedding_dim), float32
-        The vectors of the keys.
+        The vectors of the keys; or, of keys that are means of rows, (n_rows, embedding_dim), these rows.
     output : ndarray of shape (n_keys, embedding_dim) or (n_keys - 1, embedding_dim), float32
         The vectors of the keys as targets; with hierarchical softmax those of the inner nodes of the Huffman tree.
     loss_curve : list of float
@@ -66,6 +69,7 @@ def train_sequences(
     seed: int,
     start: Any = None,
     frozen: np.ndarray | None = None,
+    members: Members | None = None,
     on_pass: Callable[[int, SequenceTables], Any] | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> SequenceTables:
@@ -81,7 +85,8 @@ def train_sequences(
         How often each key occurs. Their sum is what the decay of the learning rate goes by.
     embedding_dim : int
     architecture : {"skip-gram", "cbow"}
-    loss : {"negative-sampling", "hierarchical-softmax"}
+    loss : {"negative-sampling", "hierarchical-softmax", "softmax"}
+        "softmax", over all keys, with `members` only.
     window : int
         Contexts are at most so many tokens away.
     shrink_window : bool
@@ -103,6 +108,10 @@ def train_sequences(
         Tables to begin from, such as SequenceTables; `output` may be None.
     frozen : ndarray of shape (n_keys,), bool, or None
         Rows of the input table that stay as they are.
+    members : Members or None
+        The input rows that each key is the mean of (`skembed.kernels.bags`), for keys that have parts in common,
+        such as words and their character n-grams; `input` then has as many rows as they name, and none is frozen.
+        None: key i has row i.
     on_pass : callable or None
         Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
         the next pass changes. Training ends if it returns something true.
@@ -134,10 +143,10 @@ def train_sequences(
     ((4, 8), 5)
     """
     counts = np.asarray(counts)
-    _check_names(architecture, loss)
+    _check_names(architecture, loss, members)
     n_keys, n_tokens = len(counts), int(counts.sum())
     n_shards, stretch = _cuts(n_tokens)
-    fit_stretch = FitStretch(
+    fit_stretch = (FitStretch if members is None else partial(FitSubwordStretch, members=members))(
         counts,
         architecture=architecture,
         loss=loss,
@@ -149,14 +158,15 @@ def train_sequences(
         frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
         max_tokens=stretch,
     )
-    tables = _first_tables(n_keys, n_keys if loss == "negative-sampling" else n_keys - 1, embedding_dim, seed, start)
+    n_rows = n_keys if members is None else count_rows(members, n_keys)
+    tables = _first_tables(n_rows, n_keys - (loss == "hierarchical-softmax"), embedding_dim, seed, start)
     loss_curve: list[float] = []
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
         rounds = Rounds(workers, fit_stretch, tables)
         for pass_ in range(max_iter):
             n_done = 0
             reports: list[Report] = []
-            for round_, (ids, ends) in enumerate(_cut(_checked(chunks, n_keys), stretch * n_shards)):
+            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), stretch * n_shards)):
                 share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
                 rate = max(min_learning_rate, learning_rate * (1.0 - share))
                 pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
@@ -176,11 +186,12 @@ def train_sequences(
     return SequenceTables(*tables, loss_curve)
 
 
-def _check_names(architecture: str, loss: str) -> None:
+def _check_names(architecture: str, loss: str, members: Members | None) -> None:
     if architecture not in KERNELS:
         raise ValueError(f"architecture={architecture!r} is not known; choose one of {', '.join(map(repr, KERNELS))}.")
-    if loss not in LOSSES:
-        raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, LOSSES))}.")
+    losses = LOSSES if members is None else (*LOSSES, "softmax")
+    if loss not in losses:
+        raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, losses))}.")
 
 
 def _cuts(n_tokens: int) -> tuple[int, int]:
@@ -190,13 +201,13 @@ def _cuts(n_tokens: int) -> tuple[int, int]:
     return N_SHARDS, STRETCH
 
 
-def _first_tables(n_keys: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
+def _first_tables(n_rows: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
     """Copies of `start`; without, uniform in +- 2 / dim for the input and zeros for the output."""
     if start is None or start.input is None:
         generator = np.random.default_rng((seed, INITIAL))
-        input_ = (2 * generator.random((n_keys, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
+        input_ = (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
     else:
-        input_ = _copied("start.input", start.input, (n_keys, dim))
+        input_ = _copied("start.input", start.input, (n_rows, dim))
     if start is None or start.output is None:
         return input_, np.zeros((n_outputs, dim), np.float32)
     return input_, _copied("start.output", start.output, (n_outputs, dim))
@@ -212,7 +223,9 @@ def _copied(name: str, table: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return copy
 
 
-def _checked(chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_keys: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def checked_chunks(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_keys: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Chunks with the types that kernels read without looking, and no id that they would look up out of bounds."""
     for ids, ends in chunks:
         ids = np.asarray(ids)

@@ -70,6 +70,8 @@ class FitStretch:
         The longest stretch there will be.
     """
 
+    tokens_per_negative = TOKENS_PER_NEGATIVE
+
     def __init__(
         self,
         counts: np.ndarray,
@@ -145,7 +147,7 @@ class FitStretch:
         source = self.source
         paths = buffers.path_starts, buffers.path_nodes, buffers.path_codes
         if isinstance(source, AliasTable):
-            pool = buffers.pool[: -(-n_tokens // TOKENS_PER_NEGATIVE[self.architecture])]
+            pool = buffers.pool[: -(-n_tokens // self.tokens_per_negative[self.architecture])]
             draw_many(source.threshold, source.alias, pool, state)
             n_output = localise.add_rows(pool, buffers.slot, buffers.rows, n_rows)
             localise.release(buffers.slot, buffers.rows[:n_output])
@@ -162,8 +164,9 @@ class FitStretch:
         if shard not in self._buffers:
             dim = tables[0].shape[1]
             self._buffers[shard] = _Buffers(
-                self.max_tokens, dim, self.window, self.negative, self.source, len(self.keep)
-            )
+                self.max_tokens, dim, self.window, self.negative, self.source, len(self.keep),
+                min(self.tokens_per_negative.values()),
+            )  # fmt: skip
         return self._buffers[shard]
 
 
@@ -173,10 +176,17 @@ class _Buffers:
     scratch: Scratch
 
     def __init__(
-        self, n_tokens: int, dim: int, window: int, negative: int, source: HuffmanTree | AliasTable, n_keys: int
+        self,
+        n_tokens: int,
+        dim: int,
+        window: int,
+        negative: int,
+        source: HuffmanTree | AliasTable,
+        n_keys: int,
+        tokens_per_negative: int,
     ) -> None:
         width = -(-dim // LANES) * LANES
-        n_pool = -(-n_tokens // min(TOKENS_PER_NEGATIVE.values()))
+        n_pool = -(-n_tokens // tokens_per_negative)
         n_rows = min(n_tokens, n_keys)
         self.tokens = np.empty(n_tokens, np.int32)
         self.ends = np.empty(n_tokens, np.int64)

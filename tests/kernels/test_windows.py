@@ -8,9 +8,10 @@ from numba import njit
 
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.lanes import aligned_zeros
+from skembed.kernels.logistic import logistic_steps
 from skembed.kernels.random import new_state
 from skembed.kernels.stretch import TILE, Stretch, Targets, new_scratch, room_of
-from skembed.kernels.windows import LOSS_EVERY, _steps, train_cbow, train_skip_gram
+from skembed.kernels.windows import LOSS_EVERY, train_cbow, train_skip_gram
 
 from .test_samplers import Xorshift
 
@@ -132,7 +133,7 @@ def test_kernels_do_what_their_twins_do(
 
 @njit
 def steps(scratch, n):
-    _steps(room_of(scratch), n)
+    logistic_steps(room_of(scratch), n)
 
 
 def test_steps_are_those_of_the_clamped_logits():

@@ -1,0 +1,144 @@
+"""What one stretch teaches where the vectors of keys are means of rows that they have in common: words and n-grams."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skembed.kernels import bags, localise
+from skembed.kernels.bags import Bags, Members, new_room
+from skembed.kernels.huffman import HuffmanTree
+from skembed.kernels.lanes import LANES, aligned_zeros
+from skembed.kernels.random import new_state
+from skembed.kernels.stretch import Scratch, Stretch, Targets
+from skembed.parallel import RowDeltas
+from skembed.training.stretches import CURVATURE, FitStretch, Partition, Report
+
+__all__ = ["FitSubwordStretch", "count_rows"]
+
+KERNELS = {"skip-gram": bags.train_skip_gram_of_members, "cbow": bags.train_cbow_of_members}
+# N-grams are in so many words that their rows soon learn which words a small pool of negatives holds: with one for 16
+# tokens, as words with rows of their own take it, word similarity fell to nothing.
+TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
+_NONE = np.zeros(0, np.int32)
+
+
+def count_rows(members: Members, n_keys: int) -> int:
+    """How many rows keys are made of.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together.
+    """
+    starts, rows = members
+    if len(starts) != n_keys + 1 or starts[0] != 0 or starts[-1] != len(rows) or (np.diff(starts) < 1).any():
+        raise ValueError(f"members must name at least one row for each of {n_keys} keys, one key after the other.")
+    if rows.min() < 0:
+        raise ValueError(f"members must be rows of 0 or more, got {rows.min()}.")
+    return int(rows.max()) + 1
+
+
+class FitSubwordStretch(FitStretch):
+    """`FitStretch` for keys whose vectors are means of rows.
+
+    Parameters
+    ----------
+    counts, **options
+        As for `FitStretch`; `loss` may be "softmax" too, and no row is frozen.
+    members : Members
+        The input rows of each key.
+    """
+
+    tokens_per_negative = TOKENS_PER_NEGATIVE
+
+    def __init__(self, counts: np.ndarray, *, members: Members, loss: str, **options: Any) -> None:
+        # what targets are drawn from: a softmax draws nothing
+        super().__init__(counts, loss="negative-sampling" if loss == "softmax" else loss, **options)
+        self.members = members
+        self.softmax = loss == "softmax"
+        self._rooms: dict[int, _Room] = {}
+
+    def __getstate__(self) -> dict:
+        return super().__getstate__() | {"_rooms": {}}
+
+    def __call__(
+        self, tables: Sequence[np.ndarray], partition: Partition, seed: tuple[int, ...]
+    ) -> tuple[list[RowDeltas], Report]:
+        """Learn from a stretch, starting from `tables` (input, output), which stay as they are."""
+        buffers, room = self._buffers_of(partition.shard, tables), self._room_of(partition.shard, tables)
+        state = new_state(*seed)
+        n_tokens, n_sequences, n_keys = localise.localise(
+            partition.tokens, partition.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
+        )
+        keys = buffers.rows[:n_keys].copy()  # behind them come the negatives
+        n_rows = bags.list_members(
+            keys, *self.members, room.inputs.shape[1], room.slot, room.rows, room.starts, room.begins
+        )
+        input_rows = room.rows[:n_rows]
+        localise.release(room.slot, input_rows)
+        if self.softmax:
+            localise.release(buffers.slot, keys)
+            output_rows = room.all_outputs
+            targets = Targets(False, 0, _NONE, buffers.path_starts, buffers.path_nodes, buffers.path_codes)
+        else:
+            output_rows, targets = self._targets(buffers, n_keys, len(partition.tokens), state)
+        outputs = room.outputs if self.softmax else buffers.outputs
+        localise.gather_rows(tables[0], input_rows, room.inputs)
+        localise.gather_rows(tables[1], output_rows, outputs)
+        inputs, outputs = room.inputs[: n_rows + 1], outputs[: len(output_rows) + 1]
+        stretch = Stretch(
+            tokens=buffers.tokens[:n_tokens],
+            ends=buffers.ends[:n_sequences],
+            inputs=inputs.ravel(),
+            outputs=outputs.ravel(),
+            width=inputs.shape[1],
+            frozen=np.zeros(0, bool),
+            input_pairs=np.zeros(len(inputs), np.int32),
+            output_pairs=np.zeros(len(outputs), np.int32),
+        )
+        local = Bags(room.starts[: n_keys + 1], room.begins, keys if self.softmax else _NONE)
+        loss, n_losses = KERNELS[self.architecture](
+            stretch, local, targets, self.window, self.shrink_window, partition.learning_rate, state, room.scratch
+        )
+        finite = localise.subtract_rows(tables[0], input_rows, inputs)
+        finite &= localise.subtract_rows(tables[1], output_rows, outputs)
+        pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
+        deltas = [
+            RowDeltas(input_rows, inputs, pull * stretch.input_pairs),
+            RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
+        ]
+        return deltas, Report(loss, n_losses, finite)
+
+    def _room_of(self, shard: int, tables: Sequence[np.ndarray]) -> "_Room":
+        if shard not in self._rooms:
+            self._rooms[shard] = _Room(self, tables)
+        return self._rooms[shard]
+
+
+class _Room:
+    """What the rows of keys need beside the buffers of `FitStretch`. Pages that no stretch writes to take no memory."""
+
+    scratch: Scratch
+
+    def __init__(self, fit: FitSubwordStretch, tables: Sequence[np.ndarray]) -> None:
+        (n_rows, dim), n_outputs = tables[0].shape, len(tables[1])
+        width = -(-dim // LANES) * LANES
+        n_keys = min(fit.max_tokens, len(fit.keep))
+        n_members = bags.most_members(fit.members, n_keys)
+        most_rows = min(n_members, n_rows)
+        self.slot = np.full(n_rows, -1, np.int32)
+        self.rows = np.empty(most_rows, np.int32)
+        self.starts = np.zeros(n_keys + 1, np.int64)
+        self.begins = np.empty(n_members, np.int64)
+        self.inputs = aligned_zeros(most_rows + 1, width)
+        self.all_outputs = np.arange(n_outputs if fit.softmax else 0, dtype=np.int32)
+        self.outputs = aligned_zeros(len(self.all_outputs) + 1, width)
+        longest_key = int(np.diff(fit.members.starts).max())
+        longest_path = int(np.diff(fit.source.starts).max()) if isinstance(fit.source, HuffmanTree) else 0
+        n_targets, n_contexts = max(longest_path, fit.negative + 1), 2 * fit.window
+        if fit.softmax:
+            n_targets = n_outputs
+        elif fit.architecture == "skip-gram":
+            n_targets *= n_contexts
+        self.scratch = new_room(longest_key * (1 if fit.architecture == "skip-gram" else n_contexts), n_targets, width)
