@@ -1,8 +1,17 @@
 """Texts -> vectors: word vectors learned from raw documents, pooled to one vector a document."""
 
 from skembed.text._corpus import LineCorpus
+from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
+from skembed.text._nnlm import NNLMVectorizer
 from skembed.text._pretrained import PretrainedVectorizer
 from skembed.text._word2vec import Word2VecVectorizer
 
-__all__ = ["GloVeVectorizer", "LineCorpus", "PretrainedVectorizer", "Word2VecVectorizer"]
+__all__ = [
+    "FastTextVectorizer",
+    "GloVeVectorizer",
+    "LineCorpus",
+    "NNLMVectorizer",
+    "PretrainedVectorizer",
+    "Word2VecVectorizer",
+]

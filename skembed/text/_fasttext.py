@@ -1,0 +1,333 @@
+"""FastTextVectorizer: word vectors made of character n-grams, so that words never seen have a vector too."""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skembed.subword_table import SubwordTable
+from skembed.subwords import Subwords, hash_ngrams
+from skembed.text._corpus import read_documents
+from skembed.text._encoder import WordEncoder
+from skembed.text._pooling import pool_documents
+from skembed.text._subwords import Chunk, SubwordEncoder, with_composed
+from skembed.text._tokens import TOKEN_PATTERN
+from skembed.text._train import draw_seed, train_words
+from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._words import check_table_memory, read_stop_words
+from skembed.training.callbacks import PassCallbacks
+from skembed.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from skembed.training.sequences import SequenceTables
+
+__all__ = ["FastTextVectorizer"]
+
+# max_iter="auto": as for Word2VecVectorizer
+_AUTO_WORDS = 30_000_000
+_AUTO_PASSES = (5, 30)
+
+# what the trainer takes by the same name
+_TRAINER_OPTIONS = (
+    "embedding_dim",
+    "architecture",
+    "loss",
+    "window",
+    "shrink_window",
+    "subsample",
+    "negative",
+    "ns_exponent",
+    "learning_rate",
+    "n_jobs",
+    "verbose",
+)
+
+
+class FastTextVectorizer(DocumentVectorizer):
+    """Learn word vectors with subwords from documents, and turn documents into the pooled vectors of their words.
+
+    The vector of a word is the mean of a vector of its own and those of its character n-grams [1]_. Words that share
+    stems and endings share what is learned, and a word that the corpus does not hold, a rare form or a misspelling, has
+    the mean of its n-grams' vectors. Stands where CountVectorizer or TfidfVectorizer would stand in a Pipeline: raw
+    strings in, one dense float32 row a document out.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=100
+        Components of a word vector.
+    architecture : {"skip-gram", "cbow"}, default="skip-gram"
+        Predict the words around a word from it, or the word from the mean of those around it.
+    loss : {"negative-sampling", "hierarchical-softmax", "softmax"}, default="negative-sampling"
+        "softmax" takes time in proportion to the number of words: for small vocabularies.
+    min_n, max_n : int, default=3, 6
+        Shortest and longest n-gram in characters; `<` and `>` at the ends of a word count. ``max_n=0`` takes none.
+    n_buckets : int, default=2_000_000
+        N-grams are hashed to so many numbers, and those of one number share a vector. Only numbers that a word of the
+        vocabulary has take memory; `save` in fastText's format writes all of them.
+    window : int, default=5
+        How many words before and after a word are its context.
+    shrink_window : bool, default=True
+        Draw the window of each word from 1 to `window`, so that near words weigh more.
+    subsample : float, default=1e-3
+        Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
+        are; 0 keeps all.
+    negative : int, default=5
+        Noise words drawn for each pair of words (CBOW: for each word), with negative sampling.
+    ns_exponent : float, default=0.75
+        Noise words are drawn in proportion to their count to this power.
+    learning_rate : float, default=0.05
+        At the start; it falls linearly to 1e-4 over all passes.
+    max_iter : int or "auto", default="auto"
+        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most.
+    lowercase : bool, default=True
+    tokenizer : callable, default=None
+        Text -> iterable of words, in place of `token_pattern`.
+    token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
+        As in CountVectorizer: words of two characters or more. With one group, the group is the word.
+    stop_words : "english", list of str or None, default=None
+        Words that are left out, of texts and of token lists, in `fit` and `transform`.
+    max_features : int, default=None
+        The most frequent words only get a vector of their own.
+    min_count : int, default=5
+        Words that occur less often in the corpus get none of their own.
+    phrases : int, default=0
+        Rounds of joining words that stand side by side more often than chance, as in Word2VecVectorizer.
+    phrase_threshold : float, default=100.0
+        Higher finds fewer phrases.
+    pooling : {"mean", "tfidf", "sif", "max", "min"} or list of these, default="mean"
+        How word vectors become a document's, as in Word2VecVectorizer. Words outside the vocabulary weigh as words that
+        no document holds.
+    sif_smoothing : float, default=1e-3
+        The a of "sif".
+    n_jobs : int, default=None
+        Threads or processes of training, as joblib's; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        An int makes the result reproducible to the bit.
+    verbose : int, default=0
+        A progress bar when positive.
+
+    Attributes
+    ----------
+    embedding_ : SubwordTable
+        A vector for each word, the most frequent word first, and those of the n-grams: ``embedding_["unseenword"]``
+        composes one. ``embedding_.save(path, format="fasttext-bin")`` is read by fastText and gensim.
+    vocabulary_ : Vocabulary
+        The words of the corpus with their counts.
+    phrases_ : list of str
+        The phrases that are words.
+    loss_curve_ : list of float
+        Mean loss of each pass; does not depend on `n_jobs`.
+    n_iter_ : int
+        Passes that were finished.
+
+    Notes
+    -----
+    A document that is empty, or has only words without an n-gram that the vocabulary has, becomes zeros.
+
+    As in Word2VecVectorizer the documents may come from any iterable and a document's vector depends neither on the
+    documents around it nor on the order of its own words.
+
+    References
+    ----------
+    .. [1] Bojanowski, Grave, Joulin & Mikolov (2017), "Enriching Word Vectors with Subword Information".
+
+    Examples
+    --------
+    >>> from skembed.text import FastTextVectorizer
+    >>> documents = ["the king rules the land", "the queen rules the land", "the cat eats fish"] * 20
+    >>> vectorizer = FastTextVectorizer(embedding_dim=8, subsample=0, random_state=0).fit(documents)
+    >>> vectorizer.transform(["the kings ruled", "cats eat fishes"]).shape
+    (2, 8)
+    >>> "queens" in vectorizer.embedding_, vectorizer.embedding_["queens"].shape
+    (False, (8,))
+    """
+
+    _parameter_constraints: dict = DocumentVectorizer._parameter_constraints | {
+        "architecture": [StrOptions({"skip-gram", "cbow"})],
+        "loss": [StrOptions({"negative-sampling", "hierarchical-softmax", "softmax"})],
+        "min_n": [Interval(Integral, 1, None, closed="left")],
+        "max_n": [Interval(Integral, 0, 100, closed="both")],
+        "n_buckets": [Interval(Integral, 1, 2**31 - 1, closed="both")],
+        "window": [Interval(Integral, 1, None, closed="left")],
+        "shrink_window": ["boolean"],
+        "subsample": [Interval(Real, 0, 1, closed="both")],
+        "negative": [Interval(Integral, 1, None, closed="left")],
+        "ns_exponent": [Interval(Real, None, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_jobs": [Integral, None],
+    }
+
+    embedding_: SubwordTable
+    _encoder: SubwordEncoder
+
+    def __init__(
+        self,
+        embedding_dim=100,
+        *,
+        architecture="skip-gram",
+        loss="negative-sampling",
+        min_n=3,
+        max_n=6,
+        n_buckets=2_000_000,
+        window=5,
+        shrink_window=True,
+        subsample=1e-3,
+        negative=5,
+        ns_exponent=0.75,
+        learning_rate=0.05,
+        max_iter="auto",
+        lowercase=True,
+        tokenizer=None,
+        token_pattern=TOKEN_PATTERN,
+        stop_words=None,
+        max_features=None,
+        min_count=5,
+        phrases=0,
+        phrase_threshold=100.0,
+        pooling="mean",
+        sif_smoothing=1e-3,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.embedding_dim = embedding_dim
+        self.architecture = architecture
+        self.loss = loss
+        self.min_n = min_n
+        self.max_n = max_n
+        self.n_buckets = n_buckets
+        self.window = window
+        self.shrink_window = shrink_window
+        self.subsample = subsample
+        self.negative = negative
+        self.ns_exponent = ns_exponent
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.lowercase = lowercase
+        self.tokenizer = tokenizer
+        self.token_pattern = token_pattern
+        self.stop_words = stop_words
+        self.max_features = max_features
+        self.min_count = min_count
+        self.phrases = phrases
+        self.phrase_threshold = phrase_threshold
+        self.pooling = pooling
+        self.sif_smoothing = sif_smoothing
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit_transform(self, X, y=None):
+        """Learn word vectors and return the documents': the same as `fit` and `transform`.
+
+        The documents are read twice; those of a generator are held in between.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+        """
+        if isinstance(X, Iterable) and not isinstance(X, str | bytes) and iter(X) is X:
+            X = list(X)
+        return self.fit(X).transform(X)
+
+    def transform(self, X):
+        """Return the vectors of documents, those of words outside the vocabulary composed of their n-grams.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            A `LineCorpus` or generator is read piece by piece.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+            Zeros for a document without a word that has a vector.
+        """
+        check_is_fitted(self)
+        return self._pool_chunks(self._encoder.encode_all(read_documents(X)))
+
+    def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
+        pooled = [np.empty((0, self._n_features_out), dtype=np.float32)]
+        for chunk in chunks:
+            ids, ends, vectors, poolings = with_composed(chunk, self.embedding_, self._poolings, self._document_counts)
+            pooled.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
+            pool_documents(ids, ends, vectors, poolings, out=pooled[-1])
+        return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
+
+    def _check_start(self, go_on: bool) -> None:
+        if self.max_n and self.min_n > self.max_n:
+            raise ValueError(
+                f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}, or max_n=0 for "
+                "no n-grams."
+            )
+
+    def _n_passes(self, vocabulary: Vocabulary) -> int:
+        if self.max_iter != "auto":
+            return self.max_iter
+        return int(np.clip(_AUTO_WORDS / vocabulary.counts.sum(), *_AUTO_PASSES))
+
+    def _train(
+        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    ) -> "SequenceTables":
+        from skembed.kernels.bags import Members  # numba: to fit, not to transform
+
+        starts, rows, buckets = members_of(vocabulary.keys.tolist(), self.min_n, self.max_n, self.n_buckets)
+        check_table_memory(len(vocabulary) + len(buckets), self.embedding_dim)
+        return train_words(
+            sequences,
+            vocabulary.counts,
+            **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
+            members=Members(starts, rows),
+            max_iter=max_iter,
+            seed=draw_seed(self.random_state),
+            start=None,
+            callbacks=callbacks,
+        )
+
+    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
+        n_words = len(vocabulary)
+        subwords = Subwords(
+            tables.input[n_words:],
+            min_n=self.min_n,
+            max_n=self.max_n,
+            n_buckets=self.n_buckets if self.max_n else 0,
+            buckets=members_of(vocabulary.keys.tolist(), self.min_n, self.max_n, self.n_buckets)[2],
+            absent="zero",
+        )
+        table = SubwordTable.from_rows(vocabulary.keys, tables.input[:n_words], subwords, counts=vocabulary.counts)
+        words = SubwordEncoder(encoder.words, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
+        super()._hold(vocabulary, tables._replace(input=np.array(table.vectors)), words, go_on)
+        self.embedding_ = table
+
+
+def members_of(words: list[str], min_n: int, max_n: int, n_buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which rows words are the mean of: row i is that of word i, and behind them come the buckets of their n-grams.
+
+    Returns
+    -------
+    starts : ndarray of shape (n_words + 1,), int64
+        The rows of word i are ``rows[starts[i]:starts[i + 1]]``, its own first.
+    rows : ndarray of shape (n_members,), int32
+    buckets : ndarray of shape (n_used,), int64
+        The buckets in use, rising.
+
+    Examples
+    --------
+    >>> starts, rows, buckets = members_of(["Ulm", "Bern"], 3, 3, n_buckets=50)
+    >>> starts.tolist(), rows.tolist(), buckets.tolist()
+    ([0, 4, 9], [0, 7, 5, 6, 1, 2, 8, 3, 4], [0, 15, 18, 21, 28, 30, 32])
+    """
+    n_words = len(words)
+    starts, hashes = hash_ngrams(words, min_n, max_n)
+    buckets, places = np.unique(hashes % np.uint32(n_buckets), return_inverse=True)
+    starts = starts + np.arange(n_words + 1)
+    rows = np.empty(starts[-1], dtype=np.int32)
+    of_ngrams = np.ones(len(rows), dtype=bool)
+    of_ngrams[starts[:-1]] = False
+    rows[starts[:-1]] = np.arange(n_words)
+    rows[of_ngrams] = n_words + places
+    return starts, rows, buckets.astype(np.int64)

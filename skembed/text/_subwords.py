@@ -1,0 +1,119 @@
+"""Documents of words that may have no row of their own: numbered all the same, and their vectors composed."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skembed.subword_table import SubwordTable
+from skembed.text._encoder import WordEncoder
+from skembed.text._phrases import Rounds
+from skembed.text._pooling import DocumentCounts, Pooling
+from skembed.text._stream import UNKNOWN, as_sequences, encode_documents, whole_documents
+from skembed.text._tokens import Tokenizer
+
+__all__ = ["Chunk", "SubwordEncoder", "with_composed"]
+
+
+class Chunk(NamedTuple):
+    """Documents as numbers of words.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n,), int32
+        Below the number of rows: the row of a word; from there on: ``others[id - n_rows]``.
+    ends : ndarray of shape (n_documents,), int64
+        Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+    others : list of str
+        Words without a row, in the order of the alphabet.
+    """
+
+    ids: np.ndarray
+    ends: np.ndarray
+    others: list[str]
+
+
+class SubwordEncoder(WordEncoder):
+    """Numbers all words of documents, phrases joined; may be used by several threads.
+
+    Parameters
+    ----------
+    words, rounds, tokenizer
+        As for `WordEncoder`.
+    stop_words : collection of str
+        Are left out.
+    """
+
+    def __init__(
+        self, words: Iterable[str], rounds: Rounds, tokenizer: Tokenizer, stop_words: Collection[str] = frozenset()
+    ) -> None:
+        self.stop_words = stop_words
+        super().__init__(words, rounds, tokenizer)
+
+    def encode_all(self, documents: Iterable[str | list]) -> Iterator[Chunk]:
+        """Yield chunks of documents; what is no word, or a stop word, is left out."""
+        first = len(self._row_of) - 2  # behind the words that have numbers: rows, and the parts of phrases
+        fresh: dict[str, int] = {}
+
+        def number(tokens: list) -> np.ndarray:
+            numbers = np.fromiter(self._numbers(tokens), dtype=np.int64, count=len(tokens))
+            for place in np.flatnonzero(numbers == UNKNOWN).tolist():
+                token = tokens[place]
+                if isinstance(token, str) and token not in self.stop_words:
+                    numbers[place] = fresh.setdefault(token, first + len(fresh))
+            return numbers
+
+        for stream in whole_documents(encode_documents(documents, self.tokenizer, number)):
+            yield self._chunk(self._phrases.join(stream), list(fresh))
+
+    def _chunk(self, stream: np.ndarray, fresh: list[str]) -> Chunk:
+        """Rows for numbers, and numbers behind the rows for words that have none."""
+        n_rows = len(self.words)
+        numbers, places = np.unique(stream, return_inverse=True)
+        ids = np.empty(len(numbers), dtype=np.int32)
+        known = numbers < n_rows  # END and UNKNOWN among them
+        ids[known] = numbers[known]
+        names = [self._name(number, fresh) for number in numbers[~known].tolist()]
+        kept = sorted(name for name in names if name not in self.stop_words)
+        place = {name: n_rows + position for position, name in enumerate(kept)}
+        ids[~known] = [place.get(name, UNKNOWN) for name in names]
+        return Chunk(*as_sequences(ids[places]), kept)
+
+    def _name(self, number: int, fresh: list[str]) -> str:
+        first = len(self._row_of) - 2
+        return self._parts[number - len(self.words)] if number < first else fresh[number - first]
+
+    def _build_index(self) -> None:
+        super()._build_index()
+        n_rows = len(self.words)
+        number: Any = self._number.__self__  # type: ignore[attr-defined]
+        self._parts = [word for word, at in number.items() if at >= n_rows and isinstance(word, str)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"stop_words": self.stop_words}
+
+
+def with_composed(
+    chunk: Chunk, table: SubwordTable, poolings: list[Pooling], counts: DocumentCounts
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Pooling]]:
+    """Return ids, ends, vectors and poolings of a chunk's own words only, those without a row composed.
+
+    Words that have neither a row nor an n-gram with a vector are left out. Of the poolings' weights, words without a
+    row get those of words that no document holds.
+    """
+    n_rows = len(table)
+    composed, n_ngrams = table.subwords.compose(chunk.others)
+    has_vector = np.append(np.ones(n_rows, dtype=bool), n_ngrams > 0)
+    kept = has_vector[chunk.ids]
+    ends = np.append(0, np.cumsum(kept))[chunk.ends]
+    numbers, ids = np.unique(chunk.ids[kept], return_inverse=True)
+    n_known = int(np.searchsorted(numbers, n_rows))
+    vectors = np.concatenate([table.vectors[numbers[:n_known]], composed[numbers[n_known:] - n_rows]])
+    weighted = []
+    for pooling in poolings:
+        weights = pooling.weights
+        if weights is not None:
+            unseen = np.log(1 + counts.n_documents) + 1 if pooling.name == "tfidf" else 1.0  # of a share of 0
+            weights = np.append(weights[numbers[:n_known]], np.full(len(numbers) - n_known, unseen, dtype=np.float32))
+        weighted.append(Pooling(pooling.name, weights, pooling.component))
+    return ids, ends, vectors, weighted
