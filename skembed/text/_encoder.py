@@ -43,8 +43,16 @@ class WordEncoder:
         self._row_of[END] = END  # UNKNOWN and END find the last two entries
         self._number = {**number, END_OF_DOCUMENT: END}.get
 
-    def encode(self, documents: Iterable[str | list]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (ids, ends) of chunks of documents; words without a row are left out.
+    def encode(
+        self, documents: Iterable[str | list], *, unknown: int = UNKNOWN
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (ids, ends) of chunks of documents.
+
+        Parameters
+        ----------
+        documents : iterable of str or list
+        unknown : int, optional
+            The row of words without one; by default they are left out.
 
         Yields
         ------
@@ -54,7 +62,8 @@ class WordEncoder:
         """
         blocks = encode_documents(documents, self.tokenizer, self._numbers)
         for stream in whole_documents(blocks):
-            yield as_sequences(self._row_of[self._phrases.join(stream)] if self.rounds else stream)
+            rows = self._row_of[self._phrases.join(stream)] if self.rounds else stream
+            yield as_sequences(rows if unknown == UNKNOWN else np.where(rows == UNKNOWN, np.int32(unknown), rows))
 
     def _numbers(self, tokens: list) -> Iterator[int]:
         return map(self._number, tokens, itertools.repeat(UNKNOWN))

@@ -159,7 +159,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
             row_of = rows_of(vocabulary, corpus.words)
             max_iter = self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)
-            tables = self._train(corpus.sequences(row_of), vocabulary, go_on, max_iter, callbacks)
+            tables = self._train(self._sequences(corpus, vocabulary, row_of), vocabulary, go_on, max_iter, callbacks)
             self._hold(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), go_on)
             self._poolings, self._document_counts = learn_poolings(
                 poolings,
@@ -171,6 +171,10 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
             )
             callbacks.end()
             return self._pool(corpus.documents(row_of)) if transform else None
+
+    def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
+        """What `_train` learns from: documents without the words that have no row."""
+        return corpus.sequences(row_of)
 
     @abstractmethod
     def _check_start(self, go_on: bool) -> None:
