@@ -17,7 +17,7 @@ from skembed.kernels.cooccurrence import SEPARATOR, bucket_cells, distance_weigh
 from skembed.kernels.random import new_state
 from skembed.parallel import open_workers
 from skembed.training.counting import CELL_BYTES, Counter, Part, Rows, Runs, Source
-from skembed.training.sequences import _checked as checked_chunks
+from skembed.training.sequences import checked_chunks
 
 __all__ = ["SMALLEST_MEMORY", "Cooccurrences", "count_cooccurrences", "cut_blocks"]
 

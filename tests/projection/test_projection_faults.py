@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skembed import ProjectionEmbedder
-from skembed.training import memory
+from skembed import ProjectionEmbedder, memory
 
 LINEAR = ["pca", "lda", "random", "nca", "svd"]
 METHODS = [*LINEAR, "autoencoder"]
