@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.subword_table import SubwordTable as SubwordTable
     from skembed.table import EmbeddingTable as EmbeddingTable
+    from skembed.text import FastTextClassifier as FastTextClassifier
     from skembed.text import FastTextVectorizer as FastTextVectorizer
     from skembed.text import GloVeVectorizer as GloVeVectorizer
     from skembed.text import LineCorpus as LineCorpus
@@ -26,6 +27,7 @@ _HOMES = {
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",
+    "FastTextClassifier": "skembed.text",
     "FastTextVectorizer": "skembed.text",
     "GloVeVectorizer": "skembed.text",
     "LineCorpus": "skembed.text",

@@ -1,5 +1,6 @@
 """Texts -> vectors: word vectors learned from raw documents, pooled to one vector a document."""
 
+from skembed.text._classifier import FastTextClassifier
 from skembed.text._corpus import LineCorpus
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
@@ -8,6 +9,7 @@ from skembed.text._pretrained import PretrainedVectorizer
 from skembed.text._word2vec import Word2VecVectorizer
 
 __all__ = [
+    "FastTextClassifier",
     "FastTextVectorizer",
     "GloVeVectorizer",
     "LineCorpus",

@@ -1,0 +1,75 @@
+"""Documents as bags of rows, and the classes that their means predict (Joulin et al. 2017, arXiv:1607.01759)."""
+
+import numpy as np
+from numba import njit
+
+from skembed.kernels.bags import add_label, add_targets, choose_all, learn_logistic, learn_softmax
+from skembed.kernels.hidden import mean_of_rows, move_rows
+from skembed.kernels.lanes import LANES, broadcast, load, multiply, pointer, store
+from skembed.kernels.stretch import choices_of, room_of, rows_of
+
+__all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
+
+SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a document: some, or all
+
+
+@njit(cache=True, nogil=True)
+def train_documents(stretch, begins, labels, weights, targets, kind, learning_rate, state, scratch):
+    """Learn from each document of a stretch, in place: from the mean of its rows its class.
+
+    As in the fastText program, each row of a document moves by its share of the step of the mean.
+
+    Parameters
+    ----------
+    stretch : Stretch
+        `ends` are those of the documents in `begins`, none of which is empty; `tokens` is not used.
+    begins : ndarray of shape (n,), int64
+        Where the rows of the documents begin in the inputs.
+    labels : ndarray of shape (n_documents,), int32
+        Output row of the class.
+    weights : ndarray of shape (n_documents,), float32
+        Factors of the learning rate.
+    targets : Targets
+    kind : {SAMPLED, SOFTMAX, ONE_VS_ALL}
+        `SAMPLED` takes `targets`: negative samples, or paths; the others all output rows, with one softmax or a
+        logistic regression each.
+    learning_rate : float
+    state : ndarray of shape (1,), uint64
+    scratch : Scratch
+        See `skembed.kernels.bags.new_room`.
+
+    Returns
+    -------
+    loss : float
+        Sum of the losses of all documents, times their weights.
+    """
+    loss = 0.0
+    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    places = pointer(begins)
+    n_outputs = stretch.outputs.size // stretch.width - 1
+    if kind != SAMPLED:
+        choose_all(rows, room, n_outputs)
+    first = 0
+    for document in range(stretch.ends.size):
+        n = stretch.ends[document] - first
+        label, weight = np.int64(labels[document]), weights[document]
+        rate = np.float32(learning_rate * weight)
+        mean_of_rows(rows.inputs, rows.width, places, first, n, room.hidden)
+        if kind == SAMPLED:
+            n_targets = add_targets(rows, choices, label, 0, random, room)
+            loss += weight * learn_logistic(rows, room, n_targets, rate, True)
+        else:
+            add_label(rows, room, label, np.float32(1.0))
+            if kind == SOFTMAX:
+                loss += weight * learn_softmax(rows, room, n_outputs, np.float32(1.0), rate, True)
+            else:
+                loss += weight * learn_logistic(rows, room, n_outputs, rate, True)
+            room.labels[label] = np.float32(0.0)
+        share = broadcast(np.float32(1.0) / np.float32(n))
+        for d in range(rows.width, 2 * rows.width, LANES):
+            store(room.hidden, d, multiply(share, load(room.hidden, d)))
+        for i in range(first, first + n):
+            rows.input_pairs[places[i] // rows.width] += 1
+        move_rows(rows.inputs, rows.width, places, places, first, n, room.hidden)
+        first += n
+    return loss

@@ -1,0 +1,141 @@
+"""Documents -> bags of rows, as fastText's classifier has them: words, character n-grams, hashed word n-grams."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from skembed.subwords import encode_word, hash_ngrams
+
+__all__ = ["END_ROW", "BagReader", "hash_word_ngrams", "hash_words"]
+
+END_ROW = 0  # in every bag once, as the end of a line in fastText: no bag is empty, and it learns what is frequent
+_WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
+_FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
+
+
+class BagReader:
+    """Finds the rows of words and n-grams; never changes.
+
+    Row 0 is in every bag, words follow, and behind them come the buckets in use.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Those with a row of their own.
+    word_ngrams : int
+        Longest n-gram of words; 1 for none.
+    min_n, max_n : int
+        Shortest and longest n-gram of characters; ``max_n=0`` for none.
+    n_buckets : int
+        What hashes of n-grams are taken modulo of.
+    buckets : ndarray of shape (n_used,), int64
+        Those with a row, rising.
+    """
+
+    def __init__(
+        self, words: Sequence[str], *, word_ngrams: int, min_n: int, max_n: int, n_buckets: int, buckets: np.ndarray
+    ) -> None:
+        self.row_of = {word: row for row, word in enumerate(words, 1)}
+        self.word_ngrams, self.min_n, self.max_n, self.n_buckets = word_ngrams, min_n, max_n, n_buckets
+        self.buckets = buckets
+
+    @property
+    def n_rows(self) -> int:
+        return 1 + len(self.row_of) + len(self.buckets)
+
+    def words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Starts, int64 (n_words + 1,), of the buckets of each word; its row, 0 for none; the buckets."""
+        starts, hashes = hash_ngrams(words, self.min_n, self.max_n)
+        own = np.fromiter((self.row_of.get(word, 0) for word in words), dtype=np.int32, count=len(words))
+        return starts, own, hashes.astype(np.int64) % self.n_buckets
+
+    def buckets_of(self, words: Sequence[str], chunks: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """The buckets that occur in documents, rising; `chunks` yields (ids, ends), ids counted in `words`."""
+        found = [np.unique(self.words(words)[2])]
+        hashes = hash_words(words)
+        for ids, ends in chunks:
+            for numbers, _ in hash_word_ngrams(hashes[ids], ends, self.word_ngrams):
+                found.append(np.unique(numbers % np.uint64(self.n_buckets)).astype(np.int64))
+        return np.unique(np.concatenate(found))
+
+    def read(
+        self, words: Sequence[str], chunks: Iterator[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (starts, rows) of chunks of documents, as `skembed.training.documents.Bags`."""
+        word_starts, own, of_characters = self.words(words)
+        of_characters = self._rows(of_characters)
+        hashes = hash_words(words)
+        for ids, ends in chunks:
+            document = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+            lengths = np.diff(word_starts)[ids]
+            begins = word_starts[ids] - (np.cumsum(lengths) - lengths)
+            places = np.arange(lengths.sum()) + np.repeat(begins, lengths)
+            rows = [np.full(len(ends), END_ROW, dtype=np.int32), own[ids], of_characters[places]]
+            documents = [np.arange(len(ends)), document, np.repeat(document, lengths)]
+            for numbers, firsts in hash_word_ngrams(hashes[ids], ends, self.word_ngrams):
+                rows.append(self._rows((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
+                documents.append(document[firsts])
+            all_rows, all_documents = np.concatenate(rows), np.concatenate(documents)
+            known = (all_rows > 0) | (np.arange(len(all_rows)) < len(ends))
+            all_rows, all_documents = all_rows[known], all_documents[known]
+            # by row within a document: the order of words, where it does not count, changes no bit
+            order = np.lexsort((all_rows, all_documents))
+            counts = np.bincount(all_documents, minlength=len(ends))
+            yield np.append(0, np.cumsum(counts)), all_rows[order]
+
+    def _rows(self, buckets: np.ndarray) -> np.ndarray:
+        """Rows of buckets, 0 for those that have none."""
+        if not len(self.buckets):
+            return np.zeros(len(buckets), dtype=np.int32)
+        places = np.minimum(np.searchsorted(self.buckets, buckets), len(self.buckets) - 1)
+        found = self.buckets[places] == buckets
+        return np.where(found, 1 + len(self.row_of) + places, 0).astype(np.int32)
+
+
+def hash_words(words: Sequence[str]) -> np.ndarray:
+    """FNV-1a hashes of whole words over signed bytes, uint32 (n_words,).
+
+    Examples
+    --------
+    >>> hash_words(["a", ""]).tolist()
+    [3826002220, 2166136261]
+    """
+    encoded = [encode_word(word) for word in words]
+    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+    begins = np.cumsum(lengths) - lengths
+    signed = np.frombuffer(b"".join(encoded), dtype=np.int8).astype(np.int32).view(np.uint32)
+    state = np.full(len(encoded), _FNV_OFFSET)
+    active = np.flatnonzero(lengths)
+    byte = 0
+    while len(active):
+        state[active] = (state[active] ^ signed[begins[active] + byte]) * _FNV_PRIME
+        byte += 1
+        active = active[lengths[active] > byte]
+    return state
+
+
+def hash_word_ngrams(hashes: np.ndarray, ends: np.ndarray, longest: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the hashes of all n-grams of two words, of three, up to `longest`.
+
+    Parameters
+    ----------
+    hashes : ndarray of shape (n,), uint32
+        Of the words of documents.
+    ends : ndarray of shape (n_documents,), int64
+        Document i is ``hashes[ends[i - 1] : ends[i]]``; no n-gram reaches over an end.
+    longest : int
+
+    Yields
+    ------
+    numbers : ndarray of shape (n_ngrams,), uint64
+    firsts : ndarray of shape (n_ngrams,), int64
+        Where each n-gram begins.
+    """
+    signed = hashes.view(np.int32).astype(np.int64).view(np.uint64)
+    room = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(len(hashes))  # words from here to the end
+    firsts, numbers = np.arange(len(hashes)), signed
+    for n in range(2, longest + 1):
+        inside = room[firsts] >= n
+        firsts, numbers = firsts[inside], numbers[inside]
+        numbers = numbers * _WORD_NGRAM_PRIME + signed[firsts + n - 1]
+        yield numbers, firsts

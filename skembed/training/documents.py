@@ -1,0 +1,219 @@
+"""A linear classifier of bags of rows, rows learned with it: fastText's supervised model (Joulin et al. 2017).
+
+arXiv:1607.01759. Parallel and reproducible at once, as `skembed.training.sequences`: rounds of stretches of documents,
+each learned on a compact copy of the rows it touches, and merged in their order.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skembed.kernels import localise
+from skembed.kernels.bags import new_room
+from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_documents
+from skembed.kernels.huffman import huffman_tree
+from skembed.kernels.lanes import LANES, aligned_zeros
+from skembed.kernels.noise import alias_table, draw_many
+from skembed.kernels.random import new_state
+from skembed.kernels.stretch import Stretch, Targets
+from skembed.parallel import Rounds, RowDeltas, open_workers
+
+__all__ = ["NOISE_EXPONENT", "Bags", "ClassTables", "train_classes"]
+
+KINDS = {
+    "softmax": SOFTMAX, "one-vs-all": ONE_VS_ALL, "negative-sampling": SAMPLED, "hierarchical-softmax": SAMPLED,
+}  # fmt: skip
+NOISE_EXPONENT = 0.5  # of the counts of classes, as in the fastText program
+N_SHARDS = 4  # stretches of a round
+STRETCH = 8192  # members of a stretch, a document more or less
+FEW_MEMBERS = 1 << 20  # with fewer, one stretch after another
+CURVATURE = 0.1  # see `skembed.training.stretches`
+INITIAL, ORDER, TRAINING = 0, 1, 2  # what a stream of random numbers is for
+
+
+class Bags(NamedTuple):
+    """Documents as rows of a table: document i is the mean of ``rows[starts[i]:starts[i + 1]]``, at least one."""
+
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+class ClassTables(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    input : ndarray of shape (n_rows, embedding_dim), float32
+    output : ndarray of shape (n_classes, embedding_dim), float32
+        With hierarchical softmax (n_classes - 1, embedding_dim), those of the inner nodes.
+    loss_curve : list of float
+        Mean loss of a document, one value a pass.
+    """
+
+    input: np.ndarray
+    output: np.ndarray
+    loss_curve: list[float]
+
+
+def train_classes(
+    bags: Bags,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    n_rows: int,
+    counts: np.ndarray,
+    embedding_dim: int,
+    loss: str,
+    negative: int,
+    learning_rate: float,
+    max_iter: int,
+    n_jobs: int | None,
+    seed: int,
+) -> ClassTables:
+    """Learn rows and classes.
+
+    Parameters
+    ----------
+    bags : Bags
+        The documents; each pass takes them in another order.
+    labels : ndarray of shape (n_documents,), int32
+    weights : ndarray of shape (n_documents,), float32
+        Factors of the learning rate.
+    n_rows : int
+    counts : ndarray of shape (n_classes,)
+        How often each class occurs.
+    embedding_dim : int
+    loss : {"softmax", "one-vs-all", "negative-sampling", "hierarchical-softmax"}
+    negative : int
+    learning_rate : float
+        At the start; it falls linearly to 0.
+    max_iter : int
+    n_jobs : int or None
+        Changes no bit of the result.
+    seed : int
+
+    Returns
+    -------
+    ClassTables
+
+    Warns
+    -----
+    ConvergenceWarning
+        If what was learned is not finite; the last finite tables are returned.
+    """
+    generator = np.random.default_rng((seed, INITIAL))
+    input_ = (2 * generator.random((n_rows, embedding_dim), dtype=np.float32) - 1) / np.float32(embedding_dim)
+    n_outputs = len(counts) - (loss == "hierarchical-softmax")
+    tables = input_, np.zeros((n_outputs, embedding_dim), np.float32)
+    fit = _FitDocuments(bags, labels, weights, counts, loss, negative)
+    n_shards = 1 if len(bags.rows) < FEW_MEMBERS else N_SHARDS
+    loss_curve: list[float] = []
+    n_done, n_total = 0, len(labels) * max_iter
+    with open_workers(n_jobs if n_shards > 1 else 1) as workers:
+        rounds = Rounds(workers, fit, tables)
+        for pass_ in range(max_iter):
+            order = np.random.default_rng((seed, ORDER, pass_)).permutation(len(labels))
+            lost = 0.0
+            stretches = _cut(order, bags.starts)
+            for first in range(0, len(stretches), n_shards):
+                chosen = stretches[first : first + n_shards]
+                rate = learning_rate * (1.0 - n_done / n_total)
+                seeds = [(seed, TRAINING, pass_, first + shard) for shard in range(len(chosen))]
+                partitions = [(documents, rate, shard) for shard, documents in enumerate(chosen)]
+                reports = rounds.run(partitions, seeds, accept=_all_finite)
+                if not _all_finite(reports):
+                    warnings.warn(
+                        f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
+                        f"ones. Lower learning_rate={learning_rate}.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
+                    return ClassTables(*tables, loss_curve)
+                lost += sum(report[0] for report in reports)
+                n_done += sum(map(len, chosen))
+            loss_curve.append(lost / max(float(weights.sum()), 1e-30))
+    return ClassTables(*tables, loss_curve)
+
+
+def _all_finite(reports: list) -> bool:
+    return all(finite for _, finite in reports)
+
+
+def _cut(order: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """The documents in this order, in stretches of about `STRETCH` members."""
+    members = np.cumsum(np.diff(starts)[order])
+    bounds = np.flatnonzero(np.diff(members // STRETCH)) + 1
+    return np.split(order, bounds)
+
+
+class _FitDocuments:
+    """`fit_partition` for documents (see `skembed.parallel`); a partition is (documents, learning rate, shard)."""
+
+    def __init__(
+        self, bags: Bags, labels: np.ndarray, weights: np.ndarray, counts: np.ndarray, loss: str, negative: int
+    ) -> None:
+        self.bags, self.labels, self.weights, self.negative = bags, labels, weights, negative
+        self.kind = KINDS[loss]
+        self.tree = huffman_tree(counts) if loss == "hierarchical-softmax" else None
+        self.noise = alias_table(np.asarray(counts, float) ** NOISE_EXPONENT) if loss == "negative-sampling" else None
+        self._slots: dict[int, np.ndarray] = {}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_slots": {}}
+
+    def __call__(
+        self, tables: Sequence[np.ndarray], partition: Any, seed: tuple[int, ...]
+    ) -> tuple[list[RowDeltas], tuple[float, bool]]:
+        documents, rate, shard = partition
+        state = new_state(*seed)
+        local, ends = _members(self.bags, documents)
+        width = -(-tables[0].shape[1] // LANES) * LANES
+        slot = self._slots.setdefault(shard, np.full(len(tables[0]), -1, np.int32))
+        rows = np.empty(len(local), np.int32)
+        n_rows = localise.add_rows(local, slot, rows, 0)
+        rows = rows[:n_rows]
+        localise.release(slot, rows)
+        outputs_of = np.arange(len(tables[1]), dtype=np.int32)
+        inputs, outputs = aligned_zeros(n_rows + 1, width), aligned_zeros(len(outputs_of) + 1, width)
+        localise.gather_rows(tables[0], rows, inputs)
+        localise.gather_rows(tables[1], outputs_of, outputs)
+        stretch = Stretch(
+            tokens=local, ends=ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
+            frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
+            output_pairs=np.zeros(len(outputs), np.int32),
+        )  # fmt: skip
+        targets, n_targets = self._targets(len(documents), len(outputs_of), state)
+        loss = train_documents(
+            stretch, local.astype(np.int64) * width, self.labels[documents], self.weights[documents], targets,
+            self.kind, rate, state, new_room(0, n_targets, width),
+        )  # fmt: skip
+        finite = localise.subtract_rows(tables[0], rows, inputs)
+        finite &= localise.subtract_rows(tables[1], outputs_of, outputs)
+        pull = np.float32(rate * CURVATURE)
+        # a row moves by its share of the step, and moves the mean by its share of that
+        shares = pull * stretch.input_pairs * np.float32(len(documents) / max(len(local), 1)) ** 2
+        return [
+            RowDeltas(rows, inputs, shares),
+            RowDeltas(outputs_of, outputs, pull * stretch.output_pairs),
+        ], (loss, finite)
+
+    def _targets(self, n_documents: int, n_outputs: int, state: np.ndarray) -> tuple[Targets, int]:
+        none = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8)
+        if self.tree is not None:
+            return Targets(True, 0, np.zeros(0, np.int32), *self.tree), int(np.diff(self.tree.starts).max())
+        if self.noise is None:
+            return Targets(False, 0, np.zeros(0, np.int32), *none), n_outputs
+        pool = np.empty(n_documents * self.negative, np.int32)
+        draw_many(self.noise.threshold, self.noise.alias, pool, state)
+        return Targets(False, self.negative, pool, *none), self.negative + 1
+
+
+def _members(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of these documents one after the other, and where each ends."""
+    lengths = np.diff(bags.starts)[documents]
+    ends = np.cumsum(lengths)
+    places = np.arange(ends[-1]) + np.repeat(bags.starts[documents] - (ends - lengths), lengths)
+    return bags.rows[places], ends
