@@ -17,6 +17,7 @@ is beside it.
 """
 
 import argparse
+import ast
 import gzip
 import importlib.metadata
 import math
@@ -133,12 +134,12 @@ def main() -> None:
     parser.add_argument("--min-count", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--verbose", type=int, default=0)
-    parser.add_argument("--settings", default="", help="of NNLMVectorizer, such as dropout=0.5,n_previous=4")
+    parser.add_argument("--settings", default="", help="of NNLMVectorizer, such as 'dropout=0.5;n_previous=3'")
     options = parser.parse_args()
     settings = dict(SETTINGS)
     for part in filter(None, options.settings.split(";")):
         name, value = part.split("=")
-        settings[name] = eval(value)
+        settings[name] = ast.literal_eval(value)
 
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"torch {importlib.metadata.version('torch')}")  # fmt: skip
@@ -174,11 +175,19 @@ def main() -> None:
               f"{seconds:.0f} s, {model.n_iter_} passes, validation {math.exp(-max(model.validation_scores_)):.1f}",
               flush=True)  # fmt: skip
     net, mixed, halves, seconds, _ = np.median(results, axis=0)
-    print(f"{f'NNLM {settings}':34s} {net:8.1f}   {seconds:.0f} s to fit")
+    print(f"NNLM settings: {settings}, the others as by default")
+    print(f"{'NNLM':34s} {net:8.1f}   {seconds:.0f} s to fit")
     print(f"{f'both, {weight:.2f} NNLM':34s} {mixed:8.1f}\n{'both, halves':34s} {halves:8.1f}")
 
 
-SETTINGS: dict = {}
+SETTINGS: dict = {
+    "n_previous": 4,
+    "dropout": 0.4,
+    "batch_size": 1024,
+    "learning_rate": 3e-3,
+    "n_samples": 700,
+    "max_iter": 9,
+}
 
 if __name__ == "__main__":
     main()

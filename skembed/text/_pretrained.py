@@ -111,13 +111,10 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     feature_names_in_ : ndarray of str
         Of columns only.
 
-    Warns
-    -----
-    UserWarning
-        In `fit`, if more than a third of the running words has no vector: names the most frequent ones.
-
     Notes
     -----
+    `fit` warns if more than a third of the running words has no vector, and names the most frequent ones.
+
     Documents without a known word are zeros. So are missing cells, unless the table has the key None; cells without a
     known word get the table's `unknown` vector where it has one. A cell that is a key as a whole ("New York", also as
     "New_York") has that vector; else its words are pooled.
