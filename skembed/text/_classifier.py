@@ -238,7 +238,8 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Return the most probable class of each document, of shape (n_documents,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
         if self.loss == "softmax":

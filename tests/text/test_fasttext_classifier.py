@@ -1,0 +1,255 @@
+"""FastTextClassifier: what it learns, what decides its bits, its probabilities, and bad input."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+from skembed.subword_table import SubwordTable
+from skembed.testing._text_checks import documents as made_up_documents
+from skembed.text import FastTextClassifier
+from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
+from skembed.training import documents as training
+
+LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
+TEXTS = made_up_documents()
+LABELS = np.array(["sara" if "sara" in t else "long" if len(t.split()) > 9 else "other" for t in TEXTS])
+
+
+def small(**parameters):
+    return FastTextClassifier(**{"embedding_dim": 8, "n_buckets": 5000, "random_state": 0, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return small().fit(TEXTS, LABELS)
+
+
+def themes(n_documents=300, seed=0):
+    """Texts of four themes, each with words of its own among common ones."""
+    generator = np.random.default_rng(seed)
+    themes = generator.integers(4, size=n_documents)
+    texts = [
+        " ".join(f"{w}{t if i % 3 == 0 else ''}" for i, w in enumerate(generator.choice(COMMON, 9))) for t in themes
+    ]
+    return texts, themes
+
+
+COMMON = [f"word{letter}" for letter in "abcdefgh"]
+
+
+def test_scikit_learns_own_checks():
+    check_estimator(FastTextClassifier())
+    tags = FastTextClassifier().__sklearn_tags__()
+    assert tags.input_tags.string
+    assert tags.estimator_type == "classifier"
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_themes_are_told_apart(loss):
+    texts, y = themes()
+    classifier = small(loss=loss, max_iter=15).fit(texts, y)
+    unseen, y_unseen = themes(seed=1)
+    assert classifier.score(unseen, y_unseen) > 0.95
+    assert classifier.loss_curve_[-1] < 0.5 * classifier.loss_curve_[0]
+    probabilities = classifier.predict_proba(unseen)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (classifier.classes_[probabilities.argmax(axis=1)] == classifier.predict(unseen)).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_probabilities_are_the_shares_of_classes(loss):
+    """Documents that all look alike: what is left to learn is how frequent the classes are."""
+    y = np.random.default_rng(0).choice(3, size=4000, p=[0.6, 0.3, 0.1])
+    classifier = small(loss=loss, learning_rate=0.05, max_iter=10).fit(["same"] * 4000, y)
+    share = np.bincount(y) / len(y)
+    tolerance = 0.06 if loss == "negative-sampling" else 0.03
+    np.testing.assert_allclose(classifier.predict_proba(["same"])[0], share, atol=tolerance)
+
+
+def test_labels_may_be_strings_or_numbers(fitted):
+    assert fitted.classes_.tolist() == ["long", "other", "sara"]
+    assert fitted.predict(TEXTS[:3]).dtype == LABELS.dtype
+    numbers = small().fit(TEXTS, np.searchsorted(fitted.classes_, LABELS) * 10)
+    assert numbers.classes_.tolist() == [0, 10, 20]
+    np.testing.assert_array_equal(numbers.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+
+
+def test_order_of_words_counts_with_word_ngrams_only():
+    texts = ["good not bad", "bad not good"] * 40
+    y = [1, 0] * 40
+    assert small(max_iter=20).fit(texts, y).score(texts, y) == 0.5
+    assert small(max_iter=20, word_ngrams=2).fit(texts, y).score(texts, y) == 1.0
+
+
+def test_character_ngrams_find_the_stems_of_unseen_words():
+    generator = np.random.default_rng(0)
+    endings = ["", "s", "ed", "ing", "er"]
+    texts = [
+        f"{stem}{e} {generator.choice(COMMON)}" for _ in range(20) for stem in ("kindle", "freeze") for e in endings
+    ]
+    y = ["fire" if "kindle" in text else "ice" for text in texts]
+    unseen = ["kindlement", "unfreezeable", "kindleless", "freezeful"]
+    with_characters = small(min_n=3, max_n=5, max_iter=20).fit(texts, y)
+    assert with_characters.predict(unseen).tolist() == ["fire", "ice", "fire", "ice"]
+    assert isinstance(with_characters.embedding_, SubwordTable)
+    assert "kindles" in with_characters.embedding_
+    without = small(max_iter=20).fit(texts, y).predict_proba(unseen)
+    assert (without == without[0]).all()
+
+
+def test_weights_move_the_decision():
+    texts, y = ["same text"] * 300, [0] * 200 + [1] * 100
+    assert small().fit(texts, y).predict(["same text"]) == 0
+    balanced = small(class_weight="balanced").fit(texts, y).predict_proba(["same text"])[0]
+    np.testing.assert_allclose(balanced, 0.5, atol=0.1)
+    assert small(class_weight={0: 1, 1: 9}).fit(texts, y).predict(["same text"]) == 1
+    weights = np.where(np.array(y) == 1, 9.0, 1.0)
+    by_sample = small().fit(texts, y, sample_weight=weights)
+    np.testing.assert_array_equal(
+        by_sample.predict_proba(["text"]), small(class_weight={0: 1, 1: 9}).fit(texts, y).predict_proba(["text"])
+    )
+    np.testing.assert_array_equal(
+        by_sample.predict_proba(["text"]), small().fit(texts, y, sample_weight=weights * 4).predict_proba(["text"])
+    )
+
+
+def test_documents_of_no_known_word_get_what_is_frequent(fitted):
+    probabilities = fitted.predict_proba(["", "zzzz yyyy", [], "!?"])
+    assert (probabilities == probabilities[0]).all()
+    assert np.isfinite(probabilities).all()
+    assert fitted.predict_proba([]).shape == (0, 3)
+
+
+def test_embedding_and_pickle(fitted):
+    assert fitted.embedding_.shape == (len(fitted.vocabulary_), 8)
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+    with pytest.raises(NotFittedError):
+        clone(fitted).predict(TEXTS)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
+    monkeypatch.setattr(training, "FEW_MEMBERS", 0)
+    monkeypatch.setattr(training, "STRETCH", 200)
+    settings = {"loss": loss, "word_ngrams": 2, "max_iter": 3}
+    expected = small(**settings).fit(TEXTS, LABELS).predict_proba(TEXTS)
+    for n_jobs in (2, 3):
+        found = small(**settings, n_jobs=n_jobs).fit((text.split() for text in TEXTS), LABELS)
+        np.testing.assert_array_equal(found.predict_proba(TEXTS), expected)
+    assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
+
+
+def test_rounds_learn_as_one_stretch_after_another(monkeypatch):
+    texts, y = themes()
+    monkeypatch.setattr(training, "FEW_MEMBERS", 0)
+    monkeypatch.setattr(training, "STRETCH", 200)
+    unseen, y_unseen = themes(seed=1)
+    assert small(max_iter=15).fit(texts, y).score(unseen, y_unseen) > 0.95
+
+
+def test_grid_search_with_two_jobs_and_pipelines():
+    texts, y = themes(120)
+    pipeline = Pipeline([("classes", small(max_iter=5))])
+    search = GridSearchCV(
+        pipeline, {"classes__word_ngrams": [1, 2], "classes__loss": LOSSES[:2]}, cv=2, n_jobs=2, error_score="raise"
+    ).fit(texts, y)
+    assert search.best_score_ > 0.4
+    assert np.isfinite(cross_val_score(small(max_iter=2), texts, y, cv=2, scoring="neg_log_loss")).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y", "message"),
+    [
+        ({"loss": "hinge"}, LABELS, "loss"),
+        ({"word_ngrams": 0}, LABELS, "word_ngrams"),
+        ({"min_n": 5, "max_n": 3}, LABELS, "min_n=5 is above max_n=3"),
+        ({"learning_rate": 0}, LABELS, "learning_rate"),
+        ({}, LABELS[:-1], "240 documents and y has 239 labels"),
+        ({}, ["one"] * 240, "at least 2 classes, got 1 class"),
+        ({}, np.linspace(0, 1, 240), "Unknown label type"),
+        ({"min_count": 10**6}, LABELS, "empty vocabulary"),
+        ({"class_weight": "even"}, LABELS, "class_weight"),
+    ],
+)
+def test_errors_name_what_is_wrong(parameters, y, message):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit(TEXTS, y)
+
+
+def test_bad_documents_and_weights():
+    with pytest.raises(TypeError, match="single str"):
+        small().fit("one text", ["a"])
+    with pytest.raises(TypeError, match="document 0"):
+        small().fit([None, "b"], [0, 1])
+    for weights in ([1.0], np.full(240, -1.0), np.zeros(240), np.full(240, np.nan)):
+        with pytest.raises(ValueError, match="sample_weight must be 240 finite"):
+            small().fit(TEXTS, LABELS, sample_weight=weights)
+    with pytest.warns(ConvergenceWarning, match="no longer finite"):
+        classifier = small(learning_rate=1e38).fit(TEXTS, LABELS)
+    assert np.isfinite(classifier.predict_proba(TEXTS)).all()
+
+
+def test_stop_words_and_limits():
+    classifier = small(stop_words=["the"], min_count=2, max_features=2).fit(
+        ["the cat", "the dog dog cat owl"] * 3, [0, 1] * 3
+    )
+    assert set(classifier.vocabulary_.keys) == {"cat", "dog"}
+    np.testing.assert_array_equal(*classifier.predict_proba(["cat", "the cat the"]))
+
+
+def fnv(text):
+    state = 2166136261
+    for byte in text.encode():
+        state = ((state ^ (byte - 256 if byte > 127 else byte) & 0xFFFFFFFF) * 16777619) & 0xFFFFFFFF
+    return state
+
+
+def test_word_ngrams_are_hashed_as_fasttext_does():
+    words = ["good", "naïve", "", "日本", "x"]
+    hashes = hash_words(words)
+    assert hashes.tolist() == [fnv(word) for word in words]
+
+    def signed(value):
+        return value - 2**32 if value >= 2**31 else value
+
+    ends = np.array([2, 2, 5])
+    found = [list(zip(*(part.tolist() for part in pair))) for pair in hash_word_ngrams(hashes, ends, 3)]
+    h = [signed(fnv(word)) for word in words]
+    pair = lambda a, b: (h[a] * 116049371 + h[b]) % 2**64  # noqa: E731
+    assert found[0] == [(pair(0, 1), 0), (pair(2, 3), 2), (pair(3, 4), 3)]
+    assert found[1] == [((pair(2, 3) * 116049371 + h[4]) % 2**64, 2)]
+
+
+def test_bags_hold_what_their_docstring_says():
+    settings = {"word_ngrams": 2, "min_n": 0, "max_n": 0, "n_buckets": 1000}
+    words, ids, ends = ["aa", "bb", "cc"], np.array([0, 1, 0, 2]), np.array([2, 2, 4])
+    empty = BagReader(["aa", "bb"], **settings, buckets=np.zeros(0, np.int64))
+    buckets = empty.buckets_of(words, iter([(ids, ends)]))
+    reader = BagReader(["aa", "bb"], **settings, buckets=buckets)
+    ((starts, rows),) = reader.read(words, iter([(ids, ends)]))
+    bags = [sorted(rows[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:])]
+    assert len(buckets) == 2  # of "aa bb" and "aa cc"
+    assert bags[1] == [END_ROW]
+    assert bags[0][:3] == [END_ROW, 1, 2]
+    assert bags[2][:2] == [END_ROW, 1]
+    assert {bags[0][3], bags[2][2]} == {3, 4}
+
+
+def test_predicting_imports_no_numba(tmp_path, fitted):
+    path = tmp_path / "classifier.pickle"
+    path.write_bytes(pickle.dumps(fitted))
+    code = (
+        "import pickle, sys; pickle.load(open(sys.argv[1], 'rb')).predict(['a text']);"
+        "print([name for name in ('torch', 'numba') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
