@@ -176,8 +176,8 @@ def main() -> None:
     versions = {name: importlib.metadata.version(name) for name in ("numba", "numpy", "gensim")}
     print(f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
     print(
-        f"{len(ends)} articles, {len(ids)} words, {len(words)} types of {MIN_COUNT} or more; {PASSES} passes, medians of "
-        f"{arguments.repeat}"
+        f"{len(ends)} articles, {len(ids)} words, {len(words)} types of {MIN_COUNT} or more; {PASSES} passes, "
+        f"medians of {arguments.repeat}"
     )
     print(f"load average before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
     heads = "   ".join(f"{head:>8}" for head in ("WordSim", "MEN", "semantic", "syntactic"))

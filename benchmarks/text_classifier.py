@@ -3,7 +3,7 @@
     python benchmarks/text_classifier.py > benchmarks/results/text_classifier.txt
 
 20 newsgroups (the split by date, whole messages with their headers), the Stanford Sentiment Treebank with two classes,
-and the questions of TREC with six. Everything is learned from the training texts with fixed settings, none of them tuned
+and the questions of TREC with six. Everything is learned from the training texts with fixed settings, none tuned
 on the test texts; medians over seeds. Seconds are those of fit and of predict, whatever else the machine did.
 """
 

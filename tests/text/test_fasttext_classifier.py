@@ -1,5 +1,6 @@
 """FastTextClassifier: what it learns, what decides its bits, its probabilities, and bad input."""
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def test_bags_hold_what_their_docstring_says():
     buckets = empty.buckets_of(words, iter([(ids, ends)]))
     reader = BagReader(["aa", "bb"], **settings, buckets=buckets)
     ((starts, rows),) = reader.read(words, iter([(ids, ends)]))
-    bags = [sorted(rows[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:])]
+    bags = [sorted(rows[a:b].tolist()) for a, b in itertools.pairwise(starts)]
     assert len(buckets) == 2  # of "aa bb" and "aa cc"
     assert bags[1] == [END_ROW]
     assert bags[0][:3] == [END_ROW, 1, 2]
