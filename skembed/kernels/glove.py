@@ -197,9 +197,12 @@ def _move(table, word, context, gradient):
 
 @njit(cache=True, nogil=True, inline="always")
 def _shrink(step):
-    """1 / sqrt(1 + step ** 2), within 2e-3 at the longest step, within rounding at steps below 0.05."""
+    """1 / sqrt(1 + step ** 2), within 3e-5 up to the longest step; what it is short of 1 within 2 in 10,000.
+
+    A cubic in step ** 2 that is 1 at 0 and, of all such, the least wrong up to LONGEST_STEP ** 2 in what a step adds.
+    """
     one = broadcast(np.float32(1.0))
     square = multiply(step, step)
-    series = multiply_add(square, broadcast(np.float32(-0.3125)), broadcast(np.float32(0.375)))
-    series = multiply_add(square, series, broadcast(np.float32(-0.5)))
+    series = multiply_add(square, broadcast(np.float32(-0.23211775)), broadcast(np.float32(0.36815499)))
+    series = multiply_add(square, series, broadcast(np.float32(-0.49991131)))
     return multiply_add(square, series, one)

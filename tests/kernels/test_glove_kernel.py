@@ -42,10 +42,10 @@ def twin(words, contexts, cells, row_start, column_start, both, rate):
         for (i, j), error in zip(ways, errors):
             loss += 0.5 * weight * error**2
             steps = rate * weight * error * np.stack([c[j] * free_w, w[i] * free_c])
-            w[i] -= np.clip(steps[0] / np.sqrt(sums_w[i]), -LONGEST_STEP, LONGEST_STEP)
-            c[j] -= np.clip(steps[1] / np.sqrt(sums_c[j]), -LONGEST_STEP, LONGEST_STEP)
-            sums_w[i] += steps[0] ** 2
-            sums_c[j] += steps[1] ** 2
+            for row_of, sums, k, step in ((w, sums_w, i, steps[0]), (c, sums_c, j, steps[1])):
+                taken = np.clip(step / np.sqrt(sums[k]), -LONGEST_STEP, LONGEST_STEP)
+                row_of[k] -= taken
+                sums[k] *= 1 + taken**2  # what was cut off is not summed
     return w, c, sums_w, sums_c, loss
 
 
