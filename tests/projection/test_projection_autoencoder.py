@@ -236,7 +236,8 @@ def test_transform_needs_no_torch(tmp_path):
     code = (
         "import pickle, sys, numpy as np\n"
         "fitted, X, Z = pickle.load(open(sys.argv[1], 'rb'))\n"
-        "np.testing.assert_array_equal(fitted.transform(X), Z)\n"
+        # a matrix product has other last bits with another number of BLAS threads, which is a process's own affair
+        "np.testing.assert_allclose(fitted.transform(X), Z, rtol=1e-12, atol=1e-13)\n"
         "fitted.inverse_transform(Z), fitted.get_feature_names_out()\n"
         "print([m for m in ('torch', 'numba') if m in sys.modules])\n"
     )
