@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FastTextVectorizer"]
 
-# max_iter="auto": as for Word2VecVectorizer
-_AUTO_WORDS = 30_000_000
-_AUTO_PASSES = (5, 30)
-
 # what the trainer takes by the same name
 _TRAINER_OPTIONS = (
     "embedding_dim",
@@ -264,11 +260,6 @@ class FastTextVectorizer(DocumentVectorizer):
                 f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}, or max_n=0 for "
                 "no n-grams."
             )
-
-    def _n_passes(self, vocabulary: Vocabulary) -> int:
-        if self.max_iter != "auto":
-            return self.max_iter
-        return int(np.clip(_AUTO_WORDS / vocabulary.counts.sum(), *_AUTO_PASSES))
 
     def _train(
         self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks

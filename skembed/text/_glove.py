@@ -1,18 +1,17 @@
 """GloVeVectorizer: word vectors from a counted table of co-occurrences, and documents as pooled word vectors."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import draw_seed
+from skembed.text._train import check_init, draw_seed, watch_passes
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.training.callbacks import PassCallbacks
 from skembed.vocabulary import Vocabulary
@@ -26,9 +25,6 @@ __all__ = ["GloVeVectorizer"]
 
 # x_max="auto": what the authors take for a corpus of 17 million words, and for those of billions
 _SMALL_X_MAX, _LARGE_X_MAX, _LARGE_CORPUS = 10.0, 100.0, 10**9
-# max_iter="auto": the authors' 15 passes at 17 million words, and more of them where they cost little
-_AUTO_WORDS = 250_000_000
-_AUTO_PASSES = (15, 50)
 _SMALLEST_MEMORY = 1 << 20  # as in skembed.training.cooccurrence, which takes numba
 
 
@@ -151,6 +147,9 @@ class GloVeVectorizer(DocumentVectorizer):
         "init": [EmbeddingTable, None],
         "n_jobs": [Integral, None],
     }
+    # the authors' 15 passes at 17 million words, and more of them where they cost little
+    _auto_words = 250_000_000
+    _auto_passes = (15, 50)
 
     def __init__(
         self,
@@ -206,16 +205,7 @@ class GloVeVectorizer(DocumentVectorizer):
         self.verbose = verbose
 
     def _check_start(self, go_on: bool) -> None:
-        if self.init is not None and self.init.embedding_dim != self.embedding_dim:
-            raise ValueError(
-                f"embedding_dim={self.embedding_dim}, but the vectors of init have {self.init.embedding_dim} "
-                f"components; pass embedding_dim={self.init.embedding_dim}."
-            )
-
-    def _n_passes(self, vocabulary: Vocabulary) -> int:
-        if self.max_iter != "auto":
-            return self.max_iter
-        return int(np.clip(_AUTO_WORDS / vocabulary.counts.sum(), *_AUTO_PASSES))
+        check_init(self.init, self.embedding_dim)
 
     def _train(
         self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
@@ -257,44 +247,23 @@ class GloVeVectorizer(DocumentVectorizer):
         self, cooccurrences: "Cooccurrences", vocabulary: Vocabulary, max_iter: int, seed: int, callbacks: PassCallbacks
     ) -> "GloVeTables":
         """Train; Ctrl-C after the first pass keeps what was learned, with a warning."""
-        from skembed.training import glove
+        from skembed.training.glove import train_glove
 
-        finished: glove.GloVeTables | None = None  # after the last whole pass; the next one goes on in the same arrays
-
-        def end_pass(pass_: int, tables: glove.GloVeTables) -> bool:
-            nonlocal finished
-            finished = tables
-            bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
-            stop = callbacks.end_pass(tables.loss_curve[-1])
-            if not stop and pass_ + 1 < max_iter:
-                callbacks.begin_pass()
-            return stop
+        def train(on_pass: Callable, progress: Callable) -> "GloVeTables":
+            return train_glove(
+                cooccurrences,
+                embedding_dim=self.embedding_dim,
+                learning_rate=self.learning_rate,
+                max_iter=max_iter,
+                n_jobs=self.n_jobs,
+                seed=seed,
+                start=self._starting_vectors(vocabulary, seed),
+                on_pass=on_pass,
+                progress=progress,
+            )
 
         total = len(cooccurrences.cells) * max_iter
-        with tqdm(
-            total=total, desc="pairs", unit="", unit_scale=True, disable=self.verbose <= 0, leave=self.verbose > 1
-        ) as bar:
-            callbacks.begin_pass()
-            try:
-                return glove.train_glove(
-                    cooccurrences,
-                    embedding_dim=self.embedding_dim,
-                    learning_rate=self.learning_rate,
-                    max_iter=max_iter,
-                    n_jobs=self.n_jobs,
-                    seed=seed,
-                    start=self._starting_vectors(vocabulary, seed),
-                    on_pass=end_pass,
-                    progress=bar.update,
-                )
-            except KeyboardInterrupt:
-                if finished is None:
-                    raise
-                n_passes = len(finished.loss_curve)
-                warnings.warn(
-                    f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
-                )
-                return finished
+        return watch_passes(train, max_iter, total=total, what="pairs", verbose=self.verbose, callbacks=callbacks)
 
     def _starting_vectors(self, vocabulary: Vocabulary, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Vectors of words and contexts to begin with where `init` has some."""

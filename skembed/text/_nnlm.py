@@ -206,9 +206,6 @@ class NNLMVectorizer(DocumentVectorizer):
         sizes = self.hidden_layer_sizes
         return tuple(sizes) if np.iterable(sizes) else (sizes,)
 
-    def _n_passes(self, vocabulary: Vocabulary) -> int:
-        return self.max_iter
-
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
         with_unknown = np.where(row_of == UNKNOWN, len(vocabulary), row_of).astype(np.int32)
         stop_words = read_stop_words(self.stop_words)

@@ -1,7 +1,7 @@
 """One training of word vectors: what it starts from, its progress, and what is left of it after Ctrl-C."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from skembed.training.callbacks import PassCallbacks
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
-__all__ = ["draw_seed", "starting_tables", "train_words"]
+__all__ = ["check_init", "draw_seed", "starting_tables", "train_words", "watch_passes"]
 
 
 def train_words(
@@ -60,38 +60,19 @@ def train_words(
     """
     from skembed.training.sequences import SequenceTables, train_sequences  # numba: to fit, not to transform
 
-    finished: SequenceTables | None = None  # after the last whole pass; the next one goes on in the same arrays
-
-    def end_pass(pass_: int, tables: SequenceTables) -> bool:
-        nonlocal finished
-        finished = tables
-        bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
-        stop = callbacks.end_pass(tables.loss_curve[-1])
-        if not stop and pass_ + 1 < max_iter:
-            callbacks.begin_pass()
-        return stop
+    def train(on_pass: Callable, progress: Callable) -> SequenceTables:
+        return train_sequences(
+            sequences,
+            counts,
+            max_iter=max_iter,
+            start=None if start is None else SequenceTables(*start, []),  # type: ignore[arg-type]
+            on_pass=on_pass,
+            progress=progress,
+            **options,
+        )
 
     total = int(counts.sum()) * max_iter
-    with tqdm(total=total, desc="words", unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
-        callbacks.begin_pass()
-        try:
-            tables = train_sequences(
-                sequences,
-                counts,
-                max_iter=max_iter,
-                start=None if start is None else SequenceTables(*start, []),  # type: ignore[arg-type]
-                on_pass=end_pass,
-                progress=bar.update,
-                **options,
-            )
-        except KeyboardInterrupt:
-            if finished is None:
-                raise
-            n_passes = len(finished.loss_curve)
-            warnings.warn(
-                f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
-            )
-            return finished
+    tables = watch_passes(train, max_iter, total=total, what="words", verbose=verbose, callbacks=callbacks)
     if 0.0 in tables.loss_curve:
         warnings.warn(
             f"there was nothing to learn from in pass {tables.loss_curve.index(0.0) + 1}: subsample="
@@ -101,6 +82,71 @@ def train_words(
             stacklevel=2,
         )
     return tables
+
+
+def watch_passes(
+    train: Callable[[Callable, Callable], Any],
+    max_iter: int,
+    *,
+    total: int,
+    what: str,
+    verbose: int,
+    callbacks: PassCallbacks,
+) -> Any:
+    """Train with a progress bar and callbacks; Ctrl-C after the first pass keeps what was learned, with a warning.
+
+    Parameters
+    ----------
+    train : callable
+        ``train(on_pass, progress)`` returns tables with a `loss_curve`. It calls ``on_pass(pass, tables)`` after each
+        pass and ends where that returns something true, and ``progress(n)`` when n more of `total` are done.
+    max_iter : int
+        Passes at most.
+    total : int
+        Of what is done in all of them.
+    what : str
+        Is done, for the bar.
+    verbose : int
+        A progress bar when positive.
+    callbacks : PassCallbacks
+
+    Returns
+    -------
+    object
+        What `train` returns, or the tables after the last whole pass.
+    """
+    finished: Any = None  # after the last whole pass; the next one goes on in the same arrays
+
+    def end_pass(pass_: int, tables: Any) -> bool:
+        nonlocal finished
+        finished = tables
+        bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
+        stop = callbacks.end_pass(tables.loss_curve[-1])
+        if not stop and pass_ + 1 < max_iter:
+            callbacks.begin_pass()
+        return stop
+
+    with tqdm(total=total, desc=what, unit="", unit_scale=True, disable=verbose <= 0, leave=verbose > 1) as bar:
+        callbacks.begin_pass()
+        try:
+            return train(end_pass, bar.update)
+        except KeyboardInterrupt:
+            if finished is None:
+                raise
+            n_passes = len(finished.loss_curve)
+            warnings.warn(
+                f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
+            )
+            return finished
+
+
+def check_init(init: EmbeddingTable | None, embedding_dim: int) -> None:
+    """Raise ValueError if the vectors of `init` are not of this dimension."""
+    if init is not None and init.embedding_dim != embedding_dim:
+        raise ValueError(
+            f"embedding_dim={embedding_dim}, but the vectors of init have {init.embedding_dim} "
+            f"components; pass embedding_dim={init.embedding_dim}."
+        )
 
 
 def starting_tables(
@@ -132,8 +178,9 @@ def starting_tables(
     given : ndarray of shape (n_words,), bool
         Whether `init` holds the word.
     """
-    generator = np.random.default_rng(seed)
-    vectors = (generator.random((len(words), embedding_dim), dtype=np.float32) - np.float32(0.5)) / embedding_dim
+    from skembed.training.sequences import first_vectors
+
+    vectors = first_vectors(len(words), embedding_dim, seed)
     output = None
     given = np.zeros(len(words), dtype=bool)
     if init is not None:

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import draw_seed, starting_tables, train_words
+from skembed.text._train import check_init, draw_seed, starting_tables, train_words
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.training.callbacks import PassCallbacks, with_callbacks
 from skembed.vocabulary import Vocabulary
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
 __all__ = ["Word2VecVectorizer"]
-
-# max_iter="auto": measured on the document classification benchmark and, for large corpora, what the field takes
-_AUTO_WORDS = 30_000_000
-_AUTO_PASSES = (5, 30)
 
 # what the trainer takes by the same name
 _TRAINER_OPTIONS = (
@@ -237,11 +232,7 @@ class Word2VecVectorizer(DocumentVectorizer):
         return self
 
     def _check_start(self, go_on: bool) -> None:
-        if self.init is not None and self.init.embedding_dim != self.embedding_dim:
-            raise ValueError(
-                f"embedding_dim={self.embedding_dim}, but the vectors of init have {self.init.embedding_dim} "
-                f"components; pass embedding_dim={self.init.embedding_dim}."
-            )
+        check_init(self.init, self.embedding_dim)
         if self.init_frozen and self.init is None:
             raise ValueError(
                 "init_frozen=True keeps the vectors of init, but init is None; pass a table or init_frozen=False."
@@ -274,11 +265,6 @@ class Word2VecVectorizer(DocumentVectorizer):
             frozen=frozen,
             callbacks=callbacks,
         )
-
-    def _n_passes(self, vocabulary: Vocabulary) -> int:
-        if self.max_iter != "auto":
-            return self.max_iter
-        return int(np.clip(_AUTO_WORDS / vocabulary.counts.sum(), *_AUTO_PASSES))
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

@@ -20,7 +20,7 @@ from skembed.parallel import Rounds, open_workers
 from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
 from skembed.training.subword_stretches import FitSubwordStretch, count_rows
 
-__all__ = ["SequenceTables", "checked_chunks", "train_sequences"]
+__all__ = ["SequenceTables", "checked_chunks", "first_vectors", "train_sequences"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
 N_SHARDS = 4  # stretches of a round
@@ -201,11 +201,16 @@ def _cuts(n_tokens: int) -> tuple[int, int]:
     return N_SHARDS, STRETCH
 
 
+def first_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
+    """Vectors to begin with, uniform in +- INITIAL_REACH / dim: float32 of shape (n_rows, dim)."""
+    generator = np.random.default_rng((seed, INITIAL))
+    return (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
+
+
 def _first_tables(n_rows: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
     """Copies of `start`; without, uniform in +- 2 / dim for the input and zeros for the output."""
     if start is None or start.input is None:
-        generator = np.random.default_rng((seed, INITIAL))
-        input_ = (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
+        input_ = first_vectors(n_rows, dim, seed)
     else:
         input_ = _copied("start.input", start.input, (n_rows, dim))
     if start is None or start.output is None:
