@@ -13,18 +13,15 @@ syntactic apart (3CosAdd over the 30,000 most frequent words).
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from runs import describe, in_process, medians
 from word_vectors import (
     CORPUS,
     DIM,
@@ -35,7 +32,6 @@ from word_vectors import (
     SUBSAMPLE,
     TEXT,
     WINDOW,
-    processor,
     read_corpus,
 )
 
@@ -107,21 +103,6 @@ def scores(table) -> dict[str, float]:
     }
 
 
-def run_once(library, architecture, rate, n_threads, seed, folder, with_scores) -> dict:
-    """One training in a process of its own."""
-    specification = json.dumps([library, architecture, rate, n_threads, seed, with_scores])
-    threads = {name: str(n_threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", specification],
-        env=os.environ | threads | {"PYTHONPATH": path, "CORPUS_FOLDER": str(folder)},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"{library} {architecture} {rate} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def one(specification: str) -> None:
     library, architecture, rate, n_threads, seed, with_scores = json.loads(specification)
     folder = Path(os.environ["CORPUS_FOLDER"])
@@ -140,14 +121,12 @@ def compare(architecture: str, rate: float, n_threads: int, repeat: int, folder:
     runs: dict[str, list[dict]] = {library: [] for library in LIBRARIES}
     for seed in range(repeat):
         for library, results in runs.items():
-            results.append(run_once(library, architecture, rate, n_threads, seed, folder, with_scores))
-    medians = {
-        library: {name: statistics.median(r[name] for r in results) for name in results[0]}
-        for library, results in runs.items()
-    }
-    for library, median in medians.items():
+            specification = library, architecture, rate, n_threads, seed, with_scores
+            results.append(in_process(__file__, specification, n_threads, CORPUS_FOLDER=str(folder)))
+    found_by = {library: medians(results) for library, results in runs.items()}
+    for library, median in found_by.items():
         speed = median["words_per_second"]
-        ratio = f"{speed / medians['gensim']['words_per_second']:5.1f}x" if library != "gensim" else ""
+        ratio = f"{speed / found_by['gensim']['words_per_second']:5.1f}x" if library != "gensim" else ""
         found = "   ".join(
             f"{median[name]:8.3f}" for name in ("WordSim", "MEN", "semantic", "syntactic") if name in median
         )
@@ -173,13 +152,11 @@ def main() -> None:
         sys.exit(f"{CORPUS} is not there; this benchmark needs the real data beside the checkout.")
 
     words, counts, ids, ends = read_corpus(arguments.share)
-    versions = {name: importlib.metadata.version(name) for name in ("numba", "numpy", "gensim")}
-    print(f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
+    print(describe("numba", "numpy", "gensim"))
     print(
         f"{len(ends)} articles, {len(ids)} words, {len(words)} types of {MIN_COUNT} or more; {PASSES} passes, "
-        f"medians of {arguments.repeat}"
+        f"medians of {arguments.repeat}\n"
     )
-    print(f"load average before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
     heads = "   ".join(f"{head:>8}" for head in ("WordSim", "MEN", "semantic", "syntactic"))
     print(f"{'model':10} {'rate':>6} {'threads':>7} {'library':>11} {'M words/s':>10} {'ratio':>6}   {heads}")
     with tempfile.TemporaryDirectory() as name:

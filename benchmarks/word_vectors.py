@@ -20,12 +20,9 @@ that write to the same two tables at will, as gensim's do.
 
 import argparse
 import gzip
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +31,7 @@ from pathlib import Path
 from threading import Thread
 
 import numpy as np
+from runs import describe, in_process, medians
 
 TEXT = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
 CORPUS = TEXT / "wikipedia_en_100MB.txt.gz"
@@ -207,30 +205,13 @@ def scores(words: list[str], vectors: np.ndarray) -> dict[str, float]:
     }
 
 
-def run_once(library, architecture, loss, n_threads, seed, folder, with_scores) -> dict:
-    """One training in a process of its own."""
-    command = [
-        sys.executable,
-        __file__,
-        "--one",
-        json.dumps([library, architecture, loss, n_threads, seed, with_scores]),
-    ]
-    threads = {name: str(n_threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | threads | {"PYTHONPATH": path, "CORPUS_FOLDER": str(folder)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{library} {architecture} {loss} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def one(specification: str) -> None:
     library, architecture, loss, n_threads, seed, with_scores = json.loads(specification)
-    folder = Path(os.environ["CORPUS_FOLDER"])
     if architecture == "whole fit":
         seconds, _ = FITS[library](n_threads, seed)
         print(json.dumps({"seconds": seconds}))
         return
+    folder = Path(os.environ["CORPUS_FOLDER"])
     words = json.loads((folder / "words.json").read_text())
     counts, ids, ends = (np.load(folder / f"{name}.npy") for name in ("counts", "ids", "ends"))
     seconds, vectors = TRAINERS[library](words, counts, ids, ends, architecture, loss, n_threads, seed)
@@ -238,21 +219,16 @@ def one(specification: str) -> None:
     print(json.dumps(result | (scores(words, vectors) if with_scores else {})))
 
 
-def compare_fits(n_threads: int, repeat: int, folder: Path) -> None:
+def compare_fits(n_threads: int, repeat: int) -> None:
     """Print the median seconds of whole fits from the file."""
     seconds: dict[str, list[float]] = {library: [] for library in FITS}
     for seed in range(repeat):
         for library, results in seconds.items():
-            results.append(run_once(library, "whole fit", "", n_threads, seed, folder, False)["seconds"])
+            specification = library, "whole fit", "", n_threads, seed, False
+            results.append(in_process(__file__, specification, n_threads)["seconds"])
     ours, theirs = (statistics.median(results) for results in seconds.values())
     print(f"{'whole fit from the file':32} {n_threads:7}  skembed {ours:7.1f} s, gensim {theirs:7.1f} s", end="")
     print(f" {theirs / ours:5.1f}x", flush=True)
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:
@@ -271,10 +247,10 @@ def main() -> None:
         sys.exit(f"{CORPUS} is not there; this benchmark needs the real data beside the checkout.")
 
     words, counts, ids, ends = read_corpus(arguments.share)
-    versions = {name: importlib.metadata.version(name) for name in ("numba", "numpy", "gensim")}
-    print(f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
-    print(f"{len(ends)} articles, {len(ids)} words, {len(words)} types; {PASSES} passes, medians of {arguments.repeat}")
-    print(f"load average before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
+    print(describe("numba", "numpy", "gensim"))
+    print(
+        f"{len(ends)} articles, {len(ids)} words, {len(words)} types; {PASSES} passes, medians of {arguments.repeat}\n"
+    )
     print(
         f"{'model':32} {'threads':>7} {'library':>8} {'M words/s':>10} {'ratio':>6}   WordSim   MEN  analogy",
         flush=True,
@@ -288,7 +264,7 @@ def main() -> None:
             for n_threads in arguments.threads:
                 compare(model, n_threads, arguments.repeat, folder, n_threads == max(arguments.threads))
         for n_threads in arguments.threads if arguments.fits else []:
-            compare_fits(n_threads, arguments.fits, folder)
+            compare_fits(n_threads, arguments.fits)
 
 
 def compare(model: str, n_threads: int, repeat: int, folder: Path, with_scores: bool) -> None:
@@ -299,14 +275,12 @@ def compare(model: str, n_threads: int, repeat: int, folder: Path, with_scores: 
     runs: dict[str, list[dict]] = {library: [] for library in libraries}
     for seed in range(repeat):
         for library, results in runs.items():
-            results.append(run_once(library, *model.split("/"), n_threads, seed, folder, with_scores))
-    medians = {
-        library: {name: statistics.median(r[name] for r in results) for name in results[0]}
-        for library, results in runs.items()
-    }
-    for library, median in medians.items():
+            specification = library, *model.split("/"), n_threads, seed, with_scores
+            results.append(in_process(__file__, specification, n_threads, CORPUS_FOLDER=str(folder)))
+    found_by = {library: medians(results) for library, results in runs.items()}
+    for library, median in found_by.items():
         speed = median["words_per_second"]
-        ratio = f"{speed / medians['gensim']['words_per_second']:5.1f}x" if library != "gensim" else ""
+        ratio = f"{speed / found_by['gensim']['words_per_second']:5.1f}x" if library != "gensim" else ""
         found = "   ".join(f"{median[name]:.3f}" for name in ("WordSim", "MEN", "analogy") if name in median)
         print(f"{model:32} {n_threads:7} {library:>8} {speed / 1e6:10.3f} {ratio:>6}   {found}", flush=True)
 

@@ -30,18 +30,21 @@ class RowDeltas(NamedTuple):
     Attributes
     ----------
     rows : ndarray of shape (n,), int32
-        Each row once.
+        The row of each delta, each row once; with `ends`, the rows of all deltas, in any number.
     deltas : ndarray of shape (n, embedding_dim or more), float32
         Columns beyond those of the table are padding.
     pulls : ndarray of shape (n,), float32
         How hard each row was pulled to where it is now: learning rate times curvature, summed over its updates. Deltas
         of small pulls are summed, those of pulls above 1 tend to be averaged; zeros ask for the plain sum. See
         `skembed.kernels.merge`.
+    ends : ndarray of shape (n,), int64, or None
+        Delta i is for each of ``rows[ends[i - 1] : ends[i]]``; None: for row i.
     """
 
     rows: np.ndarray
     deltas: np.ndarray
     pulls: np.ndarray
+    ends: np.ndarray | None = None
 
 
 class FitPartition(Protocol):
@@ -215,10 +218,16 @@ class Rounds:
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
-        if len(learned) > 1:
-            for rows, _, pulls in learned:
-                merge.add_pulls(rows, pulls, part, n_parts, total, covered)
-        for rows, deltas, _ in learned:
-            merge.add_deltas(table, rows, deltas, part, n_parts, total, covered)
-        for rows, _, _ in learned:
+        pieces = [
+            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, pulls)
+            for rows, deltas, pulls, ends in learned
+        ]
+        if len(learned) > 1 or learned[0].ends is not None:  # else no row has two deltas
+            for rows, ends, _, pulls in pieces:
+                merge.add_pulls(rows, ends, pulls, part, n_parts, total, covered)
+        for rows, _, _, _ in pieces:
+            merge.find_scales(rows, part, n_parts, total, covered)
+        for rows, ends, deltas, _ in pieces:
+            merge.add_deltas(table, rows, ends, deltas, part, n_parts, covered)
+        for rows, _, _, _ in pieces:
             merge.clear_pulls(rows, part, n_parts, total, covered)

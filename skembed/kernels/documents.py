@@ -3,8 +3,15 @@
 import numpy as np
 from numba import njit
 
-from skembed.kernels.bags import add_label, add_targets, choose_all, learn_logistic, learn_softmax
-from skembed.kernels.hidden import mean_of_rows, move_rows
+from skembed.kernels.hidden import (
+    add_label,
+    add_targets,
+    choose_all,
+    learn_logistic,
+    learn_softmax,
+    mean_of_rows,
+    move_rows,
+)
 from skembed.kernels.lanes import LANES, broadcast, load, multiply, pointer, store
 from skembed.kernels.stretch import choices_of, room_of, rows_of
 

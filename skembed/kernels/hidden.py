@@ -4,9 +4,22 @@ import numpy as np
 from numba import njit
 
 from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, prefetch, store, sum_lanes
+from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
+from skembed.kernels.random import draw_below
 from skembed.kernels.stretch import TILE
 
-__all__ = ["logits_of_one", "mean_of_rows", "move_rows", "prefetch_rows", "update_one"]
+__all__ = [
+    "add_label",
+    "add_targets",
+    "choose_all",
+    "learn_logistic",
+    "learn_softmax",
+    "logits_of_one",
+    "mean_of_rows",
+    "move_rows",
+    "prefetch_rows",
+    "update_one",
+]
 
 
 @njit(cache=True, nogil=True)
@@ -74,3 +87,89 @@ def update_one(rows, room, n_targets):
             move = multiply_add(g, u, move)
             store(outputs, room.targets[k] + d, multiply_add(g, v, u))
         store(hidden, rows.width + d, move)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def add_targets(rows, choices, key, n_targets, random, room):
+    """Append a key and its negatives, or its path, to `n_targets` targets; returns how many there are now.
+
+    A negative that is the key has weight 0.
+    """
+    if choices.hierarchical:
+        for k in range(choices.path_starts[key], choices.path_starts[key + 1]):
+            node = np.int64(choices.path_nodes[k])
+            room.targets[n_targets] = node * rows.width
+            room.labels[n_targets] = np.float32(1 - choices.path_codes[k])
+            room.weights[n_targets] = np.float32(1.0)
+            rows.output_pairs[node] += 1
+            n_targets += 1
+    else:
+        room.targets[n_targets] = key * rows.width
+        room.labels[n_targets] = np.float32(1.0)
+        room.weights[n_targets] = np.float32(1.0)
+        rows.output_pairs[key] += 1
+        n_targets += 1
+        for _ in range(choices.negative):
+            sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
+            room.targets[n_targets] = sample * rows.width
+            room.labels[n_targets] = np.float32(0.0)
+            room.weights[n_targets] = np.float32(1.0) if sample != key else np.float32(0.0)
+            rows.output_pairs[sample] += 1
+            n_targets += 1
+    return n_targets
+
+
+@njit(cache=True, nogil=True, inline="always")
+def choose_all(rows, room, n_outputs):
+    """Make all output rows targets, with label 0 and weight 1, as the softmax and one-vs-all need it."""
+    for k in range(n_outputs):
+        room.targets[k] = k * rows.width
+        room.labels[k] = np.float32(0.0)
+        room.weights[k] = np.float32(1.0)
+    pad_targets(rows, room, n_outputs)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def add_label(rows, room, row, label):
+    """Add `label` to that of an output row, where all of them are targets."""
+    room.labels[row] += label
+    rows.output_pairs[row] += 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def pad_targets(rows, room, n_targets):
+    """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
+    while n_targets % TILE:
+        room.targets[n_targets] = rows.blank
+        room.labels[n_targets] = np.float32(0.0)
+        room.weights[n_targets] = np.float32(0.0)
+        n_targets += 1
+    return n_targets
+
+
+@njit(cache=True, nogil=True)
+def learn_logistic(rows, room, n_targets, rate, read):
+    """Move the targets of the hidden vector, each a logistic regression; its own step is written behind it.
+
+    Returns
+    -------
+    loss : float
+        0 unless it is to be read.
+    """
+    n_targets = pad_targets(rows, room, n_targets)
+    logits_of_one(rows, room, n_targets)
+    loss = logistic_loss(room, 1, n_targets) if read else 0.0
+    repeat_labels(room, 1, n_targets, rate)
+    logistic_steps(room, n_targets)
+    update_one(rows, room, n_targets)
+    return loss
+
+
+@njit(cache=True, nogil=True)
+def learn_softmax(rows, room, n_targets, total, rate, read):
+    """The same with one softmax over all targets, whose labels sum to `total`."""
+    logits_of_one(rows, room, n_targets + (-n_targets) % TILE)
+    loss = softmax_loss(room.logits, room.labels, n_targets) if read else 0.0
+    softmax_steps(room.logits, room.labels, n_targets, total, rate)
+    update_one(rows, room, n_targets)
+    return loss

@@ -1,4 +1,4 @@
-"""Adding what partitions learned side by side to the rows of a table.
+"""Adding what partitions learned side by side to the rows of a table; a delta may be for several rows.
 
 The sum of the deltas is right where partitions hardly overlap: averaging instead would teach most rows a fraction of
 what was learned. But a row that each partition pulled all the way to its optimum would be moved that far several times
@@ -15,55 +15,76 @@ from numba import njit
 from skembed.kernels.lanes import pointer
 from skembed.kernels.localise import AHEAD, prefetch_row
 
-__all__ = ["add_deltas", "add_pulls", "clear_pulls"]
+__all__ = ["add_deltas", "add_pulls", "clear_pulls", "find_scales"]
 
 
 @njit(cache=True, nogil=True)
-def add_pulls(rows, pulls, part, n_parts, total, covered):
+def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
     """Tally the pulls of one partition, before any deltas are added.
 
     Parameters
     ----------
-    rows : ndarray of shape (n,), int32
-        Each once.
+    rows : ndarray of shape (m,), int32
+        All the rows that deltas are for.
+    ends : ndarray of shape (n,), int64
+        Delta i is for each of ``rows[ends[i - 1] : ends[i]]``.
     pulls : ndarray of shape (n,), float32
-        Learning rate times curvature of the loss, summed over the updates of the row.
+        Learning rate times curvature of the loss, summed over the updates of a row.
     part, n_parts : int
         Rows r with ``r % n_parts == part`` are meant, so that parts can run at once.
     total, covered : ndarray of shape (n_rows,), float32
         Sums over partitions of the pulls and of the shares they covered.
     """
-    for i in range(rows.size):
-        row = rows[i]
-        if row % n_parts == part:
-            total[row] += pulls[i]
-            covered[row] -= np.float32(math.expm1(-pulls[i]))
+    begin = 0
+    for i in range(ends.size):
+        share = np.float32(-math.expm1(-pulls[i]))
+        for j in range(begin, ends[i]):
+            row = rows[j]
+            if row % n_parts == part:
+                total[row] += pulls[i]
+                covered[row] += share
+        begin = ends[i]
+
+
+@njit(cache=True, nogil=True)
+def find_scales(rows, part, n_parts, total, covered):
+    """Turn `covered` into what the deltas of each row are to be multiplied by; `total` is -1 where that is done."""
+    for j in range(rows.size):
+        row = rows[j]
+        if row % n_parts == part and total[row] >= 0.0:
+            covered[row] = (
+                np.float32(-math.expm1(-total[row]) / covered[row]) if covered[row] > 0.0 else np.float32(1.0)
+            )
+            total[row] = np.float32(-1.0)  # done
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
-def add_deltas(table, rows, deltas, part, n_parts, total, covered):
-    """Add the deltas of one partition to the rows of one part of a table, scaled by the pulls of all partitions.
+def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
+    """Add the deltas of one partition to the rows of one part of a table.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, embedding_dim), float32
         Changes in place.
-    rows, part, n_parts, total, covered
+    rows, ends, part, n_parts
         As in `add_pulls`.
     deltas : ndarray of shape (n, embedding_dim or more), float32
+    scales : ndarray of shape (n_rows,), float32
+        What `find_scales` made of the pulls of all partitions.
     """
     dim = table.shape[1]
     start = pointer(table)
-    for i in range(rows.size):
-        if i + AHEAD < rows.size:
-            prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
-        row = rows[i]
-        if row % n_parts == part:
-            scale = np.float32(1.0)
-            if covered[row] > 0.0:
-                scale = np.float32(-math.expm1(-total[row]) / covered[row])
-            for d in range(dim):
-                table[row, d] += scale * deltas[i, d]
+    begin = 0
+    for i in range(ends.size):
+        for j in range(begin, ends[i]):
+            if j + AHEAD < rows.size and rows[j + AHEAD] % n_parts == part:
+                prefetch_row(start, np.int64(rows[j + AHEAD]), dim)
+            row = rows[j]
+            if row % n_parts == part:
+                scale = scales[row]
+                for d in range(dim):
+                    table[row, d] += scale * deltas[i, d]
+        begin = ends[i]
 
 
 @njit(cache=True, nogil=True)

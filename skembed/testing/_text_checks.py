@@ -271,14 +271,15 @@ def _global_state() -> dict[str, Any]:
         "the environment": dict(os.environ),
         "the warning filters": list(warnings.filters),
     }
+    # before torch: to be asked starts numba's layer of threads, and with OpenMP that sets the number torch has, too
+    numba = sys.modules.get("numba")
+    if numba is not None and hasattr(numba, "get_num_threads"):
+        state["numba's number of threads"] = numba.get_num_threads()
     torch = sys.modules.get("torch")
     if torch is not None:
         state["torch's random state"] = torch.get_rng_state().numpy().tobytes()
         state["torch's number of threads"] = torch.get_num_threads()
         state["torch's default dtype"] = str(torch.get_default_dtype())
-    numba = sys.modules.get("numba")
-    if numba is not None and hasattr(numba, "get_num_threads"):
-        state["numba's number of threads"] = numba.get_num_threads()
     return state
 
 

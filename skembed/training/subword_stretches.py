@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skembed.kernels import bags, localise
-from skembed.kernels.bags import Bags, Members, new_room
+from skembed.kernels.bags import Members, new_room
 from skembed.kernels.huffman import HuffmanTree
 from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.random import new_state
@@ -16,7 +16,7 @@ from skembed.training.stretches import CURVATURE, FitStretch, Partition, Report
 
 __all__ = ["FitSubwordStretch", "count_rows"]
 
-KERNELS = {"skip-gram": bags.train_skip_gram_of_members, "cbow": bags.train_cbow_of_members}
+KERNELS = {"skip-gram": bags.train_skip_gram_of_means, "cbow": bags.train_cbow_of_means}
 # N-grams are in so many words that their rows soon learn which words a small pool of negatives holds: with one for 16
 # tokens, as words with rows of their own take it, word similarity fell to nothing.
 TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
@@ -72,21 +72,19 @@ class FitSubwordStretch(FitStretch):
             partition.tokens, partition.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
         )
         keys = buffers.rows[:n_keys].copy()  # behind them come the negatives
-        n_rows = bags.list_members(
-            keys, *self.members, room.inputs.shape[1], room.slot, room.rows, room.starts, room.begins
-        )
-        input_rows = room.rows[:n_rows]
-        localise.release(room.slot, input_rows)
         if self.softmax:
             localise.release(buffers.slot, keys)
             output_rows = room.all_outputs
             targets = Targets(False, 0, _NONE, buffers.path_starts, buffers.path_nodes, buffers.path_codes)
         else:
             output_rows, targets = self._targets(buffers, n_keys, len(partition.tokens), state)
+        bags.compose(tables[0], keys, *self.members, buffers.inputs, room.starts, room.members)
         outputs = room.outputs if self.softmax else buffers.outputs
-        localise.gather_rows(tables[0], input_rows, room.inputs)
         localise.gather_rows(tables[1], output_rows, outputs)
-        inputs, outputs = room.inputs[: n_rows + 1], outputs[: len(output_rows) + 1]
+        inputs, outputs = buffers.inputs[: n_keys + 1], outputs[: len(output_rows) + 1]
+        first = room.first[: n_keys + 1]
+        first[:] = inputs
+        lengths = np.diff(room.starts[: n_keys + 1]).astype(np.int32)
         stretch = Stretch(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
@@ -97,15 +95,17 @@ class FitSubwordStretch(FitStretch):
             input_pairs=np.zeros(len(inputs), np.int32),
             output_pairs=np.zeros(len(outputs), np.int32),
         )
-        local = Bags(room.starts[: n_keys + 1], room.begins, keys if self.softmax else _NONE)
         loss, n_losses = KERNELS[self.architecture](
-            stretch, local, targets, self.window, self.shrink_window, partition.learning_rate, state, room.scratch
-        )
-        finite = localise.subtract_rows(tables[0], input_rows, inputs)
+            stretch, lengths, keys if self.softmax else _NONE, targets, self.window, self.shrink_window,
+            partition.learning_rate, state, room.scratch,
+        )  # fmt: skip
+        finite = localise.subtract_rows(first, np.arange(n_keys, dtype=np.int32), inputs)
         finite &= localise.subtract_rows(tables[1], output_rows, outputs)
+        # that of the mean: the rows of a key move together
         pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
+        ends = room.starts[1 : n_keys + 1]
         deltas = [
-            RowDeltas(input_rows, inputs, pull * stretch.input_pairs),
+            RowDeltas(room.members[: room.starts[n_keys]], inputs, pull * stretch.input_pairs[:n_keys], ends),
             RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
@@ -122,23 +122,19 @@ class _Room:
     scratch: Scratch
 
     def __init__(self, fit: FitSubwordStretch, tables: Sequence[np.ndarray]) -> None:
-        (n_rows, dim), n_outputs = tables[0].shape, len(tables[1])
+        dim, n_outputs = tables[0].shape[1], len(tables[1])
         width = -(-dim // LANES) * LANES
         n_keys = min(fit.max_tokens, len(fit.keep))
-        n_members = bags.most_members(fit.members, n_keys)
-        most_rows = min(n_members, n_rows)
-        self.slot = np.full(n_rows, -1, np.int32)
-        self.rows = np.empty(most_rows, np.int32)
+        lengths = np.sort(np.diff(fit.members.starts))
         self.starts = np.zeros(n_keys + 1, np.int64)
-        self.begins = np.empty(n_members, np.int64)
-        self.inputs = aligned_zeros(most_rows + 1, width)
+        self.members = np.empty(lengths[len(lengths) - n_keys :].sum(), np.int32)
+        self.first = aligned_zeros(n_keys + 1, width)
         self.all_outputs = np.arange(n_outputs if fit.softmax else 0, dtype=np.int32)
         self.outputs = aligned_zeros(len(self.all_outputs) + 1, width)
-        longest_key = int(np.diff(fit.members.starts).max())
         longest_path = int(np.diff(fit.source.starts).max()) if isinstance(fit.source, HuffmanTree) else 0
         n_targets, n_contexts = max(longest_path, fit.negative + 1), 2 * fit.window
         if fit.softmax:
             n_targets = n_outputs
         elif fit.architecture == "skip-gram":
             n_targets *= n_contexts
-        self.scratch = new_room(longest_key * (1 if fit.architecture == "skip-gram" else n_contexts), n_targets, width)
+        self.scratch = new_room(fit.window, n_targets, width)

@@ -29,7 +29,7 @@ def test_merging_is_the_formula_of_its_docstring(seed, n_rows, dim, n_partitions
 
     total, covered = np.zeros(n_rows), np.zeros(n_rows)
     summed = np.zeros((n_rows, dim))
-    for rows, deltas, pulls in learned:
+    for rows, deltas, pulls, _ in learned:
         total[rows] += pulls
         covered[rows] += 1 - np.exp(-pulls.astype(float))
         summed[rows] += deltas[: len(rows), :dim]
@@ -38,6 +38,27 @@ def test_merging_is_the_formula_of_its_docstring(seed, n_rows, dim, n_partitions
 
     merged = [merge(table.copy(), learned, n_jobs) for n_jobs in (1, 2, 5)]
     np.testing.assert_allclose(merged[0], expected, atol=1e-4, rtol=1e-4)
+    assert merged[0].tobytes() == merged[1].tobytes() == merged[2].tobytes()
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), n_rows=st.integers(1, 20), dim=st.integers(1, 20), n_partitions=st.integers(1, 4))
+def test_a_delta_of_many_rows_is_as_many_partitions(seed, n_rows, dim, n_partitions):
+    """Each row of a delta on its own, in partitions of one row and one delta, makes the same table."""
+    generator = np.random.default_rng(seed)
+    table = generator.normal(size=(n_rows, dim)).astype(np.float32)
+    learned, alone = [], []
+    for _ in range(n_partitions):
+        ends = np.cumsum(generator.integers(0, 5, size=generator.integers(5)))
+        rows = generator.integers(n_rows, size=ends[-1] if len(ends) else 0).astype(np.int32)
+        deltas = generator.normal(size=(len(ends) + 1, dim + 3)).astype(np.float32)
+        pulls = generator.choice([0.0, 0.01, 1.0, 30.0], size=len(ends)).astype(np.float32)
+        learned.append(RowDeltas(rows, deltas, pulls, ends))
+        for i, rows_of in enumerate(np.split(rows, ends)[: len(ends)]):
+            alone += [RowDeltas(rows_of[j : j + 1], deltas[[i]], pulls[[i]]) for j in range(len(rows_of))]
+    merged = [merge(table.copy(), learned, n_jobs) for n_jobs in (1, 2, 5)]
+    expected = merge(table.copy(), alone) if alone else table
+    np.testing.assert_allclose(merged[0], expected, atol=1e-5, rtol=1e-5)
     assert merged[0].tobytes() == merged[1].tobytes() == merged[2].tobytes()
 
 

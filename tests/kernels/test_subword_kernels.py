@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skembed.kernels import bags, localise
-from skembed.kernels.bags import Bags, Members, new_room
+from skembed.kernels import bags
+from skembed.kernels.bags import new_room
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.random import new_state
 from skembed.kernels.stretch import Stretch, Targets
@@ -18,13 +18,6 @@ NO_LABEL = -1
 NO_PATHS = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8)
 
 
-def local_members(generator, n_keys, n_rows):
-    """Ragged rows of keys, some of them twice."""
-    lengths = generator.integers(1, 5, size=n_keys)
-    starts = np.append(0, np.cumsum(lengths))
-    return starts, generator.integers(n_rows, size=starts[-1]).astype(np.int64)
-
-
 def targets_of(key, targets, random):
     if targets.hierarchical:
         path = slice(targets.path_starts[key], targets.path_starts[key + 1])
@@ -33,12 +26,12 @@ def targets_of(key, targets, random):
     return [(key, 1), *((sample, 0 if sample != key else NO_LABEL) for sample in samples)]
 
 
-def twin(architecture, stretch, starts, members, labels, targets, window, shrink, rate, state):
-    """In float64; returns the tables and the loss of each 16th center."""
+def twin(architecture, stretch, lengths, labels, targets, window, shrink, rate, state):
+    """In float64; returns the tables, the loss of each 16th center, and how many products each input row had."""
     random = Xorshift(state)
     inputs = stretch.inputs.reshape(-1, stretch.width).astype(np.float64)
     outputs = stretch.outputs.reshape(-1, stretch.width).astype(np.float64)
-    loss, n_losses, begin = 0.0, 0, 0
+    loss, n_losses, begin, pairs = 0.0, 0, 0, np.zeros(len(inputs), int)
     for end in stretch.ends:
         for position in range(begin, end):
             reach = random.draw_below(window) + 1 if shrink else window
@@ -46,8 +39,7 @@ def twin(architecture, stretch, starts, members, labels, targets, window, shrink
             contexts = [stretch.tokens[other] for other in places if other != position]
             center = stretch.tokens[position]
             sources, wanted = ([center], contexts) if architecture == "skip-gram" else (contexts, [center])
-            bag = np.concatenate([members[starts[key] : starts[key + 1]] for key in sources])
-            hidden = inputs[bag].mean(0)
+            hidden = np.average(inputs[sources], axis=0, weights=lengths[sources])
             if len(labels):
                 label = np.bincount(labels[wanted], minlength=len(outputs) - 1).astype(float)
                 logits = outputs[:-1] @ hidden
@@ -68,9 +60,10 @@ def twin(architecture, stretch, starts, members, labels, targets, window, shrink
             for row, step in zip(rows, steps):
                 move += step * outputs[row]
                 outputs[row] += step * hidden
-            np.add.at(inputs, bag, move)
+            np.add.at(inputs, sources, move)
+            np.add.at(pairs, sources, len(wanted) if len(labels) else len(rows))
         begin = end
-    return inputs[:-1], outputs[:-1], loss, n_losses
+    return inputs[:-1], outputs[:-1], loss, n_losses, pairs
 
 
 @settings(deadline=None, max_examples=60)
@@ -91,17 +84,17 @@ def test_kernels_do_what_their_twins_do(
     architecture, loss, seed, lengths, n_keys, dim, window, shrink, negative, rate, scale
 ):
     generator = np.random.default_rng(seed)
-    width, n_rows = -(-dim // 16) * 16, 2 * n_keys
+    width = -(-dim // 16) * 16
     n_outputs = n_keys - (loss == "hierarchical-softmax")
-    inputs, outputs = np.zeros((n_rows + 1, width), np.float32), np.zeros((n_outputs + 1, width), np.float32)
-    inputs[:-1, :dim] = scale * generator.normal(size=(n_rows, dim))
+    inputs, outputs = np.zeros((n_keys + 1, width), np.float32), np.zeros((n_outputs + 1, width), np.float32)
+    inputs[:-1, :dim] = scale * generator.normal(size=(n_keys, dim))
     outputs[:-1, :dim] = scale * generator.normal(size=(n_outputs, dim))
     stretch = Stretch(
         tokens=generator.integers(n_keys, size=sum(lengths)).astype(np.int32), ends=np.cumsum(lengths),
         inputs=inputs.ravel(), outputs=outputs.ravel(), width=width, frozen=np.zeros(0, bool),
-        input_pairs=np.zeros(n_rows + 1, np.int32), output_pairs=np.zeros(n_outputs + 1, np.int32),
+        input_pairs=np.zeros(n_keys + 1, np.int32), output_pairs=np.zeros(n_outputs + 1, np.int32),
     )  # fmt: skip
-    starts, members = local_members(generator, n_keys, n_rows)
+    n_members = generator.integers(1, 30, size=n_keys).astype(np.int32)
     labels = generator.permutation(n_keys).astype(np.int32) if loss == "softmax" else np.zeros(0, np.int32)
     if loss == "hierarchical-softmax":
         tree = huffman_tree(generator.integers(0, 50, size=n_keys))
@@ -109,35 +102,33 @@ def test_kernels_do_what_their_twins_do(
     else:
         targets = Targets(False, negative, generator.integers(n_keys, size=7).astype(np.int32), *NO_PATHS)
     state = new_state(seed)
-    expected = twin(architecture, stretch, starts, members, labels, targets, window, shrink, rate, state)
-    kernel = bags.train_skip_gram_of_members if architecture == "skip-gram" else bags.train_cbow_of_members
-    room = new_room(10 * window, 2 * window * max(n_keys, negative + 1), width)
-    local = Bags(starts, members * width, labels)
-    found, n_found = kernel(stretch, local, targets, window, shrink, rate, state, room)
+    expected = twin(architecture, stretch, n_members, labels, targets, window, shrink, rate, state)
+    kernel = bags.train_skip_gram_of_means if architecture == "skip-gram" else bags.train_cbow_of_means
+    room = new_room(window, 2 * window * max(n_keys, negative + 1), width)
+    found, n_found = kernel(stretch, n_members, labels, targets, window, shrink, rate, state, room)
 
     np.testing.assert_allclose(stretch.inputs.reshape(-1, width)[:-1], expected[0], atol=2e-4, rtol=2e-3)
     np.testing.assert_allclose(stretch.outputs.reshape(-1, width)[:-1], expected[1], atol=2e-4, rtol=2e-3)
     assert n_found == expected[3]
     assert found == pytest.approx(expected[2], rel=1e-2, abs=1e-2)
+    assert stretch.input_pairs.tolist() == expected[4].tolist()
     assert not stretch.outputs[-width:].any()  # the spare row
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 1000), n_keys=st.integers(1, 9), n_rows=st.integers(1, 30))
-def test_members_in_local_numbers(seed, n_keys, n_rows):
+@given(seed=st.integers(0, 1000), n_keys=st.integers(1, 9), n_rows=st.integers(1, 30), dim=st.integers(1, 20))
+def test_means_of_members(seed, n_keys, n_rows, dim):
     generator = np.random.default_rng(seed)
-    starts, members = local_members(generator, n_keys, n_rows)
+    starts = np.append(0, np.cumsum(generator.integers(1, 5, size=n_keys)))
+    members = generator.integers(n_rows, size=starts[-1]).astype(np.int32)  # some of them twice
+    table = generator.normal(size=(n_rows, dim)).astype(np.float32)
     keys = generator.permutation(n_keys)[: generator.integers(1, n_keys + 1)].astype(np.int32)
-    slot, rows = np.full(n_rows, -1, np.int32), np.full(n_rows, -7, np.int32)
-    local_starts, begins = np.zeros(n_keys + 1, np.int64), np.zeros(len(members), np.int64)
-    n = bags.list_members(keys, starts, members.astype(np.int32), 16, slot, rows, local_starts, begins)
+    local = np.full((n_keys + 1, -(-dim // 16) * 16), np.nan, np.float32)
+    local_starts, local_members = np.full(n_keys + 1, -7), np.full(len(members), -7, np.int32)
+    bags.compose(table, keys, starts, members, local, local_starts, local_members)
     for i, key in enumerate(keys):
-        local = begins[local_starts[i] : local_starts[i + 1]] // 16
-        assert rows[local].tolist() == members[starts[key] : starts[key + 1]].tolist()
-    assert len(set(rows[:n].tolist())) == n
-    assert (slot >= 0).sum() == n
-    localise.release(slot, rows[:n])
-    assert (slot == -1).all()
-    chosen = Members(starts, members.astype(np.int32))
-    assert bags.most_members(chosen, n_keys) == len(members)
-    assert bags.most_members(chosen, 1) == np.diff(starts).max()
+        own = members[starts[key] : starts[key + 1]]
+        assert local_members[local_starts[i] : local_starts[i + 1]].tolist() == own.tolist()
+        np.testing.assert_allclose(local[i, :dim], table[own].mean(0), atol=1e-5)
+        assert not local[i, dim:].any()
+    assert not local[len(keys)].any()

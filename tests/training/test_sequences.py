@@ -264,7 +264,7 @@ def test_buffers_do_not_travel_in_a_pickle():
     tables = np.ones((40, 100), np.float32), np.ones((40, 100), np.float32)
     partition = sequences.Partition(ids, ends, 0.1, 0)
     first, report = fit(tables, partition, (1,))
-    first = [[array.copy() for array in deltas] for deltas in first]
+    first = [[array.copy() for array in deltas[:3]] for deltas in first]
     copy = pickle.loads(pickle.dumps(fit))
     assert len(pickle.dumps(fit)) < 20_000
     again, report_again = copy(tables, partition, (1,))
