@@ -45,7 +45,7 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     from skembed.subword_table import SubwordTable
     from skembed.subwords import Subwords
     from skembed.table import EmbeddingTable
-    from skembed.text._fasttext import members_of
+    from skembed.text._members import rows_of_words
     from skembed.training.sequences import train_sequences
 
     settings = {
@@ -61,7 +61,7 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     if not ngrams:
         tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, **settings)
         return time.perf_counter() - begin, EmbeddingTable(words, tables.input)
-    starts, rows, buckets = members_of(words, MIN_N, MAX_N, BUCKETS)
+    starts, rows, buckets = rows_of_words(words, MIN_N, MAX_N, BUCKETS)
     tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, members=Members(starts, rows), **settings)
     seconds = time.perf_counter() - begin
     own, ngram_rows = np.split(tables.input, [len(words)])

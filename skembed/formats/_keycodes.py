@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> Iterator
     """
     if offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
         raise ValueError(f"key_offsets: expected to rise from 0 to the {len(blob)} bytes of key_bytes, they do not")
+    if (codes == _STR).all() and (texts := _decode_texts(offsets, blob)) is not None:
+        yield from texts
+        return
     bounds = offsets.tolist()
     for row, code in enumerate(codes.tolist()):
         spelling = blob[bounds[row] : bounds[row + 1]]
@@ -89,3 +93,17 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> Iterator
                 f"key_bytes: no key of type code {code} in {spelling[:40]!r} (row {row}): {error!r}"
             ) from None
         yield key
+
+
+def _decode_texts(offsets: np.ndarray, blob: bytes) -> list[str] | None:
+    """Keys that are all strings, decoded at once; None if one is not UTF-8."""
+    try:
+        text = blob.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    if len(text) < len(blob):
+        is_first = np.frombuffer(blob, np.uint8) & 0xC0 != 0x80  # of the bytes of a character
+        if not is_first[offsets[offsets < len(blob)]].all():
+            return None
+        offsets = np.append(0, np.cumsum(is_first))[offsets]
+    return [text[begin:end] for begin, end in pairwise(offsets.tolist())]

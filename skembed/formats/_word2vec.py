@@ -15,6 +15,7 @@ from skembed.table import EmbeddingTable
 _BLOCK = 1 << 20
 _MAX_KEY = 1 << 16
 _MAX_HEADER = 64
+_SPACE, _NEWLINE = b" \n"
 
 
 def read_word2vec(source: Source, options: ReadOptions) -> EmbeddingTable:
@@ -48,50 +49,60 @@ class _BinaryReader:
         left, buffer, base = self.selection.cut(self.count), b"", self.source.offset
         whole = left == self.count
         while left and self.selection.missing != set():
-            piece = self.source.read(_BLOCK)
+            piece = self.source.read(max(_BLOCK, len(buffer)))  # a record may be longer than a block
             buffer += piece
-            raw, starts, used = self.records(buffer, left, base)
-            if not raw and not piece:
+            begins, spaces = self.records(buffer, left, base)
+            if not len(spaces) and not piece:
                 raise self.source.error(
                     base,
                     f"expected {left} more rows of a word, a space and {4 * self.dim} bytes: the file is cut short",
                 )
-            self.take(buffer, raw, starts, base)
-            left -= len(raw)
-            buffer, base = buffer[used:], base + used
+            if len(spaces):
+                self.take(buffer, begins, spaces, base)
+                left -= len(spaces)
+                used = int(spaces[-1]) + 1 + 4 * self.dim
+                buffer, base = buffer[used:], base + used
         if whole and not left:
             rest = buffer + self.source.read(_BLOCK)
             if rest not in (b"", b"\n"):
                 raise self.source.error(base, f"expected the end of the file after {self.count} rows, bytes follow")
         return table_of(self.source.name, self.keys, self.rows.finished(), self.options)
 
-    def records(self, buffer: bytes, left: int, base: int) -> tuple[list[bytes], list[int], int]:
-        """Words and places of vectors of the whole records in a buffer, and how many bytes they take."""
-        raw: list[bytes] = []
-        starts: list[int] = []
-        at = 0
-        n_bytes, size, find = len(buffer), 4 * self.dim, buffer.find
-        while len(raw) < left:
-            space = find(b" ", at, at + _MAX_KEY)
-            stop = space + 1 + size
-            if space < 0 or stop > n_bytes:
-                if space < 0 and n_bytes - at >= _MAX_KEY:
-                    raise self.source.error(base + at, f"expected a word of at most {_MAX_KEY} bytes and a space")
-                break
-            raw.append(buffer[at:space])
-            starts.append(space + 1)
-            at = stop
-        return raw, starts, at
+    def records(self, buffer: bytes, left: int, base: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the words of the whole records in a buffer begin, and the spaces behind them.
 
-    def take(self, buffer: bytes, raw: list[bytes], starts: list[int], base: int) -> None:
-        if not raw:
-            return
-        places = np.array(starts, dtype=np.int64)
+        Vectors have bytes like spaces, too. So for every such byte it is found out at once where the next word would
+        end if this one ended a word; from the first word on that is a chain to be followed.
+        """
+        n_bytes, size = len(buffer), 4 * self.dim
+        if n_bytes <= size:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        spaces = np.flatnonzero(np.frombuffer(buffer, np.uint8) == _SPACE)
+        stops = spaces + 1 + size
+        following = np.searchsorted(spaces, stops).tolist()
+        n_whole, at = int(np.searchsorted(stops, n_bytes, side="right")), 0
+        chain: list[int] = []
+        while at < n_whole and len(chain) < left:
+            chain.append(at)
+            at = following[at]
+        begins, ends = np.append(0, stops[chain]), spaces[chain]
+        if len(chain) < left:  # one more has begun
+            ends = np.append(ends, spaces[at] if at < len(spaces) else n_bytes)
+        too_long = np.flatnonzero(ends - begins[: len(ends)] >= _MAX_KEY)
+        if len(too_long):
+            place = base + int(begins[too_long[0]])
+            raise self.source.error(place, f"expected a word of at most {_MAX_KEY} bytes and a space")
+        return begins[: len(chain)], ends[: len(chain)]
+
+    def take(self, buffer: bytes, begins: np.ndarray, spaces: np.ndarray, base: int) -> None:
+        # behind the vector before there may be a newline
+        words = begins + (np.frombuffer(buffer, np.uint8)[begins] == _NEWLINE)
         keys = decode_keys(
-            [word.removeprefix(b"\n") for word in raw],  # the newline after the vector before
+            [buffer[begin:end] for begin, end in zip(words.tolist(), spaces.tolist())],
             self.options.errors,
-            lambda row, message: self.source.error(base + starts[row] - 1 - len(raw[row]), message),
+            lambda row, message: self.source.error(base + int(begins[row]), message),
         )
+        places = spaces + 1
         kept = self.selection.rows(keys)
         if kept is not None:
             keys, places = [keys[row] for row in kept], places[kept]

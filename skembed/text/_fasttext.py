@@ -9,14 +9,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords, hash_ngrams
+from skembed.subwords import Subwords
+from skembed.table import EmbeddingTable
 from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
+from skembed.text._members import SubwordRows, buckets_of, check_subwords, rows_of_words, starting_rows
 from skembed.text._pooling import pool_documents
 from skembed.text._subwords import Chunk, SubwordEncoder, with_composed
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import draw_seed, train_words
-from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._train import check_init, draw_seed, train_words
+from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
 from skembed.text._words import check_table_memory, read_stop_words
 from skembed.training.callbacks import PassCallbacks
 from skembed.vocabulary import Vocabulary
@@ -42,7 +44,7 @@ _TRAINER_OPTIONS = (
 )
 
 
-class FastTextVectorizer(DocumentVectorizer):
+class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     """Learn word vectors with subwords from documents, and turn documents into the pooled vectors of their words.
 
     The vector of a word is the mean of a vector of its own and those of its character n-grams [1]_. Words that share
@@ -98,6 +100,10 @@ class FastTextVectorizer(DocumentVectorizer):
         no document holds.
     sif_smoothing : float, default=1e-3
         The a of "sif".
+    init : EmbeddingTable, default=None
+        What to begin with. Of a SubwordTable, a fastText `.bin` for example, with the same `min_n`, `max_n` and
+        `n_buckets`: the rows of words and n-grams; n-grams that no word of the corpus has are kept as they are. Of
+        another table: its vectors as the own rows of words.
     n_jobs : int, default=None
         Threads or processes of training, as joblib's; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -154,10 +160,12 @@ class FastTextVectorizer(DocumentVectorizer):
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "init": [EmbeddingTable, None],
         "n_jobs": [Integral, None],
     }
 
     embedding_: SubwordTable
+    _rows: SubwordRows
     _encoder: SubwordEncoder
 
     def __init__(
@@ -186,6 +194,7 @@ class FastTextVectorizer(DocumentVectorizer):
         phrase_threshold=100.0,
         pooling="mean",
         sif_smoothing=1e-3,
+        init=None,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -213,6 +222,7 @@ class FastTextVectorizer(DocumentVectorizer):
         self.phrase_threshold = phrase_threshold
         self.pooling = pooling
         self.sif_smoothing = sif_smoothing
+        self.init = init
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -261,21 +271,39 @@ class FastTextVectorizer(DocumentVectorizer):
                 "no n-grams."
             )
 
+        check_init(self.init, self.embedding_dim, self.embedding_ if go_on else None)
+        rule = self.min_n, self.max_n, self.n_buckets
+        check_subwords(self.init, "init", *rule)
+        check_subwords(self.embedding_ if go_on else None, "the earlier calls", *rule)
+
     def _train(
         self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         from skembed.kernels.bags import Members  # numba: to fit, not to transform
+        from skembed.training.sequences import first_vectors
 
-        starts, rows, buckets = members_of(vocabulary.keys.tolist(), self.min_n, self.max_n, self.n_buckets)
-        check_table_memory(len(vocabulary) + len(buckets), self.embedding_dim)
+        seed = draw_seed(self.random_state)
+        # A second call must not repeat the draws of the first.
+        seed = (seed + self.n_iter_) % 2**31 if go_on else seed
+        known = self.embedding_ if go_on else self.init
+        held = buckets_of(known.subwords) if isinstance(known, SubwordTable) else None
+        words = vocabulary.keys.tolist()
+        self._rows = rows_of_words(words, self.min_n, self.max_n, self.n_buckets, held)
+        n_rows = len(words) + len(self._rows.buckets)
+        check_table_memory(n_rows, self.embedding_dim)
+        start = None
+        if known is not None:
+            first = first_vectors(n_rows, self.embedding_dim, seed)
+            output = self._known_output(len(words)) if go_on else None
+            start = starting_rows(first, words, self._rows.buckets, known), output
         return train_words(
             sequences,
             vocabulary.counts,
             **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
-            members=Members(starts, rows),
+            members=Members(self._rows.starts, self._rows.rows),
             max_iter=max_iter,
-            seed=draw_seed(self.random_state),
-            start=None,
+            seed=seed,
+            start=start,
             callbacks=callbacks,
         )
 
@@ -286,39 +314,11 @@ class FastTextVectorizer(DocumentVectorizer):
             min_n=self.min_n,
             max_n=self.max_n,
             n_buckets=self.n_buckets if self.max_n else 0,
-            buckets=members_of(vocabulary.keys.tolist(), self.min_n, self.max_n, self.n_buckets)[2],
+            buckets=self._rows.buckets,
             absent="zero",
         )
+        del self._rows  # the buckets are in the table, the others are quickly found again
         table = SubwordTable.from_rows(vocabulary.keys, tables.input[:n_words], subwords, counts=vocabulary.counts)
         words = SubwordEncoder(encoder.words, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
         super()._hold(vocabulary, tables._replace(input=np.array(table.vectors)), words, go_on)
         self.embedding_ = table
-
-
-def members_of(words: list[str], min_n: int, max_n: int, n_buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which rows words are the mean of: row i is that of word i, and behind them come the buckets of their n-grams.
-
-    Returns
-    -------
-    starts : ndarray of shape (n_words + 1,), int64
-        The rows of word i are ``rows[starts[i]:starts[i + 1]]``, its own first.
-    rows : ndarray of shape (n_members,), int32
-    buckets : ndarray of shape (n_used,), int64
-        The buckets in use, rising.
-
-    Examples
-    --------
-    >>> starts, rows, buckets = members_of(["Ulm", "Bern"], 3, 3, n_buckets=50)
-    >>> starts.tolist(), rows.tolist(), buckets.tolist()
-    ([0, 4, 9], [0, 3, 5, 2, 1, 7, 3, 4, 6], [16, 22, 28, 29, 31, 32])
-    """
-    n_words = len(words)
-    starts, hashes = hash_ngrams(words, min_n, max_n)
-    buckets, places = np.unique(hashes % np.uint32(n_buckets), return_inverse=True)
-    starts = starts + np.arange(n_words + 1)
-    rows = np.empty(starts[-1], dtype=np.int32)
-    of_ngrams = np.ones(len(rows), dtype=bool)
-    of_ngrams[starts[:-1]] = False
-    rows[starts[:-1]] = np.arange(n_words)
-    rows[of_ngrams] = n_words + places
-    return starts, rows, buckets.astype(np.int64)

@@ -321,7 +321,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         vocabulary, dim = self.vocabulary_, given.embedding_dim
         check_table_memory(len(vocabulary), dim)
         seed = draw_seed(self.random_state)
-        start, _ = starting_tables(vocabulary.keys, dim, None, given, seed, "negative-sampling")
+        start, _ = starting_tables(vocabulary.keys, dim, None, given, seed)
         tables = train_words(
             material.sequences(rows_of(vocabulary, material.words)),
             vocabulary.counts,

@@ -140,22 +140,26 @@ def watch_passes(
             return finished
 
 
-def check_init(init: EmbeddingTable | None, embedding_dim: int) -> None:
-    """Raise ValueError if the vectors of `init` are not of this dimension."""
+def check_init(init: EmbeddingTable | None, embedding_dim: int, learned: EmbeddingTable | None = None) -> None:
+    """Raise ValueError if the vectors of `init`, or those learned in earlier calls, are not of this dimension."""
     if init is not None and init.embedding_dim != embedding_dim:
         raise ValueError(
             f"embedding_dim={embedding_dim}, but the vectors of init have {init.embedding_dim} "
             f"components; pass embedding_dim={init.embedding_dim}."
+        )
+    if learned is not None and learned.embedding_dim != embedding_dim:
+        raise ValueError(
+            f"embedding_dim={embedding_dim}, but the vectors learned so far have {learned.embedding_dim} components; "
+            "partial_fit cannot change it, fit can."
         )
 
 
 def starting_tables(
     words: np.ndarray,
     embedding_dim: int,
-    known: tuple[EmbeddingTable, np.ndarray] | None,
+    known: tuple[EmbeddingTable, np.ndarray | None] | None,
     init: EmbeddingTable | None,
     seed: int,
-    loss: str,
 ) -> tuple[tuple[np.ndarray, np.ndarray | None], np.ndarray]:
     """Return the tables that training begins with.
 
@@ -164,12 +168,11 @@ def starting_tables(
     words : ndarray of shape (n_words,), object
     embedding_dim : int
     known : (table, output) or None
-        Learned before, of the first of these words in the same order.
+        Learned before: `table` of the first of these words in the same order, `output` as it is to be.
     init : EmbeddingTable or None
         Begins the words that are not known.
     seed : int
         Decides where the others begin.
-    loss : {"negative-sampling", "hierarchical-softmax"}
 
     Returns
     -------
@@ -187,11 +190,8 @@ def starting_tables(
         given[:] = [word in init for word in words]
         vectors[given] = init.lookup(words[given])
     if known is not None:
-        table, known_output = known
+        table, output = known
         vectors[: len(table)] = table.vectors
-        # The nodes of a Huffman tree begin anew: another tree has other nodes.
-        if loss == "negative-sampling" and len(known_output) == len(table):
-            output = np.pad(known_output, [(0, len(words) - len(table)), (0, 0)])
     return (vectors, output), given
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from skembed.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
-__all__ = ["DocumentPooler", "DocumentVectorizer"]
+__all__ = ["DocumentPooler", "DocumentVectorizer", "PartialFitMixin"]
 
 
 class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
@@ -213,3 +213,40 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
         self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *tables.loss_curve]
         self.n_iter_ = len(self.loss_curve_)
+
+
+class PartialFitMixin:
+    """`partial_fit` of the estimators whose `_train` can go on."""
+
+    loss: str
+    embedding_: EmbeddingTable
+    _output: np.ndarray
+    _learn: Callable[..., Any]
+
+    @with_callbacks
+    def partial_fit(self, X, y=None):
+        """Go on learning from further documents; the first call is `fit`.
+
+        New words get rows behind the known ones once they have occurred `min_count` times, over all calls. Training
+        takes `max_iter` passes over these documents and starts from the tables as they are. Phrases stay those of the
+        first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
+        takes out those of the last call, since it belongs to the vectors as they now are.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._learn(X, go_on=hasattr(self, "embedding_"))
+        return self
+
+    def _known_output(self, n_words: int) -> np.ndarray | None:
+        """The output table of earlier calls with zeros for new words; None: begin at zero."""
+        # The nodes of a Huffman tree begin anew: another tree has other nodes.
+        if self.loss == "hierarchical-softmax" or len(self._output) != len(self.embedding_):
+            return None
+        return np.pad(self._output, [(0, n_words - len(self._output)), (0, 0)])

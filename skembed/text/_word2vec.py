@@ -9,8 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import check_init, draw_seed, starting_tables, train_words
-from skembed.text._vectorizer import DocumentVectorizer
-from skembed.training.callbacks import PassCallbacks, with_callbacks
+from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
+from skembed.training.callbacks import PassCallbacks
 from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TRAINER_OPTIONS = (
 )
 
 
-class Word2VecVectorizer(DocumentVectorizer):
+class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
     """Learn word vectors from documents, and turn documents into the pooled vectors of their words.
 
     Stands where CountVectorizer or TfidfVectorizer would stand in a Pipeline: raw strings in, one dense float32 row a
@@ -210,37 +210,11 @@ class Word2VecVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    @with_callbacks
-    def partial_fit(self, X, y=None):
-        """Go on learning from further documents; the first call is `fit`.
-
-        New words get rows behind the known ones once they have occurred `min_count` times, over all calls. Training
-        takes `max_iter` passes over these documents and starts from the tables as they are. Phrases stay those of the
-        first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
-        takes out those of the last call, since it belongs to the vectors as they now are.
-
-        Parameters
-        ----------
-        X : iterable of str or of token lists
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        self._learn(X, go_on=hasattr(self, "embedding_"))
-        return self
-
     def _check_start(self, go_on: bool) -> None:
-        check_init(self.init, self.embedding_dim)
+        check_init(self.init, self.embedding_dim, self.embedding_ if go_on else None)
         if self.init_frozen and self.init is None:
             raise ValueError(
                 "init_frozen=True keeps the vectors of init, but init is None; pass a table or init_frozen=False."
-            )
-        if go_on and self.embedding_.embedding_dim != self.embedding_dim:
-            raise ValueError(
-                f"embedding_dim={self.embedding_dim}, but the vectors learned so far have "
-                f"{self.embedding_.embedding_dim} components; partial_fit cannot change it, fit can."
             )
 
     def _train(
@@ -251,8 +225,8 @@ class Word2VecVectorizer(DocumentVectorizer):
         if go_on or self.init is not None:
             # A second call must not repeat the draws of the first.
             seed = (seed + self.n_iter_) % 2**31 if go_on else seed
-            known = (self.embedding_, self._output) if go_on else None
-            start, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed, self.loss)
+            known = (self.embedding_, self._known_output(len(vocabulary))) if go_on else None
+            start, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             frozen = given if self.init_frozen else None
         return train_words(
             sequences,

@@ -97,7 +97,7 @@ def train_sequences(
         Negatives for each window, drawn in proportion to ``counts ** ns_exponent``.
     ns_exponent : float
     learning_rate, min_learning_rate : float
-        It falls linearly from the one towards zero, and stays at the other.
+        It falls linearly from the one towards zero, and stays at the other; where that is more, at the first.
     max_iter : int
         Passes.
     n_jobs : int or None
@@ -111,7 +111,7 @@ def train_sequences(
     members : Members or None
         The input rows that each key is the mean of (`skembed.kernels.bags`), for keys that have parts in common,
         such as words and their character n-grams; `input` then has as many rows as they name, and none is frozen.
-        None: key i has row i.
+        None: key i has row i. `start` may have more rows than are named; these stay as they are.
     on_pass : callable or None
         Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
         the next pass changes. Training ends if it returns something true.
@@ -159,6 +159,8 @@ def train_sequences(
         max_tokens=stretch,
     )
     n_rows = n_keys if members is None else count_rows(members, n_keys)
+    if members is not None and start is not None:
+        n_rows = max(n_rows, len(start.input))
     tables = _first_tables(n_rows, n_keys - (loss == "hierarchical-softmax"), embedding_dim, seed, start)
     loss_curve: list[float] = []
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
@@ -168,7 +170,7 @@ def train_sequences(
             reports: list[Report] = []
             for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), stretch * n_shards)):
                 share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
-                rate = max(min_learning_rate, learning_rate * (1.0 - share))
+                rate = max(min(min_learning_rate, learning_rate), learning_rate * (1.0 - share))
                 pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
                 partitions = [Partition(*piece, rate, shard) for shard, piece in enumerate(pieces)]
                 seeds = [(seed, TRAINING, pass_, round_, shard) for shard in range(len(partitions))]

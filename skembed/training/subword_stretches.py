@@ -12,11 +12,14 @@ from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.random import new_state
 from skembed.kernels.stretch import Scratch, Stretch, Targets
 from skembed.parallel import RowDeltas
-from skembed.training.stretches import CURVATURE, FitStretch, Partition, Report
+from skembed.training.stretches import FitStretch, Partition, Report
 
 __all__ = ["FitSubwordStretch", "count_rows"]
 
 KERNELS = {"skip-gram": bags.train_skip_gram_of_means, "cbow": bags.train_cbow_of_means}
+# As in `skembed.training.stretches`, of the mean of the rows of a key, which move together. CBOW learns endings the
+# worse the larger it is; with a third of it the n-grams that all words have overshot, and nothing was learned.
+CURVATURE = {"skip-gram": 0.1, "cbow": 0.03}
 # N-grams are in so many words that their rows soon learn which words a small pool of negatives holds: with one for 16
 # tokens, as words with rows of their own take it, word similarity fell to nothing.
 TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
@@ -101,7 +104,6 @@ class FitSubwordStretch(FitStretch):
         )  # fmt: skip
         finite = localise.subtract_rows(first, np.arange(n_keys, dtype=np.int32), inputs)
         finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        # that of the mean: the rows of a key move together
         pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
         ends = room.starts[1 : n_keys + 1]
         deltas = [

@@ -18,7 +18,7 @@ from skembed.table import EmbeddingTable
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
-from skembed.text._fasttext import members_of
+from skembed.text._members import rows_of_words
 from skembed.training import sequences
 
 TEXTS = made_up_documents()
@@ -70,7 +70,7 @@ def test_parameters_out_of_range_are_named(parameters, message):
 
 def test_members_are_a_word_and_its_ngrams():
     words = ["Ulm", "ulmer", "Bern", "x"]
-    starts, rows, buckets = members_of(words, 2, 4, 60)
+    starts, rows, buckets = rows_of_words(words, 2, 4, 60)
     for i, word in enumerate(words):
         mine = rows[starts[i] : starts[i + 1]]
         assert mine[0] == i
@@ -78,6 +78,55 @@ def test_members_are_a_word_and_its_ngrams():
         assert (mine[1:] >= len(words)).all()
     assert (np.diff(buckets) > 0).all()
     assert set(rows[rows >= 4] - 4) == set(range(len(buckets)))  # no row but those in use
+
+
+@pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax", "softmax"])
+def test_partial_fit_grows_words_and_ngrams_and_goes_on(loss):
+    vectorizer = small(loss=loss, max_n=4).partial_fit(TEXTS[:120])
+    before, output = vectorizer.embedding_, vectorizer._output.copy()
+    vectorizer.partial_fit([f"{text} brandnew" for text in TEXTS[120:]])
+    after = vectorizer.embedding_
+    assert after.keys[: len(before)].tolist() == before.keys.tolist()
+    assert "brandnew" in after
+    assert "brandnew" not in before
+    assert set(before.subwords.buckets) < set(after.subwords.buckets)
+    assert vectorizer.n_iter_ == len(vectorizer.loss_curve_) == 4
+    assert len(vectorizer._output) == len(after) - (loss == "hierarchical-softmax")
+    # one more pass that hardly teaches changes what is there by little: it goes on from the same rows
+    again = vectorizer.set_params(learning_rate=1e-6, max_iter=1).partial_fit(TEXTS)
+    np.testing.assert_allclose(again.embedding_.vectors[: len(after)], after.vectors, atol=1e-3)
+    unseen = ["brandnewer", "xbadix"]
+    np.testing.assert_allclose(again.embedding_.lookup(unseen), after.lookup(unseen), atol=1e-3)
+    if loss != "hierarchical-softmax":
+        np.testing.assert_allclose(again._output[: len(after)], vectorizer._output[: len(after)], atol=1e-3)
+        assert np.abs(vectorizer._output[: len(output)] - output).max() > 1e-3
+    for parameters, message in [({"max_n": 5}, "the n-grams of the earlier calls"), ({"embedding_dim": 9}, "fit can")]:
+        with pytest.raises(ValueError, match=message):
+            vectorizer.set_params(**{"max_n": 4, "embedding_dim": 8, **parameters}).partial_fit(TEXTS)
+
+
+def test_init_gives_words_and_ngrams_their_rows(fitted, tmp_path):
+    fitted.embedding_.save(tmp_path / "model.bin", format="fasttext-bin")
+    for table in (fitted.embedding_, EmbeddingTable.load(tmp_path / "model.bin")):  # the file has all buckets
+        vectorizer = small(init=table, learning_rate=1e-6, max_iter=1, min_count=1).fit([*TEXTS[:60], "newcomer"] * 2)
+        assert "newcomer" in vectorizer.embedding_
+        words = [word for word in table.keys if word in vectorizer.embedding_]
+        assert words
+        np.testing.assert_allclose(vectorizer.embedding_.lookup(words), table.lookup(words), atol=1e-3)
+        # n-grams of words that this corpus lacks are still there
+        rest = [word for word in table.keys if word not in vectorizer.embedding_]
+        composed = table.subwords.compose(rest)[0]
+        np.testing.assert_allclose(vectorizer.embedding_.lookup(rest), composed, atol=1e-3)
+
+
+def test_init_of_another_kind(fitted):
+    plain = EmbeddingTable(fitted.embedding_.keys, fitted.embedding_.vectors)
+    vectorizer = small(init=plain, learning_rate=1e-6, max_iter=1).fit(TEXTS)
+    np.testing.assert_allclose(vectorizer.embedding_.own_rows(), plain.lookup(vectorizer.embedding_.keys), atol=1e-3)
+    with pytest.raises(ValueError, match="n-grams of init were made with min_n=3, max_n=6, n_buckets=5000, but this"):
+        small(init=fitted.embedding_, n_buckets=60).fit(TEXTS)
+    with pytest.raises(ValueError, match="pass embedding_dim=8"):
+        small(init=fitted.embedding_, embedding_dim=4).fit(TEXTS)
 
 
 @pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax", "softmax"])

@@ -254,6 +254,14 @@ def test_errors_name_what_is_wrong(changes, message):
         train_sequences(**arguments)
 
 
+def test_a_learning_rate_below_the_smallest_is_taken_as_it_is():
+    ids, ends = topics(50)
+    settings = {"embedding_dim": 8, "subsample": 0, "max_iter": 1, "seed": 0}
+    start = sequences.train_sequences([(ids, ends)], np.bincount(ids), **settings)
+    found = sequences.train_sequences([(ids, ends)], np.bincount(ids), start=start, learning_rate=1e-9, **settings)
+    np.testing.assert_allclose(found.input, start.input, atol=1e-6)
+
+
 def test_buffers_do_not_travel_in_a_pickle():
     ids, ends = topics(50)
     counts = np.bincount(ids)

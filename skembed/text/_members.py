@@ -1,0 +1,88 @@
+"""Words as means of rows, their own and those of their n-grams: which rows these are, and what they begin with."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skembed.subword_table import SubwordTable
+from skembed.subwords import Subwords, hash_ngrams
+from skembed.table import EmbeddingTable
+
+__all__ = ["SubwordRows", "buckets_of", "check_subwords", "rows_of_words", "starting_rows"]
+
+
+class SubwordRows(NamedTuple):
+    """Which rows words are the mean of: row i is that of word i, and behind them come the n-grams'.
+
+    Attributes
+    ----------
+    starts : ndarray of shape (n_words + 1,), int64
+        The rows of word i are ``rows[starts[i]:starts[i + 1]]``, its own first.
+    rows : ndarray of shape (n_members,), int32
+    buckets : ndarray of shape (n_used,), int64
+        The buckets that have a row, rising.
+    """
+
+    starts: np.ndarray
+    rows: np.ndarray
+    buckets: np.ndarray
+
+
+def rows_of_words(
+    words: list[str], min_n: int, max_n: int, n_buckets: int, held: np.ndarray | None = None
+) -> SubwordRows:
+    """Give rows to words and to the buckets of their n-grams, and to those that are `held` already.
+
+    Examples
+    --------
+    >>> starts, rows, buckets = rows_of_words(["Ulm", "Bern"], 3, 3, n_buckets=50)
+    >>> starts.tolist(), rows.tolist(), buckets.tolist()
+    ([0, 4, 9], [0, 3, 5, 2, 1, 7, 3, 4, 6], [16, 22, 28, 29, 31, 32])
+    """
+    n_words = len(words)
+    starts, hashes = hash_ngrams(words, min_n, max_n)
+    used = hashes.astype(np.int64) % n_buckets
+    buckets, places = np.unique(used if held is None else np.append(used, held), return_inverse=True)
+    starts = starts + np.arange(n_words + 1)
+    rows = np.empty(starts[-1], dtype=np.int32)
+    of_ngrams = np.ones(len(rows), dtype=bool)
+    of_ngrams[starts[:-1]] = False
+    rows[starts[:-1]] = np.arange(n_words)
+    rows[of_ngrams] = n_words + places[: len(used)]
+    return SubwordRows(starts, rows, buckets)
+
+
+def buckets_of(subwords: Subwords) -> np.ndarray:
+    """The buckets that have a vector, rising."""
+    return np.arange(subwords.n_buckets) if subwords.buckets is None else subwords.buckets
+
+
+def check_subwords(table: EmbeddingTable | None, name: str, min_n: int, max_n: int, n_buckets: int) -> None:
+    """Raise ValueError if `table` has n-grams by another rule."""
+    if not isinstance(table, SubwordTable):
+        return
+    theirs = {"min_n": table.subwords.min_n, "max_n": table.subwords.max_n, "n_buckets": table.subwords.n_buckets}
+    ours = {"min_n": min_n, "max_n": max_n, "n_buckets": n_buckets if max_n else 0}
+    if not (max_n == theirs["max_n"] == 0) and ours != theirs:
+        raise ValueError(
+            f"the n-grams of {name} were made with {_spelled(theirs)}, but this has {_spelled(ours)}; pass the same."
+        )
+
+
+def _spelled(settings: dict[str, int]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def starting_rows(vectors: np.ndarray, words: list[str], buckets: np.ndarray, table: EmbeddingTable) -> np.ndarray:
+    """Put the rows that `table` has of these words and buckets into `vectors`, the words' first; returns it.
+
+    A table without n-grams gives the words their own rows, as vectors that the fastText program is handed.
+    """
+    known = [row for row, word in enumerate(words) if word in table]
+    if not isinstance(table, SubwordTable):
+        vectors[known] = table.lookup([words[row] for row in known])
+        return vectors
+    if known:
+        vectors[known] = table.subset([words[row] for row in known]).own_rows()
+    vectors[len(words) + np.searchsorted(buckets, buckets_of(table.subwords))] = table.subwords.vectors
+    return vectors
