@@ -3,8 +3,9 @@
     python benchmarks/text_classifier.py > benchmarks/results/text_classifier.txt
 
 20 newsgroups (the split by date, whole messages with their headers), the Stanford Sentiment Treebank with two classes,
-and the questions of TREC with six. Everything is learned from the training texts with fixed settings, none tuned
-on the test texts; medians over seeds. Seconds are those of fit and of predict, whatever else the machine did.
+and the questions of TREC with six. Everything is learned from the training texts with fixed settings, none tuned on
+the test texts: "20 passes, rate 1" is best on a fifth of the training messages of 20 newsgroups. Medians over seeds.
+Seconds are those of fit and of predict, whatever else the machine did.
 """
 
 import argparse
@@ -39,6 +40,7 @@ def models(pattern: str) -> dict:
     tfidf = {"token_pattern": pattern, "sublinear_tf": True}
     return {
         "FastTextClassifier": FastTextClassifier(**fast),
+        "FastTextClassifier, 20 passes, rate 1": FastTextClassifier(max_iter=20, learning_rate=1.0, **fast),
         "FastTextClassifier, pairs of words": FastTextClassifier(word_ngrams=2, **fast),
         "FastTextClassifier, pairs, characters 3-6": FastTextClassifier(word_ngrams=2, min_n=3, max_n=6, **fast),
         "FastTextClassifier, one-vs-all": FastTextClassifier(loss="one-vs-all", **fast),

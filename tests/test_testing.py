@@ -1,5 +1,8 @@
 """The text checks: pass on sound vectorizers, fail on broken ones."""
 
+import os
+import subprocess
+import sys
 from itertools import count
 
 import numpy as np
@@ -35,6 +38,17 @@ def known_failures(estimator):
 @parametrize_with_text_checks(SOUND, expected_failed_checks=known_failures)
 def test_sound_vectorizers_pass(estimator, check):
     check(estimator)
+
+
+def test_the_number_of_threads_that_torch_has_is_not_changed_by_asking_numba():
+    """numba's layer of threads begins when it is asked, and sets the number of OpenMP, which torch has, too."""
+    code = (
+        "import torch, numba\n"
+        "from skembed import Word2VecVectorizer\n"
+        "from skembed.testing import check_text_estimator\n"
+        "check_text_estimator(Word2VecVectorizer(4, max_iter=1))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
 
 
 class Lengths(TransformerMixin, BaseEstimator):

@@ -68,7 +68,8 @@ class QuantisedMatrix:
             rows[:, column:next_column] = centroids[self.codes[start:stop, part]]
             column = next_column
         if self.norms is not None:
-            rows *= self.norms[start:stop, None]
+            with np.errstate(invalid="ignore", over="ignore"):  # whoever reads them looks for what is not finite
+                rows *= self.norms[start:stop, None]
         return rows
 
     def rows(self, start: int, stop: int, mapped: bool) -> np.ndarray:

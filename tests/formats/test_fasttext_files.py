@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -129,6 +130,13 @@ def test_cut_at_every_byte_and_trailing_bytes(load):
                 load(content[:length], format="fasttext-bin")
         with pytest.raises(FormatError, match=f"at byte {len(content)}: expected the end of the file, 1 bytes follow"):
             load(content + b"\0")
+
+
+def test_norms_that_are_not_finite_are_refused_without_a_warning_of_numpy(load):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(FormatError, match="expected finite numbers"):
+            load(samples.ftz(norms=np.full(256, np.inf)))
 
 
 @pytest.mark.parametrize(("offset", "kind", "value", "message"), [

@@ -1,16 +1,8 @@
 """FastTextVectorizer: checks, words never seen, files that others read, and what does not change its bits."""
 
-import pickle
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.subword_table import SubwordTable
 from skembed.subwords import word_ngrams
@@ -46,10 +38,6 @@ def fitted():
 )  # fmt: skip
 def test_text_checks(estimator, check):
     check(estimator)
-
-
-def test_scikit_learns_own_checks():
-    check_estimator(FastTextVectorizer())
 
 
 @pytest.mark.parametrize(
@@ -222,24 +210,3 @@ def test_bits_do_not_depend_on_jobs_or_containers(monkeypatch):
             assert joblib.hash(small(**parameters, n_jobs=n_jobs).fit(TEXTS).transform(TEXTS)) == expected
         generator = (text.split() for text in TEXTS)
         assert joblib.hash(small(**parameters).fit_transform(generator)) == expected
-
-
-def test_transform_imports_neither_torch_nor_numba(tmp_path, fitted):
-    path = tmp_path / "vectorizer.pickle"
-    path.write_bytes(pickle.dumps(fitted))
-    code = (
-        "import pickle, sys; v = pickle.load(open(sys.argv[1], 'rb')); v.transform(['an unseen document']);"
-        "print([name for name in ('torch', 'numba') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_grid_search_with_two_jobs():
-    target = ["badi" in text or "ka" in text for text in TEXTS]
-    search = GridSearchCV(
-        make_pipeline(small(max_iter=1), LogisticRegression()),
-        {"fasttextvectorizer__max_n": [0, 4], "fasttextvectorizer__pooling": ["mean", ["sif", "max"]]},
-        cv=2, n_jobs=2, error_score="raise",
-    ).fit(TEXTS, target)  # fmt: skip
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()

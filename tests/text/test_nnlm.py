@@ -8,7 +8,6 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
@@ -31,10 +30,6 @@ def fitted():
 @parametrize_with_text_checks([NNLMVectorizer(4, max_iter=1, n_samples=20, batch_size=512)])
 def test_text_checks(estimator, check):
     check(estimator)
-
-
-def test_scikit_learns_own_checks():
-    check_estimator(NNLMVectorizer())
 
 
 @pytest.mark.parametrize(
