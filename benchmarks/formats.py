@@ -3,8 +3,9 @@
     python benchmarks/formats.py > benchmarks/results/formats.txt
 
 A file of 200,000 x 100 normal numbers is written as text with six decimals, as word2vec's binary and as the library's
-own, and read in turns, each reading in a process of its own so that the peak of its memory can be told. Before each
-reading the file is read once, so that all come from the disk cache. "cat" is that: the file read and thrown away.
+own, and read in turns, each reading in a process of its own so that the peak of its memory can be told, beside what the
+table takes: vectors, keys, index, n-grams. Before each reading the file is read once, so that all come from the disk
+cache. "cat" is that: the file read and thrown away.
 """
 
 import argparse
@@ -29,27 +30,37 @@ READERS = {
 _CHILD = """
 import sys, time
 path, reader, kind = sys.argv[1:]
+def size(keys, index, *arrays):
+    return sum(map(sys.getsizeof, [*keys, index])) + 8 * len(keys) + sum(array.nbytes for array in arrays)
 if reader.startswith("skembed"):
     from skembed import EmbeddingTable
-    import skembed.formats
-    if kind.startswith("text"):
-        import skembed.formats._kernel  # imported and compiled once on a machine; what that takes is told apart
+    from skembed.formats import _text
+    if kind.startswith("text"):  # compiled code is loaded once; what that takes is told apart
+        _text._COMPILED_FROM, usual = 0, _text._COMPILED_FROM
+        EmbeddingTable.load(path, limit=1)
+        _text._COMPILED_FROM = usual
     some = [f"w{i}" for i in range(0, 200_000, 100)]
     options = {"skembed mmap": {"mmap": True, "verify": False}, "skembed keys": {"keys": some}}
-    load = lambda: EmbeddingTable.load(path, **options.get(reader, {})).vectors.nbytes
+    load = lambda: EmbeddingTable.load(path, **options.get(reader, {}))
+    def n_bytes(table):
+        subwords = [table.subwords.vectors] if kind == "fastText .bin" else []
+        return size(table.keys.tolist(), table._index, table.vectors, *subwords)
 elif reader == "gensim":
     import gensim
     if kind == "fastText .bin":
-        load = lambda: gensim.models.fasttext.load_facebook_vectors(path).vectors.nbytes
+        load = lambda: gensim.models.fasttext.load_facebook_vectors(path)
     else:
-        load = lambda: gensim.models.KeyedVectors.load_word2vec_format(path, binary=kind == "binary").vectors.nbytes
+        load = lambda: gensim.models.KeyedVectors.load_word2vec_format(path, binary=kind == "binary")
+    def n_bytes(table):
+        ngrams = [table.vectors_vocab, table.vectors_ngrams] if kind == "fastText .bin" else []
+        return size(table.index_to_key, table.key_to_index, table.vectors, *ngrams)
 else:
     def load():
         buffer = bytearray(1 << 20)
         with open(path, "rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
-        return 0
+    n_bytes = lambda table: 0
 
 def high_water():  # of this program alone; getrusage begins with that of the one that started it
     with open("/proc/self/status") as status:
@@ -59,10 +70,10 @@ with open(path, "rb") as file:
     while file.read(1 << 20):
         pass
 started = time.perf_counter()
-n_bytes = load()
+table = load()
 seconds = time.perf_counter() - started
 peak = high_water() - before
-print(seconds, peak * 1024, n_bytes)
+print(seconds, peak * 1024, n_bytes(table))
 """
 
 
@@ -78,7 +89,7 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}, numpy {np.__version__}, gensim {gensim.__version__}, "
         f"{os.cpu_count()} CPUs; {options.rows:,} x {options.dim}; medians of {options.repeats}; "
-        "peak = growth of the process over the table"
+        "peak = growth of the process over vectors, keys and index"
     )
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kinds:

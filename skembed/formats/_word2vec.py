@@ -82,9 +82,12 @@ class _BinaryReader:
         following = np.searchsorted(spaces, stops).tolist()
         n_whole, at = int(np.searchsorted(stops, n_bytes, side="right")), 0
         chain: list[int] = []
-        while at < n_whole and len(chain) < left:
-            chain.append(at)
+        add = chain.append  # of every word: looked up once
+        while at < n_whole:
+            add(at)
             at = following[at]
+        if len(chain) > left:
+            chain, at = chain[:left], chain[left]
         begins, ends = np.append(0, stops[chain]), spaces[chain]
         if len(chain) < left:  # one more has begun
             ends = np.append(ends, spaces[at] if at < len(spaces) else n_bytes)
