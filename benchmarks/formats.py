@@ -34,8 +34,9 @@ def size(keys, index, *arrays):
     return sum(map(sys.getsizeof, [*keys, index])) + 8 * len(keys) + sum(array.nbytes for array in arrays)
 if reader.startswith("skembed"):
     from skembed import EmbeddingTable
+    import scipy.sparse  # that and compiled code are loaded once, and no part of the table
     from skembed.formats import _text
-    if kind.startswith("text"):  # compiled code is loaded once; what that takes is told apart
+    if kind.startswith("text"):
         _text._COMPILED_FROM, usual = 0, _text._COMPILED_FROM
         EmbeddingTable.load(path, limit=1)
         _text._COMPILED_FROM = usual

@@ -43,7 +43,7 @@ _SETTINGS_BYTES = 4 * len(SETTINGS) + 8
 SUPERVISED = 3  # of "model"; 1 is cbow, 2 skip-gram
 _MAX_KEY = 1 << 16
 _BLOCK = 1 << 20
-_BLOCK_ROWS = 16_384
+_BLOCK_ROWS = 2048
 
 
 class DenseMatrix(NamedTuple):
