@@ -97,13 +97,16 @@ def read_documents(X: Any) -> Iterator[str | list]:
     ValueError
         If `X` has more than one column.
     TypeError
-        If `X` is one string or no iterable, or a document is missing, is bytes, or is no text.
+        If `X` is one string or no iterable, or a document is missing, is bytes, or is no text, or a token is no string.
     """
     for row, document in enumerate(_as_iterable(X)):
-        if isinstance(document, str | list):
+        if isinstance(document, str):
             yield document
-        elif isinstance(document, tuple) or (isinstance(document, np.ndarray) and document.ndim == 1):
-            yield list(document)
+        elif isinstance(document, list | tuple) or (isinstance(document, np.ndarray) and document.ndim == 1):
+            tokens = list(document)
+            if not all(issubclass(kind, str) for kind in set(map(type, tokens))):
+                raise TypeError(_not_a_token(row, tokens))
+            yield tokens
         else:
             raise TypeError(_not_a_document(row, document))
 
@@ -147,6 +150,14 @@ def _not_a_document(row: int, document: Any) -> str:
     if _is_missing(document):
         return f"{expected}; drop missing documents or fill them with '' (an empty document)."
     return f"{expected}."
+
+
+def _not_a_token(row: int, tokens: list) -> str:
+    place, token = next((place, token) for place, token in enumerate(tokens) if not isinstance(token, str))
+    return (
+        f"document {row} of X is a token list that holds {_short(token)} of type {type(token).__name__} at position "
+        f"{place}, expected strings; turn the tokens into strings first: [str(token) for token in document]."
+    )
 
 
 def _is_missing(document: Any) -> bool:
