@@ -59,10 +59,8 @@ def find_scales(rows, part, n_parts, total, covered):
     for j in range(rows.size):
         row = rows[j]
         if is_in_part(row, part, n_parts) and total[row] >= 0.0:
-            covered[row] = (
-                np.float32(-math.expm1(-total[row]) / covered[row]) if covered[row] > 0.0 else np.float32(1.0)
-            )
-            total[row] = np.float32(-1.0)  # done
+            scale = -math.expm1(-total[row]) / covered[row] if covered[row] > 0.0 else 1.0
+            covered[row], total[row] = np.float32(scale), np.float32(-1.0)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})

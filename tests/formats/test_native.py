@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import skembed.formats._native
 from skembed import EmbeddingTable
 from skembed.formats import FormatError
+from skembed.formats._keycodes import decode_keys, encode_keys
 from skembed.formats._native import load_native as load_table
 from skembed.formats._native import save_native as save_table
 
@@ -381,3 +382,11 @@ def test_a_lying_file_never_takes_memory(saved):
     with pytest.raises(FormatError, match="cannot hold shape"):
         load_table(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # kB
+
+
+def test_keys_cut_within_a_character_are_refused():
+    codes, offsets, blob = encode_keys(np.array(["aä", "ö"], dtype=object))
+    assert list(decode_keys(codes, offsets, blob)) == ["aä", "ö"]
+    for inside in (2, 4):
+        with pytest.raises(ValueError, match="key_bytes: no key of type code 4"):
+            list(decode_keys(codes, np.array([0, inside, 5]), blob))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
@@ -49,7 +49,7 @@ def targets_of(center, targets, random):
     return [(center, 1), *((sample, 0 if sample != center else NO_LABEL) for sample in samples)]
 
 
-def twin(architecture, stretch, targets, window, shrink, rate, state):
+def twin(architecture, stretch, targets, window, shrink, rate, state, sigmoid_error=0.0):
     """In float64, one row at a time; returns the tables and the loss of each 16th center."""
     random = Xorshift(state)
     inputs = stretch.inputs.reshape(-1, stretch.width).astype(np.float64)
@@ -69,7 +69,7 @@ def twin(architecture, stretch, targets, window, shrink, rate, state):
             if position % LOSS_EVERY == 0:
                 loss -= np.log(np.where(labels == 1, p, 1 - p)[:, labels != NO_LABEL]).sum()
                 n_losses += len(sources)
-            steps = np.where(labels == NO_LABEL, 0.0, rate * (labels - p))
+            steps = np.where(labels == NO_LABEL, 0.0, rate * (labels - p - sigmoid_error))
             if architecture == "skip-gram":
                 for k in range(0, len(rows), TILE):
                     tile, moves = rows[k : k + TILE], np.zeros((len(rows[k : k + TILE]), stretch.width))
@@ -92,6 +92,7 @@ def twin(architecture, stretch, targets, window, shrink, rate, state):
 
 
 @settings(deadline=None, max_examples=60)
+@example("skip-gram", False, 0, [9, 11, 20], 2, 1, 5, False, 5, 0.1, 0.05, 0)
 @given(
     architecture=st.sampled_from(["skip-gram", "cbow"]),
     hierarchical=st.booleans(),
@@ -115,15 +116,20 @@ def test_kernels_do_what_their_twins_do(
     stretch = make_stretch(generator, lengths, n_rows, n_outputs, dim, scale, frozen)
     targets = paths(generator, n_rows) if hierarchical else negatives(generator, n_rows, negative)
     state = new_state(seed)
-    inputs, outputs, loss, n_losses = twin(architecture, stretch, targets, window, shrink, rate, state)
+    settings_ = window, shrink, rate, state
+    inputs, outputs, loss, n_losses = twin(architecture, stretch, targets, *settings_)
+    # many windows over two or three rows drive apart what begins close together: what the kernel's sigmoid, right
+    # within 1e-5, may amount to is found by a twin that errs as much in every step
+    drifted = twin(architecture, stretch, targets, *settings_, sigmoid_error=1e-5)[:2]
+    drifts = [2 * np.abs(one - other).max() for one, other in zip(drifted, (inputs, outputs))]
     before = stretch.inputs.copy()
     kernel = train_skip_gram if architecture == "skip-gram" else train_cbow
     scratch = new_scratch(window, max(n_rows, negative + 1), stretch.width)
     found, n_found = kernel(stretch, targets, window, shrink, rate, state, scratch)
 
-    tolerance = {"atol": 1e-4 * max(1.0, scale) ** 2, "rtol": 1e-3}
-    np.testing.assert_allclose(stretch.inputs.reshape(-1, stretch.width)[:-1], inputs, **tolerance)
-    np.testing.assert_allclose(stretch.outputs.reshape(-1, stretch.width)[:-1], outputs, **tolerance)
+    atol = 1e-4 * max(1.0, scale) ** 2
+    for table, expected, drift in zip((stretch.inputs, stretch.outputs), (inputs, outputs), drifts):
+        np.testing.assert_allclose(table.reshape(-1, stretch.width)[:-1], expected, atol=atol + drift, rtol=1e-3)
     assert n_found == n_losses
     assert found == pytest.approx(loss, rel=1e-2, abs=1e-2)
     unmoved = stretch.inputs.reshape(-1, stretch.width)[frozen]
