@@ -3,10 +3,10 @@
 import numpy as np
 from numba import njit
 
-from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, prefetch, store, sum_lanes
+from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE
+from skembed.kernels.stretch import TILE, pad_targets
 
 __all__ = [
     "add_label",
@@ -17,7 +17,6 @@ __all__ = [
     "logits_of_one",
     "mean_of_rows",
     "move_rows",
-    "prefetch_rows",
     "update_one",
 ]
 
@@ -43,14 +42,6 @@ def move_rows(table, width, begins, sinks, first, n, hidden):
         move = load(hidden, width + d)
         for i in range(first, first + n):
             store(table, sinks[i] + d, add(load(table, begins[i] + d), move))
-
-
-@njit(cache=True, nogil=True)
-def prefetch_rows(table, width, begins, first, n):
-    """Ask for rows that will soon be read."""
-    for i in range(first, first + n):
-        for d in range(0, width, LANES):
-            prefetch(table, begins[i] + d)
 
 
 @njit(cache=True, nogil=True)
@@ -134,17 +125,6 @@ def add_label(rows, room, row, label):
     """Add `label` to that of an output row, where all of them are targets."""
     room.labels[row] += label
     rows.output_pairs[row] += 1
-
-
-@njit(cache=True, nogil=True, inline="always")
-def pad_targets(rows, room, n_targets):
-    """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
-    while n_targets % TILE:
-        room.targets[n_targets] = rows.blank
-        room.labels[n_targets] = np.float32(0.0)
-        room.weights[n_targets] = np.float32(0.0)
-        n_targets += 1
-    return n_targets
 
 
 @njit(cache=True, nogil=True)

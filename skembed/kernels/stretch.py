@@ -20,6 +20,7 @@ __all__ = [
     "choose_contexts",
     "choose_targets",
     "new_scratch",
+    "pad_targets",
     "room_of",
     "rows_of",
 ]
@@ -236,6 +237,12 @@ def choose_targets(rows, choices, center, n_pairs, random, room):
             room.labels[k] = np.float32(0.0)
             room.weights[k] = np.float32(1.0) if sample != center else np.float32(0.0)
             rows.output_pairs[sample] += n_pairs
+    return pad_targets(rows, room, n_targets)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def pad_targets(rows, room, n_targets):
+    """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
     while n_targets % TILE:
         room.targets[n_targets] = rows.blank
         room.labels[n_targets] = np.float32(0.0)
