@@ -13,17 +13,18 @@ A matrix is rows int64, columns int64, float32; a quantised one is in `_quantise
 """
 
 import struct
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from skembed.formats._errors import FormatError
 from skembed.formats._open import FREE_BYTES, Seekable, Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._quantised import QuantisedMatrix
+from skembed.formats._records import MAX_WORD, Words, find_records
 from skembed.formats._rows import (
     Selection,
-    decode_keys,
     first_not_finite,
     not_finite_message,
     rounded_to_half,
@@ -41,7 +42,7 @@ SETTINGS = (
 )  # fmt: skip
 _SETTINGS_BYTES = 4 * len(SETTINGS) + 8
 SUPERVISED = 3  # of "model"; 1 is cbow, 2 skip-gram
-_MAX_KEY = 1 << 16
+_ENTRY = np.dtype([("count", "<i8"), ("type", "i1")])  # of the dictionary, behind the NUL of its word
 _BLOCK = 1 << 20
 _BLOCK_ROWS = 2048
 
@@ -66,32 +67,41 @@ class DenseMatrix(NamedTuple):
         return self.start + 4 * (row * self.shape[1] + column)
 
 
-@dataclass
-class FastTextFile:
+class Dictionary(NamedTuple):
+    """The words of a model, without its labels, and the n-grams that are left of it.
+
+    Attributes
+    ----------
+    words : Words
+    counts : ndarray of shape (n_words,), int64
+        How often each word occurred.
+    places : ndarray of shape (n_words,), int64
+        Offset of each word in the file.
+    pruned : ndarray of shape (n, 2), int64, or None
+        Bucket and row, from the first row after the words, of each n-gram that pruning left.
+    """
+
+    words: Words
+    counts: np.ndarray
+    places: np.ndarray
+    pruned: np.ndarray | None
+
+
+class FastTextFile(NamedTuple):
     """What a model file says, its matrices left in the file.
 
     Attributes
     ----------
     settings : dict
         By the names of `SETTINGS`, and "t".
-    words, labels : list of bytes
-    counts, label_counts : ndarray of int64
-    word_places : ndarray of int64
-        Offset of each word in the file.
-    pruned : ndarray of shape (n, 2), int64, or None
-        Bucket and row, from the first row after the words, of each n-gram that pruning left.
+    dictionary : Dictionary
     input, output : DenseMatrix or QuantisedMatrix
     """
 
     settings: dict[str, Any]
-    words: list[bytes] = field(default_factory=list)
-    labels: list[bytes] = field(default_factory=list)
-    counts: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    label_counts: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    word_places: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    pruned: np.ndarray | None = None
-    input: Any = None
-    output: Any = None
+    dictionary: Dictionary
+    input: Any
+    output: Any
 
 
 def plausible_without_magic(start: bytes) -> bool:
@@ -118,28 +128,26 @@ def open_model(file: Seekable) -> FastTextFile:
     if versioned and version not in VERSIONS:
         newer = "; it may be of a newer fastText" if version > VERSIONS[-1] else ""
         raise file.error(4, f"expected version 11 or 12 of fastText's format, got {version}{newer}")
-    model, at = _settings(file, 8 if versioned else 0)
-    if model.settings["model"] == SUPERVISED and (not versioned or version == 11):
-        model.settings["maxn"] = 0  # supervised models had no character n-grams yet, whatever their settings say
-    at = _dictionary(file, model, at, versioned)
-    quantised = False
+    settings, at = _settings(file, 8 if versioned else 0)
+    if settings["model"] == SUPERVISED and (not versioned or version == 11):
+        settings["maxn"] = 0  # supervised models had no character n-grams yet, whatever their settings say
+    dictionary, at = _dictionary(file, at, versioned)
+    quantised = quantised_output = False
     if versioned:
         quantised, at = _flag(file, at, "whether the input matrix is quantised")
-    model.input, at = _matrix(file, at, quantised)
-    _check_input(file, model)
+    input_, at = _matrix(file, at, quantised)
+    _check_input(file, settings, dictionary, input_)
     if versioned:
         quantised_output, at = _flag(file, at, "whether the output matrix is quantised")
-        model.output, at = _matrix(file, at, quantised and quantised_output)
-    else:
-        model.output, at = _matrix(file, at, False)
-    if model.output.shape[1] != model.settings["dim"]:
-        raise file.error(at, f"expected an output matrix of {model.settings['dim']} columns, got {model.output.shape}")
+    output, at = _matrix(file, at, quantised and quantised_output)
+    if output.shape[1] != settings["dim"]:
+        raise file.error(at, f"expected an output matrix of {settings['dim']} columns, got {output.shape}")
     if at != file.n_bytes:
         raise file.error(at, f"expected the end of the file, {file.n_bytes - at} bytes follow")
-    return model
+    return FastTextFile(settings, dictionary, input_, output)
 
 
-def _settings(file: Seekable, at: int) -> tuple[FastTextFile, int]:
+def _settings(file: Seekable, at: int) -> tuple[dict[str, Any], int]:
     values = struct.unpack(f"<{len(SETTINGS)}id", file.bytes(at, _SETTINGS_BYTES, "settings"))
     settings = dict(zip((*SETTINGS, "t"), values))
     if settings["dim"] < 1:
@@ -148,62 +156,62 @@ def _settings(file: Seekable, at: int) -> tuple[FastTextFile, int]:
         most = _MAX_N if name in ("minn", "maxn") else 2**31
         if name in ("minn", "maxn", "bucket") and not 0 <= settings[name] <= most:
             raise file.error(at + 4 * index, f"expected {name} from 0 to {most}, got {settings[name]}")
-    return FastTextFile(settings), at + _SETTINGS_BYTES
+    return settings, at + _SETTINGS_BYTES
 
 
-def _dictionary(file: Seekable, model: FastTextFile, at: int, versioned: bool) -> int:
+def _dictionary(file: Seekable, at: int, versioned: bool) -> tuple[Dictionary, int]:
     n_bytes = 28 if versioned else 20
-    size, n_words, n_labels, _, *pruned = struct.unpack(
+    size, n_words, n_labels, _, *left = struct.unpack(
         "<3i2q" if versioned else "<3iq", file.bytes(at, n_bytes, "the sizes of the dictionary")
     )
     if min(n_words, n_labels) < 0 or size != n_words + n_labels:
         raise file.error(
             at, f"expected a size that is the number of words and labels, got {size}, {n_words}, {n_labels}"
         )
-    n_pruned = pruned[0] if pruned else -1
+    n_pruned = left[0] if left else -1
     if n_pruned < -1:
         raise file.error(at + 20, f"expected -1 or the number of n-grams that pruning left, got {n_pruned}")
     file.check(at + n_bytes, 10 * size, "a dictionary")  # an empty word takes ten bytes
-    at = _entries(file, model, at + n_bytes, n_words, n_labels)
-    if n_pruned >= 0:
-        model.pruned = file.array(at, "<i4", (n_pruned, 2), "the n-grams that pruning left").astype(np.int64)
-        at += 8 * n_pruned
-    return at
+    words, counts, places, at = _entries(file, at + n_bytes, n_words, n_labels)
+    if n_pruned < 0:
+        return Dictionary(words, counts, places, None), at
+    pruned = file.array(at, "<i4", (n_pruned, 2), "the n-grams that pruning left").astype(np.int64)
+    return Dictionary(words, counts, places, pruned), at + 8 * n_pruned
 
 
-def _entries(file: Seekable, model: FastTextFile, at: int, n_words: int, n_labels: int) -> int:
-    entries: list[bytes] = []
-    places: list[int] = []
-    counts: list[bytes] = []
-    types, buffer, base, place = bytearray(), b"", at, 0
-    for _ in range(n_words + n_labels):
-        stop = buffer.find(b"\0", place)
-        while stop < 0 or stop + 10 > len(buffer):
-            if stop < 0 and len(buffer) - place > _MAX_KEY:
-                raise file.error(base + place, f"expected a word of at most {_MAX_KEY} bytes and a NUL")
-            base, buffer, place = base + place, buffer[place:], 0
-            more = min(_BLOCK, file.n_bytes - base - len(buffer))
-            if not more:
-                raise file.error(base, f"expected entry {len(entries)} of the dictionary: the file is cut short")
-            buffer += file.bytes(base + len(buffer), more, "a dictionary")
-            stop = buffer.find(b"\0")
-        entries.append(buffer[place:stop])
-        places.append(base + place)
-        counts.append(buffer[stop + 1 : stop + 9])
-        types.append(buffer[stop + 9])
-        place = stop + 10
-    kinds = np.frombuffer(bytes(types), dtype=np.int8)
+def _entries(file: Seekable, at: int, n_words: int, n_labels: int) -> tuple[Words, np.ndarray, np.ndarray, int]:
+    """Words, their counts and their places, and where the entries end."""
+    parts: list[Words] = [Words(b"", np.zeros(1, np.int64))]
+    numbers, places = [np.empty(0, _ENTRY)], [np.empty(0, np.int64)]
+    left, buffer, size = n_words + n_labels, b"", _ENTRY.itemsize
+    while left:
+        begins, ends = find_records(buffer, 0, size, left, partial(_too_long, file, at))
+        if len(ends):
+            rows = np.ndarray((len(buffer) - size + 1,), dtype=f"V{size}", buffer=buffer, strides=(1,))  # at any byte
+            parts.append(Words.cut(buffer, begins, ends))
+            numbers.append(rows[ends + 1].view(_ENTRY))
+            places.append(begins + at)
+            left -= len(ends)
+            used = int(ends[-1]) + 1 + size
+            at, buffer = at + used, buffer[used:]
+        elif more := min(_BLOCK, file.n_bytes - at - len(buffer)):
+            buffer += file.bytes(at + len(buffer), more, "a dictionary")
+        else:
+            entry = n_words + n_labels - left
+            raise file.error(at, f"expected entry {entry} of the dictionary: the file is cut short")
+    entries, all_numbers, all_places = Words.join(parts), np.concatenate(numbers), np.concatenate(places)
     expected = np.repeat(np.array([0, 1], dtype=np.int8), [n_words, n_labels])
-    if not np.array_equal(kinds, expected):
-        wrong = int(np.flatnonzero(kinds != expected)[0])
+    wrong = np.flatnonzero(all_numbers["type"] != expected)
+    if len(wrong):
         raise file.error(
-            places[wrong], f"expected {n_words} words (type 0) and then labels (1), got type {kinds[wrong]}"
+            int(all_places[wrong[0]]),
+            f"expected {n_words} words (type 0) and then labels (1), got type {all_numbers['type'][wrong[0]]}",
         )
-    all_counts = np.frombuffer(b"".join(counts), dtype="<i8").astype(np.int64)
-    model.words, model.labels = entries[:n_words], entries[n_words:]
-    model.counts, model.label_counts = all_counts[:n_words], all_counts[n_words:]
-    model.word_places = np.array(places[:n_words], dtype=np.int64)
-    return base + place
+    return entries.part(0, n_words), all_numbers["count"][:n_words].astype(np.int64), all_places[:n_words], at
+
+
+def _too_long(file: Seekable, base: int, begin: int) -> FormatError:
+    return file.error(base + begin, f"expected a word of at most {MAX_WORD} bytes and a NUL")
 
 
 def _flag(file: Seekable, at: int, what: str) -> tuple[bool, int]:
@@ -224,30 +232,31 @@ def _matrix(file: Seekable, at: int, quantised: bool) -> tuple[Any, int]:
     return DenseMatrix(file, at + 16, (n_rows, n_columns)), at + 16 + 4 * n_rows * n_columns
 
 
-def _check_input(file: Seekable, model: FastTextFile) -> None:
-    n_words, pruned, n_buckets = len(model.words), model.pruned, model.settings["bucket"]
-    expected = (n_words + (n_buckets if pruned is None else len(pruned)), model.settings["dim"])
-    if model.input.shape != expected:
+def _check_input(file: Seekable, settings: dict[str, Any], dictionary: Dictionary, matrix: Any) -> None:
+    n_words, pruned, n_buckets = len(dictionary.words), dictionary.pruned, settings["bucket"]
+    expected = (n_words + (n_buckets if pruned is None else len(pruned)), settings["dim"])
+    if matrix.shape != expected:
         raise file.error(
-            model.input.start,
+            matrix.start,
             f"expected an input matrix of {expected[0]} x {expected[1]} ({n_words} words and "
-            f"{expected[0] - n_words} n-grams), got {model.input.shape[0]} x {model.input.shape[1]}",
+            f"{expected[0] - n_words} n-grams), got {matrix.shape[0]} x {matrix.shape[1]}",
         )
     if pruned is not None and len(pruned):
         rows_fit = pruned[:, 1].min() >= 0 and pruned[:, 1].max() < len(pruned)
         buckets_fit = pruned[:, 0].min() >= 0 and pruned[:, 0].max() < n_buckets
         if not rows_fit or not buckets_fit or len(np.unique(pruned[:, 0])) < len(pruned):
             raise file.error(
-                model.input.start, f"expected {len(pruned)} pruned n-grams with a bucket and a row each, they have not"
+                matrix.start, f"expected {len(pruned)} pruned n-grams with a bucket and a row each, they have not"
             )
     if not n_words:
-        raise file.error(model.input.start, "expected words in the dictionary, there are none")
+        raise file.error(matrix.start, "expected words in the dictionary, there are none")
 
 
 def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     """Read the words of a model, composed with their n-grams, and the n-grams for the words that are not there."""
     file = source.spooled()
     model = open_model(file)
+    words = model.dictionary.words
     if isinstance(model.input, QuantisedMatrix):
         n_bytes = 4 * model.input.shape[0] * model.input.shape[1]
         if n_bytes > max(FREE_BYTES, options.max_expansion * file.n_bytes):
@@ -257,13 +266,14 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
                 "times as many: refused as a decompression bomb. If you trust the file, pass max_expansion=",
             )
     selection = Selection(options)
-    n_taken = selection.cut(len(model.words))
-    raw = model.words[:n_taken]
-    keys = decode_keys(raw, options.errors, lambda row, message: file.error(int(model.word_places[row]), message))
+    n_taken = selection.cut(len(words))
+    keys = words.part(0, n_taken).decode(
+        options.errors, lambda row, message: file.error(int(model.dictionary.places[row]), message)
+    )
     kept = selection.rows(keys)
     chosen = np.arange(n_taken) if kept is None else np.array(kept, dtype=np.int64)
     if kept is not None:
-        keys, raw = [keys[row] for row in kept], [raw[row] for row in kept]
+        keys = [keys[row] for row in kept]
     subwords = _subwords(file, model, options)
     plain = subwords is None or not len(subwords.vectors)
     if plain and kept is None and options.mmap and isinstance(model.input, DenseMatrix) and not options.half:
@@ -271,17 +281,17 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
         if options.verify:
             _check_finite(file, model.input, vectors, 0, options)
     else:
-        vectors = _composed(file, model, chosen, raw, subwords, options)
+        vectors = _composed(file, model, chosen, subwords, options)
     table, first = unique_table(source.name, keys, vectors, options)
     if subwords is None or not options.subwords:
         return table
-    counts = model.counts[chosen] if first is None else model.counts[chosen][first]
+    counts = model.dictionary.counts[chosen if first is None else chosen[first]]
     return SubwordTable._from(table, subwords, _frozen(np.maximum(counts, 0)))
 
 
 def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subwords | None:
     """The n-grams of a model in memory, or mapped where they are asked for so or not kept; None if it has none."""
-    settings, n_words, pruned = model.settings, len(model.words), model.pruned
+    settings, n_words, pruned = model.settings, len(model.dictionary.words), model.dictionary.pruned
     if not settings["maxn"] or settings["maxn"] < settings["minn"]:
         return None
     if not settings["bucket"] or model.input.shape[0] == n_words:
@@ -308,27 +318,30 @@ def _composed(
     file: Seekable,
     model: FastTextFile,
     chosen: np.ndarray,
-    raw: list[bytes],
     subwords: Subwords | None,
     options: ReadOptions,
 ) -> np.ndarray:
     """Vectors of the chosen words, (n, dim), from rows that are read a block at a time."""
+    dictionary = model.dictionary
+    n_words = len(dictionary.words)
     vectors, filled = np.empty((len(chosen), model.settings["dim"]), dtype=np.float32), 0
-    for start in range(0, len(model.words) if len(chosen) else 0, _BLOCK_ROWS):
-        stop = min(start + _BLOCK_ROWS, len(model.words))
+    for start in range(0, n_words if len(chosen) else 0, _BLOCK_ROWS):
+        stop = min(start + _BLOCK_ROWS, n_words)
         last = int(np.searchsorted(chosen, stop))
         if last == filled:
             continue
         block = model.input.block(start, stop)
         rows = block[chosen[filled:last] - start]
         _check_finite(file, model.input, rows, chosen[filled:last], options)
-        words = slice(filled, last)
-        vectors[words] = rows if subwords is None else subwords.compose(raw[words], rows)[0]
-        bad = None if options.allow_nonfinite else first_not_finite(vectors[words])
+        words = chosen[filled:last]
+        if subwords is not None:
+            rows = subwords.compose(dictionary.words.take(words), rows)[0]
+        vectors[filled:last] = rows
+        bad = None if options.allow_nonfinite else first_not_finite(rows)
         if bad is not None:
-            what = f"in the mean of the word {raw[filled + bad[0]][:40]!r} and its n-grams"
-            place = model.word_places[chosen[filled + bad[0]]]
-            raise file.error(int(place), not_finite_message(vectors[filled + bad[0], bad[1]], what))
+            word = int(words[bad[0]])
+            what = f"in the mean of the word {dictionary.words[word][:40]!r} and its n-grams"
+            raise file.error(int(dictionary.places[word]), not_finite_message(rows[bad], what))
         filled = last
     return vectors
 

@@ -4,16 +4,19 @@ Numbers are little-endian. Some writers put a newline after each vector, some do
 rows have no common stride and cannot be memory-mapped.
 """
 
+from functools import partial
+
 import numpy as np
 
+from skembed.formats._errors import FormatError
 from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
-from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_finite, not_finite_message, table_of
+from skembed.formats._records import MAX_WORD, Words, find_records
+from skembed.formats._rows import RowBuffer, Selection, first_not_finite, not_finite_message, table_of
 from skembed.formats._text import parse_header
 from skembed.table import EmbeddingTable
 
 _BLOCK = 1 << 20
-_MAX_KEY = 1 << 16
 _MAX_HEADER = 64
 _SPACE, _NEWLINE = b" \n"
 
@@ -51,7 +54,7 @@ class _BinaryReader:
         while left and self.selection.missing != set():
             piece = self.source.read(max(_BLOCK, len(buffer)))  # a record may be longer than a block
             buffer += piece
-            begins, spaces = self.records(buffer, left, base)
+            begins, spaces = find_records(buffer, _SPACE, 4 * self.dim, left, partial(self.too_long, base))
             if not len(spaces) and not piece:
                 raise self.source.error(
                     base,
@@ -68,42 +71,14 @@ class _BinaryReader:
                 raise self.source.error(base, f"expected the end of the file after {self.count} rows, bytes follow")
         return table_of(self.source.name, self.keys, self.rows.finished(), self.options)
 
-    def records(self, buffer: bytes, left: int, base: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the words of the whole records in a buffer begin, and the spaces behind them.
-
-        Vectors have bytes like spaces, too. So for every such byte it is found out at once where the next word would
-        end if this one ended a word; from the first word on that is a chain to be followed.
-        """
-        n_bytes, size = len(buffer), 4 * self.dim
-        if n_bytes <= size:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        spaces = np.flatnonzero(np.frombuffer(buffer, np.uint8) == _SPACE)
-        stops = spaces + 1 + size
-        following = np.searchsorted(spaces, stops).tolist()
-        n_whole, at = int(np.searchsorted(stops, n_bytes, side="right")), 0
-        chain: list[int] = []
-        add = chain.append  # of every word: looked up once
-        while at < n_whole:
-            add(at)
-            at = following[at]
-        if len(chain) > left:
-            chain, at = chain[:left], chain[left]
-        begins, ends = np.append(0, stops[chain]), spaces[chain]
-        if len(chain) < left:  # one more has begun
-            ends = np.append(ends, spaces[at] if at < len(spaces) else n_bytes)
-        too_long = np.flatnonzero(ends - begins[: len(ends)] >= _MAX_KEY)
-        if len(too_long):
-            place = base + int(begins[too_long[0]])
-            raise self.source.error(place, f"expected a word of at most {_MAX_KEY} bytes and a space")
-        return begins[: len(chain)], ends[: len(chain)]
+    def too_long(self, base: int, begin: int) -> FormatError:
+        return self.source.error(base + begin, f"expected a word of at most {MAX_WORD} bytes and a space")
 
     def take(self, buffer: bytes, begins: np.ndarray, spaces: np.ndarray, base: int) -> None:
         # behind the vector before there may be a newline
         words = begins + (np.frombuffer(buffer, np.uint8)[begins] == _NEWLINE)
-        keys = decode_keys(
-            [buffer[begin:end] for begin, end in zip(words.tolist(), spaces.tolist())],
-            self.options.errors,
-            lambda row, message: self.source.error(base + int(begins[row]), message),
+        keys = Words.cut(buffer, words, spaces).decode(
+            self.options.errors, lambda row, message: self.source.error(base + int(begins[row]), message)
         )
         places = spaces + 1
         kept = self.selection.rows(keys)
