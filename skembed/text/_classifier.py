@@ -1,5 +1,6 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,15 +19,16 @@ from skembed.text._bags import BagReader
 from skembed.text._corpus import read_documents
 from skembed.text._stream import UNKNOWN, EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._train import draw_seed
+from skembed.text._train import draw_seed, watch_passes
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
+from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
 __all__ = ["FastTextClassifier"]
 
 _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
 
 
-class FastTextClassifier(ClassifierMixin, BaseEstimator):
+class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Classify documents by the mean of vectors of their words and n-grams, learned for that [1]_.
 
     Raw strings and labels in: stands where a Pipeline of TfidfVectorizer and LogisticRegression would stand. It is
@@ -61,6 +63,8 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
         one.
     random_state : int, RandomState instance or None, default=None
         An int makes the result reproducible to the bit.
+    verbose : int, default=0
+        A progress bar when positive.
 
     Attributes
     ----------
@@ -72,6 +76,7 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean loss of a document, one value a pass.
     n_iter_ : int
+        Passes that were finished.
 
     Notes
     -----
@@ -109,6 +114,7 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -132,6 +138,7 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
         class_weight=None,
         n_jobs=None,
         random_state=None,
+        verbose=0,
     ):
         self.embedding_dim = embedding_dim
         self.loss = loss
@@ -151,7 +158,9 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Learn from documents and their classes.
 
@@ -174,6 +183,13 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
             word occurs `min_count` times.
         TypeError
             If `X` is one string, or a document is missing or no text.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on.
+        ConvergenceWarning
+            If vectors were no longer finite; the last finite ones are kept.
         """
         from skembed.training.documents import NOISE_EXPONENT, Bags, train_classes  # numba: not to predict
 
@@ -197,10 +213,15 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
             parts = list(reader.read(corpus.words, corpus.documents(self._numbers(corpus.words))))
         sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
         bags = Bags(np.append(0, np.cumsum(sizes)), np.concatenate([rows for _, rows in parts]))
-        tables = train_classes(
-            bags, labels.astype(np.int32), weights, n_rows=reader.n_rows, counts=counts,
+        train = partial(
+            train_classes, bags, labels.astype(np.int32), weights, n_rows=reader.n_rows, counts=counts,
             embedding_dim=self.embedding_dim, loss=self.loss, negative=self.negative, learning_rate=self.learning_rate,
             max_iter=self.max_iter, n_jobs=self.n_jobs, seed=draw_seed(self.random_state),
+        )  # fmt: skip
+        callbacks = PassCallbacks(self, self.max_iter, X, y)
+        tables = watch_passes(
+            lambda on_pass, progress: train(on_pass=on_pass, progress=progress),
+            self.max_iter, total=len(y) * self.max_iter, what="documents", verbose=self.verbose, callbacks=callbacks,
         )  # fmt: skip
         self.classes_, self.vocabulary_ = classes, vocabulary
         self._tokenizer, self._bag_reader = tokenizer, reader
@@ -210,6 +231,7 @@ class FastTextClassifier(ClassifierMixin, BaseEstimator):
         self._paths = _paths(counts) if self.loss == "hierarchical-softmax" else None
         self.loss_curve_, self.n_iter_ = tables.loss_curve, len(tables.loss_curve)
         self.embedding_ = self._table()
+        callbacks.end()
         return self
 
     def predict_proba(self, X):

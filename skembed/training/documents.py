@@ -5,7 +5,7 @@ each learned on a compact copy of the rows it touches, and merged in their order
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +72,8 @@ def train_classes(
     max_iter: int,
     n_jobs: int | None,
     seed: int,
+    on_pass: Callable[[int, ClassTables], Any] | None = None,
+    progress: Callable[[int], Any] | None = None,
 ) -> ClassTables:
     """Learn rows and classes.
 
@@ -94,6 +96,8 @@ def train_classes(
     n_jobs : int or None
         Changes no bit of the result.
     seed : int
+    on_pass, progress : callable or None
+        As in `skembed.training.sequences.train_sequences`; progress is counted in documents.
 
     Returns
     -------
@@ -133,8 +137,13 @@ def train_classes(
                     )
                     return ClassTables(*tables, loss_curve)
                 lost += sum(report[0] for report in reports)
-                n_done += sum(map(len, chosen))
+                n_learned = sum(map(len, chosen))
+                n_done += n_learned
+                if progress is not None:
+                    progress(n_learned)
             loss_curve.append(lost / max(float(weights.sum()), 1e-30))
+            if on_pass is not None and on_pass(pass_, ClassTables(*tables, list(loss_curve))):
+                break
     return ClassTables(*tables, loss_curve)
 
 

@@ -254,3 +254,58 @@ def test_predicting_imports_no_numba(tmp_path, fitted):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(monkeypatch):
+    whole = small(max_iter=4).fit(TEXTS, LABELS)
+    original = training.train_classes
+
+    def interrupted_after(n_passes):
+        def train(*arguments, on_pass, **options):
+            def on_pass_then_interrupt(number, tables):
+                on_pass(number, tables)
+                if len(tables.loss_curve) == n_passes:
+                    raise KeyboardInterrupt
+
+            if not n_passes:
+                raise KeyboardInterrupt
+            return original(*arguments, on_pass=on_pass_then_interrupt, **options)
+
+        monkeypatch.setattr(training, "train_classes", train)
+
+    interrupted_after(3)
+    with pytest.warns(UserWarning, match="interrupted in pass 4 of 4; kept"):
+        classifier = small(max_iter=4).fit(TEXTS, LABELS)
+    assert classifier.loss_curve_ == whole.loss_curve_[:3]
+    assert classifier.n_iter_ == 3
+    assert classifier.predict_proba(TEXTS).shape == (len(TEXTS), 3)
+    interrupted_after(0)
+    classifier = small()
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(TEXTS, LABELS)
+    with pytest.raises(NotFittedError):
+        classifier.predict(TEXTS)
+
+
+def test_verbose_shows_documents_and_a_callback_stops(capfd):
+    small(max_iter=2, verbose=2).fit(TEXTS, LABELS)
+    assert f"{2 * len(TEXTS)}/{2 * len(TEXTS)}" in capfd.readouterr().err
+    small().fit(TEXTS, LABELS)
+    assert capfd.readouterr().err == ""
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer has callbacks")
+
+    class Listener:
+        losses: tuple = ()
+
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context, *, metadata):
+            self.losses += (metadata["loss"],) if metadata else ()
+            return len(self.losses) == 2
+
+    listener = Listener()
+    classifier = small(max_iter=3).set_callbacks(listener).fit(TEXTS, LABELS)
+    assert classifier.loss_curve_ == small(max_iter=3).fit(TEXTS, LABELS).loss_curve_[:2] == list(listener.losses)
