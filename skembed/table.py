@@ -59,9 +59,12 @@ class EmbeddingTable(KeyedVectors):
 
     @classmethod
     def _checked(cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, *, finite: bool) -> "EmbeddingTable":
-        """A table of parts read from a file; `finite=False` leaves the components unread, as of a large memory map."""
+        """A table of canonical keys and parts read from a file.
+
+        `finite=False` leaves the components unread, as of a large memory map.
+        """
         table = cls.__new__(cls)
-        table._check_and_hold(key_list(keys), vectors, unknown, finite=finite)
+        table._check_and_hold(keys, vectors, unknown, finite=finite)
         return table
 
     def _check_and_hold(self, keys: list, vectors: Any, unknown: Any, *, finite: bool) -> None:

@@ -1,11 +1,13 @@
 """Keys as bytes: one type code and one run of bytes a key, with exactly one spelling for each key."""
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from skembed.canonical import canonical_key
 
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
@@ -63,26 +65,25 @@ def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
     return codes, offsets, b"".join(spelled)
 
 
-def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> Iterator[Any]:
-    """The keys; ValueError says what is wrong with which.
+def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any]:
+    """The keys in canonical form; ValueError says what is wrong with which.
 
     Examples
     --------
-    >>> list(decode_keys(np.uint8([4, 2]), np.int64([0, 5, 6]), "Köln7".encode()))
+    >>> decode_keys(np.uint8([4, 2]), np.int64([0, 5, 6]), "Köln7".encode())
     ['Köln', 7]
     """
     if offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
         raise ValueError(f"key_offsets: expected to rise from 0 to the {len(blob)} bytes of key_bytes, they do not")
     if (codes == _STR).all() and (texts := _decode_texts(offsets, blob)) is not None:
-        yield from texts
-        return
-    bounds = offsets.tolist()
+        return texts
+    keys, bounds = [], offsets.tolist()
     for row, code in enumerate(codes.tolist()):
         spelling = blob[bounds[row] : bounds[row + 1]]
         try:
             text = spelling.decode("utf-8", "surrogatepass")
             if code == _STR:
-                yield text
+                keys.append(text)
                 continue
             encode, decode = _DECODERS[code]
             key = decode(text)
@@ -92,7 +93,8 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> Iterator
             raise ValueError(
                 f"key_bytes: no key of type code {code} in {spelling[:40]!r} (row {row}): {error!r}"
             ) from None
-        yield key
+        keys.append(canonical_key(key))
+    return keys
 
 
 def _decode_texts(offsets: np.ndarray, blob: bytes) -> list[str] | None:

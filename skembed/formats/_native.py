@@ -330,7 +330,7 @@ class _Reader:
     def assemble(self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, verify: bool) -> EmbeddingTable:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
-            keys = list(decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes()))
+            keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
             table = EmbeddingTable._checked(keys, vectors, unknown, finite=verify)
             if settings is None:
                 return table

@@ -386,7 +386,15 @@ def test_a_lying_file_never_takes_memory(saved):
 
 def test_keys_cut_within_a_character_are_refused():
     codes, offsets, blob = encode_keys(np.array(["aä", "ö"], dtype=object))
-    assert list(decode_keys(codes, offsets, blob)) == ["aä", "ö"]
+    assert decode_keys(codes, offsets, blob) == ["aä", "ö"]
     for inside in (2, 4):
         with pytest.raises(ValueError, match="key_bytes: no key of type code 4"):
-            list(decode_keys(codes, np.array([0, inside, 5]), blob))
+            decode_keys(codes, np.array([0, inside, 5]), blob)
+
+
+def test_keys_of_a_forged_file_are_canonical():
+    spelled = [float.hex(2.0), "nan", float.hex(0.5)]
+    offsets = np.cumsum([0, *map(len, spelled)])
+    keys = decode_keys(np.full(3, 3, np.uint8), offsets, "".join(spelled).encode())
+    assert keys == [2, None, 0.5]
+    assert type(keys[0]) is int
