@@ -15,7 +15,8 @@ from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
 from skembed.text._members import SubwordRows, buckets_of, check_subwords, rows_of_words, starting_rows
 from skembed.text._pooling import pool_documents
-from skembed.text._subwords import Chunk, SubwordEncoder, with_composed
+from skembed.text._stream import EncodedCorpus
+from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import check_init, draw_seed, train_words
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
@@ -227,19 +228,6 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit_transform(self, X, y=None):
-        """Learn word vectors and return the documents': the same as `fit` and `transform`.
-
-        The documents are read twice; those of a generator are held in between.
-
-        Returns
-        -------
-        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
-        """
-        if isinstance(X, Iterable) and not isinstance(X, str | bytes) and iter(X) is X:
-            X = list(X)
-        return self.fit(X).transform(X)
-
     def transform(self, X):
         """Return the vectors of documents, those of words outside the vocabulary composed of their n-grams.
 
@@ -255,6 +243,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         """
         check_is_fitted(self)
         return self._pool_chunks(self._encoder.encode_all(read_documents(X)))
+
+    def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
+        return self._pool_chunks(read_chunks(corpus, row_of, len(self.embedding_), read_stop_words(self.stop_words)))
 
     def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
         pooled = [np.empty((0, self._n_features_out), dtype=np.float32)]

@@ -9,10 +9,10 @@ from skembed.subword_table import SubwordTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Rounds
 from skembed.text._pooling import DocumentCounts, Pooling
-from skembed.text._stream import UNKNOWN, as_sequences, encode_documents, whole_documents
+from skembed.text._stream import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
 from skembed.text._tokens import Tokenizer
 
-__all__ = ["Chunk", "SubwordEncoder", "with_composed"]
+__all__ = ["Chunk", "SubwordEncoder", "read_chunks", "with_composed"]
 
 
 class Chunk(NamedTuple):
@@ -91,6 +91,20 @@ class SubwordEncoder(WordEncoder):
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"stop_words": self.stop_words}
+
+
+def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_words: Collection[str]) -> Iterator[Chunk]:
+    """Yield the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
+    stopped = [place for place, word in enumerate(corpus.words) if word in stop_words]
+    numbers = np.arange(len(corpus.words), dtype=np.int32)
+    numbers[stopped] = UNKNOWN
+    for stream, ends in corpus.documents(numbers):
+        present, places = np.unique(stream, return_inverse=True)
+        ids = np.asarray(row_of, dtype=np.int32)[present]
+        fresh = present[ids == UNKNOWN].tolist()
+        fresh.sort(key=corpus.words.__getitem__)
+        ids[np.searchsorted(present, fresh)] = n_rows + np.arange(len(fresh), dtype=np.int32)
+        yield Chunk(ids[places], ends, [corpus.words[number] for number in fresh])
 
 
 def with_composed(

@@ -173,7 +173,11 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
                 seen=self._document_counts if go_on else None,
             )
             callbacks.end()
-            return self._pool(corpus.documents(row_of)) if transform else None
+            return self._pool_corpus(corpus, row_of) if transform else None
+
+    def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
+        """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
+        return self._pool(corpus.documents(row_of))
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
         """What `_train` learns from: documents without the words that have no row."""

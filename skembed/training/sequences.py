@@ -9,7 +9,6 @@ that write to the same tables at will: the copy stays in the cache of its core.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,6 @@ __all__ = ["SequenceTables", "checked_chunks", "first_vectors", "train_sequences
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
 N_SHARDS = 4  # stretches of a round
-STRETCH = 8192  # tokens of a stretch
 FEW_TOKENS = 1 << 19  # with fewer, one stretch after another: rounds would be a large part of a pass
 SHORTEST_STRETCH = 1024  # windows do not cross the ends of a stretch
 INITIAL_REACH = 2.0  # times 1 / embedding_dim; word2vec's 0.5 leaves the saddle at zero later, CBOW's above all
@@ -145,8 +143,9 @@ def train_sequences(
     counts = np.asarray(counts)
     _check_names(architecture, loss, members)
     n_keys, n_tokens = len(counts), int(counts.sum())
-    n_shards, stretch = _cuts(n_tokens)
-    fit_stretch = (FitStretch if members is None else partial(FitSubwordStretch, members=members))(
+    kind: type[FitStretch] = FitStretch if members is None else FitSubwordStretch
+    n_shards, stretch = _cuts(n_tokens, kind.tokens_per_stretch[architecture])
+    fit_stretch = kind(
         counts,
         architecture=architecture,
         loss=loss,
@@ -157,6 +156,7 @@ def train_sequences(
         ns_exponent=ns_exponent,
         frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
         max_tokens=stretch,
+        **({} if members is None else {"members": members}),
     )
     n_rows = n_keys if members is None else count_rows(members, n_keys)
     if members is not None and start is not None:
@@ -196,11 +196,11 @@ def _check_names(architecture: str, loss: str, members: Members | None) -> None:
         raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, losses))}.")
 
 
-def _cuts(n_tokens: int) -> tuple[int, int]:
+def _cuts(n_tokens: int, longest: int) -> tuple[int, int]:
     """How many stretches a round has and how many tokens a stretch, from the size of the corpus alone."""
     if n_tokens < FEW_TOKENS:
-        return 1, int(np.clip(n_tokens // 64, SHORTEST_STRETCH, STRETCH))
-    return N_SHARDS, STRETCH
+        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_STRETCH, longest), longest))
+    return N_SHARDS, longest
 
 
 def first_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:

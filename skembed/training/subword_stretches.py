@@ -18,8 +18,10 @@ __all__ = ["FitSubwordStretch", "count_rows"]
 
 KERNELS = {"skip-gram": bags.train_skip_gram_of_means, "cbow": bags.train_cbow_of_means}
 # As in `skembed.training.stretches`, of the mean of the rows of a key, which move together. CBOW learns endings the
-# worse the larger it is; with a third of it the n-grams that all words have overshot, and nothing was learned.
-CURVATURE = {"skip-gram": 0.1, "cbow": 0.03}
+# worse the larger it is, and overshoots where it is too small: the n-grams that all words have are moved too far. The
+# shorter a stretch, the sooner others see what it has taught, and the smaller it may be.
+CURVATURE = {"skip-gram": 0.1, "cbow": 0.02}
+TOKENS_PER_STRETCH = {"skip-gram": 8192, "cbow": 4096}
 # N-grams are in so many words that their rows soon learn which words a small pool of negatives holds: with one for 16
 # tokens, as words with rows of their own take it, word similarity fell to nothing.
 TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
@@ -54,6 +56,7 @@ class FitSubwordStretch(FitStretch):
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
+    tokens_per_stretch = TOKENS_PER_STRETCH
 
     def __init__(self, counts: np.ndarray, *, members: Members, loss: str, **options: Any) -> None:
         # what targets are drawn from: a softmax draws nothing

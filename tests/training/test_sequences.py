@@ -12,6 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skembed.training import sequences
 from skembed.training.sequences import SequenceTables, train_sequences
+from skembed.training.stretches import FitStretch
+from skembed.training.subword_stretches import FitSubwordStretch
 
 KINDS = list(itertools.product(["skip-gram", "cbow"], ["negative-sampling", "hierarchical-softmax"]))
 
@@ -35,11 +37,16 @@ def same_bits(a, b):
     return a.input.tobytes() == b.input.tobytes() and a.output.tobytes() == b.output.tobytes() and a[2] == b[2]
 
 
+def cut_every(n_tokens, monkeypatch):
+    for kind in (FitStretch, FitSubwordStretch):
+        monkeypatch.setattr(kind, "tokens_per_stretch", dict.fromkeys(["skip-gram", "cbow"], n_tokens))
+
+
 @pytest.fixture
 def many_rounds(monkeypatch):
     """Cut small corpora as large ones are: several stretches a round, many rounds a pass."""
     monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
-    monkeypatch.setattr(sequences, "STRETCH", 300)
+    cut_every(300, monkeypatch)
 
 
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
@@ -166,7 +173,7 @@ def test_loss_of_a_pass_is_comparable_and_the_same_for_other_cuts(many_rounds, m
     ids, ends = topics(600)
     settings = {"embedding_dim": 8, "subsample": 0, "seed": 0, "learning_rate": 1e-6, "min_learning_rate": 1e-6}
     several = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **settings).loss_curve
-    monkeypatch.setattr(sequences, "STRETCH", 3000)
+    cut_every(3000, monkeypatch)
     larger = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **settings).loss_curve
     np.testing.assert_allclose(several, 6 * np.log(2), rtol=0.05)  # nothing learned: a coin for each label
     np.testing.assert_allclose(several, larger, rtol=0.05)
