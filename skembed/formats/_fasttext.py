@@ -43,7 +43,7 @@ SETTINGS = (
 _SETTINGS_BYTES = 4 * len(SETTINGS) + 8
 SUPERVISED = 3  # of "model"; 1 is cbow, 2 skip-gram
 _ENTRY = np.dtype([("count", "<i8"), ("type", "i1")])  # of the dictionary, behind the NUL of its word
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17  # bytes of a dictionary looked at in one go; every count has NULs, so that lists of places are long
 _BLOCK_ROWS = 2048
 
 

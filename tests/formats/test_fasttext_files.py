@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -10,6 +11,8 @@ import samples
 
 from skembed import EmbeddingTable
 from skembed.formats import FormatError, load_table
+from skembed.formats._fasttext import open_model
+from skembed.formats._open import Seekable
 from skembed.subword_table import SubwordTable
 from skembed.subwords import Subwords, word_ngrams
 
@@ -266,3 +269,26 @@ class TestSaving:
         with pytest.raises(ValueError, match="without NUL"):
             EmbeddingTable(["a\0"], [[1]]).save(tmp_path / "other", "fasttext-bin")
         assert EmbeddingTable.load(tmp_path / "model") == table
+
+
+def test_memory_is_that_of_the_table_and_little_of_the_dictionary(tmp_path):
+    words = [f"word{i}" for i in range(40_000)]
+    vectors = np.random.default_rng(0).standard_normal((40_000, 50), dtype=np.float32)
+    ngrams = Subwords(vectors[:20_000], min_n=3, max_n=6, n_buckets=20_000)
+    SubwordTable(words, vectors, ngrams).save(tmp_path / "model", "fasttext-bin")
+    load_table(tmp_path / "model", limit=10)  # what is imported is no part of the table
+    tracemalloc.start()
+    with open(tmp_path / "model", "rb") as file:
+        model = open_model(Seekable("model", file, (tmp_path / "model").stat().st_size))
+        held, peak = tracemalloc.get_traced_memory()
+    assert len(model.dictionary.words) == len(words)
+    assert held < 50 * len(words)  # an object for each word, its place and its count takes three times as much
+    assert peak < held + 8e6
+    del model
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    table = load_table(tmp_path / "model")
+    size, peak = (n_bytes - before for n_bytes in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    assert peak < 1.2 * size + 4e6
+    assert size < 1.2 * (table.vectors.nbytes + table.subwords.vectors.nbytes) + 7e6
