@@ -45,17 +45,16 @@ def find_records(
     """
     places = np.flatnonzero(np.frombuffer(buffer, np.uint8) == terminator)
     stops = places + (1 + size)
-    following = np.searchsorted(places, stops).tolist()
-    n_whole, at = int(np.searchsorted(stops, len(buffer), side="right")), 0
-    chain: list[int] = []
-    add = chain.append  # of every word: looked up once
-    while at < n_whole:
-        add(at)
-        at = following[at]
-    if len(chain) > most:
-        chain, at = chain[:most], chain[most]
+    following = np.searchsorted(places, stops)
+    n_whole = int(np.searchsorted(stops, len(buffer), side="right"))
+    jump = np.append(np.minimum(following[:n_whole], n_whole), n_whole)  # from one link to the next, then 2, 4, 8
+    chain = np.zeros(1, np.int64)
+    while chain[-1] < n_whole:
+        chain, jump = np.concatenate([chain, jump[chain]]), jump[jump]
+    chain = chain[: min(most, int(np.searchsorted(chain, n_whole)))]
     begins, ends = np.append(0, stops[chain]), places[chain]
     if len(chain) < most:  # one more has begun
+        at = int(following[chain[-1]]) if len(chain) else 0
         ends = np.append(ends, places[at] if at < len(places) else len(buffer))
     wrong = np.flatnonzero(ends - begins[: len(ends)] >= MAX_WORD)
     if len(wrong):
