@@ -13,9 +13,11 @@ import numpy as np
 from numba import njit
 
 from skembed.kernels.lanes import pointer
-from skembed.kernels.localise import AHEAD, prefetch_row
+from skembed.kernels.localise import prefetch_row
 
 __all__ = ["add_deltas", "add_pulls", "clear_pulls", "find_scales"]
+
+AHEAD = 16  # rows: a delta is soon added, so that more of them pass while a row comes from memory
 
 
 @njit(cache=True, nogil=True, inline="always")
