@@ -5,7 +5,8 @@
 A file of 200,000 x 100 normal numbers is written as text with six decimals, as word2vec's binary and as the library's
 own, and read in turns, each reading in a process of its own so that the peak of its memory can be told, beside what the
 table takes: vectors, keys, index, n-grams. Before each reading the file is read once, so that all come from the disk
-cache. "cat" is that: the file read and thrown away.
+cache. "cat" is that: the file read and thrown away, a piece at a time in the same place; "fromfile" is
+`numpy.fromfile`, its bytes as one array.
 """
 
 import argparse
@@ -22,8 +23,8 @@ import numpy as np
 
 READERS = {
     "text": ["skembed", "gensim"],
-    "binary": ["skembed", "gensim", "cat"],
-    "own": ["skembed", "skembed mmap", "cat"],
+    "binary": ["skembed", "gensim", "fromfile", "cat"],
+    "own": ["skembed", "skembed mmap", "fromfile", "cat"],
     "text keys=": ["skembed keys"],
     "fastText .bin": ["skembed", "gensim"],
 }
@@ -55,6 +56,10 @@ elif reader == "gensim":
     def n_bytes(table):
         ngrams = [table.vectors_vocab, table.vectors_ngrams] if kind == "fastText .bin" else []
         return size(table.index_to_key, table.key_to_index, table.vectors, *ngrams)
+elif reader == "fromfile":
+    import numpy as np
+    load = lambda: np.fromfile(path, np.uint8)
+    n_bytes = lambda table: 0
 else:
     def load():
         buffer = bytearray(1 << 20)

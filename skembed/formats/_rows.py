@@ -23,9 +23,12 @@ class RowBuffer:
     def extend(self, n_rows: int) -> np.ndarray:
         """Room for this many rows more, to be filled."""
         needed = self.n_rows + n_rows
-        if needed > len(self.array):
+        if not len(self.array):
+            # by a new array numpy asks for large pages, by growing an old one it does not
+            self.array = np.empty((max(needed, self.n_expected), self.dim), dtype=np.float32)
+        elif needed > len(self.array):
             # the last eighth at most is not used: what the whole may take beside the table is a fifth
-            self.array.resize((max(needed, self.n_expected, len(self.array) * 9 // 8), self.dim), refcheck=False)
+            self.array.resize((max(needed, len(self.array) * 9 // 8), self.dim), refcheck=False)
         room = self.array[self.n_rows : needed]
         self.n_rows = needed
         return room
