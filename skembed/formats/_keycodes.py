@@ -2,13 +2,13 @@
 
 import datetime
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from skembed.canonical import canonical_key
 
+_KEYS_AT_ONCE = 1 << 16
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -98,14 +98,20 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any
 
 
 def _decode_texts(offsets: np.ndarray, blob: bytes) -> list[str] | None:
-    """Keys that are all strings, decoded at once; None if one is not UTF-8."""
-    try:
-        text = blob.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
+    """Keys that are all strings, decoded at once; None if one is not UTF-8, or there is no byte to part them by."""
+    separator = next((byte for byte in range(128) if byte not in blob), None)
+    n_keys = len(offsets) - 1
+    if separator is None or not n_keys:
         return None
-    if len(text) < len(blob):
-        is_first = np.frombuffer(blob, np.uint8) & 0xC0 != 0x80  # of the bytes of a character
-        if not is_first[offsets[offsets < len(blob)]].all():
+    texts: list[str] = []
+    for first in range(0, n_keys, _KEYS_AT_ONCE):
+        bounds = offsets[first : first + _KEYS_AT_ONCE + 1]
+        lengths, piece = np.diff(bounds), np.frombuffer(blob, np.uint8)[bounds[0] : bounds[-1]]
+        # behind each key a byte that no key has; within a character it makes that, too, something that is not UTF-8
+        spread = np.full(len(piece) + len(lengths), separator, np.uint8)
+        spread[np.arange(len(piece)) + np.repeat(np.arange(len(lengths)), lengths)] = piece
+        try:
+            texts += spread[:-1].tobytes().decode("utf-8", "surrogatepass").split(chr(separator))
+        except UnicodeDecodeError:
             return None
-        offsets = np.append(0, np.cumsum(is_first))[offsets]
-    return [text[begin:end] for begin, end in pairwise(offsets.tolist())]
+    return texts

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import skembed.formats._native
 from skembed import EmbeddingTable
-from skembed.formats import FormatError
+from skembed.formats import FormatError, _keycodes
 from skembed.formats._keycodes import decode_keys, encode_keys
 from skembed.formats._native import load_native as load_table
 from skembed.formats._native import save_native as save_table
@@ -390,6 +390,16 @@ def test_keys_cut_within_a_character_are_refused():
     for inside in (2, 4):
         with pytest.raises(ValueError, match="key_bytes: no key of type code 4"):
             decode_keys(codes, np.array([0, inside, 5]), blob)
+
+
+@pytest.mark.parametrize("spare", [None, "\0", "every"])
+def test_many_keys_are_those_of_a_loop(monkeypatch, spare):
+    """Decoded in blocks with a byte between them, whatever bytes the keys have."""
+    monkeypatch.setattr(_keycodes, "_KEYS_AT_ONCE", 3)
+    keys = ["", "Köln", "日本", "\U0001f600", "\ud83d", "a b", "x", "", "y"]
+    keys += [] if spare is None else ["\0"] if spare == "\0" else ["".join(map(chr, range(128)))]
+    codes, offsets, blob = encode_keys(np.array(keys, dtype=object))
+    assert decode_keys(codes, offsets, blob) == keys
 
 
 def test_keys_of_a_forged_file_are_canonical():
