@@ -63,7 +63,7 @@ def find_records(
 
 
 class Words:
-    """Words as one run of bytes, which takes a fifth of the memory of an object for each.
+    """Words as one run of bytes, which takes far less memory than an object for each.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
-from functools import partial
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,7 +17,7 @@ from skembed.subwords import Subwords
 from skembed.table import EmbeddingTable
 from skembed.text._bags import BagReader
 from skembed.text._corpus import read_documents
-from skembed.text._stream import UNKNOWN, EncodedCorpus
+from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._train import draw_seed, watch_passes
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
@@ -191,7 +191,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If vectors were no longer finite; the last finite ones are kept.
         """
-        from skembed.training.documents import NOISE_EXPONENT, Bags, train_classes  # numba: not to predict
+        from skembed.training.documents import NOISE_EXPONENT, Bags, ClassTables, train_classes  # numba: not to predict
 
         self._validate_params()
         if self.max_n and self.min_n > self.max_n:
@@ -210,19 +210,23 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )  # fmt: skip
             reader = self._reader(vocabulary.keys.tolist(), corpus)
             check_table_memory(reader.n_rows, self.embedding_dim)
-            parts = list(reader.read(corpus.words, corpus.documents(self._numbers(corpus.words))))
+            parts = list(reader.read(corpus.words, self._documents(corpus)))
         sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
         bags = Bags(np.append(0, np.cumsum(sizes)), np.concatenate([rows for _, rows in parts]))
-        train = partial(
-            train_classes, bags, labels.astype(np.int32), weights, n_rows=reader.n_rows, counts=counts,
-            embedding_dim=self.embedding_dim, loss=self.loss, negative=self.negative, learning_rate=self.learning_rate,
-            max_iter=self.max_iter, n_jobs=self.n_jobs, seed=draw_seed(self.random_state),
-        )  # fmt: skip
+
+        def train(on_pass: Callable, progress: Callable) -> ClassTables:
+            return train_classes(
+                bags, labels.astype(np.int32), weights, n_rows=reader.n_rows, counts=counts,
+                embedding_dim=self.embedding_dim, loss=self.loss, negative=self.negative,
+                learning_rate=self.learning_rate, max_iter=self.max_iter, n_jobs=self.n_jobs,
+                seed=draw_seed(self.random_state), on_pass=on_pass, progress=progress,
+            )  # fmt: skip
+
         callbacks = PassCallbacks(self, self.max_iter, X, y)
+        total = len(y) * self.max_iter
         tables = watch_passes(
-            lambda on_pass, progress: train(on_pass=on_pass, progress=progress),
-            self.max_iter, total=len(y) * self.max_iter, what="documents", verbose=self.verbose, callbacks=callbacks,
-        )  # fmt: skip
+            train, self.max_iter, total=total, what="documents", verbose=self.verbose, callbacks=callbacks
+        )
         self.classes_, self.vocabulary_ = classes, vocabulary
         self._tokenizer, self._bag_reader = tokenizer, reader
         self._input, self._output = tables.input, tables.output
@@ -250,7 +254,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         parts = [np.empty((0, len(self.classes_)))]
         with EncodedCorpus.read(read_documents(X), self._tokenizer) as corpus:
-            chunks = corpus.documents(self._numbers(corpus.words))
+            chunks = self._documents(corpus)
             for starts, rows in self._bag_reader.read(corpus.words, chunks):
                 ones = np.ones(len(rows), dtype=np.float32)
                 sums = csr_matrix((ones, rows, starts), shape=(len(starts) - 1, len(self._input))) @ self._input
@@ -292,12 +296,9 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weights = weights * compute_sample_weight(self.class_weight, y)
         return (weights / weights.mean()).astype(np.float32)
 
-    def _numbers(self, words: list[str]) -> np.ndarray:
-        """Words by their numbers, without stop words."""
-        stop_words = read_stop_words(self.stop_words)
-        numbers = np.arange(len(words), dtype=np.int32)
-        numbers[[place for place, word in enumerate(words) if word in stop_words]] = UNKNOWN
-        return numbers
+    def _documents(self, corpus: EncodedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Documents as numbers of words, without stop words."""
+        return corpus.documents(corpus.numbers(read_stop_words(self.stop_words)))
 
     def _reader(self, words: list[str], corpus: EncodedCorpus) -> BagReader:
         settings = {
@@ -306,7 +307,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         empty = BagReader(words, **settings, buckets=np.zeros(0, dtype=np.int64))
         if not self.max_n and self.word_ngrams == 1:
             return empty
-        found = empty.buckets_of(corpus.words, corpus.documents(self._numbers(corpus.words)))
+        found = empty.buckets_of(corpus.words, self._documents(corpus))
         return BagReader(words, **settings, buckets=found)
 
     def _table(self) -> EmbeddingTable:

@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -178,6 +178,12 @@ class EncodedCorpus:
         for start in range(0, self._n_ids, _CHUNK_TOKENS):
             self._file.seek(4 * start)
             yield np.frombuffer(self._file.read(4 * min(_CHUNK_TOKENS, self._n_ids - start)), dtype=np.int32)
+
+    def numbers(self, left_out: Collection[str]) -> np.ndarray:
+        """Return each word's own number for `row_of`, and `UNKNOWN` for the words that are left out."""
+        numbers = np.arange(len(self.words), dtype=np.int32)
+        numbers[[number for number, word in enumerate(self.words) if word in left_out]] = UNKNOWN
+        return numbers
 
     def sequences(self, row_of: np.ndarray) -> "Sequences":
         """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `UNKNOWN`."""

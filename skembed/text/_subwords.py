@@ -95,10 +95,7 @@ class SubwordEncoder(WordEncoder):
 
 def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_words: Collection[str]) -> Iterator[Chunk]:
     """Yield the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
-    stopped = [place for place, word in enumerate(corpus.words) if word in stop_words]
-    numbers = np.arange(len(corpus.words), dtype=np.int32)
-    numbers[stopped] = UNKNOWN
-    for stream, ends in corpus.documents(numbers):
+    for stream, ends in corpus.documents(corpus.numbers(stop_words)):
         present, places = np.unique(stream, return_inverse=True)
         ids = np.asarray(row_of, dtype=np.int32)[present]
         fresh = present[ids == UNKNOWN].tolist()

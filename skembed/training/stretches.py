@@ -23,6 +23,7 @@ CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
 # A stretch draws its negatives from so small a pool that their rows stay in the cache. Analogies of CBOW, which moves a
 # negative once a window and not once a context, suffer from a smaller one.
 TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 8}
+# Of large corpora: long enough that copying rows and merging them is a small part, short enough for the cache.
 TOKENS_PER_STRETCH = {"skip-gram": 8192, "cbow": 8192}
 
 

@@ -1,8 +1,5 @@
 """What all vectorizers of documents have in common: poolings, limits, pipelines, and the faults of text (13 to 17)."""
 
-import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -111,15 +108,8 @@ def test_words_come_by_count_and_the_limits_hold(small):
     assert "the" not in small(min_count=1, stop_words="english").fit(["the cat sat"] * 3).embedding_
 
 
-def test_transform_imports_neither_torch_nor_numba(tmp_path, fitted):
-    path = tmp_path / "vectorizer.pickle"
-    path.write_bytes(pickle.dumps(fitted))
-    code = (
-        "import pickle, sys; v = pickle.load(open(sys.argv[1], 'rb')); v.transform(['a document']);"
-        "print([name for name in ('torch', 'numba', 'polars') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_transform_imports_neither_torch_nor_numba(heavy_imports, fitted):
+    assert heavy_imports(fitted, "transform") == []
 
 
 def test_grid_search_over_a_text_column_with_two_jobs(small):

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import joblib
 import numpy as np
@@ -40,25 +41,9 @@ def fitted(small):
 
 
 @pytest.fixture
-def interrupt(small, monkeypatch):
+def interrupt(small, interrupt_training):
     """Let training be interrupted after so many passes."""
-    module, name = TRAINED_BY[type(small())]
-    original = getattr(module, name)
-
-    def after(n_passes):
-        def train(*arguments, on_pass, **options):
-            def on_pass_then_interrupt(number, tables):
-                on_pass(number, tables)
-                if len(tables.loss_curve) == n_passes:
-                    raise KeyboardInterrupt
-
-            if not n_passes:
-                raise KeyboardInterrupt
-            return original(*arguments, on_pass=on_pass_then_interrupt, **options)
-
-        monkeypatch.setattr(module, name, train)
-
-    return after
+    return partial(interrupt_training, *TRAINED_BY[type(small())])
 
 
 def test_ctrl_c_keeps_what_was_learned(small, interrupt):

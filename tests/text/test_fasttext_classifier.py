@@ -2,8 +2,6 @@
 
 import itertools
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -245,41 +243,19 @@ def test_bags_hold_what_their_docstring_says():
     assert {bags[0][3], bags[2][2]} == {3, 4}
 
 
-def test_predicting_imports_no_numba(tmp_path, fitted):
-    path = tmp_path / "classifier.pickle"
-    path.write_bytes(pickle.dumps(fitted))
-    code = (
-        "import pickle, sys; pickle.load(open(sys.argv[1], 'rb')).predict(['a text']);"
-        "print([name for name in ('torch', 'numba') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_predicting_imports_no_numba(heavy_imports, fitted):
+    assert heavy_imports(fitted, "predict") == []
 
 
-def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(monkeypatch):
+def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(interrupt_training):
     whole = small(max_iter=4).fit(TEXTS, LABELS)
-    original = training.train_classes
-
-    def interrupted_after(n_passes):
-        def train(*arguments, on_pass, **options):
-            def on_pass_then_interrupt(number, tables):
-                on_pass(number, tables)
-                if len(tables.loss_curve) == n_passes:
-                    raise KeyboardInterrupt
-
-            if not n_passes:
-                raise KeyboardInterrupt
-            return original(*arguments, on_pass=on_pass_then_interrupt, **options)
-
-        monkeypatch.setattr(training, "train_classes", train)
-
-    interrupted_after(3)
+    interrupt_training(training, "train_classes", 3)
     with pytest.warns(UserWarning, match="interrupted in pass 4 of 4; kept"):
         classifier = small(max_iter=4).fit(TEXTS, LABELS)
     assert classifier.loss_curve_ == whole.loss_curve_[:3]
     assert classifier.n_iter_ == 3
     assert classifier.predict_proba(TEXTS).shape == (len(TEXTS), 3)
-    interrupted_after(0)
+    interrupt_training(training, "train_classes", 0)
     classifier = small()
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(TEXTS, LABELS)
