@@ -15,10 +15,11 @@ from skembed.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
 class KeyedVectors:
     """Keys, vectors and their rows, and the questions about them: the half of EmbeddingTable that searches."""
 
-    __slots__ = ("_exact_index", "_index_of_keys", "_keys", "_vectors")
+    __slots__ = ("_exact_index", "_index_of_keys", "_keys", "_metric", "_vectors")
 
     _keys: np.ndarray
     _vectors: np.ndarray
+    _metric: Metric
     _index_of_keys: dict[Any, int]
     _exact_index: ExactIndex | None
 
@@ -32,7 +33,7 @@ class KeyedVectors:
         query: Any,
         k: int = 10,
         *,
-        metric: Metric = "cosine",
+        metric: Metric | None = None,
         exclude: Iterable = (),
         restrict_to: Iterable | None = None,
         index: ApproximateIndex | None = None,
@@ -44,8 +45,9 @@ class KeyedVectors:
         query : key, list of n keys, array of shape (embedding_dim,) or (n, embedding_dim)
             Anything hashable is a key; an array of numbers is a vector or a matrix. A key is not its own neighbour.
         k : int, default=10
-        metric : {"cosine", "euclidean", "dot"}, default="cosine"
-            The score: cosine (0 where a vector is zero), distance, or dot product.
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            The score: cosine (0 where a vector is zero), distance, or dot product. None: that of the table's own
+            `metric`.
         exclude : sequence of keys, default=()
             Not to be returned. Keys that are not in the table are passed over.
         restrict_to : sequence of keys, default=None
@@ -80,7 +82,7 @@ class KeyedVectors:
         vectors, own_rows = self._queries(query)
         excluded = rows_of(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else np.unique(self._seen_rows(restrict_to, "restrict_to"))
-        k, metric = _positive(k, "k"), _one_of(metric, METRICS, "metric")
+        k, metric = _positive(k, "k"), self._metric_or_own(metric)
         vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
         if self._fits(index, metric) and among is None:
             found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
@@ -89,7 +91,7 @@ class KeyedVectors:
         return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
 
     def kneighbors(
-        self, vectors: Any, k: int = 10, *, metric: Metric = "cosine", index: ApproximateIndex | None = None
+        self, vectors: Any, k: int = 10, *, metric: Metric | None = None, index: ApproximateIndex | None = None
     ) -> Neighbors:
         """Scores and row numbers of the k nearest vectors, for queries by the thousand.
 
@@ -97,7 +99,8 @@ class KeyedVectors:
         ----------
         vectors : array-like of shape (n, embedding_dim)
         k : int, default=10
-        metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            None: the table's own.
         index : ApproximateIndex, default=None
             Of `build_index`, to search approximately; of this table and of this metric.
 
@@ -120,14 +123,14 @@ class KeyedVectors:
         queries = self._matrix(vectors, "vectors")
         if queries.ndim != 2:
             raise ValueError(f"vectors must have shape (n, {self.embedding_dim}), got {queries.shape}.")
-        k, metric = _positive(k, "k"), _one_of(metric, METRICS, "metric")
+        k, metric = _positive(k, "k"), self._metric_or_own(metric)
         if self._fits(index, metric):
             return index.search(queries, k)  # type: ignore[union-attr]
         return self._exact.search(queries, k, metric)
 
     def build_index(
         self,
-        metric: Metric = "cosine",
+        metric: Metric | None = None,
         *,
         connectivity: int = 16,
         expansion_add: int = 128,
@@ -141,7 +144,8 @@ class KeyedVectors:
 
         Parameters
         ----------
-        metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            None: the table's own.
         connectivity : int, default=16
             Links of each vector.
         expansion_add, expansion_search : int, default=128, 64
@@ -166,12 +170,15 @@ class KeyedVectors:
             _positive(value, name)
         return ApproximateIndex(
             self._exact,
-            _one_of(metric, METRICS, "metric"),
+            self._metric_or_own(metric),
             connectivity=connectivity,
             expansion_add=expansion_add,
             expansion_search=expansion_search,
             n_jobs=n_jobs,
         )
+
+    def _metric_or_own(self, metric: Metric | None) -> Metric:
+        return self._metric if metric is None else _one_of(metric, METRICS, "metric")
 
     def _fits(self, index: ApproximateIndex | None, metric: Metric) -> bool:
         """Whether to search by an index; ValueError if it is not one for this search."""
@@ -223,7 +230,7 @@ class KeyedVectors:
         return self._pairs(found)[0]
 
     def similarity(self, a: Any, b: Any) -> Any:
-        """Cosine of two keys or vectors; 0 where one is zero.
+        """Cosine of two keys or vectors, whatever the table's metric; 0 where one is zero.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ import numpy as np
 from skembed._keys import hashable, key_list, rows_of, unseen_message
 from skembed._queries import as_float32
 from skembed.canonical import canonical_key
+from skembed.neighbors import Metric
 from skembed.subwords import Subwords
 from skembed.table import _RAISE, EmbeddingTable
 
@@ -31,6 +32,8 @@ class SubwordTable(EmbeddingTable):
         How often each key was seen, for formats that hold it.
     unknown : array-like of shape (embedding_dim,), default=None
         What `lookup` gives to keys without an n-gram.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        By which the vectors are to be read; see `EmbeddingTable`.
 
     Examples
     --------
@@ -46,8 +49,17 @@ class SubwordTable(EmbeddingTable):
     _counts: np.ndarray | None
     _subwords: Subwords
 
-    def __init__(self, keys: Iterable, vectors: Any, subwords: Subwords, *, counts: Any = None, unknown: Any = None):
-        super().__init__(keys, vectors, unknown=unknown)
+    def __init__(
+        self,
+        keys: Iterable,
+        vectors: Any,
+        subwords: Subwords,
+        *,
+        counts: Any = None,
+        unknown: Any = None,
+        metric: Metric = "cosine",
+    ):
+        super().__init__(keys, vectors, unknown=unknown, metric=metric)
         if subwords.embedding_dim != self.embedding_dim:
             raise ValueError(
                 f"subwords must have the embedding_dim of vectors, got {subwords.embedding_dim} "
@@ -57,7 +69,14 @@ class SubwordTable(EmbeddingTable):
 
     @classmethod
     def from_rows(
-        cls, keys: Iterable, rows: Any, subwords: Subwords, *, counts: Any = None, unknown: Any = None
+        cls,
+        keys: Iterable,
+        rows: Any,
+        subwords: Subwords,
+        *,
+        counts: Any = None,
+        unknown: Any = None,
+        metric: Metric = "cosine",
     ) -> "SubwordTable":
         """A table of words whose own rows, without their n-grams, are given, as a fastText model learns them.
 
@@ -65,7 +84,7 @@ class SubwordTable(EmbeddingTable):
         ----------
         keys : sequence of str
         rows : array-like of shape (n_keys, embedding_dim)
-        subwords, counts, unknown : see SubwordTable
+        subwords, counts, unknown, metric : see SubwordTable
 
         Returns
         -------
@@ -79,13 +98,13 @@ class SubwordTable(EmbeddingTable):
         own = as_float32(rows, "rows")
         if own.shape != (len(keys), subwords.embedding_dim):
             raise ValueError(f"rows must have shape ({len(keys)}, {subwords.embedding_dim}), got {own.shape}.")
-        return cls(keys, subwords.compose(keys, own)[0], subwords, counts=counts, unknown=unknown)
+        return cls(keys, subwords.compose(keys, own)[0], subwords, counts=counts, unknown=unknown, metric=metric)
 
     @classmethod
     def _from(cls, table: EmbeddingTable, subwords: Subwords, counts: np.ndarray | None) -> "SubwordTable":
         """The parts of a table and those that it lacks, all known to be sound."""
         made = cls.__new__(cls)
-        made._hold(table._keys, table._vectors, table._unknown)
+        made._hold(table._keys, table._vectors, table._unknown, table._metric)
         made._index_of_keys = table._index_of_keys
         made._carry(subwords, counts)
         return made
@@ -209,13 +228,14 @@ class SubwordTable(EmbeddingTable):
 
         The n-grams are left out: the length of a word that is composed of them is not known before it is.
         """
-        return EmbeddingTable._of(self._keys, self._vectors, self._unknown).normalize()
+        return EmbeddingTable._of(self._keys, self._vectors, self._unknown, self._metric).normalize()
 
-    def _mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "SubwordTable":
-        # of linear maps only (align_to): then the image of a mean is the mean of the images
+    def _mapped(self, function: Callable[[np.ndarray], np.ndarray], embedding_dim: int | None = None) -> "SubwordTable":
+        # of linear maps only (align_to, truncate): then the image of a mean is the mean of the images
         ngrams = EmbeddingTable._of(np.empty(len(self._subwords.vectors), dtype=object), self._subwords.vectors)
-        turned = Subwords(ngrams._mapped(function).vectors, buckets=self._subwords.buckets, **self._subwords.settings)
-        return SubwordTable._from(super()._mapped(function), turned, self._counts)
+        images = ngrams._mapped(function, embedding_dim).vectors
+        turned = Subwords(images, buckets=self._subwords.buckets, **self._subwords.settings)
+        return SubwordTable._from(super()._mapped(function, embedding_dim), turned, self._counts)
 
 
 def _unpickled(parts: tuple, subwords: Subwords, counts: np.ndarray | None) -> SubwordTable:

@@ -3,13 +3,15 @@
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from skembed._keys import build_index, hashable, key_list, rows_of, unseen_message
-from skembed._queries import KeyedVectors, as_float32, unit_vectors
+from skembed._queries import KeyedVectors, _one_of, as_float32, unit_vectors
 from skembed.canonical import canonical_key
+from skembed.neighbors import METRICS, Metric
 
 _RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
@@ -31,11 +33,14 @@ class EmbeddingTable(KeyedVectors):
         are; everything else is copied.
     unknown : array-like of shape (embedding_dim,), default=None
         The vector that `lookup` gives to keys that are not in the table.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        By which the vectors are to be read: the metric of `nearest`, `kneighbors` and `build_index` where they are
+        given none. Tables made of this one keep it, and so does the library's own file.
 
     Raises
     ------
     ValueError
-        If keys repeat, a vector is not finite, or the shapes do not fit.
+        If keys repeat, a vector is not finite, the shapes do not fit, or there is no such metric.
     TypeError
         If a key is not hashable.
 
@@ -50,24 +55,28 @@ class EmbeddingTable(KeyedVectors):
     >>> table.lookup(["Bern", "Oslo"])
     array([[0. , 1. ],
            [0.5, 0.5]], dtype=float32)
+    >>> EmbeddingTable(["Ulm", "Graz"], [[3.0, 0.0], [0.0, 4.0]], metric="euclidean").nearest("Ulm")
+    [('Graz', 5.0)]
     """
 
     __slots__ = ("__weakref__", "_unknown")
 
-    def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None):
-        self._check_and_hold(key_list(keys), vectors, unknown, finite=True)
+    def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
+        self._check_and_hold(key_list(keys), vectors, unknown, metric, finite=True)
 
     @classmethod
-    def _checked(cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, *, finite: bool) -> "EmbeddingTable":
+    def _checked(
+        cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric, *, finite: bool
+    ) -> "EmbeddingTable":
         """A table of canonical keys and parts read from a file.
 
         `finite=False` leaves the components unread, as of a large memory map.
         """
         table = cls.__new__(cls)
-        table._check_and_hold(keys, vectors, unknown, finite=finite)
+        table._check_and_hold(keys, vectors, unknown, metric, finite=finite)
         return table
 
-    def _check_and_hold(self, keys: list, vectors: Any, unknown: Any, *, finite: bool) -> None:
+    def _check_and_hold(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
         vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
@@ -77,23 +86,27 @@ class EmbeddingTable(KeyedVectors):
             )
         if unknown is not None:
             unknown = _vector(unknown, vectors.shape[1], "unknown")
+        metric = _one_of(metric, METRICS, "metric")
         index = build_index(keys)
         if finite:
             _check_finite(vectors, keys)
-        self._hold(_object_array(keys), vectors, unknown)
+        self._hold(_object_array(keys), vectors, unknown, metric)
         self._index_of_keys = index
 
     @classmethod
-    def _of(cls, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None = None) -> "EmbeddingTable":
+    def _of(
+        cls, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None = None, metric: Metric = "cosine"
+    ) -> "EmbeddingTable":
         """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
         table = cls.__new__(cls)
-        table._hold(keys, vectors, unknown)
+        table._hold(keys, vectors, unknown, metric)
         table._index_of_keys = {}
         return table
 
-    def _hold(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None) -> None:
+    def _hold(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
         self._keys, self._vectors = _read_only(keys), _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
+        self._metric = metric
         self._exact_index = None
 
     @property
@@ -112,6 +125,11 @@ class EmbeddingTable(KeyedVectors):
         return self._unknown
 
     @property
+    def metric(self) -> Metric:
+        """By which the vectors are to be read: "cosine", "euclidean" or "dot"."""
+        return self._metric
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(n_keys, embedding_dim)."""
         return self._vectors.shape
@@ -127,14 +145,16 @@ class EmbeddingTable(KeyedVectors):
 
     def __repr__(self) -> str:
         unknown = ", unknown=True" if self._unknown is not None else ""
-        return f"EmbeddingTable({len(self)} keys, embedding_dim={self.embedding_dim}{unknown})"
+        metric = f", metric={self._metric!r}" if self._metric != "cosine" else ""
+        return f"EmbeddingTable({len(self)} keys, embedding_dim={self.embedding_dim}{unknown}{metric})"
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold equal keys in the same order and the same bits."""
+        """Whether both hold equal keys in the same order and the same bits, to be read by the same metric."""
         if not isinstance(other, EmbeddingTable):
             return NotImplemented
         return self is other or (
             self.shape == other.shape
+            and self._metric == other._metric
             and self._keys.tolist() == other._keys.tolist()
             and _bits(self._unknown) == _bits(other._unknown)
             and all(np.array_equal(a.view(np.uint32), b.view(np.uint32)) for a, b in zip(_blocks(self), _blocks(other)))
@@ -149,7 +169,7 @@ class EmbeddingTable(KeyedVectors):
         return self
 
     def __reduce__(self) -> tuple:
-        return EmbeddingTable._of, (self._keys, self._vectors, self._unknown)
+        return EmbeddingTable._of, (self._keys, self._vectors, self._unknown, self._metric)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.
@@ -229,7 +249,7 @@ class EmbeddingTable(KeyedVectors):
         rows = self._seen_rows(keys)
         kept = self._keys[rows]
         build_index(kept.tolist())
-        return EmbeddingTable._of(kept, np.take(self._vectors, rows, axis=0), self._unknown)
+        return EmbeddingTable._of(kept, np.take(self._vectors, rows, axis=0), self._unknown, self._metric)
 
     def normalize(self) -> "EmbeddingTable":
         """A table of the vectors at unit length; zero vectors stay zero.
@@ -240,6 +260,43 @@ class EmbeddingTable(KeyedVectors):
         array([0.8, 0.6], dtype=float32)
         """
         return self._mapped(unit_vectors)
+
+    def truncate(self, embedding_dim: int) -> "EmbeddingTable":
+        """A table of the first components of the vectors, also of the one for unknown keys.
+
+        For tables whose components stand in an order, those that carry most first, as of a principal component
+        analysis: there the first few are the best table of that size. Vectors are not brought to unit length again.
+
+        Parameters
+        ----------
+        embedding_dim : int
+            How many components to keep, from 1 to the `embedding_dim` of this table.
+
+        Returns
+        -------
+        EmbeddingTable
+            All keys of this table.
+
+        Raises
+        ------
+        ValueError
+            If `embedding_dim` is no such int.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["Ulm", "Graz"], [[3.0, 0.5, 0.0], [4.0, 0.0, 0.25]], unknown=[1.0, 2.0, 3.0])
+        >>> table.truncate(2)["Ulm"]
+        array([3. , 0.5], dtype=float32)
+        >>> table.truncate(1).unknown
+        array([1.], dtype=float32)
+        """
+        whole = isinstance(embedding_dim, Integral) and not isinstance(embedding_dim, bool)
+        if not whole or not 1 <= embedding_dim <= self.embedding_dim:
+            raise ValueError(
+                f"embedding_dim must be an int between 1 and that of this table, {self.embedding_dim}, "
+                f"got {embedding_dim!r}."
+            )
+        return self._mapped(lambda vectors: vectors[:, :embedding_dim], int(embedding_dim))
 
     def align_to(self, other: "EmbeddingTable") -> "EmbeddingTable":
         """This table turned into the space of another: the rotation that brings the shared keys closest.
@@ -342,13 +399,18 @@ class EmbeddingTable(KeyedVectors):
 
         return load_table(path, format=format, **options)
 
-    def _mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "EmbeddingTable":
-        """The same keys, with every vector, also the unknown one, replaced by its image."""
-        images = np.empty(self.shape, dtype=np.float32)
+    def _mapped(
+        self, function: Callable[[np.ndarray], np.ndarray], embedding_dim: int | None = None
+    ) -> "EmbeddingTable":
+        """The same keys, with every vector, also the unknown one, replaced by its image.
+
+        `embedding_dim` is that of the images where it is not the same.
+        """
+        images = np.empty((len(self), embedding_dim or self.embedding_dim), dtype=np.float32)
         for start in range(0, len(self), _BLOCK_ROWS):
             images[start : start + _BLOCK_ROWS] = function(self._vectors[start : start + _BLOCK_ROWS])
         unknown = None if self._unknown is None else function(self._unknown[None])[0].astype(np.float32)
-        return EmbeddingTable._of(self._keys, images, unknown)
+        return EmbeddingTable._of(self._keys, images, unknown, self._metric)
 
 
 def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:

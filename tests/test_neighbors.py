@@ -195,3 +195,37 @@ def test_an_empty_table_has_no_neighbours():
     table = EmbeddingTable([], np.empty((0, 2)))
     assert table.nearest(np.ones(2)) == []
     assert table.kneighbors(np.ones((3, 2)))[1].shape == (3, 0)
+
+
+@pytest.mark.parametrize("own", METRICS)
+def test_a_table_is_searched_by_its_own_metric_unless_another_is_named(own):
+    vectors = awkward_vectors(np.random.default_rng(0), 100, 3)
+    plain, table = EmbeddingTable(range(100), vectors), EmbeddingTable(range(100), vectors, metric=own)
+    queries = vectors[:5] + 1
+    for metric in (None, *METRICS):
+        asked = metric or own
+        assert table.nearest(3, metric=metric) == plain.nearest(3, metric=asked)
+        for found, expected in zip(
+            table.kneighbors(queries, metric=metric), plain.kneighbors(queries, metric=asked), strict=True
+        ):
+            assert found.tolist() == expected.tolist()
+    assert table.nearest(3) == plain.nearest(3, metric=own)
+    assert table.kneighbors(queries).scores.tolist() == plain.kneighbors(queries, metric=own).scores.tolist()
+    # these are of directions by their definition
+    assert table.similarity(1, 2) == plain.similarity(1, 2)
+    assert table.outlier([1, 2, 3, 4]) == plain.outlier([1, 2, 3, 4])
+    assert table.analogy([1, 2], [3]) == plain.analogy([1, 2], [3])
+
+
+@pytest.mark.parametrize("own", METRICS)
+def test_an_index_is_built_by_the_metric_of_its_table(own):
+    pytest.importorskip("usearch")
+    table = EmbeddingTable(range(100), np.random.default_rng(0).standard_normal((100, 3)), metric=own)
+    index = table.build_index()
+    assert index.metric == own
+    table.nearest(3, index=index)  # of one metric, so not refused
+    table.kneighbors(table.vectors, index=index)
+    other = METRICS[METRICS.index(own) - 1]
+    assert table.build_index(other).metric == other
+    with pytest.raises(ValueError, match=f"metric must be that of the index, '{other}', got '{own}'"):
+        table.nearest(3, index=table.build_index(other))

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skembed import EmbeddingTable
+from skembed import EmbeddingTable, SubwordTable
+from skembed.neighbors import METRICS
+from skembed.subwords import Subwords
 
 
 def cities(**kwargs):
@@ -21,6 +23,12 @@ def cities(**kwargs):
 def random_table(n=200, dim=7, seed=0, **kwargs):
     vectors = np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
     return EmbeddingTable([f"key{i}" for i in range(n)], vectors, **kwargs)
+
+
+def subword_table(**kwargs):
+    ngrams = np.random.default_rng(1).standard_normal((50, 2)).astype(np.float32)
+    subwords = Subwords(ngrams, min_n=3, max_n=6, n_buckets=50)
+    return SubwordTable.from_rows(["Ulm", "Graz", "Bern"], cities().vectors, subwords, counts=[3, 2, 1], **kwargs)
 
 
 class TestConstruction:
@@ -122,7 +130,7 @@ class TestImmutability:
                 array[0] = 0
             with pytest.raises(ValueError, match="WRITEABLE"):
                 array.flags.writeable = True
-        for name in ("keys", "vectors", "unknown", "shape", "other"):
+        for name in ("keys", "vectors", "unknown", "metric", "shape", "other"):
             with pytest.raises(AttributeError):
                 setattr(table, name, None)
 
@@ -153,6 +161,55 @@ class TestImmutability:
 
     def test_repr(self):
         assert repr(cities()) == "EmbeddingTable(3 keys, embedding_dim=2)"
+        assert repr(cities(metric="cosine")) == repr(cities())
+        assert repr(cities(unknown=[0, 0], metric="dot")) == (
+            "EmbeddingTable(3 keys, embedding_dim=2, unknown=True, metric='dot')"
+        )
+        assert "metric='dot', Subwords(" in repr(subword_table(metric="dot"))
+
+
+class Pickled3:
+    """What pickles of tables held before tables had a metric."""
+
+    def __init__(self, table):
+        self.parts = table.keys, table.vectors, table.unknown
+
+    def __reduce__(self):
+        return EmbeddingTable._of, self.parts
+
+
+class TestMetric:
+    @pytest.mark.parametrize("make", [cities, subword_table])
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_tables_made_of_a_table_keep_it(self, make, metric):
+        table = make(unknown=[1, 2], metric=metric)
+        assert table.metric == metric
+        for made in (
+            table.subset(["Bern", "Ulm"]),
+            table.normalize(),
+            table.truncate(1),
+            table.align_to(make()),
+            copy.copy(table),
+            copy.deepcopy(table),
+            pickle.loads(pickle.dumps(table)),
+        ):
+            assert made.metric == metric
+
+    def test_it_is_the_cosine_unless_named(self):
+        assert cities().metric == subword_table().metric == "cosine"
+        assert pickle.loads(pickle.dumps(Pickled3(cities(unknown=[1, 2])))) == cities(unknown=[1, 2])
+
+    def test_tables_of_two_metrics_differ(self):
+        for make in (cities, subword_table):
+            assert make(metric="dot") == make(metric="dot")
+            assert make(metric="dot") != make()
+
+    @pytest.mark.parametrize("metric", ["manhattan", None, 2, ["dot"]])
+    def test_another_is_refused(self, metric):
+        for make in (cities, subword_table):
+            with pytest.raises(ValueError, match="metric must be one of 'cosine', 'euclidean', 'dot', got") as caught:
+                make(metric=metric)
+            assert repr(metric) in str(caught.value)
 
 
 class TestLookup:
@@ -345,6 +402,32 @@ class TestNewTables:
             cities().align_to(EmbeddingTable(["Oslo"], [[1, 2]]))
         with pytest.warns(UserWarning, match="only 1 keys are shared for 2"):
             cities().align_to(EmbeddingTable(["Ulm"], [[1, 2]]))
+
+    @pytest.mark.parametrize("embedding_dim", [1, 3, np.int64(7)])
+    def test_truncate(self, embedding_dim):
+        table = random_table(unknown=np.arange(7))
+        first = table.truncate(embedding_dim)
+        assert list(first) == list(table)
+        assert first.vectors.tobytes() == table.vectors[:, :embedding_dim].tobytes()
+        assert first.unknown.tolist() == list(range(embedding_dim))
+        assert first.vectors.flags.c_contiguous
+        assert not first.vectors.flags.writeable
+        assert not first.unknown.flags.writeable
+        assert first.nearest("key3", k=1) == first.nearest(first["key3"], k=1, exclude=["key3"])
+        assert random_table().truncate(embedding_dim).unknown is None
+
+    def test_truncate_keeps_what_composes_unknown_words(self):
+        table = subword_table()
+        first = table.truncate(1)
+        assert isinstance(first, SubwordTable)
+        assert first.counts.tolist() == [3, 2, 1]
+        words = ["Ulm", "Ulmer", "Grazerin"]
+        np.testing.assert_allclose(first.lookup(words), table.lookup(words)[:, :1], rtol=1e-6)
+
+    @pytest.mark.parametrize("embedding_dim", [0, -1, 3, 1.0, True, "1", None])
+    def test_truncate_refuses(self, embedding_dim):
+        with pytest.raises(ValueError, match="embedding_dim must be an int between 1 and that of this table, 2, got"):
+            cities().truncate(embedding_dim)
 
     def test_to_frame(self):
         pd = pytest.importorskip("pandas")

@@ -15,8 +15,9 @@ key_bytes     U8    (n_bytes,)         the spellings of the keys, UTF-8, one aft
 ============= ===== ================== ==========================================================
 
 The header's ``__metadata__`` holds the manifest under ``skembed``: a JSON object of `format`, `version` and `sha256`,
-the hash of the whole file with its own 64 digits taken as zeros; of a SubwordTable also `subwords`, the parameters of
-its `Subwords`. Such files are of version 2, all others of version 1.
+the hash of the whole file with its own 64 digits taken as zeros; of a table that is not to be read by the cosine also
+`metric`; of a SubwordTable also `subwords`, the parameters of its `Subwords`. Files with `subwords` are of version 2,
+all others of version 1.
 """
 
 import contextlib
@@ -33,6 +34,7 @@ import numpy as np
 
 from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._keycodes import decode_keys, encode_keys
+from skembed.neighbors import METRICS, Metric
 from skembed.subword_table import SubwordTable, _checked_counts
 from skembed.subwords import Subwords
 from skembed.table import EmbeddingTable
@@ -47,6 +49,7 @@ _OPTIONAL = {"counts", "buckets", "ngrams", "unknown"}
 _MATRICES = {"vectors", "ngrams"}
 _SUBWORD_SETTINGS = {"min_n": int, "max_n": int, "n_buckets": int, "absent": str}
 _NUMPY_DTYPES: dict[str, np.dtype] = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
+_UNNAMED_METRIC: Metric = "cosine"  # of files without `metric`, as all were before tables had one
 _UNHASHED = "0" * 64
 _MAX_HEADER = 1 << 16  # ours take under 1 kB
 _ALIGNMENT = 64
@@ -98,6 +101,8 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
         name: part.astype(_NUMPY_DTYPES[_DTYPES[name]], copy=False) for name, part in parts.items() if part is not None
     }
     manifest: dict[str, Any] = {"format": _FORMAT, "version": 1}
+    if table.metric != _UNNAMED_METRIC:
+        manifest["metric"] = table.metric
     if subwords is not None:
         manifest |= {"version": 2, "subwords": subwords.settings}
     with replacing(Path(os.path.realpath(path))) as file:
@@ -215,7 +220,7 @@ class _Reader:
                 f"{self.path}: the hash does not fit: expected {manifest['sha256']}, got {digest.hexdigest()}. "
                 "The file was damaged or changed after it was saved; fetch it again."
             )
-        return self.assemble(tensors, settings, verify)
+        return self.assemble(tensors, settings, manifest.get("metric", _UNNAMED_METRIC), verify)
 
     def header(self) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
         """The header's bytes, its entries, and the manifest, of this format and a version that is known here."""
@@ -259,6 +264,11 @@ class _Reader:
         digest = manifest.get("sha256")
         if not isinstance(digest, str) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise self.error(8, f"expected 'sha256' to be 64 hexadecimal digits, got {digest!r}")
+        metric = manifest.get("metric", _UNNAMED_METRIC)
+        if metric not in METRICS:
+            raise self.error(
+                8, f"expected 'metric' to be one of {', '.join(map(repr, METRICS))}, got {repr(metric)[:60]}"
+            )
 
     def layout(self, entries: dict[str, Any], start: int) -> dict[str, tuple[int, np.dtype, tuple[int, ...]]]:
         """Offset, dtype and shape of each tensor, which together must fill the file to its last byte."""
@@ -327,11 +337,13 @@ class _Reader:
             raise self.error(8, f"expected 'subwords' to be {sorted(_SUBWORD_SETTINGS)}, got {str(settings)[:80]}")
         return settings
 
-    def assemble(self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, verify: bool) -> EmbeddingTable:
+    def assemble(
+        self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, metric: Metric, verify: bool
+    ) -> EmbeddingTable:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
-            table = EmbeddingTable._checked(keys, vectors, unknown, finite=verify)
+            table = EmbeddingTable._checked(keys, vectors, unknown, metric, finite=verify)
             if settings is None:
                 return table
             counts = _checked_counts(tensors.get("counts"), len(keys))

@@ -58,10 +58,10 @@ def save_table(
         Of a file; one that exists is replaced.
     format : {"safetensors", "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy", \
 "parquet"}, default=None
-        None is the library's own, "safetensors": keys of any type, the vector of unknown keys, and subwords come back
-        as they are, bit for bit. All formats keep float32 exactly; the others leave out the vector of unknown keys
-        (with a warning), all but "fasttext-bin" the subwords, and want keys that are strings ("numpy" and "parquet":
-        keys of one type).
+        None is the library's own, "safetensors": keys of any type, the vector of unknown keys, the metric and subwords
+        come back as they are, bit for bit. All formats keep float32 exactly; the others leave out the metric and the
+        vector of unknown keys (this with a warning), all but "fasttext-bin" the subwords, and want keys that are
+        strings ("numpy" and "parquet": keys of one type).
     compression : {"gzip", "bz2", "xz"}, default=None
         Of the text and binary formats.
     **options

@@ -19,11 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import skembed.formats._native
-from skembed import EmbeddingTable
+from skembed import EmbeddingTable, SubwordTable
 from skembed.formats import FormatError, _keycodes
 from skembed.formats._keycodes import decode_keys, encode_keys
 from skembed.formats._native import load_native as load_table
 from skembed.formats._native import save_native as save_table
+from skembed.neighbors import METRICS
+from skembed.subwords import Subwords
 
 KEYS = st.one_of(
     st.none(),
@@ -85,6 +87,38 @@ class TestRoundTrip:
     def test_the_same_table_gives_the_same_bytes(self, saved, tmp_path):
         load_table(saved[0]).save(tmp_path / "again")
         assert (tmp_path / "again").read_bytes() == saved[2]
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_the_metric_comes_back_whatever_is_read(self, tmp_path, metric):
+        table = EmbeddingTable(["Ulm", "Bern", 7], [[1, 2], [3, 4], [5, 6]], unknown=[1, 2], metric=metric)
+        subwords = Subwords(np.ones((5, 2)), min_n=3, max_n=6, n_buckets=5)
+        words = SubwordTable(["Ulm", "Bern"], [[1, 2], [3, 4]], subwords, counts=[2, 1], metric=metric)
+        for saved in (table, words):
+            saved.save(tmp_path / "table")
+            assert EmbeddingTable.load(tmp_path / "table") == saved
+            for options in (
+                {"mmap": True},
+                {"limit": 1},
+                {"keys": ["Bern"]},
+                {"dtype": "float16"},
+                {"subwords": False},
+            ):
+                assert EmbeddingTable.load(tmp_path / "table", **options).metric == metric
+
+    def test_files_of_the_default_metric_are_as_they_were_before_there_was_one(self, tmp_path):
+        table = EmbeddingTable(["Ulm", None, 7], [[1.0, 2.0], [0.5, 0.0], [0.0, -1.0]], unknown=[1, 2], metric="cosine")
+        table.save(tmp_path / "table")
+        header, _ = header_of((tmp_path / "table").read_bytes())
+        assert json.loads(header["__metadata__"]["skembed"]) == {
+            "format": "skembed.EmbeddingTable",
+            "version": 1,
+            "sha256": "6f2e50a788eb92b08939bd7143dc5cce5edfe100a41a7e6edf838d682dcfcf56",
+        }
+
+    @pytest.mark.parametrize("format", ["word2vec-text", "numpy"])
+    def test_other_formats_lose_the_metric(self, tmp_path, format):
+        EmbeddingTable(["a", "b"], [[1, 2], [3, 4]], metric="dot").save(tmp_path / "table", format=format)
+        assert EmbeddingTable.load(tmp_path / "table").metric == "cosine"
 
     def test_safetensors_reads_it(self, saved):
         safetensors_numpy = pytest.importorskip("safetensors.numpy")
@@ -231,6 +265,20 @@ class TestDamage:
         (tmp_path / "table").write_bytes(with_header(header, payload.replace(b"ab", b"aa")))
         with pytest.raises(FormatError, match="'aa' and 'aa' at 0 and 1"):
             load_table(tmp_path / "table")
+
+    @pytest.mark.parametrize("metric", ["manhattan", None, 1, ["dot"], {"dot": 1}, "x" * 1000])
+    def test_a_metric_that_is_none(self, saved, metric):
+        path, _, raw = saved
+        header, payload = header_of(raw)
+        manifest = json.loads(header["__metadata__"]["skembed"]) | {"metric": metric}
+        header["__metadata__"]["skembed"] = json.dumps(manifest)
+        path.write_bytes(with_header(header, payload))
+        with pytest.raises(
+            FormatError, match=r"at byte 8: expected 'metric' to be one of 'cosine', .*, got "
+        ) as caught:
+            load_table(path)
+        assert repr(metric)[:60] in str(caught.value)
+        assert len(str(caught.value)) < len(str(path)) + 200
 
     def test_a_newer_version_says_so(self, saved):
         path, _, raw = saved
