@@ -6,6 +6,7 @@ from typing import Any
 from sklearn.utils import check_random_state
 
 from skembed.inspection._display_choice import choose_fields, describe, labelled, link_groups, most_points, order_labels
+from skembed.inspection._display_estimator import with_tables
 from skembed.inspection._display_points import Points
 from skembed.inspection._palette import Field
 from skembed.inspection._plane import METHODS, lay_out, measure_trust
@@ -205,6 +206,7 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : fitted estimator
+            Or a Pipeline, ColumnTransformer or FeatureUnion in which, at any depth, one step has tables.
         column : str, default=None
             Which of `embeddings_`; may be left out where there is one only.
         **kwargs
@@ -217,7 +219,8 @@ class EmbeddingDisplay:
         Raises
         ------
         ValueError
-            If `column` is none of the estimator's, or is needed and not given.
+            If `column` is none of the estimator's, or is needed and not given; if no step of a pipeline has tables,
+            or more than one.
         TypeError
             If the estimator has neither attribute, as before `fit`.
 
@@ -230,6 +233,7 @@ class EmbeddingDisplay:
         >>> len(EmbeddingDisplay.from_estimator(encoder, column="x0").table)
         3
         """
+        estimator = with_tables(estimator)
         tables = getattr(estimator, "embeddings_", None)
         if tables is not None:
             if column is None and len(tables) == 1:
@@ -296,7 +300,7 @@ class EmbeddingDisplay:
         return self
 
     def to_html(
-        self, path: str | os.PathLike, *, title: str | None = None, n_neighbors: int = 10, metric: str = "cosine"
+        self, path: str | os.PathLike, *, title: str | None = None, n_neighbors: int = 10, metric: str | None = None
     ) -> None:
         """Write one page that shows the map and needs nothing else: no network, no server.
 
@@ -310,11 +314,12 @@ class EmbeddingDisplay:
         title : str, default=None
         n_neighbors : int, default=10
             0 to 100.
-        metric : {"cosine", "euclidean", "dot"}, default="cosine"
-            By which points are neighbours, as in `EmbeddingTable.nearest`.
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            By which points are neighbours, as in `EmbeddingTable.nearest`. None: the table's own.
         """
         from skembed.inspection._html import make_page, write_page
 
+        metric = self.table.metric if metric is None else metric
         write_page(path, make_page(self, title=title, n_neighbors=n_neighbors, metric=metric))
 
     def to_tensorboard(

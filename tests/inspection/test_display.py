@@ -7,8 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
 
 from skembed import EmbeddingTable
 from skembed.inspection import EmbeddingDisplay
@@ -22,6 +26,34 @@ def clustered(n=60, dim=8, n_clusters=3, seed=0):
     clusters = rng.integers(0, n_clusters, n)
     vectors = 4 * rng.normal(size=(n_clusters, dim))[clusters] + rng.normal(size=(n, dim))
     return EmbeddingTable([f"key{i}" for i in range(n)], vectors), clusters
+
+
+class Learned(TransformerMixin, BaseEstimator):
+    """A transformer that `fit` gives the tables that it was made with."""
+
+    def __init__(self, embedding_=None, embeddings_=None):
+        self.embedding_ = embedding_
+        self.embeddings_ = embeddings_
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.asarray(X)
+
+    def __sklearn_clone__(self):
+        return Learned(self.embedding_, self.embeddings_)
+
+
+class WithArray(TransformerMixin, BaseEstimator):
+    """As scikit-learn's own manifold learners: `embedding_` is the rows that it was fitted on."""
+
+    def fit(self, X, y=None):
+        self.embedding_ = np.asarray(X)
+        return self
+
+    def transform(self, X):
+        return np.asarray(X)
 
 
 @pytest.fixture
@@ -197,6 +229,53 @@ class TestPoints:
             EmbeddingDisplay.from_estimator(one, column="a")
         with pytest.raises(TypeError, match=r"SimpleNamespace has neither embedding_ nor embeddings_\. Call fit"):
             EmbeddingDisplay.from_estimator(SimpleNamespace())
+
+    def test_from_the_one_step_of_a_pipeline_that_has_tables(self):
+        table, _ = clustered()
+        other, _ = clustered(10)
+        X = np.arange(12.0).reshape(4, 3)
+        encoder = make_pipeline(StandardScaler(), Learned(embeddings_={"a": table, "b": other}))
+        columns = ColumnTransformer([("city", encoder, [0]), ("left out", "drop", [1])], remainder="passthrough")
+        words = make_pipeline(StandardScaler(), Learned(embedding_=table), WithArray())
+        for fitted in (words.fit(X), make_union(PCA(1), words).fit(X)):
+            assert EmbeddingDisplay.from_estimator(fitted).table is table
+        for fitted in (columns.fit(X), make_pipeline(columns, PCA(1)).fit(X)):
+            assert EmbeddingDisplay.from_estimator(fitted, column="b", dim=3).table is other
+            with pytest.raises(ValueError, match="column must be one of 'a', 'b', got None"):
+                EmbeddingDisplay.from_estimator(fitted)
+
+    def test_a_pipeline_with_no_such_step_or_several_names_them(self):
+        table, _ = clustered()
+        X = np.arange(12.0).reshape(4, 3)
+        with pytest.raises(
+            ValueError, match="must have one step with embedding_ or embeddings_; Pipeline has"
+        ) as caught:
+            EmbeddingDisplay.from_estimator(make_pipeline(StandardScaler(), "passthrough", WithArray()).fit(X))
+        assert str(caught.value).endswith(
+            "none among named_steps['standardscaler'] (StandardScaler), named_steps['witharray'] (WithArray). Pass a "
+            "fitted one that has such a step, or a table to from_table."
+        )
+        columns = ColumnTransformer([("city", Learned(embedding_=table), [0])])
+        fitted = Pipeline([("columns", columns), ("map", Learned(embeddings_={"a": table}))]).fit(X)
+        with pytest.raises(ValueError, match="Pipeline has 2") as caught:
+            EmbeddingDisplay.from_estimator(fitted)
+        assert str(caught.value).endswith(
+            "has 2: named_steps['columns'].named_transformers_['city'] (Learned), named_steps['map'] (Learned). Pass "
+            "one of them, as from_estimator(estimator.named_steps['columns'].named_transformers_['city'])."
+        )
+        with pytest.raises(ValueError, match="Pipeline has none"):
+            EmbeddingDisplay.from_estimator(make_pipeline(Learned(embedding_=None)))
+        with pytest.raises(TypeError, match="ColumnTransformer has neither"):
+            EmbeddingDisplay.from_estimator(ColumnTransformer([]))
+
+    def test_a_page_shows_neighbours_by_the_metric_of_the_table(self, tmp_path):
+        table = EmbeddingTable(list("abc"), [[1.0, 0.0], [9.0, 0.0], [1.0, 2.0]], metric="euclidean")
+        display = EmbeddingDisplay.from_table(table)
+        pages = {}
+        for metric in (None, "euclidean", "cosine"):
+            display.to_html(tmp_path / "map.html", n_neighbors=1, metric=metric)
+            pages[metric] = (tmp_path / "map.html").read_text()
+        assert pages[None] == pages["euclidean"] != pages["cosine"]
 
 
 class TestFaults:
