@@ -14,6 +14,7 @@ ESTIMATORS = {"categorical", "text", "projection", "graph", "recommendation", "s
 LEARNING = {"training", "kernels", "parallel"}
 BOTTOM = {
     "roles",
+    "target_type",
     "vocabulary",
     "table",
     "columns",

@@ -1,29 +1,22 @@
 """The target as columns of numbers: standardised where it is continuous, one column a class where it is not."""
 
+import warnings
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
 from skembed.memory import check_memory
+from skembed.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
+from skembed.training.callbacks import HAS_CALLBACKS
 
 __all__ = ["Output", "Target"]
 
 MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-140, 1e140  # of the largest number of y; between them its squares are numbers too
 
 _CONTINUOUS, _BINARY, _MULTICLASS = "continuous", "binary", "multiclass"
-_KIND_OF = {
-    "continuous": _CONTINUOUS,
-    "continuous-multioutput": _CONTINUOUS,
-    "binary": _BINARY,
-    "multiclass": _MULTICLASS,
-    "multiclass-multioutput": _MULTICLASS,
-    "multilabel-indicator": _BINARY,
-}
 
 
 @dataclass
@@ -52,9 +45,11 @@ class Target:
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     target_type : {"auto", "continuous", "binary", "multiclass"}
+        "auto" is what `skembed.target_type.infer_target_type` tells, with a warning where it takes whole numbers for
+        amounts. All outputs are of one type.
     sample_weight : ndarray of shape (n_samples,)
     classes : sequence, optional
-        The classes of a single output that y may not show all of.
+        The classes of a single output that y may not show all of. Whole numbers are then classes, however many.
 
     Attributes
     ----------
@@ -69,7 +64,7 @@ class Target:
 
     def __init__(self, y: Any, target_type: str, sample_weight: np.ndarray, classes: Any = None) -> None:
         y = as_columns(y)
-        kinds = self._kinds(y, target_type)
+        kinds = self._kinds(y, target_type, float(np.sum(sample_weight)), classes)
         if classes is not None and (y.shape[1] > 1 or kinds[0] == _CONTINUOUS):
             raise ValueError(
                 f"classes is given and y is {kinds[0]} with {y.shape[1]} output(s); expected one output of classes. "
@@ -124,18 +119,23 @@ class Target:
         return unit
 
     @staticmethod
-    def _kinds(y: np.ndarray, target_type: str) -> list[str]:
+    def _kinds(y: np.ndarray, target_type: str, n_rows: float, classes: Any) -> list[str]:
+        """Return the kind of each output; "auto" tells it from y, or from `classes` being given."""
+        kind = target_type
         if target_type == "auto":
-            with np.errstate(invalid="ignore"):  # it casts to integers, also what is beyond them
-                found = type_of_target(y[:, 0] if y.shape[1] == 1 else y, input_name="y", raise_unknown=True)
-            if found not in _KIND_OF:
-                raise ValueError(
-                    f"Unknown label type: y is {found!r}; expected one of {sorted(_KIND_OF)}. Set target_type yourself."
+            inferred = infer_target_type(y, n_rows=n_rows)
+            kind = inferred.kind
+            if inferred.n_amounts and classes is not None:
+                kind = _MULTICLASS
+            elif inferred.n_amounts:
+                warnings.warn(
+                    f"target_type='auto' takes y for continuous: it holds {', '.join(map(str, inferred.n_amounts))} "
+                    "distinct whole numbers. Set target_type='multiclass' if they are classes, or 'continuous' to "
+                    "learn numbers without this warning.",
+                    UserWarning,
+                    stacklevel=7 + HAS_CALLBACKS,  # where `fit` is called, which callbacks wrap
                 )
-            kind = _KIND_OF[found]
-        else:
-            kind = target_type
-        if kind == _BINARY and target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
+        if target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
             raise ValueError(
                 f"target_type is 'binary' and y has {len(np.unique(y))} distinct values; expected two. "
                 "Use target_type='multiclass' or 'continuous'."
@@ -179,8 +179,11 @@ class Target:
             position = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
             known = classes[position] == values
         if not known.all():
+            hint = (
+                " If y is a number, begin again with target_type='continuous'." if classes.dtype.kind in "iuf" else ""
+            )
             raise ValueError(
-                f"y holds {as_python(values[~known][0])!r}; expected one of the classes {classes.tolist()!r}."
+                f"y holds {as_python(values[~known][0])!r}; expected one of the classes {classes.tolist()!r}.{hint}"
             )
         return position
 
@@ -213,39 +216,28 @@ class Target:
 
 
 def as_columns(y: Any) -> np.ndarray:
-    """Return y as a 2-D array of shape (n_samples, n_outputs), with no missing or infinite values."""
+    """Return y as a 2-D array of shape (n_samples, n_outputs): no missing or infinite values, no dates."""
     if getattr(y, "ndim", 1) == 2 or (isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], (list, tuple))):
         array = check_array(y, dtype=None, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     else:
-        array = np.asarray(y) if not hasattr(y, "to_numpy") else y.to_numpy()
+        array = np.asarray(y)
         array = column_or_1d(array)[:, None] if array.ndim <= 1 else array
     if not array.dtype.isnative:  # which scikit-learn before 1.7 does not take for numbers
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
+    check_not_dates(array)
     if array.dtype.kind == "O":
         missing = np.array([is_missing(v) for v in array.ravel()], dtype=bool)
         if missing.any():
             row = int(np.flatnonzero(missing)[0]) // array.shape[1]
             raise ValueError(f"y contains NaN or None in row {row}; remove or fill these rows.")
-        if all(isinstance(v, (bool, np.bool_)) for v in array.ravel()):
-            array = array.astype(bool)
-        elif all(isinstance(v, str) for v in array.ravel()):
-            array = array.astype(str)
-        elif all(isinstance(v, Real) and not isinstance(v, (bool, np.bool_)) for v in array.ravel()):
-            array = np.array(array.tolist())
-        else:
-            types = sorted({type(v).__name__ for v in array.ravel()})
-            if len(types) > 1:
-                raise ValueError(f"y mixes values of type {', '.join(types)}; expected all strings or all numbers.")
+        array = as_own_dtype(array)
+        types = sorted({type(v).__name__ for v in array.ravel()}) if array.dtype.kind == "O" else []
+        if len(types) > 1:
+            raise ValueError(f"y mixes values of type {', '.join(types)}; expected all strings or all numbers.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
     return array
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value of y is None, NaN, NaT or pandas' NA."""
-    equal = value == value
-    return value is None or not isinstance(equal, (bool, np.bool_)) or not equal
 
 
 def as_python(value: Any) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 
 from skembed.compare._columns import as_levels, is_code, is_row_number, to_numbers
 from skembed.compare._read import InputError, read_table
+from skembed.target_type import infer_target_type
 
 MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
-_MAX_CODED_CLASSES = 20  # whole numbers with no more values than this are taken for classes
 _NAME_SHARE = 0.95  # of distinct values among rows, from which on text is a name of the row
 _FREE_TEXT_LENGTH, _FREE_TEXT_SHARE = 60, 0.5  # mean characters and share of distinct values of free text
 TASKS = ("auto", "regression", "classification")
@@ -76,7 +76,9 @@ def read_problem(
     target : str
         The column to predict.
     task : {"auto", "regression", "classification"}, default="auto"
-        "auto": text, booleans and whole numbers of at most 20 values are classes, all else is regression.
+        "auto": text, booleans and few whole numbers are classes, all else is regression, by the rule of
+        `skembed.target_type.infer_target_type`: more than 50 whole numbers are amounts, and so are more than 20 that
+        are more than a tenth as many as the rows.
     drop, categorical, numeric : sequence of str
         Columns to leave out, and columns whose kind is not to be guessed.
     header_rows : int, default=1
@@ -132,7 +134,7 @@ def make_problem(
 
     _check_names(table, target, source, {"drop": drop, "categorical": categorical, "numeric": numeric})
     notes: list[str] = []
-    y, task = _read_target(table[target], target, task)
+    y, task = _read_target(table[target], target, task, notes)
     known = ~pd.isna(y)
     if not known.all():
         notes.append(f'{_count((~known).sum(), "row")} without a value of "{target}" left out')
@@ -255,8 +257,8 @@ def _count(n, one, many=None):
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def _read_target(column, name, task):
-    """The target with missing values as nan or None, and "regression" or "classification"."""
+def _read_target(column, name, task, notes):
+    """The target with missing values as nan or None, and "regression" or "classification"; a guess is noted."""
     import pandas as pd
 
     if column.notna().sum() == 0:
@@ -267,10 +269,12 @@ def _read_target(column, name, task):
     if task == "auto":
         task = "classification"
         if numbers is not None:
-            values = np.unique(numbers[~np.isnan(numbers)])
-            whole = (np.floor(values) == values).all()
-            if not (len(values) == 2 or (whole and len(values) <= _MAX_CODED_CLASSES)):
-                task = "regression"
+            inferred = infer_target_type(numbers[~np.isnan(numbers)])
+            task = "regression" if inferred.kind == "continuous" else task
+            notes.extend(
+                f'"{name}" read as amounts: {n:,} distinct whole numbers (--task classification makes them classes)'
+                for n in inferred.n_amounts
+            )
     if task == "regression":
         if numbers is None:
             example = column.dropna().iloc[0]

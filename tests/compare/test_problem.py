@@ -6,6 +6,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 from skembed.compare import InputError, make_problem, read_problem, unicode_problem  # noqa: E402
+from skembed.target_type import infer_target_type  # noqa: E402
 
 
 def table(n=60, **columns):
@@ -31,11 +32,30 @@ def test_kinds_and_task():
         ([1, 2, 3] * 20, "multiclass"),
         (range(60), "regression"),
         ([0.5, 1.5, 2.5] * 20, "regression"),
+        ([0.5, 1.5] * 30, "regression"),
+        ([*range(21), *[0] * 39], "regression"),  # more than a tenth of 60 rows
+        ([*range(20), *[0] * 40], "multiclass"),
         ([f"${v:,}.00" for v in range(1000, 1060)], "regression"),
+        (pd.Series(pd.date_range("2020-01-01", periods=60)), "regression"),
     ],
 )
 def test_task_by_target(y, task):
-    assert make_problem(table(y=list(y)), "y").task == task
+    assert make_problem(table(y=list(y)), "y", cv=1).task == task
+
+
+@pytest.mark.parametrize("n_values", [2, 3, 20, 21, 50, 51])
+@pytest.mark.parametrize("n_rows", [60, 300, 600])
+def test_the_encoder_decides_alike(n_values, n_rows):
+    frame = table(n=n_rows, y=np.arange(n_rows) % n_values)
+    task, found = make_problem(frame, "y", cv=1).task, infer_target_type(frame["y"])
+    assert task == {"continuous": "regression"}.get(found.kind, found.kind)
+
+
+def test_whole_numbers_that_are_taken_for_amounts_are_noted():
+    notes = make_problem(table(y=range(60)), "y").notes
+    assert '"y" read as amounts: 60 distinct whole numbers (--task classification makes them classes)' in notes
+    for y, task in ((range(60), "regression"), ([1, 2, 3] * 20, "auto"), (np.arange(60) + 0.5, "auto")):
+        assert not make_problem(table(y=y), "y", task=task).notes
 
 
 def test_task_can_be_asked_for():
