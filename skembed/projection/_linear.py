@@ -67,6 +67,19 @@ class LinearMap:
         X += self.mean.astype(Z.dtype, copy=False)
         return X
 
+    def cut(self, dim: int) -> "LinearMap":
+        """Return the first dimensions of one whose dimensions are ordered and have length 1, at most all of them."""
+        if dim >= self.projection.shape[1]:
+            return self
+        return replace(
+            self,
+            projection=self.projection[:, :dim],
+            inverse=None if self.inverse is None else self.inverse[:dim],
+            variance=None if self.variance is None else self.variance[:dim],
+            share=None if self.share is None else self.share[:dim],
+            output=None,
+        )
+
     def whitened_components(self) -> "LinearMap":
         """Return it with each dimension divided by its standard deviation: uncorrelated ones are whitened by that."""
         spread = np.sqrt(self.variance)  # type: ignore[arg-type]

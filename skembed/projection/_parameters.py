@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 __all__ = ["CONSTRAINTS", "METHODS", "OF_AUTOENCODER", "check_settings"]
 
@@ -46,6 +46,7 @@ CONSTRAINTS: dict[str, Any] = {
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
+    "memory": [str, HasMethods("cache"), None],
 }
 
 

@@ -12,12 +12,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
+    check_memory,
 )
 
 from skembed.base import EmbeddingTransformer
 from skembed.projection._autoencoder import Codec, fit_codec
 from skembed.projection._incremental import go_on, incremental_map
 from skembed.projection._linear import LinearMap
+from skembed.projection._memory import Cache
 from skembed.projection._mixed import MixedColumns, Rows
 from skembed.projection._parameters import CONSTRAINTS, OF_AUTOENCODER, check_settings
 from skembed.projection._reading import FLOATS, TAKES_SPARSE, read_matrix, read_training
@@ -51,6 +53,12 @@ def _is_incremental(estimator: Any) -> bool:
     if estimator.method != "pca":
         raise AttributeError(f"method={estimator.method!r} cannot learn batch by batch; 'pca' can.")
     return True
+
+
+def _learn_codec(
+    mixed: MixedColumns, rows: Rows, task: Task, settings: dict, *, random_state: Any, observer: Any
+) -> tuple[Codec, Any]:
+    return fit_codec(mixed, rows, replace(task, random_state=random_state), observer=observer, **settings)
 
 
 class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
@@ -111,6 +119,11 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         Decides all that is random. The same seed gives the same bits.
     verbose : int, default=0
         A bar on stderr when positive.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Keep what `fit` learns, in the folder of that name or by that `joblib.Memory`, and read it where the same rows
+        come with the same parameters and `random_state`; with None nothing is kept. "pca", "svd" and "lda" learn more
+        dimensions than are asked for and cut, so that a search over `embedding_dim` and `whiten` learns once a fold;
+        see Notes. The other methods keep a fit as it is. `partial_fit` does not look at it.
 
     Attributes
     ----------
@@ -142,6 +155,16 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     Notes
     -----
     float32 stays float32. Linear methods and the trained autoencoder transform with numpy alone.
+
+    With `memory` as many dimensions are kept as the solver computes anyway: all of "lda"; all of "pca" by the solvers
+    "full" and "covariance_eigh", which is what scikit-learn takes for dense X of at most 500 rows and columns and for
+    any X of at most 1000 columns and 10 times as many rows. From other solvers it is 64, or the power of two from
+    `embedding_dim` on, or all that the method allows where that is fewer. A cut then equals a fit of that size up to
+    rounding; only randomized solvers, whose result depends on how much they are asked for, are exact to their
+    tolerance alone, and a cut of more dimensions is nearer to the exact ones. It pays where learning costs more than
+    reading X once, which finds out whether it is known: "pca" of fewer than some 200 columns by its covariance does
+    not. A `random_state` of None keeps the first draw. A training that was interrupted or stopped by a callback is
+    not kept; what a fit warns of, it warns of when it learns.
 
     In the autoencoder a number counts by squared error in standard deviations, a category by cross-entropy.
     Numbers are cut at 30 standard deviations, or twice the greatest distance from the mean in `fit` where that is
@@ -190,6 +213,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        memory: Any = None,
     ) -> None:
         self.method = method
         self.embedding_dim = embedding_dim
@@ -209,6 +233,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.memory = memory
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None) -> "ProjectionEmbedder":
@@ -330,6 +355,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             check_params(self.method, self.method_params),
             self.max_iter,
             check_random_state(self.random_state),
+            None if self.memory is None else Cache(check_memory(self.memory), self.random_state),
         )
         if self.method == "autoencoder":
             return self._fit_codec(X, y, task), None
@@ -355,7 +381,11 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         rows = mixed.fit(columns, X)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         settings = {name: getattr(self, name) for name in OF_AUTOENCODER}
-        codec, history = fit_codec(mixed, rows, task, observer=callbacks, **settings)
+        if task.cache is None:
+            codec, history = fit_codec(mixed, rows, task, observer=callbacks, **settings)
+        else:
+            what = mixed, rows, task.without_cache(), settings
+            codec, history = task.cache.learned(_learn_codec, *what, observer=callbacks)
         callbacks.end()
         self._forget()
         self._codec = codec

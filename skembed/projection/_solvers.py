@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -23,14 +23,18 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skembed.memory import check_memory
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
+from skembed.projection._memory import Cache
 
 __all__ = ["AUTO_SHARE", "NEEDS_Y", "Task", "check_params", "principal_map", "solve"]
 
 AUTO_SHARE = 0.95  # of the variance, for embedding_dim="auto"
 AUTO_LIMIT = 512  # dimensions that "auto" takes at most where all of them are too many to compute
 EXACT_SIZE = 1_000  # rows or columns up to which all components are computed at once
+SMALL_SIZE = 500  # rows and columns up to which scikit-learn's PCA computes all components of dense X
 FIRST_GUESS = 64  # components to begin with where a share of the variance is asked of a larger matrix
+LEAST_CACHED = 64  # dimensions of what is kept for later cuts, at least; above, powers of two
 NEEDS_Y = frozenset({"lda", "nca"})
+ORDERED = frozenset({"pca", "lda", "svd"})  # methods whose first dimensions are what a fit of fewer finds
 
 CLASSES: dict[str, tuple[type, ...]] = {
     "pca": (PCA,),
@@ -56,6 +60,8 @@ class Task:
         For scikit-learn's class.
     max_iter : int
     random_state : RandomState
+    cache : Cache or None
+        Where what was learned is kept; None to learn anew.
     """
 
     method: str
@@ -63,7 +69,8 @@ class Task:
     whiten: bool
     params: Mapping[str, Any]
     max_iter: int
-    random_state: np.random.RandomState
+    random_state: Any
+    cache: Cache | None = None
 
     @property
     def share(self) -> float | None:
@@ -71,6 +78,16 @@ class Task:
         if isinstance(self.embedding_dim, Integral):
             return None
         return AUTO_SHARE if self.embedding_dim == "auto" else float(self.embedding_dim)
+
+    def learned(self, learn: Callable[..., LinearMap], *arguments: Any) -> LinearMap:
+        """Return ``learn(*arguments, random_state=...)``, from the cache if there is one."""
+        if self.cache is None:
+            return learn(*arguments, random_state=self.random_state)
+        return self.cache.learned(learn, *arguments)
+
+    def without_cache(self) -> "Task":
+        """Return it as something that a cache can compare."""
+        return replace(self, params=dict(self.params), random_state=None, cache=None)
 
 
 def check_params(method: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -142,10 +159,17 @@ def solve(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
 def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
     # X was validated once; frames are made at the door; and scikit-learn warns of 0/0 where X does not vary
     with config_context(assume_finite=True, transform_output="default"), np.errstate(all="ignore"):
-        found = SOLVERS[task.method](X, y, task)
+        if task.cache is None or task.method in ORDERED:
+            found = SOLVERS[task.method](X, y, task)
+        else:
+            found = task.cache.learned(_solve_unordered, X, y, replace(task.without_cache(), whiten=False))
         if task.whiten and found.is_sound():
             found = whitened(found, X, is_principal=task.method == "pca")
         return found
+
+
+def _solve_unordered(X: Any, y: Any, task: Task, *, random_state: Any) -> LinearMap:
+    return SOLVERS[task.method](X, y, replace(task, random_state=random_state))
 
 
 # ------------------------------------------------------------------------------------------------ what is asked
@@ -202,47 +226,72 @@ def check_dim(X: Any, y: Any, task: Task) -> None:
 
 def principal_map(X: Any, task: Task) -> LinearMap:
     """PCA, of sparse X without making it dense."""
-    solver, dim = _fit_pca(X, task.embedding_dim, task.share, task.params, task.random_state)
-    components = solver.components_[:dim]
+    smaller, share = min(X.shape), task.share
+    solver = task.params.get("svd_solver", "auto")
+
+    def learned(n_components: int | float) -> LinearMap:
+        return task.learned(_principal_components, X, n_components, dict(task.params))
+
+    if share is None:
+        dim = int(task.embedding_dim)
+        return learned(dim if task.cache is None else _cached_size(dim, *_limit_of_pca(X, solver))).cut(dim)
+    exact = _is_tall(X) or smaller <= EXACT_SIZE or solver in ("full", "covariance_eigh")
+    if exact and solver not in ("arpack", "randomized"):
+        if task.cache is None:
+            return learned(share)
+        found = learned(smaller)
+        kept = np.cumsum(np.asarray(found.share))
+        # as PCA counts: more than the share, and one where nothing varies
+        return found.cut(int(np.searchsorted(kept, share, side="right")) + 1 if kept[-1] > 0 else 1)
+    limit = smaller - (solver == "arpack")
+    return _grow(learned, share, min(limit, AUTO_LIMIT) if task.embedding_dim == "auto" else limit)
+
+
+def _principal_components(X: Any, n_components: int | float, params: dict, *, random_state: Any) -> LinearMap:
+    whole = not isinstance(n_components, Integral) or n_components >= min(X.shape)
+    if sparse.issparse(X) and params.get("svd_solver", "auto") == "auto" and (_is_tall(X) or whole):
+        # the other solver for sparse X cannot find all components
+        params = params | {"svd_solver": "covariance_eigh"}
+    solver = PCA(n_components, random_state=random_state, **params).fit(X)
     return LinearMap(
-        projection=components.T,
+        projection=solver.components_.T,
         mean=solver.mean_,
-        inverse=components,
-        variance=solver.explained_variance_[:dim],
-        share=np.nan_to_num(solver.explained_variance_ratio_[:dim]),
+        inverse=solver.components_,
+        variance=solver.explained_variance_,
+        share=np.nan_to_num(solver.explained_variance_ratio_),
         is_unit=True,
     )
 
 
-def _fit_pca(X: Any, embedding_dim: Any, share: float | None, params: Mapping, rng: Any) -> tuple[PCA, int]:
+def _is_tall(X: Any) -> bool:
+    """Whether X is what PCA learns from by its covariance."""
+    return X.shape[1] <= EXACT_SIZE and X.shape[0] >= 10 * X.shape[1]
+
+
+def _limit_of_pca(X: Any, solver: str) -> tuple[int, bool]:
+    """Return how many components PCA's solver finds at most, and whether it computes all of them whatever is asked."""
     smaller = min(X.shape)
-    is_tall = X.shape[1] <= EXACT_SIZE and X.shape[0] >= 10 * X.shape[1]
-
-    def fitted(n_components: int | float) -> PCA:
-        settings = dict(params)
-        whole = not isinstance(n_components, Integral) or n_components >= smaller
-        if sparse.issparse(X) and settings.get("svd_solver", "auto") == "auto" and (is_tall or whole):
-            settings["svd_solver"] = "covariance_eigh"  # the other solver for sparse X cannot find all components
-        return PCA(n_components, random_state=rng, **settings).fit(X)
-
-    if share is None:
-        return fitted(embedding_dim), embedding_dim
-    exact = is_tall or smaller <= EXACT_SIZE or params.get("svd_solver") in ("full", "covariance_eigh")
-    if exact and params.get("svd_solver") not in ("arpack", "randomized"):
-        solver = fitted(share)
-        return solver, int(solver.n_components_)
-    limit = smaller - (params.get("svd_solver") == "arpack")
-    return _grow(fitted, share, min(limit, AUTO_LIMIT) if embedding_dim == "auto" else limit)
+    if solver in ("full", "covariance_eigh"):
+        return smaller, True
+    if solver == "auto" and (_is_tall(X) or (not sparse.issparse(X) and max(X.shape) <= SMALL_SIZE)):
+        return smaller, True
+    return smaller - (solver == "arpack" or sparse.issparse(X)), False
 
 
-def _grow(fitted: Callable[[int], Any], share: float, limit: int) -> tuple[Any, int]:
-    """Compute twice as many components until they keep the share; return the solver and how many keep it."""
+def _cached_size(dim: int, limit: int, computes_all: bool) -> int:
+    """Return how many dimensions are learned where some may be cut away later: the same for all usual `dim`."""
+    return max(dim, limit if computes_all else min(limit, max(LEAST_CACHED, 1 << (dim - 1).bit_length())))
+
+
+def _grow(learned: Callable[[int], LinearMap], share: float, limit: int) -> LinearMap:
+    """Compute twice as many components until they keep the share; return those that keep it."""
     k = min(FIRST_GUESS, limit)
     while True:
-        solver = fitted(k)
-        kept = np.cumsum(np.nan_to_num(solver.explained_variance_ratio_))
+        found = learned(k)
+        kept = np.cumsum(np.asarray(found.share))
         if kept[-1] >= share or k >= limit:
-            return solver, min(int(np.searchsorted(kept, share)) + 1, len(kept))
+            return found.cut(int(np.searchsorted(kept, share)) + 1)
+        del found  # its output may be large
         k = min(2 * k, limit)
 
 
@@ -256,29 +305,32 @@ def _svd(X: Any, y: Any, task: Task) -> LinearMap:
         variance = np.asarray((X.toarray() if sparse.issparse(X) else X).var(axis=0))
         share = (variance > 0).astype(X.dtype)
         return LinearMap(one, np.zeros(1, dtype=X.dtype), inverse=one, variance=variance, share=share, is_unit=True)
-    outputs: dict[int, np.ndarray] = {}  # the solver computes them anyway
+    limit = min(X.shape) - (task.params.get("algorithm") == "arpack")
 
-    def fitted(n_components: int) -> TruncatedSVD:
-        solver = TruncatedSVD(n_components, random_state=task.random_state, **task.params)
-        outputs.clear()
-        outputs[n_components] = solver.fit_transform(X)
-        return solver
+    def learned(n_components: int) -> LinearMap:
+        return task.learned(_singular_vectors, X, n_components, dict(task.params), task.cache is None)
 
     if task.share is None:
-        solver, dim = fitted(task.embedding_dim), task.embedding_dim
-    else:
-        limit = min(X.shape) - (task.params.get("algorithm") == "arpack")
-        limit = min(limit, AUTO_LIMIT) if task.embedding_dim == "auto" and min(X.shape) > EXACT_SIZE else limit
-        solver, dim = _grow(fitted, task.share, limit)
-    components = solver.components_[:dim]
+        dim = int(task.embedding_dim)
+        return learned(dim if task.cache is None else _cached_size(dim, limit, computes_all=False)).cut(dim)
+    return _grow(
+        learned,
+        task.share,
+        min(limit, AUTO_LIMIT) if task.embedding_dim == "auto" and min(X.shape) > EXACT_SIZE else limit,
+    )
+
+
+def _singular_vectors(X: Any, n_components: int, params: dict, keep_output: bool, *, random_state: Any) -> LinearMap:
+    solver = TruncatedSVD(n_components, random_state=random_state, **params)
+    output = solver.fit_transform(X)  # computed anyway
     return LinearMap(
-        projection=components.T,
+        projection=solver.components_.T,
         mean=np.zeros(X.shape[1], dtype=X.dtype),
-        inverse=components,
-        variance=solver.explained_variance_[:dim],
-        share=np.nan_to_num(solver.explained_variance_ratio_[:dim]),
+        inverse=solver.components_,
+        variance=solver.explained_variance_,
+        share=np.nan_to_num(solver.explained_variance_ratio_),
         is_unit=True,
-        output=outputs.get(dim),
+        output=output if keep_output else None,
     )
 
 
@@ -289,22 +341,28 @@ def _lda(X: Any, y: Any, task: Task) -> LinearMap:
     limit = min(len(np.unique(y)) - 1, X.shape[1])
     dim = limit if task.embedding_dim == "auto" else task.embedding_dim
     try:
-        fitted = LinearDiscriminantAnalysis(n_components=dim, **task.params).fit(X, y)
+        found = task.learned(_discriminants, X, y, limit, dict(task.params))
     except IndexError as error:  # of an empty list of directions
         raise ValueError(
             "X does not vary within the classes of y, so that method='lda' has no spread to compare them with; use "
             "method='pca'."
         ) from error
-    scalings = fitted.scalings_[:, :dim]
+    scalings = found.projection[:, :dim]
     rank = scalings.shape[1]
     if rank == 0 or (rank < dim and task.embedding_dim != "auto"):
         raise ValueError(
             f"embedding_dim is {dim}, but the class means of X differ in {rank} dimensions only; set embedding_dim to "
             "'auto' for as many as there are, or look for classes without a difference."
         )
-    share = np.nan_to_num(fitted.explained_variance_ratio_[:rank])
-    mean = fitted.xbar_ if solver == "svd" else np.zeros(X.shape[1])
-    return LinearMap(with_fixed_signs(scalings), np.asarray(mean), share=share)
+    return replace(found, projection=with_fixed_signs(scalings), share=np.asarray(found.share)[:rank])
+
+
+def _discriminants(X: Any, y: Any, limit: int, params: dict, *, random_state: Any) -> LinearMap:
+    """Return all directions, which LDA computes whatever it is asked for; no number is drawn."""
+    fitted = LinearDiscriminantAnalysis(**params).fit(X, y)
+    mean = fitted.xbar_ if params.get("solver", "svd") == "svd" else np.zeros(X.shape[1])
+    share = np.nan_to_num(fitted.explained_variance_ratio_)
+    return LinearMap(fitted.scalings_[:, :limit], np.asarray(mean), share=share)
 
 
 def _random(X: Any, y: Any, task: Task) -> LinearMap:
@@ -324,7 +382,7 @@ def _random(X: Any, y: Any, task: Task) -> LinearMap:
 def _nca(X: Any, y: Any, task: Task) -> LinearMap:
     dim = task.embedding_dim
     if task.share is not None:
-        dim = _fit_pca(X, dim, task.share, {}, task.random_state)[1]
+        dim = principal_map(X, replace(task, params={})).projection.shape[1]
     solver = NeighborhoodComponentsAnalysis(
         dim, max_iter=task.max_iter, random_state=task.random_state, **task.params
     ).fit(X, y)
