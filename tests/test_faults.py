@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 
 from skembed import EntityEmbeddingEncoder, memory
+from skembed.categorical._folds import make_folds
 
 N = 400
 
@@ -42,9 +43,10 @@ def y(X):
 
 def test_unknown_levels_have_the_trained_vector(X, y):
     fitted = encoder(max_iter=5).fit(X, y)
-    vector = fitted.transform([["new", "x"]])[0, :6]
+    table = fitted.embeddings_["x0"]
+    vector = fitted.transform([["new", "x"]])[0, : table.embedding_dim]
     assert vector.any()
-    np.testing.assert_array_equal(vector, fitted.embeddings_["x0"].unknown)
+    np.testing.assert_array_equal(vector, table.unknown)
 
 
 def test_unknown_levels_are_an_error_if_asked(X, y):
@@ -70,7 +72,7 @@ def test_missing_values_are_one_level(y):
 
 def test_identity_of_levels_is_that_of_python(y):
     X = objects([1, 1.0, "1", True, np.int8(1), "True", 2, 2.5] * 50)
-    fitted = encoder().fit(X, y)
+    fitted = encoder().fit(X, y + np.array([0, 0, 9, 0, 0, 3, 6, 7] * 50))
     assert set(fitted.embeddings_["x0"].keys) == {1, "1", "True", 2, 2.5}
     out = fitted.transform(objects([1, 1.0, True, np.float32(1), "1"]))
     np.testing.assert_array_equal(out[:4], out[[0] * 4])
@@ -232,11 +234,21 @@ def test_groups(X, y):
         encoder(cv=5).fit(X, y, groups=np.arange(N))
 
 
-@pytest.mark.parametrize("cv", [TimeSeriesSplit(3), ShuffleSplit(3), [1, 2], [([0, 1], [2, N])]])
+@pytest.mark.parametrize("cv", [ShuffleSplit(3), [1, 2], [([0, 1], [2, N])]])
 def test_splits_that_do_not_hold_each_row_out_once(X, y, cv):
     with pytest.raises(ValueError, match=r"^cv=") as caught:
         encoder(cv=cv).fit(X, y)
     assert len(str(caught.value)) < 500
+
+
+def test_rows_in_the_order_of_time_are_held_out_from_what_comes_later(X, y):
+    fitted = encoder(cv=TimeSeriesSplit(3))
+    assert np.isfinite(fitted.fit_transform(X, y)).all()
+    folds = make_folds(TimeSeriesSplit(3), y[:, None], np.arange(N), None, stratify=False, rng=np.random.RandomState(0))
+    np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(N))
+    for train, test in folds:
+        assert train.max() < test.min() or max(train.max(), test.max()) < N // 4
+        assert not np.intersect1d(train, test).size
 
 
 # 9 ---------------------------------------------------------------------------------------------------------- sizes
@@ -250,7 +262,7 @@ def test_sizes(X, y):
     fitted = encoder().fit(X, y)
     with pytest.raises(ValueError, match="0 sample"):
         fitted.transform(X[:0])
-    assert fitted.transform(X[:1]).shape == (1, 10)
+    assert fitted.transform(X[:1]).shape == (1, 2)
     assert np.isfinite(encoder().fit_transform(X[:2], y[:2])).all()
     assert np.isfinite(encoder().fit_transform(X[:, :1], y)).all()
     nothing_left = encoder(max_categories=1).fit(X, y)
@@ -303,7 +315,7 @@ def test_extreme_side_inputs(X, y, side):
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_a_loss_that_is_not_finite(X, y, early_stopping):
-    diverging = encoder(learning_rate=1e4, early_stopping=early_stopping, max_iter=9)
+    diverging = encoder(hidden_layer_sizes=(128, 64), learning_rate=1e4, early_stopping=early_stopping, max_iter=9)
     with pytest.warns(ConvergenceWarning, match="learning_rate"):
         diverging.fit(X, y)
     assert np.isfinite(diverging.transform(X)).all()
@@ -333,13 +345,38 @@ def test_ctrl_c(X, y, monkeypatch):
     monkeypatch.setattr(TableNet, "step", interrupted)
     interrupt_at = 2  # in the first pass
     with pytest.raises(KeyboardInterrupt):
-        encoder(max_iter=50).fit(X, y)
+        encoder(max_iter=50, hidden_layer_sizes=(128, 64)).fit(X, y)
     calls.clear()
     interrupt_at = 20  # six steps a pass
     with pytest.warns(UserWarning, match="interrupted in pass"):
-        fitted = encoder(max_iter=50, early_stopping=False).fit(X, y)
+        fitted = encoder(max_iter=50, hidden_layer_sizes=(128, 64), early_stopping=False).fit(X, y)
     assert 1 <= fitted.n_iter_ == len(fitted.loss_curve_) < 5
     assert np.isfinite(fitted.transform(X)).all()
+
+
+def test_ctrl_c_while_interactions_are_learned(X, monkeypatch):
+    from skembed.categorical._interactions import Backfitting
+
+    odd = np.array([ord(v) for v in X[:, 0]]) % 2
+    y = (odd == (X[:, 1] == "x")) + 0.1 * np.random.default_rng(0).standard_normal(N)
+    one_pass, calls = Backfitting.one_pass, []
+
+    def interrupted(self):
+        calls.append(1)
+        if len(calls) == interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        return one_pass(self)
+
+    monkeypatch.setattr(Backfitting, "one_pass", interrupted)
+    interrupt_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        encoder(max_iter=50).fit(X, y)
+    calls.clear()
+    interrupt_at = 3
+    with pytest.warns(UserWarning, match="interrupted in pass 3"):
+        fitted = encoder(max_iter=50, tol=0).fit(X, y)
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == 2
+    assert fitted.interactions_ == [("x0", "x1")]
 
 
 # 28 ------------------------------------------------------------------------------------------------------ threads
@@ -383,7 +420,7 @@ def test_too_little_memory_is_predicted(X, y, monkeypatch):
     with pytest.raises(MemoryError, match=r"needs at least \d+ bytes and this machine has 10000; lower embedding_dim"):
         encoder().fit(X, y)
     with pytest.raises(MemoryError, match=r"one for each class.*join rare classes"):
-        encoder().fit(X, np.arange(N) % 100)
+        encoder(target_type="multiclass").fit(X, np.arange(N) % 100)
 
 
 def test_more_columns_than_any_machine_can_hold(X, y):

@@ -1,6 +1,7 @@
 """What is done column by column: levels to rows, rows to vectors, and back."""
 
 import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ __all__ = [
     "factorize_columns",
     "gather",
     "invert",
+    "output_names",
     "warn_degenerate",
+    "warn_strangers",
     "weighted_counts",
     "weighted_vocabulary",
 ]
@@ -127,6 +130,50 @@ def encode(
                 )
         ids.append(vocabulary.encode(factor))
     return ids
+
+
+def warn_strangers(
+    columns: Columns, positions: list[int], vocabularies: list[Vocabulary], ids: list[np.ndarray]
+) -> None:
+    """Warn once of columns all of whose values are unknown, and of which kind they are: int in fit, str now."""
+    strange = []
+    for position, vocabulary, rows in zip(positions, vocabularies, ids):
+        if len(rows) < 2 or not len(vocabulary) or rows.any():
+            continue
+        factor = factorize(columns.values[position], columns.label(position))
+        infrequent = set(vocabulary.infrequent)
+        if not factor.keys or any(key in infrequent for key in factor.keys):
+            continue
+        known = next((key for key in vocabulary.keys if key is not None), None)
+        strange.append(
+            f"column {columns.label(position)!r} holds values such as {factor.keys[0]!r} "
+            f"({type(factor.keys[0]).__name__}), fit met such as {known!r} ({type(known).__name__})"
+        )
+    if strange:
+        warnings.warn(
+            f"no value is known: {'; '.join(strange)}. All rows get the unknown vector; convert the column to the type "
+            "that it had in fit.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def output_names(embedded: list[str], dims: list[int], passed: list[str]) -> np.ndarray:
+    """Return ``{column}_{i}`` for each dimension, then the columns that pass through.
+
+    Raises
+    ------
+    ValueError
+        If two of them are equal, as those of columns named ``c`` and ``c_0`` may be.
+    """
+    out = [f"{n}_{i:0{len(str(dim - 1))}d}" for n, dim in zip(embedded, dims) for i in range(dim)] + passed
+    repeated = sorted({name for name, times in Counter(out).items() if times > 1})
+    if repeated:
+        raise ValueError(
+            f"output features are not unique: {', '.join(map(repr, repeated[:5]))}; two columns of X lead to the same "
+            "name. Rename one of them."
+        )
+    return np.asarray(out, dtype=object)
 
 
 def gather(matrices: list[np.ndarray], ids: list[np.ndarray], side: list[np.ndarray], n_rows: int) -> np.ndarray:

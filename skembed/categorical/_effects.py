@@ -5,13 +5,13 @@ for each column with a variance of its own (Henderson 1975, "Best linear unbiase
 selection model"). The *marginal* effect is the same with the column alone, the shrunken mean of the target.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
-__all__ = ["Effects", "EffectsModel", "VarianceRatios", "solve_effects"]
+__all__ = ["Effects", "EffectsModel", "VarianceRatios", "sampled_rows", "solve_effects"]
 
 N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
 MAX_VARIANCE_ROWS = 200_000  # a ratio of variances needs no more
@@ -57,7 +57,7 @@ class EffectsModel:
 
     Parameters
     ----------
-    ids : ndarray of shape (n_samples, n_columns), int64
+    ids : ndarray of shape (n_samples, n_columns), int32
         Table rows, 0 for unknown.
     sizes : list of int
         Table rows of each column.
@@ -68,72 +68,115 @@ class EffectsModel:
     weight : ndarray of shape (n_samples,)
     rng : numpy.random.RandomState
         Draws the rows that the variances are learned from, where there are very many.
+
+    Attributes
+    ----------
+    ratios : VarianceRatios
+    sampled : ndarray of int
+        The rows that the variances were learned from.
+    residual : ndarray of shape (n_sampled, n_targets)
+        What the crossed effects leave of them.
     """
 
     def __init__(self, ids, sizes, side, target, weight, rng) -> None:
         self.ids, self.sizes, self.side, self.target, self.weight = ids, list(sizes), side, target, weight
-        n, n_columns = ids.shape
-        self.one_hot = one_hot_matrix(ids, self.sizes)
-        rows = np.arange(n)
-        if n > MAX_VARIANCE_ROWS:
-            rows = np.sort(rng.choice(n, MAX_VARIANCE_ROWS, replace=False))
-        no_side = np.empty((n, 0))
+        rows = sampled_rows(len(ids), rng)
+        n_columns = ids.shape[1]
+        self.sampled = rows
+        crossed, self.residual = crossed_ratios(ids[rows], self.sizes, side[rows], target[rows], weight[rows])
         self.ratios = VarianceRatios(
-            crossed=self._variance_ratios(rows, list(range(n_columns)), self.side),
-            marginal=np.array([self._variance_ratios(rows, [c], no_side)[0] for c in range(n_columns)]),
+            crossed=crossed,
+            marginal=np.array(
+                [marginal_ratio(ids[rows, c], self.sizes[c], target[rows], weight[rows]) for c in range(n_columns)]
+            ),
         )
-
-    def _variance_ratios(self, rows: np.ndarray, columns: list[int], side: np.ndarray) -> np.ndarray:
-        """Noise variance over effect variance of each column, by mean-field variational Bayes.
-
-        One variance a column serves all targets. Each update is closed: an effect's mean is its weighted residual sum
-        over ``n + ratio``, its variance ``noise / (n + ratio)``.
-        """
-        weight, side = self.weight[rows], side[rows]
-        total = weight.sum()
-        residual = self.target[rows] - np.average(self.target[rows], axis=0, weights=weight)
-        sums = [
-            sp.csr_matrix((weight, (self.ids[rows, c], np.arange(len(rows)))), shape=(self.sizes[c], len(rows)))
-            for c in columns
-        ]
-        counts = [np.bincount(self.ids[rows, c], weight, self.sizes[c]) for c in columns]
-        effects = [np.zeros((self.sizes[c], residual.shape[1])) for c in columns]
-        noise, variance = 1.0, np.full(len(columns), 1.0 / max(len(columns), 1))
-        gram = side.T @ (weight[:, None] * side) + 1e-6 * total * np.eye(side.shape[1])
-        slope = np.zeros((side.shape[1], residual.shape[1]))
-        for _ in range(N_VARIANCE_ITER):
-            uncertainty = 0.0
-            if side.shape[1]:
-                change = np.linalg.solve(gram, side.T @ (weight[:, None] * residual) - 1e-6 * total * slope)
-                slope += change
-                residual -= side @ change
-            for k, c in enumerate(columns):
-                denominator = counts[k] + noise / variance[k]
-                new = (sums[k] @ residual + counts[k][:, None] * effects[k]) / denominator[:, None]
-                residual -= (new - effects[k])[self.ids[rows, c]]
-                effects[k] = new
-                posterior = noise / denominator
-                seen = counts[k] > 0
-                variance[k] = max(float(np.mean((new[seen] ** 2).mean(axis=1) + posterior[seen])), MIN_VARIANCE)
-                uncertainty += float(posterior @ counts[k]) / total
-            noise = max(float(np.average((residual**2).mean(axis=1), weights=weight)) + uncertainty, MIN_VARIANCE)
-        return noise / variance
 
     def solve(self, rows: np.ndarray | None = None) -> Effects:
         """Learn the effects from some of the rows, all by default, with the variances of all."""
-        weight = self.weight
+        include = np.ones((len(self.ids), 1), dtype=np.uint8)
         if rows is not None:
-            weight = np.zeros_like(self.weight)
-            weight[rows] = self.weight[rows]
-        return solve_effects(self.ids, self.sizes, self.side, self.target, weight, self.ratios, one_hot=self.one_hot)
+            include[:] = 0
+            include[rows] = 1
+        return self.solve_each(include)[0]
+
+    def solve_each(self, include: np.ndarray) -> list[Effects]:
+        """Learn the effects from several sets of rows side by side, with the variances of all.
+
+        Parameters
+        ----------
+        include : ndarray of shape (n_samples, n_sets), uint8
+            Which rows belong to which set.
+
+        Returns
+        -------
+        list of Effects
+            One for each set.
+        """
+        return solve_effects(self.ids, self.sizes, self.side, self.target, self.weight, self.ratios, include=include)
 
 
-def one_hot_matrix(ids: np.ndarray, sizes: list[int]) -> sp.csr_matrix:
-    """Return the one-hot columns of all levels of all columns, (n_samples, sum of sizes)."""
-    n, n_columns = ids.shape
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    indptr = np.arange(0, n * n_columns + 1, n_columns)
-    return sp.csr_matrix((np.ones(ids.size), (ids + starts[:-1]).ravel(), indptr), shape=(n, starts[-1]))
+def sampled_rows(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
+    """Return the rows from which a few numbers are learned: all, or as many as tell them well enough."""
+    if n_samples <= MAX_VARIANCE_ROWS:
+        return np.arange(n_samples)
+    return np.sort(rng.choice(n_samples, MAX_VARIANCE_ROWS, replace=False))
+
+
+def crossed_ratios(
+    ids: np.ndarray, sizes: list[int], side: np.ndarray, target: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise variance over effect variance of each column, (n_columns,), and the residual, by variational Bayes.
+
+    One variance a column serves all targets. Each update is closed: an effect's mean is its weighted residual sum over
+    ``n + ratio``, its variance ``noise / (n + ratio)``.
+    """
+    from skembed.kernels.level_effects import sweep_effects  # numba comes with the first fit
+
+    total, n_columns = weight.sum(), len(sizes)
+    residual = np.ascontiguousarray(target - np.average(target, axis=0, weights=weight))
+    columns = [np.ascontiguousarray(ids[:, c]) for c in range(n_columns)]
+    counts = [np.bincount(column, weight, size) for column, size in zip(columns, sizes)]
+    effects = [np.zeros((size, residual.shape[1])) for size in sizes]
+    include = np.ones((len(ids), 1), dtype=np.uint8)
+    noise, variance = 1.0, np.full(n_columns, 1.0 / max(n_columns, 1))
+    gram = side.T @ (weight[:, None] * side) + 1e-6 * total * np.eye(side.shape[1])
+    slope = np.zeros((side.shape[1], residual.shape[1]))
+    for _ in range(N_VARIANCE_ITER):
+        uncertainty = 0.0
+        if side.shape[1]:
+            change = np.linalg.solve(gram, side.T @ (weight[:, None] * residual) - 1e-6 * total * slope)
+            slope += change
+            residual -= side @ change
+        for c, column in enumerate(columns):
+            ratio = noise / variance[c]
+            sweep_effects(
+                column, weight, include, counts[c][:, None], ratio, residual, effects[c], np.empty_like(effects[c])
+            )
+            posterior = noise / (counts[c] + ratio)
+            seen = counts[c] > 0
+            variance[c] = max(float(np.mean((effects[c][seen] ** 2).mean(axis=1) + posterior[seen])), MIN_VARIANCE)
+            uncertainty += float(posterior @ counts[c]) / total
+        noise = max(float(np.average((residual**2).mean(axis=1), weights=weight)) + uncertainty, MIN_VARIANCE)
+    return noise / variance, residual
+
+
+def marginal_ratio(ids: np.ndarray, size: int, target: np.ndarray, weight: np.ndarray) -> float:
+    """Return the same ratio for one column on its own: a few sums tell all that the iteration needs of the rows."""
+    total = weight.sum()
+    centered = target - np.average(target, axis=0, weights=weight)
+    counts = np.bincount(ids, weight, size)
+    sums = np.stack([np.bincount(ids, weight * column, size) for column in centered.T], axis=1)
+    squares = float(np.average((centered**2).mean(axis=1), weights=weight))
+    seen = counts > 0
+    counts, sums = counts[seen], sums[seen]
+    noise, variance = 1.0, 1.0
+    for _ in range(N_VARIANCE_ITER):
+        posterior = noise / (counts + noise / variance)
+        effects = sums * (posterior / noise)[:, None]
+        variance = max(float(np.mean((effects**2).mean(axis=1) + posterior)), MIN_VARIANCE)
+        explained = (2.0 * effects * sums - counts[:, None] * effects**2).sum() / (total * target.shape[1])
+        noise = max(squares - float(explained) + float(posterior @ counts) / total, MIN_VARIANCE)
+    return noise / variance
 
 
 def solve_effects(
@@ -144,11 +187,11 @@ def solve_effects(
     weight: np.ndarray,
     ratios: VarianceRatios,
     *,
-    one_hot: sp.csr_matrix | None = None,
+    include: np.ndarray | None = None,
     prior: Effects | None = None,
     prior_counts: list[np.ndarray] | None = None,
-) -> Effects:
-    """Learn the effects with given variances.
+) -> list[Effects]:
+    """Learn the effects with given variances, from several sets of rows side by side.
 
     Parameters
     ----------
@@ -157,8 +200,8 @@ def solve_effects(
     weight : ndarray of shape (n_samples,)
         Rows of weight 0 have no influence.
     ratios : VarianceRatios
-    one_hot : csr_matrix, optional
-        Of `ids`, where it is at hand.
+    include : ndarray of shape (n_samples, n_sets), uint8, optional
+        Which rows belong to which set; one set of all rows by default.
     prior : Effects, optional
         What was learned from earlier rows; zero effects by default.
     prior_counts : list of ndarray of shape (n_table_rows,), optional
@@ -166,86 +209,137 @@ def solve_effects(
 
     Returns
     -------
-    Effects
+    list of Effects
+        One for each set.
     """
-    one_hot = one_hot_matrix(ids, sizes) if one_hot is None else one_hot
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    counts = one_hot.T @ weight
+    from skembed.kernels.level_effects import level_sums, normal_product
+
+    if include is None:
+        include = np.ones((len(ids), 1), dtype=np.uint8)
+    ids, side = np.ascontiguousarray(ids, dtype=np.int32), np.ascontiguousarray(side, dtype=np.float64)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    n_levels, n_side, n_sets, n_targets = starts[-1], side.shape[1], include.shape[1], target.shape[1]
+    masses = include.T @ weight
+    counts = np.zeros((n_levels, n_sets))
+    level_sums(ids, starts, weight, include, np.ones((len(ids), 1)), 1, counts)
     if prior is None or prior_counts is None:
         # with a prior the level of the target is settled; without, it is the mean of these rows
-        center = np.average(target, axis=0, weights=weight)
-        old = Effects([], [], np.zeros((side.shape[1], target.shape[1])))
-        before = np.zeros(starts[-1])
-        crossed_residual = target - center
+        centers = (include * weight[:, None]).T @ target / np.maximum(masses, 1e-300)[:, None]
+        old = Effects([], [], np.zeros((n_side, n_targets)))
+        before = np.zeros(n_levels)
+        crossed_target = np.ascontiguousarray(target, dtype=np.float64)
     else:
-        center = np.zeros(target.shape[1])
+        centers = np.zeros((n_sets, n_targets))
         old = prior
         before = np.concatenate(prior_counts)
-        crossed_residual = target - prior.predict(ids, side)
-    side_mass = weight.sum() * 1e-6 + (0.0 if prior is None else float(before.sum()) / len(sizes))
-    penalty = np.concatenate([np.repeat(ratios.crossed, sizes) + before, np.full(side.shape[1], side_mass)])
-    change = conjugate_gradient(one_hot, side, weight, crossed_residual, penalty)
-    response = weight[:, None] * (target - center)
+        crossed_target = np.ascontiguousarray(target - prior.predict(ids, side))
+    side_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / len(sizes))
+    penalty = np.concatenate(
+        [
+            np.repeat((np.repeat(ratios.crossed, sizes) + before)[:, None], n_sets, axis=1),
+            np.tile(side_mass, (n_side, 1)),
+        ]
+    )
+    response = response_sums(ids, starts, side, weight, include, crossed_target)
+    level_only = np.concatenate([counts, side_sums(side, weight, include, np.ones((len(ids), 1)))])
+    response -= np.repeat(level_only, n_targets, axis=1) * centers.ravel()
+    diagonal = penalty + np.concatenate([counts, ((side**2).T * weight) @ include])
+
+    def multiply(v: np.ndarray) -> np.ndarray:
+        out = np.empty_like(v)
+        normal_product(ids, starts, side, weight, include, v, np.empty(v.shape[1]), out)
+        return out + np.repeat(penalty, n_targets, axis=1) * v
+
+    change = conjugate_gradient(multiply, response, np.repeat(diagonal, n_targets, axis=1))
+    if prior is None:
+        marginal_sums = response[:n_levels]
+    else:
+        marginal_sums = np.zeros((n_levels, n_sets * n_targets))
+        level_sums(ids, starts, weight, include, np.ascontiguousarray(target, np.float64), n_targets, marginal_sums)
+    return [
+        _effects_of_set(
+            change, marginal_sums, counts[:, s], before, old, ratios, starts, slice(s * n_targets, (s + 1) * n_targets)
+        )
+        for s in range(n_sets)
+    ]
+
+
+def _effects_of_set(
+    change: np.ndarray,
+    marginal_sums: np.ndarray,
+    counts: np.ndarray,
+    before: np.ndarray,
+    old: Effects,
+    ratios: VarianceRatios,
+    starts: np.ndarray,
+    targets: slice,
+) -> Effects:
+    """Cut the tables of one set of rows out of what was solved for all, and give levels without rows the unknown's."""
     crossed, marginal = [], []
-    for c, size in enumerate(sizes):
+    for c in range(len(starts) - 1):
         part = slice(starts[c], starts[c + 1])
-        sums = np.stack([np.bincount(ids[:, c], response[:, k], size) for k in range(target.shape[1])], 1)
-        table = change[part]
-        denominator = (counts[part] + before[part] + ratios.marginal[c])[:, None]
-        if old.crossed:
-            table = table + old.crossed[c]
-            sums += old.marginal[c] * (before[part] + ratios.marginal[c])[:, None]
-        mean = sums / denominator
+        table, sums = change[part, targets].copy(), marginal_sums[part, targets].copy()
         total = counts[part] + before[part]
+        if old.crossed:
+            table += old.crossed[c]
+            sums += old.marginal[c] * (before[part] + ratios.marginal[c])[:, None]
+        mean = sums / (total + ratios.marginal[c])[:, None]
         share_unknown(table, total, ratios.crossed[c])
         share_unknown(mean, total, ratios.marginal[c])
         crossed.append(table)
         marginal.append(mean)
-    return Effects(crossed, marginal, old.side + change[starts[-1] :])
+    return Effects(crossed, marginal, old.side + change[starts[-1] :, targets])
+
+
+def response_sums(
+    ids: np.ndarray, starts: np.ndarray, side: np.ndarray, weight: np.ndarray, include: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """Return Z' W_s target for each set of rows, (n_levels + n_side, n_sets * n_targets)."""
+    from skembed.kernels.level_effects import level_sums
+
+    levels = np.zeros((starts[-1], include.shape[1] * target.shape[1]))
+    level_sums(ids, starts, weight, include, target, target.shape[1], levels)
+    return np.concatenate([levels, side_sums(side, weight, include, target)])
+
+
+def side_sums(side: np.ndarray, weight: np.ndarray, include: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return side' W_s target for each set of rows, (n_side, n_sets * n_targets)."""
+    parts = [side.T @ ((weight * include[:, s])[:, None] * target) for s in range(include.shape[1])]
+    return np.concatenate(parts, axis=1)
 
 
 def conjugate_gradient(
-    one_hot: sp.csr_matrix, side: np.ndarray, weight: np.ndarray, target: np.ndarray, penalty: np.ndarray
+    multiply: Callable[[np.ndarray], np.ndarray], response: np.ndarray, diagonal: np.ndarray
 ) -> np.ndarray:
-    """Solve (Z'WZ + penalty) effects = Z'W target, Z being one-hot columns beside side inputs.
+    """Solve ``multiply(solution) = response``, preconditioned by the diagonal.
 
-    Preconditioned by the diagonal; all targets in step, each with a step length of its own.
+    All columns go in step, each with a step length of its own.
 
     Parameters
     ----------
-    one_hot : csr_matrix of shape (n_samples, n_levels)
-    side : ndarray of shape (n_samples, n_side)
-    weight : ndarray of shape (n_samples,)
-    target : ndarray of shape (n_samples, n_targets)
-    penalty : ndarray of shape (n_levels + n_side,)
+    multiply : callable
+        A symmetric positive definite matrix for each column, applied to an array of the shape of `response`.
+    response, diagonal : ndarray of shape (n_rows, n_columns)
 
     Returns
     -------
-    ndarray of shape (n_levels + n_side, n_targets)
+    ndarray of shape (n_rows, n_columns)
     """
-    n_levels = one_hot.shape[1]
-    diagonal = penalty + np.concatenate([one_hot.T @ weight, (weight[:, None] * side**2).sum(axis=0)])
-
-    def multiply(v: np.ndarray) -> np.ndarray:
-        fitted = weight[:, None] * (one_hot @ v[:n_levels] + side @ v[n_levels:])
-        return np.concatenate([one_hot.T @ fitted, side.T @ fitted]) + penalty[:, None] * v
-
-    response = weight[:, None] * target
-    residual = np.concatenate([one_hot.T @ response, side.T @ response])
+    residual = response.copy()
     solution = np.zeros_like(residual)
-    scaled = residual / diagonal[:, None]
+    scaled = residual / diagonal
     direction = scaled.copy()
-    energy = (residual * scaled).sum(axis=0)
+    energy = np.einsum("ij,ij->j", residual, scaled)
     goal = SOLVE_TOL**2 * energy
     for _ in range(MAX_SOLVE_ITER):
         if np.all(energy <= goal):
             break
         image = multiply(direction)
-        step = energy / np.maximum((direction * image).sum(axis=0), 1e-300)
+        step = energy / np.maximum(np.einsum("ij,ij->j", direction, image), 1e-300)
         solution += step * direction
         residual -= step * image
-        scaled = residual / diagonal[:, None]
-        new_energy = (residual * scaled).sum(axis=0)
+        scaled = residual / diagonal
+        new_energy = np.einsum("ij,ij->j", residual, scaled)
         direction = scaled + (new_energy / np.maximum(energy, 1e-300)) * direction
         energy = new_energy
     return solution

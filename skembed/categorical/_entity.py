@@ -1,15 +1,17 @@
 """Categorical columns become vectors that are learned against the target (Guo & Berkhahn 2016, arXiv:1604.06737)."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, check_memory
 
 from skembed.base import EmbeddingTransformer
 from skembed.categorical import _columnwise as columnwise
-from skembed.categorical._learn import learn
+from skembed.categorical._dims import cut
+from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_settings
 from skembed.categorical._partial import update
 from skembed.categorical._problem import Learned, NetSettings
@@ -25,32 +27,35 @@ __all__ = ["EntityEmbeddingEncoder"]
 class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     """Replace each category by a vector learned against the target.
 
-    A vector's leading dimensions are the level's effects on the target: the crossed one, with all other columns
-    accounted for, and the marginal one, both shrunk by how much the levels of the column differ. The others are
-    learned by a small net that is given what the effects explain and learns the rest. All columns are learned
-    together, and similar levels lie close together: distances are in units of the target's spread.
+    A vector holds the level's effects on the target: the crossed one, with all other columns accounted for, and where
+    it says more the marginal one, both shrunk by how much the levels of the column differ; then what a net adds that is
+    given what the effects explain and learns the rest, where levels of different columns interact. All columns are
+    learned together, and similar levels lie close together.
 
-    `fit_transform` gives each training row vectors that were learned without it (`cv`), in the same space as those of
+    `fit_transform` gives training rows vectors that were learned without them (`cv`), in the same space as those of
     `transform`, so that a model trained on them meets the same kind of vectors later. See Notes.
 
     Parameters
     ----------
     embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
-        Columns of each level's vector. "auto" is twice the directions of the target that the levels can tell apart
-        (1 for regression and two classes, 16 at most) and 1, 2, 4 or 8 for the net, at least half the levels if they
-        are few. "fourth_root" is the number of levels to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A
-        callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in
-        it follow "auto".
+        Columns of each level's vector. Dimensions are ordered by falling spread, and are learned before they are cut, so
+        that each prefix is a good embedding. "auto" takes all that say something, one that is zero where none does; a
+        number takes the first ones, with zeros behind them if there are fewer. "fourth_root" is the number of levels
+        to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A callable maps the number of levels to an int. A
+        dict maps column names to any of these; columns that are not in it follow "auto".
     categorical_features : "all", "from_dtype" or array-like, default="all"
         The columns to embed: all; those whose dtype is not numeric; or names, positions or a mask. The others are
-        numeric side inputs of the net, and may have missing values.
+        numeric side inputs of effects and net, and may have missing values. If no column is embedded, as "from_dtype"
+        may find, y teaches nothing and `transform` returns what `remainder` says.
     remainder : {"drop", "passthrough"}, default="drop"
         Whether the numeric side inputs are also columns of the output, behind the vectors.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
-        As in TargetEncoder; "auto" asks `sklearn.utils.multiclass.type_of_target`. Several outputs are learned
-        together, each of this type.
+        As in TargetEncoder; "auto" asks `sklearn.utils.multiclass.type_of_target`, and takes whole numbers of very many
+        values for numbers, with a warning (see `skembed.target_type`). Several outputs are learned together, each of
+        this type.
     cv : int, splitter, iterable or None, default=5
-        How `fit_transform` holds rows out. With None it equals ``fit(X, y).transform(X)``.
+        How `fit_transform` holds rows out. For rows in the order of time, TimeSeriesSplit holds each out from what comes
+        later. With None `fit_transform` equals ``fit(X, y).transform(X)``.
     min_frequency : int, float or None, default=None
         Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector. With None
         all levels have vectors of their own, shrunk by how rare they are; but where nine of ten rows have a level to
@@ -58,44 +63,52 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     max_categories : int or None, default=None
         At most this many vectors a column, the unknown level's among them.
     handle_unknown : {"embed", "error"}, default="embed"
-        What `transform` does with a level that `fit` never met: the unknown level's vector, or a ValueError. The
-        unknown vector is learned from rare levels, and by making levels unknown at random while the net trains.
+        What `transform` does with a level that `fit` never met: the unknown level's vector, which is learned from rare
+        levels, or a ValueError.
     class_weight : dict, "balanced" or None, default=None
         As in scikit-learn's classifiers.
-    hidden_layer_sizes : tuple of int, default=(128, 64)
-        Hidden layers of the net.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Hidden layers of the net. Without any, ``()``, the columns that interact by a score test meet in pairs, each
+        pair of levels with an effect of its own, shrunk by how much there is: it needs no torch, is learned in
+        a few passes, and is left out where no columns interact. With hidden layers a net of torch is trained on the
+        columns' vectors side by side; it may find what more than two columns have in common. "auto" is ``()``, and
+        ``(128, 64)`` where tables of `init` are to be adapted.
     max_iter : int, default=20
-        Passes over the data at most. With 0 no net is trained.
+        Passes over the data at most. With 0 there is no net, and vectors hold effects alone.
     batch_size : int or "auto", default="auto"
-        "auto" is the 400th part of the rows, between 64 and 1024.
+        Of nets with hidden layers; "auto" is the 400th part of the rows, between 64 and 1024.
     learning_rate : float, default=0.002
-        Step size of Adam.
+        Step size of Adam, for nets with hidden layers.
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the rows, stop when the score on them has not risen for `n_iter_no_change`
-        passes, and keep the best state. The shrinkage of the net's tables is chosen on the same rows.
-    validation_fraction : float, default=0.1
+        passes, and keep the best state. Whether the net is worth its dimensions is decided on the same rows.
+    validation_fraction : float, default=0.2
     n_iter_no_change : int, default=3
     tol : float, default=1e-4
         Least rise of the validation score that counts.
-    init : dict of str to EmbeddingTable or None, default=None
-        Tables that the named columns start from; such a column has the dimension and the space of its table. Levels
-        that are not in it start from its unknown vector, or from the mean of its vectors.
+    init : dict of str to EmbeddingTable or path, or None, default=None
+        Tables that the named columns start from; such a column has the dimension, the space and the scale of its table.
+        Levels that are not in it start from its unknown vector, or from the mean of its vectors.
     init_frozen : bool, default=False
         Whether the vectors of `init` stay as they are, and only the net around them learns.
     warm_start : bool, default=False
         Whether `fit` begins from the net and the tables of the last fit.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Caches what is learned, before it is cut: a grid search over `embedding_dim` then learns once for each fold.
+        It takes effect with a `random_state` that is an int.
     device : str, default="auto"
-        Where the net trains: "auto" is CUDA where there is one. What is learned is kept as numpy arrays.
+        Where a net with hidden layers trains: "auto" is CUDA where there is one. What is learned is kept as numpy
+        arrays.
     random_state : int, RandomState instance or None, default=None
         Decides the folds, the net's start and the order of the rows. The same seed gives the same bits.
     verbose : int, default=0
-        A bar on stderr when positive.
+        A bar on stderr when positive, and a line there that names columns with nothing to say.
 
     Attributes
     ----------
     embeddings_ : dict of str to EmbeddingTable
         A table for each categorical column: levels beside vectors, None for missing, and the unknown level's vector as
-        the table's `unknown`.
+        the table's `unknown`. It is read by Euclidean distances.
     categories_ : list of ndarray
         The levels of each categorical column, most frequent first.
     infrequent_categories_ : list of ndarray
@@ -103,12 +116,22 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     target_type_ : str
     classes_ : ndarray, list of ndarray or None
         Classes of y, for each output if there are several; None for a continuous target.
+    uninformative_features_ : list of str
+        Categorical columns that say nothing of the target that their levels' rows would bear out: their vectors are zero.
+    interactions_ : list of (str, str)
+        Pairs of columns whose interactions are in the vectors, the most significant first; a numeric side input may be
+        the second. Empty where none was found worth it, or the net has hidden layers.
+    distance_unit_ : float
+        How much a prediction changes, in standard deviations of the target, when one level takes another's place at
+        distance 1. Vectors are scaled by one factor, so that the root mean square over the informative columns of the
+        total spread of the training rows' vectors is 1, as if they stood beside standardised numbers.
     n_iter_ : int
-        Passes over the data: those of the net, or 1 where the data are too few for a net.
+        Passes over the data: those of the net, or 1 where there was none.
     loss_curve_, validation_scores_ : list of float
         One value a pass: mean training loss, and the share of the null model's loss that is explained (D²).
     shrinkage_ : float
-        Rows by which a level's vector is pulled towards its start; infinite where the net did not help.
+        Of a net with hidden layers: rows by which a level's vector is pulled towards its start; infinite where the net
+        did not help and is left out. Infinite without hidden layers, too.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -121,8 +144,12 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     -----
     ``fit(X, y).transform(X)`` and ``fit_transform(X, y)`` differ, as in TargetEncoder: a vector that was learned from
     a row's own target says more to the model behind it than it can say about a new row. In `fit_transform` a row's
-    effects come from the other folds, and its net vectors from tables that were learned again from the other folds
-    under the frozen net, so that their axes mean the same everywhere.
+    vector is learned from the other folds. Levels with so many rows that a row's own target hardly weighs in their
+    vector have the same one in all folds, which spares the model behind the noise of folds.
+
+    What `transform` gives a level never leaves the range that each output column had over the training rows: where a
+    level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned
+    what to make of anything else.
 
     Two values are the same level if they are equal in Python: 1, 1.0 and True are one level, "1" is another. None,
     NaN, pandas' NA and NaT are the level "missing", whose key is None.
@@ -134,6 +161,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     Cheng Guo and Felix Berkhahn, "Entity Embeddings of Categorical Variables", arXiv:1604.06737, 2016.
     Daniele Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", SIGKDD Explorations,
     2001.
+    Charles Henderson, "Best linear unbiased estimation and prediction under a selection model", Biometrics, 1975.
+    Xihong Lin, "Variance component testing in generalised linear models with random effects", Biometrika, 1997.
 
     Examples
     --------
@@ -144,8 +173,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     >>> y = np.isin(city, ["Bonn", "Köln"]) * 10 + rng.standard_normal(400)
     >>> encoder = EntityEmbeddingEncoder(random_state=0).fit(city[:, None], y)
     >>> encoder.transform([["Bonn"], ["Paris"]]).shape
-    (2, 4)
-    >>> encoder.embeddings_["x0"].nearest("Rome", k=1, metric="euclidean")[0][0]
+    (2, 1)
+    >>> encoder.embeddings_["x0"].nearest("Rome", k=1)[0][0]
     'Bari'
     """
 
@@ -165,17 +194,18 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         max_categories: int | None = None,
         handle_unknown: str = "embed",
         class_weight: Any = None,
-        hidden_layer_sizes: tuple[int, ...] = (128, 64),
+        hidden_layer_sizes: tuple[int, ...] | str = "auto",
         max_iter: int = 20,
         batch_size: int | str = "auto",
         learning_rate: float = 0.002,
         early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.2,
         n_iter_no_change: int = 3,
         tol: float = 1e-4,
-        init: Mapping[str, EmbeddingTable] | None = None,
+        init: Mapping[str, Any] | None = None,
         init_frozen: bool = False,
         warm_start: bool = False,
+        memory: Any = None,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -200,6 +230,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self.init = init
         self.init_frozen = init_frozen
         self.warm_start = warm_start
+        self.memory = memory
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -221,7 +252,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         -------
         self
         """
-        self._fit(X, y, sample_weight, groups, with_folds=False)
+        self._fit(X, y, sample_weight, groups)
         return self
 
     @with_callbacks
@@ -237,13 +268,12 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         -------
         ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
         """
-        columns, setup, learned = self._fit(X, y, sample_weight, groups, with_folds=self.cv is not None)
+        columns, setup, rows = self._fit(X, y, sample_weight, groups)
         out = self._gather(columns, setup.ids)  # stays as it is for rows of weight 0: all was learned without them
-        for (_, test), matrices in zip(setup.problem.folds, learned.fold_matrices):
-            held_out = setup.rows[test]
-            vectors = [matrix[ids[held_out]] for matrix, ids in zip(matrices, setup.ids)]
-            out[held_out, : sum(v.shape[1] for v in vectors)] = np.hstack(vectors)
-        learned.fold_matrices = []  # of no use once the rows have them
+        start = 0
+        for values, dim in zip(rows, self._dims()):
+            out[setup.rows, start : start + dim] = cut(values, dim)
+            start += dim
         return out
 
     @with_callbacks
@@ -252,9 +282,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     ) -> "EntityEmbeddingEncoder":
         """Go on learning from further rows: new levels get vectors, known ones move by what is new.
 
-        The first call is a `fit`, and trains a net if it has 300 rows or more. Later ones add the rows to the effects
-        as if they had been there from the start, take one pass of the net over them, and move the tables by a step
-        that counts the rows seen before.
+        The first call is a `fit`, settles dimensions and scale, and finds interactions if it has 300 rows or more. Later
+        ones add the rows to effects and interactions as if they had been there from the start; a net with hidden
+        layers takes one pass over them, and moves its tables by a step that counts the rows seen before.
 
         Parameters
         ----------
@@ -268,7 +298,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self
         """
         if not hasattr(self, "_learned"):
-            self._fit(X, y, sample_weight, None, with_folds=False, classes=classes)
+            self._fit(X, y, sample_weight, None, classes=classes)
             return self
         self._validate_params()
         columns = self._read_columns(X, reset=False)
@@ -295,6 +325,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         columns = self._read_columns(X, reset=False)
         schema, strict = self._schema, self.handle_unknown == "error"
         ids = columnwise.encode(columns, schema.positions, schema.vocabularies, check_unknown=strict)
+        columnwise.warn_strangers(columns, schema.positions, schema.vocabularies, ids)
         return self._gather(columns, ids)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -329,58 +360,72 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
-        out = []
-        for position, matrix in zip(self._schema.positions, self._learned.matrices):
-            digits = len(str(matrix.shape[1] - 1))
-            out += [f"{names[position]}_{i:0{digits}d}" for i in range(matrix.shape[1])]
-        if self.remainder == "passthrough":
-            out += [names[position] for position in self._schema.side_positions]
-        return np.asarray(out, dtype=object)
+        passed = [names[p] for p in self._schema.side_positions] if self.remainder == "passthrough" else []
+        embedded = [names[position] for position in self._schema.positions]
+        return columnwise.output_names(embedded, self._dims(), passed)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, with_folds: bool, classes: Any = None
-    ) -> tuple[Columns, Setup, Learned]:
-        """Learn; return the columns, how they were set up, and what was learned."""
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
+    ) -> tuple[Columns, Setup, list[np.ndarray]]:
+        """Learn; return the columns, how they were set up, and the vectors of the training rows, not cut yet."""
         self._validate_params()
         check_settings(self.hidden_layer_sizes, self.device)
+        memory = check_memory(self.memory)
         columns = self._read_columns(X, y=y, reset=True)
         weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
         rng = check_random_state(self.random_state)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
-        setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        settings = NetSettings.of(self, len(setup.rows), callbacks)
+        settings = NetSettings.of(self, int((weight > 0).sum()), callbacks)
+        hidden = bool(settings.hidden_layer_sizes)
+        setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous, hidden=hidden)
         if previous is not None:
-            settings.head = previous[1].head
-        learned = learn(setup.problem, settings, rng, with_folds=with_folds)
+            settings.head = previous[1].net.head
+        learned = learn_cached(memory, setup.problem, settings, int(rng.randint(2**31 - 1)))
         callbacks.end()
         self._schema = setup.schema
+        rows, learned.training_rows = learned.training_rows, []
         self._expose(learned)
-        return columns, setup, learned
+        if self.verbose and self.uninformative_features_:
+            names = ", ".join(map(repr, self.uninformative_features_))
+            print(f"EntityEmbeddingEncoder: nothing to say of the target: {names}", file=sys.stderr)
+        return columns, setup, rows
 
     def _expose(self, learned: Learned) -> None:
-        """Set the public attributes from what was learned."""
+        """Set the public attributes from what was learned; the tables are cut here."""
         schema = self._schema
+        self._matrices = [cut(table, dim) for table, dim in zip(learned.tables, schema.dims)]
+        learned.tables = []
         self._learned = learned
         self.embeddings_ = {
-            name: EmbeddingTable(vocabulary.keys, matrix[1:], unknown=matrix[0])
-            for name, vocabulary, matrix in zip(schema.names, schema.vocabularies, learned.matrices)
+            name: EmbeddingTable(vocabulary.keys, matrix[1:], unknown=matrix[0], metric=metric)
+            for name, vocabulary, matrix, metric in zip(
+                schema.names, schema.vocabularies, self._matrices, schema.metrics
+            )
         }
         self.categories_ = [v.keys for v in schema.vocabularies]
         self.infrequent_categories_ = [v.infrequent for v in schema.vocabularies]
         self.target_type_ = schema.target.type_
         classes = [output.classes for output in schema.target.outputs]
         self.classes_ = (classes[0] if schema.target.one_column else classes) if classes[0] is not None else None
-        self.n_iter_ = max(learned.n_iter, 1)
-        self.loss_curve_, self.validation_scores_ = learned.loss_curve, learned.validation_scores
-        self.shrinkage_ = learned.shrinkage
+        self.uninformative_features_ = [n for n, says in zip(schema.names, learned.informative) if not says]
+        names = [*schema.names, *schema.side_names]
+        self.interactions_ = [tuple(names[c] for c in cells.columns) for cells in learned.interactions.cells]
+        self.distance_unit_ = 1.0 / learned.scale
+        self.n_iter_ = max(learned.history.n_iter, 1)
+        self.loss_curve_, self.validation_scores_ = learned.history.loss_curve, learned.history.validation_scores
+        self.shrinkage_ = learned.net.shrinkage
+
+    def _dims(self) -> list[int]:
+        """Columns of the output for each categorical column."""
+        return [matrix.shape[1] for matrix in self._matrices]
 
     def _gather(self, columns: Columns, ids: list[np.ndarray]) -> np.ndarray:
         """Put the vectors of every column side by side, and the numeric columns behind them."""
         side = []
         if self.remainder == "passthrough":
             side = side_columns(columns, self._schema.side_positions)
-        return columnwise.gather(self._learned.matrices, ids, side, columns.n_rows)
+        return columnwise.gather(self._matrices, ids, side, columns.n_rows)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

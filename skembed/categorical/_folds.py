@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, column_or_1d
 
 __all__ = ["DEFAULT_FOLDS", "make_folds"]
@@ -20,6 +20,8 @@ def make_folds(
     ----------
     cv : int, splitter or iterable of splits, or None for 5 folds
         A number of folds is shuffled, and stratified by class where `stratify` and the classes are large enough.
+        TimeSeriesSplit holds rows out from what comes later; the rows before its first test are held out among
+        themselves, in 5 folds.
     y : ndarray of shape (n_samples, n_outputs)
     rows : ndarray of int
         The rows that count. A number of folds is laid over them; a splitter or an iterable speaks of all rows.
@@ -51,12 +53,24 @@ def make_folds(
         kept_groups = None if groups is None else column_or_1d(groups)[rows]
         folds = list(splitter.split(np.zeros((len(rows), 1)), y[rows, 0], kept_groups))
     else:
-        folds = _among(check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups), rows, len(y), cv)
+        splits = check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups)
+        if isinstance(cv, TimeSeriesSplit):
+            splits = _with_beginning(list(splits), seed)
+        folds = _among(splits, rows, len(y), cv)
     if any(len(train) == 0 for train, _ in folds):
         raise ValueError(
             f"cv={_short(cv)} leaves no rows to learn from in one of its folds; use fewer folds or more rows."
         )
     return folds
+
+
+def _with_beginning(splits: list[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Add folds for the rows before the first test, among themselves."""
+    first = np.arange(splits[0][1][0])
+    n_folds = min(DEFAULT_FOLDS, len(first))
+    if n_folds < 2:
+        return splits
+    return [*KFold(n_folds, shuffle=True, random_state=seed).split(first), *splits]
 
 
 def _among(splits: Any, rows: np.ndarray, n_samples: int, cv: Any) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -75,7 +89,7 @@ def _among(splits: Any, rows: np.ndarray, n_samples: int, cv: Any) -> list[tuple
         row = int(np.flatnonzero(times != 1)[0])
         raise ValueError(
             f"cv={_short(cv)} holds row {row} out {times[row]} times; expected a splitter that holds every row out "
-            "exactly once, such as KFold or GroupKFold."
+            "exactly once, such as KFold or GroupKFold, or for rows in the order of time TimeSeriesSplit."
         )
     position = np.full(n_samples, -1)
     position[rows] = np.arange(len(rows))

@@ -1,130 +1,235 @@
-"""From ids and a target to one matrix of vectors for each column: the named steps of `EntityEmbeddingEncoder.fit`.
+"""From ids and a target to one table of vectors for each column: the named steps of `EntityEmbeddingEncoder.fit`.
 
-1. effects of the levels by shrunken least squares, for all rows and for the rows outside each fold;
-2. a net over start codes that learns what the effects leave, each row's offset taken from its own fold;
-3. the head frozen, tables learned again by one fixed procedure from any set of rows: all, or those outside a fold;
-4. the net's dimensions turned and scaled so that distances say how much a change of level changes the prediction.
+1. effects of the levels by shrunken least squares, for all rows and for the rows of each fold;
+2. a net that learns what the effects leave: products of levels that interact, or hidden layers;
+3. the dimensions that say something, by falling spread;
+4. for each training row the vectors that were learned without it, where it has a say in them;
+5. limits and one scale, so that tables never leave the range that training rows show, and distances have a unit.
 """
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from skembed.categorical._effects import Effects, EffectsModel
-from skembed.categorical._problem import CODE_FLOOR, Learned, NetPart, NetSettings, Problem, unseen_as_unknown
+from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios
+from skembed.categorical._interactions import (
+    Interactions,
+    learn_interactions,
+    screen_pairs,
+    side_bins,
+    without_bins,
+)
+from skembed.categorical._layout import MARGINAL_SCALE, lay_out
+from skembed.categorical._problem import Layout, Learned, NetPart, NetSettings, Problem
 
-__all__ = ["assemble", "learn", "start_codes"]
+__all__ = ["assemble", "learn", "learn_cached"]
 
-CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effects, which are in units of the target
-CODE_PRIOR = 100.0  # rows of a level at which its start code has 70 % of that spread
-MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
 MIN_NET_WEIGHT = 300.0  # fewer samples than this tell a net nothing that survives validation
+MAX_OWN_SHARE = 0.05  # of a vector's distance from the column's mean, up to which a row's own target may be in it
 
 
-def learn(problem: Problem, settings: NetSettings, rng: np.random.RandomState, *, with_folds: bool) -> Learned:
+def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     """Learn the vectors of every column.
 
     Parameters
     ----------
     problem : Problem
     settings : NetSettings
-    rng : numpy.random.RandomState
-    with_folds : bool
-        Whether the vectors of the folds' test rows are asked for.
+    seed : int
 
     Returns
     -------
     Learned
     """
+    rng = np.random.RandomState(seed)
     standardised = problem.target.standardised(problem.coded)
     sizes = [len(c) for c in problem.counts]
+    include = problem.include()
     model = EffectsModel(problem.ids, sizes, problem.side, standardised, problem.weight, rng)
-    effects = model.solve()
-    fold_effects = [model.solve(train) for train, _ in problem.folds]
-    prediction = np.empty_like(standardised)
-    for (_, test), part in zip(problem.folds, fold_effects):
-        prediction[test] = part.predict(problem.ids[test], problem.side[test])
-    directions = [
-        (
-            _directions(effects.crossed[c], problem.counts[c], allocation.crossed),
-            _directions(effects.marginal[c], problem.counts[c], allocation.marginal),
-        )
-        for c, allocation in enumerate(problem.allocations)
-    ]
-    if problem.weight.sum() < MIN_NET_WEIGHT:  # too few rows of any level for its code to matter, or to train a net
-        problem.codes = [c if k in problem.given else np.zeros_like(c) for k, c in enumerate(problem.codes)]
-    needs_net = any(allocation.net for allocation in problem.allocations) and settings.max_iter > 0
-    if needs_net and problem.weight.sum() >= MIN_NET_WEIGHT and problem.target.varies:
-        from skembed.categorical._net import learn_net
+    *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
+    interactions, fold_interactions, net = Interactions(), [], without_net(problem)
+    if settings.max_iter > 0 and problem.weight.sum() >= MIN_NET_WEIGHT and problem.target.varies:
+        if settings.hidden_layer_sizes:
+            net = hidden_net(problem, fold_effects, settings, rng)
+        else:
+            interactions, fold_interactions = pairwise_net(problem, model, standardised, include, settings, rng)
+    fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
+    all_rows = net_rows(problem, sizes, interactions, net)
+    layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
+    tables = assemble(effects, all_rows, layouts)
+    training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
+    if problem.holds_out:
+        fold_tables = [assemble(e, rows, layouts) for e, rows in zip(fold_effects, fold_rows)]
+        hold_out(problem, training_rows, fold_tables, layouts, model.ratios)
+        for c, (layout, rows) in enumerate(zip(layouts, training_rows)):
+            if c not in problem.given:
+                layout.low, layout.high = rows.min(axis=0), rows.max(axis=0)
+    informative = [bool(table.size) and bool((table != table[0]).any()) for table in tables]
+    scale = unit_scale(problem, training_rows, informative)
+    history = net.history if settings.hidden_layer_sizes else interactions.history
+    learned = Learned(
+        tables, training_rows, layouts, scale, informative, effects, model.ratios, interactions, net, history
+    )
+    for c, layout in enumerate(layouts):
+        if c not in problem.given:
+            training_rows[c] = within(training_rows[c], layout, scale)
+            tables[c] = within(tables[c], layout, scale)
+    return learned
 
-        net = learn_net(problem, problem.target.offset(prediction), settings, rng, with_folds=with_folds)
-    else:
-        net = untrained(problem, with_folds)
 
-    fold_matrices = []
-    if with_folds:
-        fold_matrices = [assemble(e, raw, directions, net.scalings) for e, raw in zip(fold_effects, net.fold_raw)]
-    return Learned(
-        matrices=assemble(effects, net.raw, directions, net.scalings),
-        fold_matrices=fold_matrices,
-        codes=problem.codes,
-        raw=net.raw,
-        scalings=net.scalings,
-        head=net.head,
-        effects=effects,
-        ratios=model.ratios,
-        directions=directions,
-        shrinkage=net.shrinkage,
-        loss_curve=net.loss_curve,
-        validation_scores=net.validation_scores,
-        n_iter=net.n_iter,
+def learn_cached(memory: Any, problem: Problem, settings: NetSettings, seed: int) -> Learned:
+    """Learn, or take what a `joblib.Memory` has kept of the same problem, settings and seed."""
+    if memory.store_backend is None:
+        return learn(problem, settings, seed)
+    bare = replace(settings, observer=None, verbose=0)
+    return memory.cache(_learn_observed, ignore=["observer", "verbose"])(
+        problem, bare, seed, settings.observer, settings.verbose
     )
 
 
-def assemble(
-    effects: Effects,
-    raw: list[np.ndarray],
-    directions: list[tuple[np.ndarray, np.ndarray]],
-    scalings: list[np.ndarray],
+def _learn_observed(problem: Problem, settings: NetSettings, seed: int, observer: Any, verbose: int) -> Learned:
+    return learn(problem, replace(settings, observer=observer, verbose=verbose), seed)
+
+
+def pairwise_net(
+    problem: Problem,
+    model: EffectsModel,
+    standardised: np.ndarray,
+    include: np.ndarray,
+    settings: NetSettings,
+    rng: np.random.RandomState,
+) -> tuple[Interactions, list[list[np.ndarray]]]:
+    """Learn the interactions of the pairs of columns that have any: of all rows, and for each fold."""
+    bins, edges = side_bins(problem.side)
+    rows = model.sampled
+    residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
+    ids = np.hstack([problem.ids, bins])
+    sizes = [*(len(c) for c in problem.counts), *(len(e) + 2 for e in edges)]
+    pairs = screen_pairs(ids[rows], sizes, len(problem.counts), residual, problem.weight[rows])
+    pairs = [(a, b) for a, b in pairs if a not in problem.given or b not in problem.given]
+    if not pairs:
+        return Interactions(), []
+    validation = validation_rows(problem, settings, rng)
+    interactions, by_fold = learn_interactions(
+        ids,
+        sizes,
+        len(problem.counts),
+        standardised,
+        problem.weight,
+        pairs,
+        include if problem.holds_out else None,
+        validation,
+        settings,
+    )
+    interactions.bin_edges = edges
+    return interactions, by_fold
+
+
+def hidden_net(
+    problem: Problem, fold_effects: list[Effects], settings: NetSettings, rng: np.random.RandomState
+) -> NetPart:
+    """Train a net with hidden layers, each row's offset from effects that were learned without it."""
+    from skembed.categorical._net import learn_net
+
+    prediction = np.empty((len(problem.ids), problem.coded.shape[1]))
+    for (_, test), part in zip(problem.folds, fold_effects):
+        prediction[test] = part.predict(problem.ids[test], problem.side[test])
+    validation = validation_rows(problem, settings, rng)
+    return learn_net(problem, problem.target.offset(prediction), settings, rng, validation)
+
+
+def validation_rows(problem: Problem, settings: NetSettings, rng: np.random.RandomState) -> np.ndarray:
+    """Return the rows on which training is judged, none without early stopping."""
+    n = len(problem.ids)
+    if not settings.early_stopping:
+        return np.empty(0, dtype=np.int64)
+    return np.sort(rng.permutation(n)[: max(1, round(settings.validation_fraction * n))])
+
+
+def without_net(problem: Problem) -> NetPart:
+    """Return no dimensions for any column but those of tables that were given, which stay as they are."""
+    codes = [code if c in problem.given else code[:, :0] for c, code in enumerate(problem.codes)]
+    return NetPart(codes=codes, raw=codes, fold_raw=[], scalings=[np.eye(code.shape[1]) for code in codes])
+
+
+def net_rows(
+    problem: Problem,
+    sizes: list[int],
+    interactions: Interactions,
+    net: NetPart,
+    fold: int | None = None,
+    fold_interactions: list[list[np.ndarray]] | None = None,
 ) -> list[np.ndarray]:
-    """Put crossed effects, marginal effects and the net's dimensions side by side, one float32 matrix a column."""
-    return [
-        np.hstack([crossed @ axes[0], MARGINAL_SCALE * (marginal @ axes[1]), rows @ scaling]).astype(np.float32)
-        for crossed, marginal, axes, rows, scaling in zip(effects.crossed, effects.marginal, directions, raw, scalings)
-    ]
+    """Return what the net says of every level of every column, learned from all rows or from those of a fold."""
+    raw = net.raw if fold is None or not net.fold_raw else net.fold_raw[fold]
+    effects = None if fold is None or not fold_interactions else fold_interactions[fold]
+    out = []
+    for c, size in enumerate(sizes):
+        rows = raw[c] @ net.scalings[c]
+        out.append(rows if c in problem.given else np.hstack([rows, interactions.rows(c, size, effects)]))
+    return out
 
 
-def untrained(problem: Problem, with_folds: bool) -> NetPart:
-    """Return the start codes as they are, scaled as where a net found no use for them."""
-    codes = problem.codes
-    scalings = [np.eye(code.shape[1]) * (1.0 if c in problem.given else CODE_FLOOR) for c, code in enumerate(codes)]
-    folds = [unseen_as_unknown(problem, codes, train) for train, _ in problem.folds] if with_folds else []
-    return NetPart(raw=codes, fold_raw=folds, scalings=scalings)
+def assemble(effects: Effects, net: list[np.ndarray], layouts: list[Layout]) -> list[np.ndarray]:
+    """Put crossed effects, marginal effects and the net's dimensions side by side, one float32 table a column."""
+    tables = []
+    for crossed, marginal, rows, layout in zip(effects.crossed, effects.marginal, net, layouts):
+        parts = [crossed @ layout.crossed, MARGINAL_SCALE * (marginal @ layout.marginal), rows[:, layout.net]]
+        tables.append(np.hstack(parts)[:, layout.order].astype(np.float32))
+    return tables
 
 
-def start_codes(counts: np.ndarray, dim: int, rng: np.random.RandomState) -> np.ndarray:
-    """Draw a code for each level, about orthogonal to the others, shorter for rarer ones; the unknown level's is zero.
+def hold_out(
+    problem: Problem,
+    training_rows: list[np.ndarray],
+    fold_tables: list[list[np.ndarray]],
+    layouts: list[Layout],
+    ratios: VarianceRatios,
+) -> None:
+    """Give training rows the vectors of their folds, in place, where their own targets have a say in the full ones."""
+    for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
+        if c in problem.given and c in problem.frozen:
+            continue
+        ids = problem.ids[:, c]
+        from_fold = (own_shares(problem.counts[c], ratios, layout, c) > MAX_OWN_SHARE)[ids]
+        for (train, test), tables in zip(problem.folds, fold_tables):
+            table = tables[c]
+            if c not in problem.given:
+                seen = np.bincount(ids[train], minlength=len(table)) > 0
+                table = np.where(seen[:, None], table, table[0])
+            affected = test[from_fold[test]]
+            rows[affected] = table[ids[affected]]
 
-    A code says which level it is and nothing of the target, so it is the same in all folds: frequent levels stay apart
-    for trees and neighbours even where their effects differ by no more than chance.
+
+def own_shares(counts: np.ndarray, ratios: VarianceRatios, layout: Layout, column: int) -> np.ndarray:
+    """Return how much of each level's vector, as far as it tells rows apart, is the own noise of the level's rows.
+
+    In the rows of a level its effect is larger than for new rows by the factor 1 + ratio/n, its own noise being in it
+    (n: the level's rows; ratio: noise over effect variance, taken as 1 at least). A level that most rows share is where
+    the column's mean is, so the part of it that can tell rows apart is smaller by the share of the others.
     """
-    length = CODE_SCALE * np.sqrt(counts / (counts + CODE_PRIOR))
-    codes = rng.standard_normal((len(counts), dim)) * length[:, None]
-    codes[0] = 0.0
-    return codes.astype(np.float32)
+    ratio = (ratios.crossed if layout.crossed.shape[1] else ratios.marginal)[column]
+    return (1.0 - counts / max(counts.sum(), 1e-300)) * max(ratio, 1.0) / np.maximum(counts, 1e-300)
 
 
-def _directions(table: np.ndarray, counts: np.ndarray, n_directions: int) -> np.ndarray:
-    """Return the directions of the target in which the levels differ most, (n_targets, n_directions).
+def unit_scale(problem: Problem, training_rows: list[np.ndarray], informative: list[bool]) -> float:
+    """Return the factor that brings the root mean square of the columns' total spread over the training rows to 1.
 
-    The axes themselves while there is room for all of them, else the leading right singular vectors.
+    Columns that say nothing, and those whose tables were given, have no say in it.
     """
-    n_targets = table.shape[1]
-    if n_directions >= n_targets:
-        return np.eye(n_targets)
-    if n_directions == 0:
-        return np.empty((n_targets, 0))
-    weighted = np.sqrt(counts)[:, None] * table
-    _, vectors = np.linalg.eigh(weighted.T @ weighted)
-    leading = vectors[:, ::-1][:, :n_directions]
-    # a sign of its own for each direction: its largest entry is positive
-    largest = leading[np.abs(leading).argmax(axis=0), np.arange(n_directions)]
-    return leading * np.where(largest < 0, -1.0, 1.0)
+    share = problem.weight / problem.weight.sum()
+    totals = []
+    for c, rows in enumerate(training_rows):
+        if informative[c] and c not in problem.given:
+            mean = share @ rows
+            totals.append(float(share @ ((rows - mean) ** 2).sum(axis=1, dtype=np.float64)))
+    spread = float(np.mean(totals)) if totals else 0.0
+    return 1.0 / np.sqrt(spread) if spread > 1e-12 else 1.0
+
+
+def within(rows: np.ndarray, layout: Layout, scale: float) -> np.ndarray:
+    """Return vectors within the limits of their column, scaled; one zero where a column has nothing to say."""
+    if not rows.shape[1]:
+        return np.zeros((len(rows), 1), dtype=np.float32)
+    return np.clip(rows, layout.low, layout.high).astype(np.float32) * np.float32(scale)

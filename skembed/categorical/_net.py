@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skembed.categorical._problem import CODE_FLOOR, DEFAULT_SHRINKAGE, NetPart, NetSettings, Problem, unseen_as_unknown
+from skembed.categorical._problem import CODE_FLOOR, DEFAULT_SHRINKAGE, NetPart, NetSettings, Problem
 from skembed.training.device import resolve_device, seeded_generator
 from skembed.training.gauss_newton import input_metric, relearn_tables
 from skembed.training.loop import run_passes
@@ -24,8 +24,7 @@ def learn_net(
     offset: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
-    *,
-    with_folds: bool,
+    validation: np.ndarray,
 ) -> NetPart:
     """Train the net, freeze its head, and learn the tables again.
 
@@ -36,13 +35,13 @@ def learn_net(
         Each row's from effects that were learned without it.
     settings : NetSettings
     rng : numpy.random.RandomState
-    with_folds : bool
+    validation : ndarray of int
 
     Returns
     -------
     NetPart
     """
-    net, generator, seed = build_net(problem, offset, settings, rng)
+    net, generator, seed = build_net(problem, offset, settings, rng, validation)
     n = len(problem.ids)
     training = np.setdiff1d(np.arange(n), net.validation.cpu().numpy())
     history = run_passes(
@@ -69,18 +68,17 @@ def learn_net(
         )
         return found, split_blocks(net.blocks, found, problem.codes)
 
-    everything = np.arange(n)
-    weights, raw = tables(everything)
-    scaling, telling = metrics(problem, net, weights, seed)
-    part = NetPart(raw=keep_codes(problem, raw, telling), fold_raw=[], scalings=scaling)
-    if with_folds:
-        for train, _ in problem.folds:
-            fold_raw = keep_codes(problem, tables(train)[1], telling)
-            part.fold_raw.append(unseen_as_unknown(problem, fold_raw, train))
-    part.head = [p.detach().cpu().numpy() for p in net.head.parameters()]
-    part.shrinkage, part.n_iter = shrinkage, history.n_iter
-    part.loss_curve, part.validation_scores = history.loss_curve, history.validation_scores
-    return part
+    weights, raw = tables(np.arange(n))
+    helped = np.isfinite(shrinkage)
+    return NetPart(
+        codes=problem.codes,
+        raw=raw,
+        fold_raw=[tables(train)[1] for train, _ in problem.folds] if problem.holds_out and helped else [],
+        scalings=scalings(problem, net, weights, seed, helped),
+        head=[p.detach().cpu().numpy() for p in net.head.parameters()],
+        shrinkage=shrinkage,
+        history=history,
+    )
 
 
 @torch.inference_mode(False)
@@ -114,7 +112,7 @@ def continue_net(
     head : list of ndarray
     loss_curve : list of float
     """
-    net, generator, seed = build_net(problem, offset, settings, rng)
+    net, generator, seed = build_net(problem, offset, settings, rng, np.empty(0, dtype=np.int64))
     rows = torch.arange(len(problem.ids), device="cpu")
     history = run_passes(
         net,
@@ -144,15 +142,12 @@ def build_net(
     offset: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
+    validation: np.ndarray,
 ) -> tuple[TableNet, torch.Generator, int]:
     """Lay the problem out as a `TableNet`, its generator and a seed for what is to repeat itself."""
     device = resolve_device(settings.device)
     generator = seeded_generator(rng)
     seed = int(rng.randint(2**31 - 1))
-    n = len(problem.ids)
-    validation = np.empty(0, dtype=np.int64)
-    if settings.early_stopping:
-        validation = np.sort(rng.permutation(n)[: max(1, round(settings.validation_fraction * n))])
     blocks = stack_blocks(problem)
     n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.side.shape[1]
     head = build_head(n_inputs, settings.hidden_layer_sizes, problem.target.n_targets, generator)
@@ -195,7 +190,7 @@ def stack_blocks(problem: Problem) -> list[Block]:
             Block(
                 columns=columns,
                 starts=torch.as_tensor(starts, device="cpu"),
-                ids=torch.as_tensor(problem.ids[:, columns] + starts, device="cpu"),
+                ids=torch.as_tensor(problem.ids[:, columns].astype(np.int64) + starts, device="cpu"),
                 start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32, device="cpu"),
                 trainable=not frozen,
             )
@@ -240,37 +235,24 @@ def choose_shrinkage(net: TableNet, training: torch.Tensor, seed: int) -> float:
     return max(ratio for ratio in finite if is_close(ratio))
 
 
-def metrics(
-    problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return how each column's rows are scaled, and the projection onto the directions that the net reads.
+def scalings(problem: Problem, net: TableNet, weights: list[torch.Tensor], seed: int, helped: bool) -> list[np.ndarray]:
+    """Return for each column the map from its rows to the directions that the net reads, (dim, n_read).
 
-    The scaling is the symmetric root of the column's metric, kept from vanishing. A direction that moves the prediction
-    less than that floor is one the net does not read. Given starts keep their own space.
-
-    Returns
-    -------
-    scalings, projections : list of ndarray of shape (dim, dim)
+    Along each of them a distance is about the change of the prediction. A direction that moves the prediction less than
+    a floor is one the net does not read: learning has moved rows along it by chance alone. Tables that were given keep
+    their own space; of a net that did not help nothing is read.
     """
-    scalings = [np.eye(code.shape[1]) for code in problem.codes]
-    projections = [np.eye(code.shape[1]) for code in problem.codes]
+    maps = [
+        np.eye(code.shape[1]) if c in problem.given else np.empty((code.shape[1], 0))
+        for c, code in enumerate(problem.codes)
+    ]
+    if not helped:
+        return maps
     rows = torch.arange(len(problem.ids), device=net.device)
     for block, found in zip(net.blocks, input_metric(net, weights, rows, seed)):
         for c, metric in zip(block.columns, found.cpu().double().numpy()):
             if c not in problem.given:
                 values, vectors = np.linalg.eigh(metric)
-                scalings[c] = (vectors * np.sqrt(np.maximum(values, 0) + CODE_FLOOR**2)) @ vectors.T
-                read = vectors[:, values > CODE_FLOOR**2]
-                projections[c] = read @ read.T
-    return scalings, projections
-
-
-def keep_codes(problem: Problem, raw: list[np.ndarray], projections: list[np.ndarray]) -> list[np.ndarray]:
-    """Return what was learned in the directions that the net reads, and the start codes in all others.
-
-    Where the net does not read, learning has moved a row by chance alone, and differently in each fold.
-    """
-    return [
-        code + ((table - code) @ projection).astype(np.float32)
-        for table, code, projection in zip(raw, problem.codes, projections)
-    ]
+                read = values > CODE_FLOOR**2
+                maps[c] = (vectors[:, read] * np.sqrt(values[read]))[:, ::-1]
+    return maps

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from skembed.categorical._dims import RULES
 
@@ -22,7 +22,7 @@ CONSTRAINTS: dict[str, Any] = {
     "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     "handle_unknown": [StrOptions({"embed", "error"})],
     "class_weight": [StrOptions({"balanced"}), dict, None],
-    "hidden_layer_sizes": ["array-like"],
+    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [Interval(Real, 0, MAX_LEARNING_RATE, closed="right")],
@@ -33,6 +33,7 @@ CONSTRAINTS: dict[str, Any] = {
     "init": [Mapping, None],
     "init_frozen": ["boolean"],
     "warm_start": ["boolean"],
+    "memory": [str, HasMethods("cache"), None],
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -44,7 +45,7 @@ def check_settings(hidden_layer_sizes: Any, device: str) -> None:
 
     Also where no net comes to be trained, so that a mistake does not wait for more rows to show itself.
     """
-    for size in hidden_layer_sizes:
+    for size in () if isinstance(hidden_layer_sizes, str) else hidden_layer_sizes:
         if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
             raise ValueError(
                 f"hidden_layer_sizes is {hidden_layer_sizes!r} and holds {size!r}; expected integers of at least 1, "

@@ -8,10 +8,11 @@ from sklearn.utils import check_random_state
 
 from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._effects import Effects, solve_effects
-from skembed.categorical._learn import assemble, start_codes
-from skembed.categorical._problem import DEFAULT_SHRINKAGE, Learned, NetSettings, Problem
+from skembed.categorical._interactions import side_bins
+from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
+from skembed.categorical._problem import DEFAULT_SHRINKAGE, Layout, Learned, NetPart, NetSettings, Problem
 from skembed.categorical._roles import side_columns
-from skembed.categorical._setup import Schema
+from skembed.categorical._setup import Schema, start_codes
 from skembed.categorical._target import as_columns
 from skembed.columns import Columns
 
@@ -56,7 +57,7 @@ def update(
     vocabularies = [
         v.extend_counts(*columnwise.weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
     ]
-    ids = np.stack([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], axis=1)
+    ids = np.stack([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], axis=1).astype(np.int32)
     sizes = [len(v) + 1 for v in vocabularies]
     seen = [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(schema.counts, sizes)]
     counts = [before + np.bincount(ids[:, c], weight, sizes[c]) for c, before in enumerate(seen)]
@@ -71,17 +72,10 @@ def update(
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
         old.side,
     )
-    codes, raw = [], []
-    for c, (code, table, size) in enumerate(zip(learned.codes, learned.raw, sizes)):
-        codes.append(grow(code, size))
-        raw.append(grow(table, size))
-        if c not in schema.given and code.any():  # without a net's worth of rows no level has a code
-            new = start_codes(counts[c], table.shape[1], rng)[len(table) :]
-            codes[c][len(table) :] = raw[c][len(table) :] = new
     side = schema.scaler.apply([s[rows] for s in side_columns(columns, schema.side_positions)], len(rows))
     coded = schema.target.code(as_columns(y)[rows])
     expected = old.predict(ids, side)
-    effects = solve_effects(
+    (effects,) = solve_effects(
         ids,
         sizes,
         side,
@@ -91,6 +85,59 @@ def update(
         prior=prior,
         prior_counts=seen,
     )
+    residual = schema.target.standardised(coded) - expected
+    if settings.observer is not None:
+        settings.observer.begin_pass()
+    interactions = learned.interactions
+    if interactions.cells:
+        interactions = interactions.extended(
+            np.hstack([ids, side_bins(side, interactions.bin_edges)[0]]), residual, weight
+        )
+    loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
+    net, problem = grown_net(learned.net, schema, counts, ids, side, coded, weight, rng)
+    if net.head:
+        from skembed.categorical._net import continue_net
+
+        shrinkage = net.shrinkage if np.isfinite(net.shrinkage) else DEFAULT_SHRINKAGE
+        one_pass = replace(settings, max_iter=1, early_stopping=False, head=net.head, observer=None)
+        net.raw, net.head, (loss,) = continue_net(
+            problem, schema.target.offset(expected), one_pass, seen, shrinkage, rng
+        )
+    if settings.observer is not None:
+        settings.observer.end_pass(loss)
+    history = learned.history
+    history = replace(history, n_iter=max(history.n_iter, 1) + 1, loss_curve=[*history.loss_curve, loss])
+    rows = net_rows(problem, sizes, interactions, net)
+    layouts, tables = list(learned.layouts), assemble(effects, rows, learned.layouts)
+    for c, table in enumerate(tables):
+        if c not in schema.given:
+            reliable = table[own_shares(counts[c], learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE]
+            layouts[c] = widened(layouts[c], reliable)
+            tables[c] = within(table, layouts[c], learned.scale)
+    result = replace(
+        learned, tables=tables, layouts=layouts, effects=effects, interactions=interactions, net=net, history=history
+    )
+    return replace(schema, vocabularies=vocabularies, counts=counts), result
+
+
+def grown_net(
+    net: NetPart,
+    schema: Schema,
+    counts: list[np.ndarray],
+    ids: np.ndarray,
+    side: np.ndarray,
+    coded: np.ndarray,
+    weight: np.ndarray,
+    rng: np.random.RandomState,
+) -> tuple[NetPart, Problem]:
+    """Return the net with a row for every level that is new, and the problem of the new rows."""
+    codes, raw = [], []
+    for c, (code, table) in enumerate(zip(net.codes, net.raw)):
+        codes.append(grow(code, len(counts[c])))
+        raw.append(grow(table, len(counts[c])))
+        if c not in schema.given and code.shape[1]:
+            new = start_codes(counts[c], table.shape[1], rng)[len(table) :]
+            codes[c][len(table) :] = raw[c][len(table) :] = new
     problem = Problem(
         ids=ids,
         counts=counts,
@@ -98,25 +145,20 @@ def update(
         coded=coded,
         weight=weight,
         target=schema.target,
-        allocations=[],
         codes=raw,
         begin=[],
         given=schema.given,
         frozen=schema.frozen,
         folds=[],
     )
-    result = replace(learned, effects=effects, codes=codes, raw=raw, n_iter=learned.n_iter + 1)
-    if learned.head:
-        from skembed.categorical._net import continue_net
+    return replace(net, codes=codes, raw=raw, fold_raw=[]), problem
 
-        shrinkage = learned.shrinkage if np.isfinite(learned.shrinkage) else DEFAULT_SHRINKAGE
-        one_pass = replace(settings, max_iter=1, early_stopping=False, head=learned.head)
-        result.raw, result.head, losses = continue_net(
-            problem, schema.target.offset(expected), one_pass, seen, shrinkage, rng
-        )
-        result.loss_curve = learned.loss_curve + losses
-    result.matrices = assemble(effects, result.raw, learned.directions, learned.scalings)
-    return replace(schema, vocabularies=vocabularies, counts=counts), result
+
+def widened(layout: Layout, rows: np.ndarray) -> Layout:
+    """Return limits that also hold the vectors of levels with rows enough to be trusted."""
+    if not len(rows) or not rows.shape[1]:
+        return layout
+    return replace(layout, low=np.minimum(layout.low, rows.min(axis=0)), high=np.maximum(layout.high, rows.max(axis=0)))
 
 
 def grow(table: np.ndarray, n_rows: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What `fit` is to learn, the settings of the net, and what comes out: shared by the numpy and the torch side."""
+"""The problem that `fit` is to solve, the settings of the net, and what comes out: shared by the numpy and the torch side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from skembed.categorical._dims import Allocation
 from skembed.categorical._effects import Effects, VarianceRatios
+from skembed.categorical._interactions import Interactions
 from skembed.categorical._target import Target
+from skembed.training.passes import History
 
-__all__ = ["Learned", "NetPart", "NetSettings", "Problem", "unseen_as_unknown"]
+__all__ = ["Layout", "Learned", "NetPart", "NetSettings", "Problem"]
 
 DEFAULT_SHRINKAGE = 50.0  # where there are no validation rows to choose it on
-CODE_FLOOR = 0.35  # what a start code is scaled by where the net finds no use for it
+ADAPTING_LAYERS = (128, 64)
+CODE_FLOOR = 0.35  # a direction of the net's rows along which the prediction changes less than this is not read
 
 
 @dataclass
@@ -22,7 +24,7 @@ class Problem:
 
     Attributes
     ----------
-    ids : ndarray of shape (n_samples, n_columns), int64
+    ids : ndarray of shape (n_samples, n_columns), int32
         Table rows; 0 is unknown.
     counts : list of ndarray of shape (n_table_rows,)
         Weighted rows of each level.
@@ -31,7 +33,6 @@ class Problem:
         As `Target.code` gives it.
     weight : ndarray of shape (n_samples,)
     target : Target
-    allocations : list of Allocation
     codes : list of ndarray of shape (n_table_rows, net), float32
         What the net's tables begin from, and are pulled towards.
     begin : list of ndarray of shape (n_table_rows, net), float32
@@ -42,6 +43,8 @@ class Problem:
         Those of them that stay as they are.
     folds : list of (train, test)
         Disjoint test rows; together all of them.
+    holds_out : bool
+        Whether training rows get the vectors of their folds.
     """
 
     ids: np.ndarray
@@ -50,12 +53,19 @@ class Problem:
     coded: np.ndarray
     weight: np.ndarray
     target: Target
-    allocations: list[Allocation]
     codes: list[np.ndarray]
     begin: list[np.ndarray]
     given: set[int]
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
+    holds_out: bool = True
+
+    def include(self) -> np.ndarray:
+        """Return which rows each fold learns from, (n_samples, n_folds), uint8."""
+        include = np.zeros((len(self.ids), len(self.folds)), dtype=np.uint8)
+        for k, (train, _) in enumerate(self.folds):
+            include[train, k] = 1
+        return include
 
 
 @dataclass
@@ -79,9 +89,36 @@ class NetSettings:
     def of(cls, estimator: Any, n_rows: int, observer: Any = None) -> "NetSettings":
         """Read the settings off an estimator, and choose the batch size for `n_rows` where it is "auto"."""
         chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if hasattr(estimator, f.name)}
+        if isinstance(chosen["hidden_layer_sizes"], str):  # "auto": tables from elsewhere need a net to be adapted by
+            chosen["hidden_layer_sizes"] = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
+        chosen["hidden_layer_sizes"] = tuple(chosen["hidden_layer_sizes"])
         if chosen["batch_size"] == "auto":
             chosen["batch_size"] = int(np.clip(n_rows // 400, 64, 1024))
         return cls(**chosen, observer=observer)
+
+
+@dataclass
+class Layout:
+    """What the columns of a level's vector hold, and how far they may reach.
+
+    Attributes
+    ----------
+    crossed, marginal : ndarray of shape (n_targets, n_directions)
+        Directions of the target along which effects are read.
+    net : ndarray of int
+        Dimensions of the net that are kept.
+    order : ndarray of int
+        Where each dimension, crossed ones first, then marginal, then the net's, comes from: by falling spread.
+    low, high : ndarray of shape (embedding_dim,)
+        The range that training rows show, before scaling.
+    """
+
+    crossed: np.ndarray
+    marginal: np.ndarray
+    net: np.ndarray
+    order: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass
@@ -90,61 +127,59 @@ class Learned:
 
     Attributes
     ----------
-    matrices : list of ndarray of shape (n_table_rows, embedding_dim), float32
-        Row 0 is the unknown level.
-    fold_matrices : list of such lists
-        One for each fold, learned without its test rows; empty if not asked for.
-    codes : list of ndarray of shape (n_table_rows, net), float32
-        The start codes.
-    raw : list of ndarray of shape (n_table_rows, net), float32
-        The net's own rows, before they are scaled.
-    scalings : list of ndarray of shape (net, net)
-    head : list of ndarray
-        Weights and biases of the head, none if no net was trained.
+    tables : list of ndarray of shape (n_table_rows, dim), float32
+        Of all dimensions that say something, by falling spread; row 0 is the unknown level.
+    training_rows : list of ndarray of shape (n_samples, dim), float32
+        The vectors of the training rows; empty once they are handed out.
+    layouts : list of Layout
+    scale : float
+        What vectors are multiplied by.
+    informative : list of bool
+        Whether a column's vectors differ at all.
     effects : Effects
     ratios : VarianceRatios
-    directions : list of (crossed, marginal) pairs of ndarray of shape (n_targets, n_directions)
-    shrinkage : float
-    loss_curve, validation_scores : list of float
-    n_iter : int
+    interactions : Interactions
+    net : NetPart
+    history : History
+        Of the passes.
     """
 
-    matrices: list[np.ndarray]
-    fold_matrices: list[list[np.ndarray]]
-    codes: list[np.ndarray]
-    raw: list[np.ndarray]
-    scalings: list[np.ndarray]
-    head: list[np.ndarray]
+    tables: list[np.ndarray]
+    training_rows: list[np.ndarray]
+    layouts: list[Layout]
+    scale: float
+    informative: list[bool]
     effects: Effects
     ratios: VarianceRatios
-    directions: list[tuple[np.ndarray, np.ndarray]]
-    shrinkage: float
-    loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
-    n_iter: int = 0
+    interactions: Interactions
+    net: "NetPart"
+    history: History
 
 
 @dataclass
 class NetPart:
-    """The net's share of what is learned; fields as in `Learned`."""
+    """A net with hidden layers: what was learned by it.
 
+    Attributes
+    ----------
+    codes : list of ndarray of shape (n_table_rows, dim), float32
+        The start codes.
+    raw : list of ndarray of shape (n_table_rows, dim), float32
+        The net's own rows, before they are scaled.
+    fold_raw : list of such lists
+        One for each fold, learned without its test rows; empty if not asked for.
+    scalings : list of ndarray of shape (dim, n_read)
+        From a row to the directions that the net reads, in units of the prediction.
+    head : list of ndarray
+        Weights and biases of the head, none if no net was trained.
+    shrinkage : float
+    history : History
+    """
+
+    codes: list[np.ndarray]
     raw: list[np.ndarray]
     fold_raw: list[list[np.ndarray]]
     scalings: list[np.ndarray]
     head: list[np.ndarray] = field(default_factory=list)
     shrinkage: float = float("inf")
-    loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
-    n_iter: int = 0
-
-
-def unseen_as_unknown(problem: Problem, raw: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
-    """Give levels that `rows` never show the vector of the unknown level."""
-    out = []
-    for c, table in enumerate(raw):
-        if c in problem.given:  # a given vector was learned elsewhere
-            out.append(table)
-            continue
-        seen = np.bincount(problem.ids[rows, c], problem.weight[rows], len(table)) > 0
-        out.append(np.where(seen[:, None], table, table[0]))
-    return out
+    history: History = field(default_factory=History)

@@ -50,6 +50,10 @@ class SideScaler:
             self.width.append(float(width) if np.isfinite(width) and width > 0 else 1.0)
             self.flagged.append(len(present) < len(values))
 
+    def names(self, labels: list[str]) -> list[str]:
+        """Return the name of each of the columns that `apply` returns."""
+        return [name for label, flagged in zip(labels, self.flagged) for name in [label] * (1 + flagged)]
+
     def apply(self, columns: list[np.ndarray], n_rows: int) -> np.ndarray:
         """Return (n_rows, n_side) of finite numbers within ±10."""
         parts = []

@@ -1,5 +1,6 @@
 """From the columns of X and y to the `Problem` that is learned, and the `Schema` that later calls read X by."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,8 @@ from sklearn.utils.validation import _num_samples
 
 from skembed.base import check_weights
 from skembed.categorical import _columnwise as columnwise
-from skembed.categorical._dims import Allocation, allocate, resolve_dims
+from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
-from skembed.categorical._learn import start_codes
 from skembed.categorical._problem import Learned, Problem
 from skembed.categorical._roles import SideScaler, side_columns, some_categorical_positions
 from skembed.categorical._target import Target, as_columns
@@ -21,9 +21,11 @@ from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Setup", "row_weights", "set_up"]
+__all__ = ["Schema", "Setup", "row_weights", "set_up", "start_codes"]
 
-NET_TABLE_COPIES = 6  # start, weights, two moments, the last state and the best
+SOLVER_COPIES = 6  # solution, residual, direction, its image and two more, of all levels for all folds
+CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effects, which are in units of the target
+CODE_PRIOR = 100.0  # rows of a level at which its start code has 70 % of that spread
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Schema:
     ----------
     names : list of str
         Of the categorical columns; ``x0``, ``x1``, ... where X has no names.
+    side_names : list of str
+        Of the numeric side inputs as the net has them.
     positions, side_positions : list of int
         The categorical and the numeric columns of X.
     vocabularies : list of Vocabulary
@@ -41,11 +45,16 @@ class Schema:
     scaler : SideScaler
     given, frozen : set of int
         Columns that began from a table of `init`, and those that stay as it is.
+    metrics : list of str
+        By which each column's table is read: its table's of `init`, else the Euclidean.
     counts : list of ndarray of shape (n_table_rows,)
         Weighted rows of each level so far.
+    dims : list of int or None
+        Columns of the output for each categorical column, None for as many as say something.
     """
 
     names: list[str]
+    side_names: list[str]
     positions: list[int]
     side_positions: list[int]
     vocabularies: list[Vocabulary]
@@ -53,7 +62,9 @@ class Schema:
     scaler: SideScaler
     given: set[int]
     frozen: set[int]
+    metrics: list[str]
     counts: list[np.ndarray]
+    dims: list[int | None]
 
 
 @dataclass
@@ -86,6 +97,7 @@ def set_up(
     *,
     classes: Any,
     previous: tuple[Schema, Learned] | None,
+    hidden: bool,
 ) -> Setup:
     """Settle roles, levels, target, dimensions, starts and folds.
 
@@ -101,6 +113,8 @@ def set_up(
     classes : array-like or None
     previous : (Schema, Learned) or None
         What a warm start begins from.
+    hidden : bool
+        Whether the net has hidden layers, whose tables begin from codes.
 
     Returns
     -------
@@ -116,14 +130,23 @@ def set_up(
     vocabularies, ids = read_levels(estimator, columns, positions, names, weight, rows)
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
     target = read_target(estimator, y, kept_weight, classes)
-    given = given_starts(estimator.init, names, vocabularies)
-    allocations = allocations_of(estimator.embedding_dim, names, vocabularies, target.n_targets, given)
-    predict_memory(len(rows), counts, allocations, target.n_targets)
-    codes = [given[c] if c in given else start_codes(counts[c], a.net, rng) for c, a in enumerate(allocations)]
-    begin = [] if previous is None else carry_over(codes, names, vocabularies, given, *previous)
+    init = read_init(estimator.init, names)
+    given = given_starts(init, names, vocabularies)
+    n_levels = [len(v) for v in vocabularies]
+    dims = [
+        given[c].shape[1] if c in given else d
+        for c, d in enumerate(resolve_dims(estimator.embedding_dim, names, n_levels))
+    ]
+    predict_memory(len(rows), counts, dims, target.n_targets)
+    codes = [
+        given[c] if c in given else start_codes(counts[c], hidden_dim(n) if hidden else 0, rng)
+        for c, n in enumerate(n_levels)
+    ]
+    begin = [] if previous is None or not hidden else carry_over(codes, names, vocabularies, given, *previous)
     scaler = SideScaler(side)
     schema = Schema(
         names=names,
+        side_names=scaler.names([columns.label(i) for i in side_positions]),
         positions=positions,
         side_positions=side_positions,
         vocabularies=vocabularies,
@@ -131,16 +154,17 @@ def set_up(
         scaler=scaler,
         given=set(given),
         frozen=set(given) if estimator.init_frozen else set(),
+        metrics=[init[name].metric if name in init else "euclidean" for name in names],
         counts=counts,
+        dims=dims,
     )
     problem = Problem(
-        ids=np.stack([i[rows] for i in ids], axis=1),
+        ids=np.stack([i[rows] for i in ids], axis=1).astype(np.int32),
         counts=counts,
         side=scaler.apply(side, len(rows)),
         coded=target.code(y),
         weight=kept_weight,
         target=target,
-        allocations=allocations,
         codes=codes,
         begin=begin,
         given=schema.given,
@@ -153,6 +177,7 @@ def set_up(
             stratify=target.one_column and target.outputs[0].classes is not None,
             rng=rng,
         ),
+        holds_out=estimator.cv is not None,
     )
     return Setup(schema, ids, rows, problem)
 
@@ -199,12 +224,12 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -
     return weight
 
 
-def predict_memory(n_samples: int, counts: list[np.ndarray], allocations: list[Allocation], n_targets: int) -> None:
+def predict_memory(n_samples: int, counts: list[np.ndarray], dims: list[int | None], n_targets: int) -> None:
     """Raise MemoryError if what is surely held at one time is more than the machine has."""
     n_columns = len(counts)
-    rows = 8 * n_samples * (3 * n_targets + 4 * n_columns)  # targets and predictions; ids and their one-hot matrix
-    effects = 8 * sum(map(len, counts)) * 2 * n_targets * (DEFAULT_FOLDS + 1)
-    tables = 4 * sum(len(c) * a.net for c, a in zip(counts, allocations)) * NET_TABLE_COPIES
+    rows = 8 * n_samples * (3 * n_targets + n_columns)  # targets and residuals; ids and fold of each row
+    effects = 8 * sum(map(len, counts)) * n_targets * (DEFAULT_FOLDS + 1) * SOLVER_COPIES
+    tables = 4 * sum((len(c) + n_samples) * (dim or 1) for c, dim in zip(counts, dims))
     check_memory(
         rows + effects + tables,
         f"learning {sum(map(len, counts))} levels of {n_columns} columns from {n_samples} rows",
@@ -212,40 +237,55 @@ def predict_memory(n_samples: int, counts: list[np.ndarray], allocations: list[A
     )
 
 
-def allocations_of(
-    embedding_dim: Any,
-    names: list[str],
-    vocabularies: list[Vocabulary],
-    n_targets: int,
-    given: Mapping[int, np.ndarray],
-) -> list[Allocation]:
-    """Return what the columns of each vector hold; a given start leaves no room for effects."""
-    n_levels = [len(v) for v in vocabularies]
-    dims = resolve_dims(embedding_dim, names, n_levels, n_targets)
-    return [
-        Allocation(0, 0, given[c].shape[1]) if c in given else allocate(dim, n, n_targets)
-        for c, (dim, n) in enumerate(zip(dims, n_levels))
-    ]
+def start_codes(counts: np.ndarray, dim: int, rng: np.random.RandomState) -> np.ndarray:
+    """Draw a code for each level, about orthogonal to the others, shorter for rarer ones; the unknown level's is zero.
+
+    A code says which level it is and nothing of the target, so it is the same in all folds.
+    """
+    if not dim:
+        return np.empty((len(counts), 0), dtype=np.float32)
+    length = CODE_SCALE * np.sqrt(counts / (counts + CODE_PRIOR))
+    codes = rng.standard_normal((len(counts), dim)) * length[:, None]
+    codes[0] = 0.0
+    return codes.astype(np.float32)
 
 
-def given_starts(
-    init: Mapping[str, EmbeddingTable] | None, names: list[str], vocabularies: list[Vocabulary]
-) -> dict[int, np.ndarray]:
-    """Return the starts that `init` gives, by column number, row 0 for the unknown level.
+def read_init(init: Mapping[str, Any] | None, names: list[str]) -> dict[str, EmbeddingTable]:
+    """Return the tables of `init`, those named by a path loaded.
 
     Raises
     ------
     ValueError
-        If it names a column that is not a categorical column of X, or shares no level with it.
+        If it names a column that is not a categorical column of X.
     TypeError
-        If a value is not an EmbeddingTable.
+        If a value is neither a table nor a path.
     """
-    starts = {}
+    tables = {}
     for name, table in (init or {}).items():
         if name not in names:
             raise ValueError(f"init names {name!r}, which is not a categorical column of X; they are {names!r}.")
+        if isinstance(table, (str, os.PathLike)):
+            table = EmbeddingTable.load(table)
         if not isinstance(table, EmbeddingTable):
-            raise TypeError(f"init[{name!r}] is of type {type(table).__name__}; expected an EmbeddingTable.")
+            raise TypeError(
+                f"init[{name!r}] is of type {type(table).__name__}; expected an EmbeddingTable or the path of its file."
+            )
+        tables[name] = table
+    return tables
+
+
+def given_starts(
+    tables: Mapping[str, EmbeddingTable], names: list[str], vocabularies: list[Vocabulary]
+) -> dict[int, np.ndarray]:
+    """Return the starts that tables give, by column number, row 0 for the unknown level.
+
+    Raises
+    ------
+    ValueError
+        If a table shares no level with its column.
+    """
+    starts = {}
+    for name, table in tables.items():
         c = names.index(name)
         keys = list(vocabularies[c].keys)
         if keys and not any(key in table for key in keys):
@@ -281,12 +321,12 @@ def carry_over(
         if name not in schema.names or c in given:
             continue
         old = schema.names.index(name)
-        raw = learned.raw[old]
-        if raw.shape[1] != codes[c].shape[1] or not learned.codes[old].any():
+        raw = learned.net.raw[old]
+        if raw.shape[1] != codes[c].shape[1] or not learned.net.codes[old].any():
             continue
         rows = schema.vocabularies[old].encode_keys(list(vocabularies[c].keys))
         known = np.flatnonzero(rows > 0)
-        codes[c][known + 1] = learned.codes[old][rows[known]]
+        codes[c][known + 1] = learned.net.codes[old][rows[known]]
         begin[c][known + 1] = raw[rows[known]]
         begin[c][0] = raw[0]
     return begin

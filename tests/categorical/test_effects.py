@@ -8,7 +8,6 @@ from skembed.categorical._effects import (
     Effects,
     EffectsModel,
     VarianceRatios,
-    one_hot_matrix,
     share_unknown,
     solve_effects,
 )
@@ -43,17 +42,11 @@ def dense_crossed(ids, side, target, weight, ratios):
     return np.linalg.solve(Z.T @ (weight[:, None] * Z) + np.diag(penalty), Z.T @ (weight[:, None] * centered))
 
 
-def test_one_hot_matrix():
-    ids, *_ = problem()
-    expected = np.hstack([np.eye(size)[ids[:, c]] for c, size in enumerate(SIZES)])
-    np.testing.assert_array_equal(one_hot_matrix(ids, SIZES).toarray(), expected)
-
-
 @pytest.mark.parametrize("n_side", [0, 2])
 @pytest.mark.parametrize("n_targets", [1, 3])
 def test_crossed_effects_are_a_ridge(n_side, n_targets):
     ids, side, target, weight = problem(n_side=n_side, n_targets=n_targets)
-    found = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
     expected = dense_crossed(ids, side, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-8)
     np.testing.assert_allclose(found.crossed[1][1:], expected[7:10], atol=1e-8)
@@ -63,14 +56,14 @@ def test_crossed_effects_are_a_ridge(n_side, n_targets):
 def test_the_default_tolerance_is_far_below_sampling_error(monkeypatch):
     monkeypatch.setattr(effects_module, "SOLVE_TOL", 1e-4)
     ids, side, target, weight = problem()
-    found = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
     expected = dense_crossed(ids, side, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-3)
 
 
 def test_marginal_effects_are_shrunken_means():
     ids, side, target, weight = problem()
-    found = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
     centered = target - np.average(target, axis=0, weights=weight)
     for c, size in enumerate(SIZES):
         for level in range(1, size):
@@ -82,8 +75,8 @@ def test_marginal_effects_are_shrunken_means():
 def test_rows_of_weight_zero_have_no_influence():
     ids, side, target, weight = problem()
     kept = weight > 0
-    everything = solve_effects(ids, SIZES, side, target, weight, RATIOS)
-    without = solve_effects(ids[kept], SIZES, side[kept], target[kept], weight[kept], RATIOS)
+    (everything,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (without,) = solve_effects(ids[kept], SIZES, side[kept], target[kept], weight[kept], RATIOS)
     for a, b in zip(everything.crossed + everything.marginal, without.crossed + without.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
@@ -126,6 +119,28 @@ def test_solving_some_rows_does_not_see_the_others():
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
+def test_sets_of_rows_side_by_side_are_as_each_on_its_own():
+    ids, side, target, weight = problem()
+    include = (np.random.default_rng(3).random((len(ids), 4)) < 0.7).astype(np.uint8)
+    include[:, 3] = 1
+    together = solve_effects(ids, SIZES, side, target, weight, RATIOS, include=include)
+    for s, found in enumerate(together):
+        rows = include[:, s] > 0
+        (alone,) = solve_effects(ids[rows], SIZES, side[rows], target[rows], weight[rows], RATIOS)
+        for a, b in zip([*found.crossed, *found.marginal, found.side], [*alone.crossed, *alone.marginal, alone.side]):
+            np.testing.assert_allclose(a, b, atol=1e-8)
+
+
+def test_marginal_ratio_is_that_of_the_joint_model_with_one_column():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(1, 40, 3000)
+    target = rng.standard_normal((40, 2))[ids] + rng.standard_normal((3000, 2))
+    weight = rng.uniform(0.5, 2, 3000)
+    one = effects_module.marginal_ratio(ids, 40, target, weight)
+    joint, _ = effects_module.crossed_ratios(ids[:, None].astype(np.int32), [40], np.empty((3000, 0)), target, weight)
+    np.testing.assert_allclose(one, joint[0], rtol=1e-9)
+
+
 def test_share_unknown_takes_rare_levels_as_one():
     counts = np.array([0.0, 50.0, 2.0, 1.0, 0.0])
     ratio = 4.0
@@ -163,17 +178,17 @@ def test_marginal_effects_with_a_prior_are_those_of_all_rows():
     first, second = np.arange(60), np.arange(60, 120)
     target[first] -= target[first].mean(axis=0)  # the level of the target is settled by the first rows
     target[second] -= target[second].mean(axis=0)
-    old = solve_effects(ids[first], SIZES, side[first], target[first], weight[first], RATIOS)
+    (old,) = solve_effects(ids[first], SIZES, side[first], target[first], weight[first], RATIOS)
     seen = [np.bincount(ids[first, c], minlength=size).astype(float) for c, size in enumerate(SIZES)]
     prior = Effects(
         [t * (n > 0)[:, None] for t, n in zip(old.crossed, seen)],
         [t * (n > 0)[:, None] for t, n in zip(old.marginal, seen)],
         old.side,
     )
-    found = solve_effects(
+    (found,) = solve_effects(
         ids[second], SIZES, side[second], target[second], weight[second], RATIOS, prior=prior, prior_counts=seen
     )
-    everything = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (everything,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
     for a, b in zip(found.marginal, everything.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
     for a, b in zip(

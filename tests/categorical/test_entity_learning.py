@@ -21,10 +21,9 @@ def X(shop, make_objects):
 
 
 def marginal(fitted, column=0):
-    """The second dimension of every level: its marginal effect, in units of the target's own spread."""
-    scale = 0.3 / fitted._schema.target.scale[0]
-    table = list(fitted.embeddings_.values())[column]
-    return {key: vector[1] / scale for key, vector in zip(table.keys, table.vectors)}
+    """The marginal effect of every level, in units of y."""
+    effects = fitted._learned.effects.marginal[column][1:, 0] * fitted._schema.target.scale[0]
+    return dict(zip(fitted._schema.vocabularies[column].keys, effects))
 
 
 class TestPartialFit:
@@ -52,7 +51,7 @@ class TestPartialFit:
         Z[n_first::2, 0] = "Paris"  # new in the second part
         fitted = encoder(tol=0).fit(Z[:n_first], y[:n_first])
         ratio = fitted._learned.ratios.marginal[0]
-        assert abs(fitted.embeddings_["x0"].unknown[1]) > 0.01  # a guess that is no prior
+        assert abs(fitted._learned.effects.marginal[0][0, 0]) > 0.01  # a guess that is no prior
         fitted.partial_fit(Z[n_first:], y[n_first:])
         found = marginal(fitted)
         for key in fitted.categories_[0]:
@@ -119,7 +118,7 @@ class TestPartialFit:
 
 class TestWarmStart:
     def test_goes_on_from_the_last_fit(self, X, shop):
-        options = {"learning_rate": 0.01, "embedding_dim": 6, "early_stopping": False}
+        options = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.01, "early_stopping": False}
         cold = encoder(**options).fit(X, shop.y)
         warm = encoder(warm_start=True, **options).fit(X, shop.y)
         assert warm.loss_curve_ == cold.loss_curve_
@@ -135,11 +134,11 @@ class TestWarmStart:
         assert np.isfinite(warm.fit(X[:, 1:], shop.y).transform(X[:, 1:])).all()
 
     def test_start_codes_hold_nothing_of_the_target(self, X, shop):
-        options = {"learning_rate": 0.02, "embedding_dim": 6, "early_stopping": False, "max_iter": 20}
+        options = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.02, "early_stopping": False, "max_iter": 20}
         warm = encoder(warm_start=True, **options).fit(X, shop.y)
-        codes, raw = warm._learned.codes, warm._learned.raw
+        codes, raw = warm._learned.net.codes, warm._learned.net.raw
         warm.fit(X, shop.y)
-        for before, learned, after in zip(codes, raw, warm._learned.codes):
+        for before, learned, after in zip(codes, raw, warm._learned.net.codes):
             np.testing.assert_array_equal(after, before)
             assert not np.array_equal(learned, before)
 
@@ -148,7 +147,7 @@ class TestWarmStart:
         n = 600
         noise = rng.integers(150, size=n).astype(str)[:, None]
         y = rng.standard_normal(n)
-        options = {"learning_rate": 0.02, "embedding_dim": 10, "early_stopping": False, "max_iter": 20}
+        options = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.02, "early_stopping": False, "max_iter": 20}
         warm = encoder(warm_start=True, **options).fit(noise, y)
         out = warm.fit_transform(noise, y)
         half = np.arange(n) < n // 2
@@ -219,10 +218,10 @@ class TestWeights:
 
     def test_class_weight(self, X, shop):
         y = np.where(shop.y > np.quantile(shop.y, 0.8), "high", "low")
-        plain = encoder().fit(X, y).transform(X)
+        plain = encoder().fit(X, y).transform(X)[:, :1]
         balanced = encoder(class_weight="balanced").fit(X, y).transform(X)
         named = encoder(class_weight={"high": 0.5 / 0.2, "low": 0.5 / 0.8}).fit(X, y).transform(X)
-        assert np.abs(plain - balanced).max() > 0.05
+        assert np.abs(plain - balanced[:, :1]).max() > 0.05
         np.testing.assert_allclose(named, balanced, rtol=1e-3, atol=1e-4)
         with pytest.raises(ValueError, match="class_weight is 'balanced' and the target is continuous"):
             encoder(class_weight="balanced").fit(X, shop.y)
@@ -262,10 +261,18 @@ class TestFolds:
     def test_held_out_rows_lie_near_in_the_same_space(self, X, shop):
         out = encoder(max_iter=20).fit_transform(X, shop.y)
         full = encoder(max_iter=20).fit(X, shop.y).transform(X)
-        assert not np.array_equal(out, full)
         for k in range(out.shape[1]):
             if full[:, k].std() > 1e-3:
                 assert np.corrcoef(out[:, k], full[:, k])[0, 1] > 0.9
+
+    def test_rows_whose_own_target_weighs_get_vectors_of_other_rows(self, X, shop):
+        rare = X.copy()
+        rare[:, 0] = [f"{v} {i % 12}" for i, v in enumerate(X[:, 0])]
+        out, full = encoder().fit_transform(rare, shop.y), encoder().fit(rare, shop.y).transform(rare)
+        assert not np.array_equal(out, full)
+        one, dim = encoder(cv=None), encoder().fit(rare, shop.y).embeddings_["x1"].embedding_dim
+        np.testing.assert_array_equal(out[:, -dim:], full[:, -dim:])  # grades have 140 rows each
+        np.testing.assert_array_equal(one.fit_transform(rare, shop.y), one.transform(rare))
 
     def test_fit_transform_and_fit_learn_the_same_tables(self, X, shop):
         one, other = encoder(), encoder()

@@ -47,13 +47,13 @@ def test_noise_does_not_predict(column, learner):
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_noise_does_not_predict_with_a_net_that_overfits(learner):
-    options = {"embedding_dim": 10, "max_iter": 20, "learning_rate": 0.02, "early_stopping": False}
+    options = {"hidden_layer_sizes": (128, 64), "max_iter": 20, "learning_rate": 0.02, "early_stopping": False}
     _, held_out = scores("fifteen rows a level", learner, cv=5, **options)
     assert held_out < 0.05
 
 
 def test_the_test_sees_leakage_where_there_is_some():
-    options = {"embedding_dim": 10, "max_iter": 20, "learning_rate": 0.02, "early_stopping": False}
+    options = {"hidden_layer_sizes": (128, 64), "max_iter": 20, "learning_rate": 0.02, "early_stopping": False}
     _, held_out = scores("three rows a level", "linear", cv=None, **options)
     assert held_out > 0.15
 

@@ -1,0 +1,178 @@
+"""The dimensions of each column's vectors: which of the effects and of the net's say something, and in which order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from skembed.categorical._effects import Effects
+from skembed.categorical._problem import Layout, Problem
+
+__all__ = ["MARGINAL_SCALE", "lay_out"]
+
+MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
+MIN_ERRORS = 1.0  # held-out effects of a column have to help by as many standard errors
+LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
+KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
+MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
+MAX_SIMILARITY = 0.9  # squared correlation of marginal and crossed effects, above which one of them is enough
+MAX_DIRECTIONS = 16
+
+
+class Gain(NamedTuple):
+    """How much of the target's variance held-out effects explain, and by how many standard errors."""
+
+    share: float
+    errors: float
+
+
+@dataclass
+class _Dimension:
+    column: int
+    is_net: bool
+    number: int
+    spread: float
+
+
+def lay_out(
+    problem: Problem,
+    standardised: np.ndarray,
+    effects: Effects,
+    fold_effects: list[Effects],
+    net_rows: list[np.ndarray],
+) -> list[Layout]:
+    """Choose the dimensions of every column's vectors.
+
+    Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row.
+    Of all dimensions, those of the least spread are left out that together hold next to none of it.
+
+    Parameters
+    ----------
+    problem : Problem
+    standardised : ndarray of shape (n_samples, n_targets)
+    effects : Effects
+        Of all rows.
+    fold_effects : list of Effects
+    net_rows : list of ndarray of shape (n_table_rows, dim)
+        Of the net; tables of `init` as they are.
+
+    Returns
+    -------
+    list of Layout
+        Without limits yet.
+    """
+    weight = problem.weight
+    ids, side = problem.ids, problem.side
+    prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], side[rows]))
+    residual = standardised - prediction
+    center = np.average(standardised, axis=0, weights=weight)
+    variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
+    explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
+    kept, dimensions = [], []
+    for c, counts in enumerate(problem.counts):
+        crossed, marginal = np.empty((standardised.shape[1], 0)), np.empty((standardised.shape[1], 0))
+        if c not in problem.given and variance > 0:
+            own = held_out(problem, fold_effects, lambda e, rows, c=c: e.crossed[c][ids[rows, c]])
+            gain = gain_of(own * (2.0 * residual + own), weight, variance)
+            n_levels = int((counts > 0).sum())
+            room = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
+            if gain.errors > MIN_ERRORS and n_levels > 1:
+                crossed = directions(effects.crossed[c], counts, room)
+            if n_levels > 2 and says_more(
+                problem, standardised - center, effects, fold_effects, c, variance, explained
+            ):
+                marginal = directions(effects.marginal[c], counts, max(min(crossed.shape[1], room), 1))
+        kept.append((crossed, marginal))
+        dimensions += [_Dimension(c, False, i, s) for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts))]
+        if c not in problem.given:
+            dimensions += [_Dimension(c, True, i, s) for i, s in enumerate(spreads(net_rows[c], counts))]
+    dropped = least_dimensions(dimensions)
+    layouts = []
+    for c, (crossed, marginal) in enumerate(kept):
+        crossed = crossed[:, [i for i in range(crossed.shape[1]) if (c, False, i) not in dropped]]
+        marginal = marginal[:, : max(crossed.shape[1], 1)]
+        net = np.array([i for i in range(net_rows[c].shape[1]) if (c, True, i) not in dropped], dtype=np.int64)
+        parts = [effects.crossed[c] @ crossed, MARGINAL_SCALE * (effects.marginal[c] @ marginal), net_rows[c][:, net]]
+        width = sum(part.shape[1] for part in parts)
+        order = np.arange(width)
+        if c not in problem.given:
+            order = np.argsort(-spreads(np.hstack(parts), problem.counts[c]), kind="stable")
+        limits = np.full(width, np.inf)
+        layouts.append(Layout(crossed, marginal, net, order, -limits, limits))
+    return layouts
+
+
+def held_out(
+    problem: Problem, fold_effects: list[Effects], value_of: Callable[[Effects, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return for each row what the effects that were learned without it say of it, (n_samples, n_targets)."""
+    out = np.empty((len(problem.ids), problem.coded.shape[1]))
+    for (_, test), effects in zip(problem.folds, fold_effects):
+        out[test] = value_of(effects, test)
+    return out
+
+
+def gain_of(values: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
+    """Return the mean over rows of what is gained in squared error, as a share of the variance of the target."""
+    row = values.sum(axis=1)
+    mean = np.average(row, weights=weight)
+    error = np.sqrt((weight**2 * (row - mean) ** 2).sum()) / weight.sum()
+    return Gain(float(mean) / variance, float(mean / max(error, 1e-300)))
+
+
+def says_more(
+    problem: Problem,
+    centered: np.ndarray,
+    effects: Effects,
+    fold_effects: list[Effects],
+    column: int,
+    variance: float,
+    explained: float,
+) -> bool:
+    """Whether a column's marginal effects predict, and are not much the same as its crossed ones."""
+    ids = problem.ids[:, column]
+    own = held_out(problem, fold_effects, lambda e, rows: e.marginal[column][ids[rows]])
+    gain = gain_of(own * (2.0 * centered - own), problem.weight, variance)
+    if gain.errors <= MIN_ERRORS or gain.share <= MIN_MARGINAL_GAIN * explained:
+        return False
+    root = np.sqrt(problem.counts[column])[:, None]
+    a, b = (root * effects.crossed[column]).ravel(), (root * effects.marginal[column]).ravel()
+    return bool((a @ b) ** 2 < MAX_SIMILARITY * (a @ a) * (b @ b) or not a.any())
+
+
+def spreads(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the variance of each dimension over the rows of the data, (dim,)."""
+    share = counts / max(counts.sum(), 1e-300)
+    return share @ (rows - share @ rows) ** 2
+
+
+def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]:
+    """Return the dimensions to leave out: the least ones of each column's directions, and the least of all."""
+    dropped = set()
+    for c in {d.column for d in dimensions}:
+        own = [d for d in dimensions if d.column == c and not d.is_net]  # by falling spread
+        total = np.cumsum([d.spread for d in own])
+        for d, before in zip(own[1:], total):
+            if before >= KEPT_OF_COLUMN * total[-1]:
+                dropped.add((d.column, d.is_net, d.number))
+    rest = sorted(dimensions, key=lambda d: d.spread)
+    sums = np.cumsum([d.spread for d in rest])
+    for d, so_far in zip(rest, sums):
+        if so_far <= LEFT_OUT * sums[-1]:
+            dropped.add((d.column, d.is_net, d.number))
+    return dropped
+
+
+def directions(table: np.ndarray, counts: np.ndarray, n_directions: int) -> np.ndarray:
+    """Return the directions of the target in which the levels differ most, (n_targets, n_directions): principal axes.
+
+    At most as many as there are targets.
+    """
+    share = counts / max(counts.sum(), 1e-300)
+    weighted = np.sqrt(share)[:, None] * (table - share @ table)
+    _, vectors = np.linalg.eigh(weighted.T @ weighted)
+    leading = vectors[:, ::-1][:, :n_directions]
+    # a sign of its own for each direction: its largest entry is positive
+    largest = leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])]
+    return leading * np.where(largest < 0, -1.0, 1.0)
