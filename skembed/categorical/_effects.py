@@ -15,7 +15,7 @@ __all__ = ["Effects", "EffectsModel", "VarianceRatios", "sampled_rows", "solve_e
 
 N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
 MAX_VARIANCE_ROWS = 200_000  # a ratio of variances needs no more
-SOLVE_TOL = 1e-4  # relative, far below the sampling error of any level
+SOLVE_TOL = 1e-3  # relative, far below the sampling error of any level
 MAX_SOLVE_ITER = 200
 MAX_RARE_COUNT = 2.0
 MIN_VARIANCE = 1e-8
@@ -247,7 +247,7 @@ def solve_effects(
 
     def multiply(v: np.ndarray) -> np.ndarray:
         out = np.empty_like(v)
-        normal_product(ids, starts, side, weight, include, v, np.empty(v.shape[1]), out)
+        normal_product(ids, starts, side, weight, include, v, out)
         return out + np.repeat(penalty, n_targets, axis=1) * v
 
     change = conjugate_gradient(multiply, response, np.repeat(diagonal, n_targets, axis=1))

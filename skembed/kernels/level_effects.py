@@ -12,7 +12,7 @@ _SUMS = {"reassoc", "nsz", "contract"}  # NaN and inf keep their meaning
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
-def normal_product(ids, starts, side, weight, include, v, fitted, out):
+def normal_product(ids, starts, side, weight, include, v, out):
     """Compute ``out_s = Z' W_s Z v_s``, Z being the one-hot columns of all levels beside the side inputs.
 
     Parameters
@@ -24,35 +24,74 @@ def normal_product(ids, starts, side, weight, include, v, fitted, out):
     weight : ndarray of shape (n_samples,), float64
     include : ndarray of shape (n_samples, n_systems), uint8
     v : ndarray of shape (n_rows, n_systems * n_targets), float64
-    fitted : ndarray of shape (n_systems * n_targets,), float64
-        Workspace.
     out : ndarray of the shape of `v`
         Is overwritten.
     """
-    n_columns, n_side, width = ids.shape[1], side.shape[1], v.shape[1]
-    n_targets = width // include.shape[1]
+    n_columns, n_side, n_systems = ids.shape[1], side.shape[1], include.shape[1]
+    n_targets = v.shape[1] // n_systems
     first_side = starts[n_columns]
+    n_grouped = n_systems - n_systems % 6
     out[:] = 0.0
     for i in range(ids.shape[0]):
-        fitted[:] = 0.0
-        for c in range(n_columns):
-            row = starts[c] + ids[i, c]
-            for k in range(width):
-                fitted[k] += v[row, k]
-        for j in range(n_side):
-            for k in range(width):
-                fitted[k] += side[i, j] * v[first_side + j, k]
-        for s in range(include.shape[1]):
-            factor = weight[i] if include[i, s] else 0.0
+        # six systems, those of five folds and all rows, stay in registers while the levels of a row are visited
+        for group in range(0, n_grouped, 6):
+            for k in range(n_targets):
+                c0 = group * n_targets + k
+                c1, c2, c3 = c0 + n_targets, c0 + 2 * n_targets, c0 + 3 * n_targets
+                c4, c5 = c0 + 4 * n_targets, c0 + 5 * n_targets
+                f0, f1, f2, f3, f4, f5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                for c in range(n_columns):
+                    row = starts[c] + ids[i, c]
+                    f0 += v[row, c0]
+                    f1 += v[row, c1]
+                    f2 += v[row, c2]
+                    f3 += v[row, c3]
+                    f4 += v[row, c4]
+                    f5 += v[row, c5]
+                for j in range(n_side):
+                    x, row = side[i, j], first_side + j
+                    f0 += x * v[row, c0]
+                    f1 += x * v[row, c1]
+                    f2 += x * v[row, c2]
+                    f3 += x * v[row, c3]
+                    f4 += x * v[row, c4]
+                    f5 += x * v[row, c5]
+                f0 *= weight[i] * include[i, group]
+                f1 *= weight[i] * include[i, group + 1]
+                f2 *= weight[i] * include[i, group + 2]
+                f3 *= weight[i] * include[i, group + 3]
+                f4 *= weight[i] * include[i, group + 4]
+                f5 *= weight[i] * include[i, group + 5]
+                for c in range(n_columns):
+                    row = starts[c] + ids[i, c]
+                    out[row, c0] += f0
+                    out[row, c1] += f1
+                    out[row, c2] += f2
+                    out[row, c3] += f3
+                    out[row, c4] += f4
+                    out[row, c5] += f5
+                for j in range(n_side):
+                    x, row = side[i, j], first_side + j
+                    out[row, c0] += x * f0
+                    out[row, c1] += x * f1
+                    out[row, c2] += x * f2
+                    out[row, c3] += x * f3
+                    out[row, c4] += x * f4
+                    out[row, c5] += x * f5
+        for s in range(n_grouped, n_systems):
+            if not include[i, s]:
+                continue
             for k in range(s * n_targets, (s + 1) * n_targets):
-                fitted[k] *= factor
-        for c in range(n_columns):
-            row = starts[c] + ids[i, c]
-            for k in range(width):
-                out[row, k] += fitted[k]
-        for j in range(n_side):
-            for k in range(width):
-                out[first_side + j, k] += side[i, j] * fitted[k]
+                fitted = 0.0
+                for c in range(n_columns):
+                    fitted += v[starts[c] + ids[i, c], k]
+                for j in range(n_side):
+                    fitted += side[i, j] * v[first_side + j, k]
+                fitted *= weight[i]
+                for c in range(n_columns):
+                    out[starts[c] + ids[i, c], k] += fitted
+                for j in range(n_side):
+                    out[first_side + j, k] += side[i, j] * fitted
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
@@ -131,8 +170,8 @@ def cell_statistic(cells, residual, sums, squares, fourths):
     """Return the sum over pairs of rows that share a cell of the product of their residuals, and its null variance.
 
     Where residuals are independent given the effects of the columns the sum has mean zero; its variance is estimated
-    by the sum of the products of their squares. Cells may collide, as in a hash table: pairs that share nothing are then
-    added, which have mean zero.
+    by the sum of the products of their squares. Cells may collide, as in a hash table: pairs that share nothing are
+    then added, which have mean zero.
 
     Parameters
     ----------

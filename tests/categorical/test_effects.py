@@ -13,6 +13,7 @@ from skembed.categorical._effects import (
 )
 
 SIZES = [6, 4]
+DEFAULT_TOL = effects_module.SOLVE_TOL
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_crossed_effects_are_a_ridge(n_side, n_targets):
 
 
 def test_the_default_tolerance_is_far_below_sampling_error(monkeypatch):
-    monkeypatch.setattr(effects_module, "SOLVE_TOL", 1e-4)
+    monkeypatch.setattr(effects_module, "SOLVE_TOL", DEFAULT_TOL)
     ids, side, target, weight = problem()
     (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
     expected = dense_crossed(ids, side, target, weight, RATIOS)
