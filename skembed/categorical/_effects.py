@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Effects", "EffectsModel", "VarianceRatios", "sampled_rows", "solve_effects"]
+__all__ = ["Effects", "EffectsModel", "VarianceRatios", "pooled_levels", "sampled_rows", "solve_effects"]
 
 N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
 MAX_VARIANCE_ROWS = 200_000  # a ratio of variances needs no more
@@ -231,9 +231,9 @@ def solve_effects(
     else:
         centers = np.zeros((n_sets, n_targets))
         old = prior
-        before = np.concatenate(prior_counts)
+        before = np.concatenate([np.empty(0), *prior_counts])
         crossed_target = np.ascontiguousarray(target - prior.predict(ids, side))
-    side_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / len(sizes))
+    side_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / max(len(sizes), 1))
     penalty = np.concatenate(
         [
             np.repeat((np.repeat(ratios.crossed, sizes) + before)[:, None], n_sets, axis=1),
@@ -361,7 +361,15 @@ def share_unknown(table: np.ndarray, counts: np.ndarray, ratio: float) -> None:
     """
     seen = counts > 0
     if not seen[0] and seen.any():
-        rare = seen & (counts <= MAX_RARE_COUNT)
-        pooled = rare if rare.any() else seen
+        pooled = pooled_levels(counts)
         table[0] = table[pooled].T @ (counts[pooled] + ratio) / (counts[pooled].sum() + ratio)
     table[~seen] = table[0]
+
+
+def pooled_levels(counts: np.ndarray) -> np.ndarray:
+    """Return which levels the unknown level is learned from: itself, if it has rows; the rarest; or all."""
+    seen = counts > 0
+    if seen[0]:
+        return np.arange(len(counts)) == 0
+    rare = seen & (counts <= MAX_RARE_COUNT)
+    return rare if rare.any() else seen

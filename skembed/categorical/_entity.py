@@ -12,7 +12,7 @@ from skembed.base import EmbeddingTransformer
 from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
-from skembed.categorical._parameters import CONSTRAINTS, check_settings
+from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
 from skembed.categorical._partial import update
 from skembed.categorical._problem import Learned, NetSettings
 from skembed.categorical._roles import side_columns
@@ -368,6 +368,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
     ) -> tuple[Columns, Setup, list[np.ndarray]]:
         """Learn; return the columns, how they were set up, and the vectors of the training rows, not cut yet."""
+        check_handle_unknown(self.handle_unknown)
         self._validate_params()
         check_settings(self.hidden_layer_sizes, self.device)
         memory = check_memory(self.memory)

@@ -12,8 +12,8 @@ from skembed.categorical._problem import Layout, Problem
 __all__ = ["MARGINAL_SCALE", "lay_out"]
 
 MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
-MIN_ERRORS = 1.0  # held-out effects of a column have to help by as many standard errors
-LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
+MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
+LEFT_OUT = 0.001  # share of all spread that the dimensions left out may hold together
 KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
 MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
 MAX_SIMILARITY = 0.9  # squared correlation of marginal and crossed effects, above which one of them is enough
@@ -73,16 +73,14 @@ def lay_out(
     for c, counts in enumerate(problem.counts):
         crossed, marginal = np.empty((standardised.shape[1], 0)), np.empty((standardised.shape[1], 0))
         if c not in problem.given and variance > 0:
-            own = held_out(problem, fold_effects, lambda e, rows, c=c: e.crossed[c][ids[rows, c]])
-            gain = gain_of(own * (2.0 * residual + own), weight, variance)
+            crossed_gain, marginal_gain = gains(problem, standardised - center, residual, fold_effects, c, variance)
             n_levels = int((counts > 0).sum())
             room = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
-            if gain.errors > MIN_ERRORS and n_levels > 1:
+            if n_levels > 1 and max(crossed_gain.errors, marginal_gain.errors) > MIN_ERRORS:
                 crossed = directions(effects.crossed[c], counts, room)
-            if n_levels > 2 and says_more(
-                problem, standardised - center, effects, fold_effects, c, variance, explained
-            ):
-                marginal = directions(effects.marginal[c], counts, max(min(crossed.shape[1], room), 1))
+                worth_it = marginal_gain.errors > MIN_ERRORS and marginal_gain.share > MIN_MARGINAL_GAIN * explained
+                if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
+                    marginal = directions(effects.marginal[c], counts, room)
         kept.append((crossed, marginal))
         dimensions += [_Dimension(c, False, i, s) for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts))]
         if c not in problem.given:
@@ -121,23 +119,29 @@ def gain_of(values: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
     return Gain(float(mean) / variance, float(mean / max(error, 1e-300)))
 
 
-def says_more(
+def gains(
     problem: Problem,
     centered: np.ndarray,
-    effects: Effects,
+    residual: np.ndarray,
     fold_effects: list[Effects],
     column: int,
     variance: float,
-    explained: float,
-) -> bool:
-    """Whether a column's marginal effects predict, and are not much the same as its crossed ones."""
+) -> tuple[Gain, Gain]:
+    """Return what a column's held-out effects explain: the crossed ones beside all others, the marginal ones alone.
+
+    Of columns that say the same, each explains next to nothing beside the others, and all of it alone.
+    """
     ids = problem.ids[:, column]
+    own = held_out(problem, fold_effects, lambda e, rows: e.crossed[column][ids[rows]])
+    crossed = gain_of(own * (2.0 * residual + own), problem.weight, variance)
     own = held_out(problem, fold_effects, lambda e, rows: e.marginal[column][ids[rows]])
-    gain = gain_of(own * (2.0 * centered - own), problem.weight, variance)
-    if gain.errors <= MIN_ERRORS or gain.share <= MIN_MARGINAL_GAIN * explained:
-        return False
-    root = np.sqrt(problem.counts[column])[:, None]
-    a, b = (root * effects.crossed[column]).ravel(), (root * effects.marginal[column]).ravel()
+    return crossed, gain_of(own * (2.0 * centered - own), problem.weight, variance)
+
+
+def differ(crossed: np.ndarray, marginal: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether a column's marginal effects are not much the same as its crossed ones."""
+    root = np.sqrt(counts)[:, None]
+    a, b = (root * crossed).ravel(), (root * marginal).ravel()
     return bool((a @ b) ** 2 < MAX_SIMILARITY * (a @ a) * (b @ b) or not a.any())
 
 

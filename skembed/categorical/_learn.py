@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios
+from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios, pooled_levels
 from skembed.categorical._interactions import (
     Interactions,
     learn_interactions,
@@ -61,7 +61,7 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
     if problem.holds_out:
         fold_tables = [assemble(e, rows, layouts) for e, rows in zip(fold_effects, fold_rows)]
-        hold_out(problem, training_rows, fold_tables, layouts, model.ratios)
+        hold_out(problem, training_rows, tables, fold_tables, layouts, model.ratios)
         for c, (layout, rows) in enumerate(zip(layouts, training_rows)):
             if c not in problem.given:
                 layout.low, layout.high = rows.min(axis=0), rows.max(axis=0)
@@ -183,26 +183,33 @@ def assemble(effects: Effects, net: list[np.ndarray], layouts: list[Layout]) -> 
 def hold_out(
     problem: Problem,
     training_rows: list[np.ndarray],
+    tables: list[np.ndarray],
     fold_tables: list[list[np.ndarray]],
     layouts: list[Layout],
     ratios: VarianceRatios,
 ) -> None:
-    """Give training rows the vectors of their folds, in place, where their own targets have a say in the full ones."""
+    """Give training rows the vectors of their folds, in place, where their own targets have a say in the full ones.
+
+    A level that the other folds do not show gets the unknown level's vector: that of all rows where it was learned from
+    so many that one hardly weighs. One for each fold would tell a linear model which fold a row is in.
+    """
     for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
         if c in problem.given and c in problem.frozen:
             continue
-        ids = problem.ids[:, c]
-        from_fold = (own_shares(problem.counts[c], ratios, layout, c) > MAX_OWN_SHARE)[ids]
-        for (train, test), tables in zip(problem.folds, fold_tables):
-            table = tables[c]
+        ids, counts = problem.ids[:, c], problem.counts[c]
+        from_fold = (own_shares(counts, counts.sum(), ratios, layout, c) > MAX_OWN_SHARE)[ids]
+        pooled = counts[pooled_levels(counts)].sum()
+        one_unknown = own_shares(pooled, counts.sum(), ratios, layout, c) <= MAX_OWN_SHARE
+        for (train, test), of_fold in zip(problem.folds, fold_tables):
+            table = of_fold[c]
             if c not in problem.given:
                 seen = np.bincount(ids[train], minlength=len(table)) > 0
-                table = np.where(seen[:, None], table, table[0])
+                table = np.where(seen[:, None], table, tables[c][0] if one_unknown else table[0])
             affected = test[from_fold[test]]
             rows[affected] = table[ids[affected]]
 
 
-def own_shares(counts: np.ndarray, ratios: VarianceRatios, layout: Layout, column: int) -> np.ndarray:
+def own_shares(counts: np.ndarray, total: float, ratios: VarianceRatios, layout: Layout, column: int) -> np.ndarray:
     """Return how much of each level's vector, as far as it tells rows apart, is the own noise of the level's rows.
 
     In the rows of a level its effect is larger than for new rows by the factor 1 + ratio/n, its own noise being in it
@@ -210,7 +217,7 @@ def own_shares(counts: np.ndarray, ratios: VarianceRatios, layout: Layout, colum
     the column's mean is, so the part of it that can tell rows apart is smaller by the share of the others.
     """
     ratio = (ratios.crossed if layout.crossed.shape[1] else ratios.marginal)[column]
-    return (1.0 - counts / max(counts.sum(), 1e-300)) * max(ratio, 1.0) / np.maximum(counts, 1e-300)
+    return (1.0 - counts / max(total, 1e-300)) * max(ratio, 1.0) / np.maximum(counts, 1e-300)
 
 
 def unit_scale(problem: Problem, training_rows: list[np.ndarray], informative: list[bool]) -> float:

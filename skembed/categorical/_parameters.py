@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 
 from skembed.categorical._dims import RULES
 
-__all__ = ["CONSTRAINTS", "check_settings"]
+__all__ = ["CONSTRAINTS", "check_handle_unknown", "check_settings"]
 
 MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
 
@@ -38,6 +38,16 @@ CONSTRAINTS: dict[str, Any] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def check_handle_unknown(handle_unknown: Any) -> None:
+    """Raise ValueError with the way out where the value is one that scikit-learn's encoders know by another name."""
+    if isinstance(handle_unknown, str) and handle_unknown in {"ignore", "infrequent_if_exist", "value", "warn"}:
+        raise ValueError(
+            "The 'handle_unknown' parameter of EntityEmbeddingEncoder must be a str among {'embed', 'error'}. Got "
+            f"{handle_unknown!r} instead. 'embed' does what {handle_unknown!r} is for in other encoders: a level that "
+            "fit never met gets a vector of its own, learned from rare levels."
+        )
 
 
 def check_settings(hidden_layer_sizes: Any, device: str) -> None:

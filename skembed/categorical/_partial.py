@@ -12,7 +12,7 @@ from skembed.categorical._interactions import side_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
 from skembed.categorical._problem import DEFAULT_SHRINKAGE, Layout, Learned, NetPart, NetSettings, Problem
 from skembed.categorical._roles import side_columns
-from skembed.categorical._setup import Schema, start_codes
+from skembed.categorical._setup import Schema, stacked, start_codes
 from skembed.categorical._target import as_columns
 from skembed.columns import Columns
 
@@ -57,7 +57,7 @@ def update(
     vocabularies = [
         v.extend_counts(*columnwise.weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
     ]
-    ids = np.stack([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], axis=1).astype(np.int32)
+    ids = stacked([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], len(rows))
     sizes = [len(v) + 1 for v in vocabularies]
     seen = [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(schema.counts, sizes)]
     counts = [before + np.bincount(ids[:, c], weight, sizes[c]) for c, before in enumerate(seen)]
@@ -111,7 +111,7 @@ def update(
     layouts, tables = list(learned.layouts), assemble(effects, rows, learned.layouts)
     for c, table in enumerate(tables):
         if c not in schema.given:
-            reliable = table[own_shares(counts[c], learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE]
+            reliable = table[own_shares(counts[c], counts[c].sum(), learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE]
             layouts[c] = widened(layouts[c], reliable)
             tables[c] = within(table, layouts[c], learned.scale)
     result = replace(

@@ -21,7 +21,7 @@ from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
 from skembed.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Setup", "row_weights", "set_up", "start_codes"]
+__all__ = ["Schema", "Setup", "row_weights", "set_up", "stacked", "start_codes"]
 
 SOLVER_COPIES = 6  # solution, residual, direction, its image and two more, of all levels for all folds
 CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effects, which are in units of the target
@@ -159,7 +159,7 @@ def set_up(
         dims=dims,
     )
     problem = Problem(
-        ids=np.stack([i[rows] for i in ids], axis=1).astype(np.int32),
+        ids=stacked([i[rows] for i in ids], len(rows)),
         counts=counts,
         side=scaler.apply(side, len(rows)),
         coded=target.code(y),
@@ -180,6 +180,11 @@ def set_up(
         holds_out=estimator.cv is not None,
     )
     return Setup(schema, ids, rows, problem)
+
+
+def stacked(ids: list[np.ndarray], n_rows: int) -> np.ndarray:
+    """Return the table rows of all columns side by side, (n_rows, n_columns), int32."""
+    return np.stack(ids, axis=1).astype(np.int32) if ids else np.empty((n_rows, 0), dtype=np.int32)
 
 
 def learnable_rows(estimator: Any, weight: np.ndarray) -> np.ndarray:
