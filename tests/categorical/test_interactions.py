@@ -1,0 +1,204 @@
+"""Interactions: found where they are, left out where they are not, and what their dimensions mean."""
+
+import numpy as np
+import pytest
+
+from skembed import EntityEmbeddingEncoder
+from skembed.categorical._interactions import (
+    Backfitting,
+    Cells,
+    Interactions,
+    is_worth_it,
+    principal_axes,
+    profiles,
+    screen_pairs,
+    side_bins,
+)
+
+
+def table(kind, n=3000, sizes=(12, 30, 8), seed=0):
+    rng = np.random.default_rng(seed)
+    ids = np.stack([rng.integers(size, size=n) for size in sizes], axis=1)
+    effects = [0.5 * rng.standard_normal(size) for size in sizes]
+    y = sum(e[ids[:, c]] for c, e in enumerate(effects)) + rng.standard_normal(n)
+    if kind == "interacting":
+        y += 0.8 * rng.standard_normal(sizes[:2])[ids[:, 0], ids[:, 1]]
+    return ids.astype(str).astype(object), y
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_found_where_they_are_and_nowhere_else(seed):
+    X, y = table("interacting", seed=seed)
+    encoder = EntityEmbeddingEncoder(random_state=0).fit(X, y)
+    assert encoder.interactions_ == [("x0", "x1")]
+    assert encoder.validation_scores_[-1] > 0.4
+    additive = EntityEmbeddingEncoder(random_state=0).fit(*table("additive", seed=seed))
+    assert additive.interactions_ == []
+    assert additive.n_iter_ == 1
+    assert all(t.embedding_dim <= 2 for t in additive.embeddings_.values())
+
+
+def test_a_level_that_interacts_is_told_from_one_that_does_not():
+    X, y = table("interacting", n=12_000)
+    learned = EntityEmbeddingEncoder(random_state=0).fit(X, y).embeddings_["x0"]
+    effects_alone = EntityEmbeddingEncoder(random_state=0, max_iter=0).fit(X, y).embeddings_["x0"]
+    assert learned.embedding_dim > effects_alone.embedding_dim
+    smallest = min(np.linalg.norm(a - b) for i, a in enumerate(learned.vectors) for b in learned.vectors[:i])
+    assert smallest > 0.5  # all levels differ in what they do with others, however near their own effects are
+
+
+def test_distances_are_mean_changes_of_the_prediction():
+    """Of two levels, over all levels of the partner: what the model predicts beyond the effects, root mean square."""
+    X, y = table("interacting", n=12_000)
+    encoder = EntityEmbeddingEncoder(random_state=0, early_stopping=False).fit(X, y)
+    found = encoder._learned.interactions
+    rows = found.rows(0, 13)
+    grid = np.zeros((13, 31))
+    cells = found.cells[0]
+    grid[tuple(cells.levels)] = found.effects[0][:, 0]
+    share = found.shares[1]
+    for a, b in [(1, 2), (3, 9), (12, 4)]:
+        expected = np.sqrt(share @ (grid[a] - grid[b]) ** 2)
+        np.testing.assert_allclose(np.linalg.norm(rows[a] - rows[b]), expected, rtol=0.02)
+
+
+def test_effects_of_cells_are_a_ridge():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(6, size=(300, 2)).astype(np.int32)
+    target, weight = rng.standard_normal((300, 2)), rng.uniform(0.5, 2, 300)
+    ratios = np.array([3.0, 5.0])
+    include = np.ones((300, 2), dtype=np.uint8)
+    include[::3, 1] = 0
+    model = Backfitting([ids[:, 0].copy(), ids[:, 1].copy()], [6, 6], target, weight, include, ratios=ratios)
+    for _ in range(200):
+        model.one_pass()
+    Z = np.hstack([np.eye(6)[ids[:, 0]], np.eye(6)[ids[:, 1]]])
+    for s in range(2):
+        W = weight * include[:, s]
+        centered = target - np.average(target, axis=0, weights=W)
+        expected = np.linalg.solve(Z.T @ (W[:, None] * Z) + np.diag(np.repeat(ratios, 6)), Z.T @ (W[:, None] * centered))
+        found = np.vstack([e[:, 2 * s : 2 * s + 2] for e in model.effects])
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+        np.testing.assert_allclose(model.residual[:, 2 * s : 2 * s + 2], centered - Z @ expected, atol=1e-8)
+
+
+def test_screening_keeps_its_size_under_noise():
+    """Of a hundred tables of noise with 45 pairs each, hardly one has a pair beyond doubt."""
+    false = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        ids = rng.integers(1, 9, size=(400, 10)).astype(np.int32)
+        residual = rng.standard_t(5, size=(400, 1))
+        false += bool(screen_pairs(ids, [9] * 10, 10, residual, np.ones(400)))
+    assert false <= 10
+
+
+def test_side_inputs_interact_and_a_curve_is_no_interaction():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    n = 4000
+    city, size, age = rng.integers(6, size=n), rng.standard_normal(n), rng.standard_normal(n)
+    slope = np.array([-2, -1, 0, 1, 2, 3.0])
+    y = slope[city] * size + 2 * age**2 + rng.standard_normal(n)
+    X = pd.DataFrame({"city": city.astype(str), "size": size, "age": age})
+    encoder = EntityEmbeddingEncoder(categorical_features="from_dtype", random_state=0).fit(X, y)
+    assert encoder.interactions_ == [("city", "size")]
+    first = encoder.embeddings_["city"].lookup([str(c) for c in range(6)])[:, 0]
+    assert abs(np.corrcoef(first, slope)[0, 1]) > 0.95
+
+
+def test_partial_fit_counts_cells_as_if_all_rows_had_been_there():
+    rng = np.random.default_rng(0)
+    levels = np.stack([rng.integers(1, 5, 200), rng.integers(1, 7, 200)])
+    known, of = np.unique(levels[:, :120], axis=1, return_inverse=True)
+    residual, weight, ratio = rng.standard_normal((200, 2)), rng.uniform(0.5, 2, 200), 4.0
+
+    def means(rows):
+        keys = [tuple(k) for k in levels[:, rows].T]
+        return {
+            key: (weight[rows] * [k == key for k in keys]) @ residual[rows]
+            / (weight[rows] @ [k == key for k in keys] + ratio)
+            for key in set(keys)
+        }
+
+    begun = means(np.arange(120))
+    first = Interactions(
+        [Cells((0, 1), known)],
+        [np.array([begun[tuple(k)] for k in known.T])],
+        [np.bincount(of.ravel(), weight[:120])],
+        [ratio],
+    )
+    found = first.extended(levels[:, 120:].T, residual[120:], weight[120:])
+    expected = means(np.arange(200))
+    assert found.cells[0].levels.shape[1] == len(expected)
+    for key, effect in zip(found.cells[0].levels.T, found.effects[0]):
+        np.testing.assert_allclose(effect, expected[tuple(key)], atol=1e-12)
+    np.testing.assert_allclose(first.predict(levels[:, :120].T)[5], begun[tuple(levels[:, 5])])
+
+
+def test_partial_fit_moves_the_vectors():
+    X, y = table("interacting")
+    encoder = EntityEmbeddingEncoder(random_state=0).fit(X, y)
+    before = encoder.transform(X[:50])
+    more = X[:400].copy()
+    more[:20, 0] = "new"
+    encoder.partial_fit(more, y[:400])
+    assert encoder.transform(X[:50]).shape == before.shape
+    assert np.abs(encoder.transform(X[:50]) - before).max() > 1e-3
+    assert "new" in encoder.embeddings_["x0"]
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30), (500, 450)])
+def test_principal_axes_are_those_of_the_covariance(shape):
+    import scipy.sparse as sp
+
+    rng = np.random.default_rng(0)
+    matrix = sp.random(*shape, density=0.3, random_state=0, data_rvs=rng.standard_normal).tocsr()
+    matrix = sp.csr_matrix(matrix.toarray() * np.geomspace(3, 0.1, shape[1]))
+    share = rng.uniform(0.5, 1, shape[0])
+    share /= share.sum()
+    axes = principal_axes(matrix, share)
+    dense = matrix.toarray()
+    covariance = (dense - share @ dense).T @ (share[:, None] * (dense - share @ dense))
+    values = np.linalg.eigvalsh(covariance)[::-1]
+    spread = np.diag(axes.T @ covariance @ axes)
+    kept = min(len(spread), 5)
+    np.testing.assert_allclose(spread[:kept], values[:kept], rtol=0.05)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(axes.shape[1]), atol=1e-8)
+
+
+def test_profiles_leave_out_levels_that_came_later():
+    found = Interactions(
+        cells=[Cells((0, 1), np.array([[1, 2, 2], [1, 1, 3]]))],
+        effects=[np.array([[1.0], [2.0], [5.0]])],
+        shares={0: np.ones(3) / 3, 1: np.array([0.0, 0.25, 0.75])},
+    )
+    np.testing.assert_allclose(profiles(found, 0, 3, found.effects).toarray(), [[0, 0, 0], [0, 0.5, 0], [0, 1.0, 0]])
+
+
+def test_bins():
+    side = np.column_stack([np.arange(100.0), np.repeat([0.0, 1.0], 50), np.zeros(100)])
+    bins, edges = side_bins(side)
+    assert bins.min() == 1
+    assert set(np.unique(bins[:, 0], return_counts=True)[1]) == {12, 13}
+    assert bins.max() == 8
+    assert len(np.unique(bins[:, 1])) == 2
+    assert len(np.unique(bins[:, 2])) == 1
+    again, _ = side_bins(side[::-1], edges)
+    np.testing.assert_array_equal(again, bins[::-1])
+
+
+def test_worth():
+    rng = np.random.default_rng(0)
+    before = rng.chisquare(1, 1000)
+    assert is_worth_it(before, 0.9 * before, np.ones(1000))
+    assert not is_worth_it(before, 0.995 * before, np.ones(1000))  # too little
+    assert not is_worth_it(before, before + 0.5 * rng.standard_normal(1000) - 0.015, np.ones(1000))  # chance
+
+
+def test_without_early_stopping_all_passes_are_taken():
+    X, y = table("interacting")
+    encoder = EntityEmbeddingEncoder(max_iter=3, early_stopping=False, random_state=0).fit(X, y)
+    assert encoder.n_iter_ == 3
+    assert encoder.validation_scores_ == []
+    assert encoder.loss_curve_ == sorted(encoder.loss_curve_, reverse=True)
