@@ -111,7 +111,9 @@ def update(
     layouts, tables = list(learned.layouts), assemble(effects, rows, learned.layouts)
     for c, table in enumerate(tables):
         if c not in schema.given:
-            reliable = table[own_shares(counts[c], counts[c].sum(), learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE]
+            reliable = table[
+                own_shares(counts[c], counts[c].sum(), learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE
+            ]
             layouts[c] = widened(layouts[c], reliable)
             tables[c] = within(table, layouts[c], learned.scale)
     result = replace(

@@ -76,7 +76,9 @@ def test_effects_of_cells_are_a_ridge():
     for s in range(2):
         W = weight * include[:, s]
         centered = target - np.average(target, axis=0, weights=W)
-        expected = np.linalg.solve(Z.T @ (W[:, None] * Z) + np.diag(np.repeat(ratios, 6)), Z.T @ (W[:, None] * centered))
+        expected = np.linalg.solve(
+            Z.T @ (W[:, None] * Z) + np.diag(np.repeat(ratios, 6)), Z.T @ (W[:, None] * centered)
+        )
         found = np.vstack([e[:, 2 * s : 2 * s + 2] for e in model.effects])
         np.testing.assert_allclose(found, expected, atol=1e-8)
         np.testing.assert_allclose(model.residual[:, 2 * s : 2 * s + 2], centered - Z @ expected, atol=1e-8)
@@ -116,7 +118,8 @@ def test_partial_fit_counts_cells_as_if_all_rows_had_been_there():
     def means(rows):
         keys = [tuple(k) for k in levels[:, rows].T]
         return {
-            key: (weight[rows] * [k == key for k in keys]) @ residual[rows]
+            key: (weight[rows] * [k == key for k in keys])
+            @ residual[rows]
             / (weight[rows] @ [k == key for k in keys] + ratio)
             for key in set(keys)
         }

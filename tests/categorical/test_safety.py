@@ -209,7 +209,9 @@ def test_what_other_encoders_call_unknown(value):
 def test_a_batch_of_strangers_warns_once_with_both_kinds(recwarn):
     X, y = interacting()
     fitted = encoder().fit(X, y)
-    with pytest.warns(UserWarning, match=r"column 'x0' holds values such as \d+ \(int\), fit met such as '.*' \(str\)") as seen:
+    with pytest.warns(
+        UserWarning, match=r"column 'x0' holds values such as \d+ \(int\), fit met such as '.*' \(str\)"
+    ) as seen:
         fitted.transform(X.astype(int))
     assert len(seen) == 1
     recwarn.clear()
