@@ -3,10 +3,10 @@
     python benchmarks/net_value.py > benchmarks/results/net_value.txt
     python benchmarks/net_value.py avocado adult
 
-Real tables beside the checkout, by the loaders of ``../shared/acceptance``, with a standardised linear model, 15 nearest
-neighbours and gradient boosting behind the encoder, 3 folds: mean scores (R², or ROC AUC one-vs-rest), their differences, and
-the median seconds of `fit_transform`. Two tables are made: one without interactions and one with. Targets: no difference below
--.002; where no pair of columns was taken up, at most twice the time.
+Real tables beside the checkout, by the loaders of ``../shared/acceptance``, with a standardised linear model, 15
+nearest neighbours and gradient boosting behind the encoder, 3 folds: mean scores (R², or ROC AUC one-vs-rest), their
+differences, and the median seconds of `fit_transform`. Two tables are made: one without interactions and one with.
+Targets: no difference below -.002; where no pair of columns was taken up, at most twice the time.
 """
 
 import platform
@@ -65,9 +65,7 @@ def compare(name: str, load, learners, score) -> None:
                 found = score(model.fit(A, y[train]), B, y[test], task)
                 scores.setdefault((learner, which), []).append(found)
     ratio = statistics.median(seconds["default"]) / statistics.median(seconds["max_iter=0"])
-    print(
-        f"\n{name}: {len(y):,} rows, {len(categorical)} columns; {len(pairs)} pairs taken up, {width} dimensions at most"
-    )
+    print(f"\n{name}: {len(y):,} rows, {len(categorical)} columns; {len(pairs)} pairs taken up, {width} dimensions")
     for learner in ("linear", "knn", "hgb"):
         with_net, without = (float(np.mean(scores[learner, which])) for which in seconds)
         verdict = "" if with_net - without >= LEAST else "  BELOW"

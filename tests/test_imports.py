@@ -100,7 +100,8 @@ def test_transform_of_an_unpickled_encoder_imports_neither_torch_nor_numba(tmp_p
         "import pickle, sys, numpy as np\n"
         "from skembed import EntityEmbeddingEncoder\n"
         "X = np.array([[str(i % 7), str(i % 3)] for i in range(400)], dtype=object)\n"
-        "encoder = EntityEmbeddingEncoder(hidden_layer_sizes=(8,), max_iter=2, random_state=0).fit(X, np.arange(400) % 7 + 0.5)\n"
+        "encoder = EntityEmbeddingEncoder(hidden_layer_sizes=(8,), max_iter=2, random_state=0)\n"
+        "encoder.fit(X, np.arange(400) % 7 + 0.5)\n"
         "assert 'torch' in sys.modules and encoder.loss_curve_\n"
         "pickle.dump(encoder, open(sys.argv[1], 'wb'))\n",
         str(path),

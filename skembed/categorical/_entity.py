@@ -38,9 +38,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     Parameters
     ----------
     embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
-        Columns of each level's vector. Dimensions are ordered by falling spread, and are learned before they are cut, so
-        that each prefix is a good embedding. "auto" takes all that say something, one that is zero where none does; a
-        number takes the first ones, with zeros behind them if there are fewer. "fourth_root" is the number of levels
+        Columns of each level's vector. Dimensions are ordered by falling spread, and are learned before they are cut,
+        so that each prefix is a good embedding. "auto" takes all that say something, one that is zero where none does;
+        a number takes the first ones, with zeros behind them if there are fewer. "fourth_root" is the number of levels
         to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A callable maps the number of levels to an int. A
         dict maps column names to any of these; columns that are not in it follow "auto".
     categorical_features : "all", "from_dtype" or array-like, default="all"
@@ -54,8 +54,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         values for numbers, with a warning (see `skembed.target_type`). Several outputs are learned together, each of
         this type.
     cv : int, splitter, iterable or None, default=5
-        How `fit_transform` holds rows out. For rows in the order of time, TimeSeriesSplit holds each out from what comes
-        later. With None `fit_transform` equals ``fit(X, y).transform(X)``.
+        How `fit_transform` holds rows out. For rows in the order of time, TimeSeriesSplit holds each out from what
+        comes later. With None `fit_transform` equals ``fit(X, y).transform(X)``.
     min_frequency : int, float or None, default=None
         Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector. With None
         all levels have vectors of their own, shrunk by how rare they are; but where nine of ten rows have a level to
@@ -117,7 +117,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     classes_ : ndarray, list of ndarray or None
         Classes of y, for each output if there are several; None for a continuous target.
     uninformative_features_ : list of str
-        Categorical columns that say nothing of the target that their levels' rows would bear out: their vectors are zero.
+        Categorical columns whose held-out effects predict nothing and that do not interact: their vectors are zero.
     interactions_ : list of (str, str)
         Pairs of columns whose interactions are in the vectors, the most significant first; a numeric side input may be
         the second. Empty where none was found worth it, or the net has hidden layers.
@@ -282,8 +282,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     ) -> "EntityEmbeddingEncoder":
         """Go on learning from further rows: new levels get vectors, known ones move by what is new.
 
-        The first call is a `fit`, settles dimensions and scale, and finds interactions if it has 300 rows or more. Later
-        ones add the rows to effects and interactions as if they had been there from the start; a net with hidden
+        The first call is a `fit`, settles dimensions and scale, and finds interactions if it has 300 rows or more.
+        Later ones add the rows to effects and interactions as if they had been there from the start; a net with hidden
         layers takes one pass over them, and moves its tables by a step that counts the rows seen before.
 
         Parameters

@@ -111,20 +111,20 @@ class Interactions:
             What the effects leave.
         weight : ndarray of shape (n_samples,)
         """
-        found: dict[str, list] = {"cells": [], "effects": [], "counts": []}
+        all_cells, all_effects, all_counts = [], [], []
         for cells, effects, counts, ratio in zip(self.cells, self.effects, self.counts, self.ratios):
             first, second = cells.columns
             levels = np.concatenate([cells.levels, ids[:, [first, second]].T], axis=1)
             known, of = np.unique(levels, axis=1, return_inverse=True)
             old, new = np.split(of.ravel(), [cells.levels.shape[1]])
-            count = np.bincount(new, weight, known.shape[1])
+            count = np.bincount(new, weight, known.shape[1]).astype(np.float64)
             total = np.stack([np.bincount(new, weight * column, known.shape[1]) for column in residual.T], axis=1)
-            total[old] += effects * (counts + ratio)[:, None]
-            count[old] += counts
-            found["cells"].append(Cells(cells.columns, known))
-            found["effects"].append(total / (count + ratio)[:, None])
-            found["counts"].append(count)
-        return replace(self, **found)
+            np.add.at(total, old, effects * (counts + ratio)[:, None])
+            np.add.at(count, old, counts)
+            all_cells.append(Cells(cells.columns, known))
+            all_effects.append(total / (count + ratio)[:, None])
+            all_counts.append(count)
+        return replace(self, cells=all_cells, effects=all_effects, counts=all_counts)
 
     def predict(self, ids: np.ndarray) -> np.ndarray | float:
         """Return the sum of the interactions of some rows, (n_samples, n_targets)."""

@@ -48,7 +48,8 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     include = problem.include()
     model = EffectsModel(problem.ids, sizes, problem.side, standardised, problem.weight, rng)
     *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
-    interactions, fold_interactions, net = Interactions(), [], without_net(problem)
+    interactions, net = Interactions(), without_net(problem)
+    fold_interactions: list[list[np.ndarray]] = []
     if settings.max_iter > 0 and problem.weight.sum() >= MIN_NET_WEIGHT and problem.target.varies:
         if settings.hidden_layer_sizes:
             net = hidden_net(problem, fold_effects, settings, rng)

@@ -107,14 +107,12 @@ def update(
         settings.observer.end_pass(loss)
     history = learned.history
     history = replace(history, n_iter=max(history.n_iter, 1) + 1, loss_curve=[*history.loss_curve, loss])
-    rows = net_rows(problem, sizes, interactions, net)
-    layouts, tables = list(learned.layouts), assemble(effects, rows, learned.layouts)
+    layouts = list(learned.layouts)
+    tables = assemble(effects, net_rows(problem, sizes, interactions, net), layouts)
     for c, table in enumerate(tables):
         if c not in schema.given:
-            reliable = table[
-                own_shares(counts[c], counts[c].sum(), learned.ratios, learned.layouts[c], c) <= MAX_OWN_SHARE
-            ]
-            layouts[c] = widened(layouts[c], reliable)
+            shares = own_shares(counts[c], counts[c].sum(), learned.ratios, layouts[c], c)
+            layouts[c] = widened(layouts[c], table[shares <= MAX_OWN_SHARE])
             tables[c] = within(table, layouts[c], learned.scale)
     result = replace(
         learned, tables=tables, layouts=layouts, effects=effects, interactions=interactions, net=net, history=history

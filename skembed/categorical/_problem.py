@@ -1,4 +1,4 @@
-"""The problem that `fit` is to solve, the settings of the net, and what comes out: shared by the numpy and the torch side."""
+"""The problem that `fit` is to solve, the settings of the net, and what comes out of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields

@@ -15,8 +15,8 @@ CLIP = 10.0  # in interquartile half-widths: beyond, a value is only "very large
 def some_categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
     """Return the positions of the categorical columns; ValueError if columns were named and there is none.
 
-    With "from_dtype" there may be none: nothing is embedded then, as ColumnTransformer does nothing with no columns. See
-    `skembed.roles.categorical_positions`.
+    With "from_dtype" there may be none: nothing is embedded then, as ColumnTransformer does nothing with no columns.
+    See `skembed.roles.categorical_positions`.
     """
     positions = categorical_positions(categorical_features, columns)
     if not positions and not (isinstance(categorical_features, str) and categorical_features == "from_dtype"):

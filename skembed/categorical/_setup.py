@@ -62,7 +62,7 @@ class Schema:
     scaler: SideScaler
     given: set[int]
     frozen: set[int]
-    metrics: list[str]
+    metrics: list[Any]
     counts: list[np.ndarray]
     dims: list[int | None]
 
