@@ -12,6 +12,7 @@ from skembed.categorical._problem import Layout, Problem
 __all__ = ["MARGINAL_SCALE", "lay_out"]
 
 MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
+MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
 LEFT_OUT = 0.001  # share of all spread that the dimensions left out may hold together
 KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
@@ -67,18 +68,22 @@ def lay_out(
     prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], side[rows]))
     residual = standardised - prediction
     center = np.average(standardised, axis=0, weights=weight)
+    beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: side[rows] @ e.side)
     variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
     explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
         crossed, marginal = np.empty((standardised.shape[1], 0)), np.empty((standardised.shape[1], 0))
         if c not in problem.given and variance > 0:
-            crossed_gain, marginal_gain = gains(problem, standardised - center, residual, fold_effects, c, variance)
             n_levels = int((counts > 0).sum())
+            if n_levels == 2:  # the vector of a row can only say which level it has: there is nothing to hold out
+                crossed_gain = marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
+            else:
+                crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             room = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
-            if n_levels > 1 and max(crossed_gain.errors, marginal_gain.errors) > MIN_ERRORS:
+            if n_levels > 1 and (is_gain(crossed_gain) or is_gain(marginal_gain)):
                 crossed = directions(effects.crossed[c], counts, room)
-                worth_it = marginal_gain.errors > MIN_ERRORS and marginal_gain.share > MIN_MARGINAL_GAIN * explained
+                worth_it = is_gain(marginal_gain) and marginal_gain.share > MIN_MARGINAL_GAIN * explained
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
                     marginal = directions(effects.marginal[c], counts, room)
         kept.append((crossed, marginal))
@@ -119,9 +124,14 @@ def gain_of(values: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
     return Gain(float(mean) / variance, float(mean / max(error, 1e-300)))
 
 
+def is_gain(gain: Gain) -> bool:
+    """Whether effects explain anything that held-out rows bear out."""
+    return gain.errors > MIN_ERRORS and gain.share > MIN_SHARE
+
+
 def gains(
     problem: Problem,
-    centered: np.ndarray,
+    beside_numbers: np.ndarray,
     residual: np.ndarray,
     fold_effects: list[Effects],
     column: int,
@@ -129,13 +139,30 @@ def gains(
 ) -> tuple[Gain, Gain]:
     """Return what a column's held-out effects explain: the crossed ones beside all others, the marginal ones alone.
 
-    Of columns that say the same, each explains next to nothing beside the others, and all of it alone.
+    Of columns that say the same, each explains next to nothing beside the others, and all of it alone. What the numeric
+    side inputs explain is left to them in both.
     """
     ids = problem.ids[:, column]
     own = held_out(problem, fold_effects, lambda e, rows: e.crossed[column][ids[rows]])
+    own -= np.average(own, axis=0, weights=problem.weight)  # a shift of all levels tells no rows apart
     crossed = gain_of(own * (2.0 * residual + own), problem.weight, variance)
     own = held_out(problem, fold_effects, lambda e, rows: e.marginal[column][ids[rows]])
-    return crossed, gain_of(own * (2.0 * centered - own), problem.weight, variance)
+    own -= np.average(own, axis=0, weights=problem.weight)
+    return crossed, gain_of(own * (2.0 * beside_numbers - own), problem.weight, variance)
+
+
+def contrast_gain(problem: Problem, beside_numbers: np.ndarray, column: int, variance: float) -> Gain:
+    """Return what the difference of a column's two levels explains, less what chance would explain.
+
+    As of an adjusted R²: the squared t statistic of the difference less 1, the errors being those of the target.
+    """
+    ids, weight = problem.ids[:, column], problem.weight
+    mass = np.bincount(ids, weight)
+    sums = np.stack([np.bincount(ids, weight * values) for values in beside_numbers.T], axis=1)
+    first, second = np.flatnonzero(mass > 0)
+    difference = sums[first] / mass[first] - sums[second] / mass[second]
+    squared_t = float((difference**2).sum()) / variance / (1.0 / mass[first] + 1.0 / mass[second])
+    return Gain((squared_t - 1.0) / weight.sum(), squared_t - 1.0)
 
 
 def differ(crossed: np.ndarray, marginal: np.ndarray, counts: np.ndarray) -> bool:

@@ -26,6 +26,7 @@ from skembed.categorical._problem import Layout, Learned, NetPart, NetSettings, 
 __all__ = ["assemble", "learn", "learn_cached"]
 
 MIN_NET_WEIGHT = 300.0  # fewer samples than this tell a net nothing that survives validation
+MIN_RESIDUAL = 1e-6  # of the target's variance; with less the effects leave nothing but rounding errors
 MAX_OWN_SHARE = 0.05  # of a vector's distance from the column's mean, up to which a row's own target may be in it
 
 
@@ -54,7 +55,8 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
         if settings.hidden_layer_sizes:
             net = hidden_net(problem, fold_effects, settings, rng)
         else:
-            interactions, fold_interactions = pairwise_net(problem, model, standardised, include, settings, rng)
+            beside_numbers = standardised - problem.side @ effects.side
+            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, include, settings, rng)
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
     layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
@@ -96,12 +98,17 @@ def _learn_observed(problem: Problem, settings: NetSettings, seed: int, observer
 def pairwise_net(
     problem: Problem,
     model: EffectsModel,
-    standardised: np.ndarray,
+    target: np.ndarray,
     include: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
-    """Learn the interactions of the pairs of columns that have any: of all rows, and for each fold."""
+    """Learn the interactions of the pairs of columns that have any: of all rows, and for each fold.
+
+    The target is less what the numeric side inputs explain.
+    """
+    if float((model.residual**2).mean()) < MIN_RESIDUAL:
+        return Interactions(), []
     bins, edges = side_bins(problem.side)
     rows = model.sampled
     residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
@@ -116,7 +123,7 @@ def pairwise_net(
         ids,
         sizes,
         len(problem.counts),
-        standardised,
+        target,
         problem.weight,
         pairs,
         include if problem.holds_out else None,
@@ -192,12 +199,13 @@ def hold_out(
     """Give training rows the vectors of their folds, in place, where their own targets have a say in the full ones.
 
     A level that the other folds do not show gets the unknown level's vector: that of all rows where it was learned from
-    so many that one hardly weighs. One for each fold would tell a linear model which fold a row is in.
+    so many that one hardly weighs. One for each fold would tell a linear model which fold a row is in. In a column of
+    two levels there is nothing to hold out: a vector can only say which of the two a row has.
     """
     for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
-        if c in problem.given and c in problem.frozen:
-            continue
         ids, counts = problem.ids[:, c], problem.counts[c]
+        if (c in problem.given and c in problem.frozen) or ((counts > 0).sum() == 2 and not layout.net.size):
+            continue
         from_fold = (own_shares(counts, counts.sum(), ratios, layout, c) > MAX_OWN_SHARE)[ids]
         pooled = counts[pooled_levels(counts)].sum()
         one_unknown = own_shares(pooled, counts.sum(), ratios, layout, c) <= MAX_OWN_SHARE

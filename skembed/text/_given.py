@@ -36,12 +36,12 @@ def given_vectors(words: list[str], table: EmbeddingTable) -> EmbeddingTable:
     """Return a table of those of these words that have a vector in another table, or from its subwords."""
     known = [word for word in words if word in table]
     if not isinstance(table, SubwordTable):
-        return EmbeddingTable(known, table.lookup(known))
+        return EmbeddingTable(known, table.lookup(known), metric=table.metric)
     others = [word for word in words if word not in table]
     vectors, n_ngrams = table.subwords.compose(others)
     composed = n_ngrams > 0
     keys = [*known, *itertools.compress(others, composed.tolist())]
-    return EmbeddingTable(keys, np.concatenate([table.lookup(known), vectors[composed]]))
+    return EmbeddingTable(keys, np.concatenate([table.lookup(known), vectors[composed]]), metric=table.metric)
 
 
 def unknown_words(
@@ -116,7 +116,7 @@ def held_table(
         vectors[[row_of[word] for word in learned]] = learned.vectors
     if isinstance(table, SubwordTable) and with_subwords:
         return SubwordTable(keys, vectors, table.subwords, unknown=table.unknown)
-    return EmbeddingTable(keys, vectors, unknown=table.unknown)
+    return EmbeddingTable(keys, vectors, unknown=table.unknown, metric=table.metric)
 
 
 def pooled_chunks(

@@ -113,7 +113,12 @@ def test_pandas_and_polars_targets(shop, make_objects):
 
 def test_the_net_learns_what_the_effects_leave(shop, make_objects):
     X = make_objects(shop.columns)
-    layers = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.01, "validation_fraction": 0.1}
+    layers = {
+        "hidden_layer_sizes": (128, 64),
+        "learning_rate": 0.01,
+        "validation_fraction": 0.1,
+        "n_iter_no_change": 30,
+    }
     fitted = encoder(max_iter=30, embedding_dim=6, **layers).fit(X, shop.y)
     assert fitted.loss_curve_[-1] < 0.5 * fitted.loss_curve_[0]
     assert fitted.validation_scores_[-1] > 0.8
