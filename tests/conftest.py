@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -42,3 +44,10 @@ def frame(request):
 def make_objects():
     """Put a dict of columns into one array of objects."""
     return lambda columns: make_frame("numpy", columns)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts():
+    """Let Ctrl-C be heard also where the tests run as a background job, which a shell starts with it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
