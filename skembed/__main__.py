@@ -61,8 +61,8 @@ def main(argv=None):
 
             return run(arguments, check_interrupt=interrupt.check)
     except KeyboardInterrupt:
-        # An interrupt that came while code of a string ran, as imports of numba do, has told Python to end by the signal
-        # itself, with another status; running such code once more takes that back.
+        # An interrupt that came while code of a string ran, as imports do, has told Python to end a module by the
+        # signal itself, with another status; running such code once more takes that back.
         exec("pass")
         print("\nskembed: interrupted", file=sys.stderr)
         return 130

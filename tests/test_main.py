@@ -137,16 +137,17 @@ def test_ctrl_c_ends_with_130_and_one_line(houses):
     assert err.strip() == "skembed: interrupted"
 
 
-def test_an_interrupt_in_code_of_a_string_ends_with_130():
-    """Python would end the process by the signal, though the interrupt was caught."""
-    code = (
+def test_an_interrupt_in_code_of_a_string_ends_with_130(tmp_path):
+    """Python would end a module by the signal, though the interrupt was caught."""
+    (tmp_path / "interrupted.py").write_text(
         "import sys, skembed.__main__ as main, skembed.compare._run as r\n"
         "def run(arguments, check_interrupt):\n"
         "    exec('import signal; signal.raise_signal(signal.SIGINT)')\n"
         "r.run = run\n"
         "sys.exit(main.main(['compare']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 130, done.stderr
 
 
