@@ -1,4 +1,4 @@
-"""What is done column by column: levels to rows, rows to vectors, and back."""
+"""Columns one by one: levels to rows, rows to vectors, and back."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What `EntityEmbeddingEncoder` accepts for its parameters, as data, and the checks that data cannot say."""
+"""Parameters of `EntityEmbeddingEncoder`: what they accept, as data, and the checks that data cannot say."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real

@@ -1,28 +1,19 @@
 """The training loop of torch models: passes over rows by index, in an order that a generator decides."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from skembed.training.passes import History, Observer, repeat_passes
+from skembed.training.passes import History, Observer, Resumable, repeat_passes
 
 __all__ = ["History", "Observer", "Trainable", "run_passes"]
 
 
-class Trainable(Protocol):
+class Trainable(Resumable, Protocol):
     """What the loop trains."""
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
         """Learn from these rows once; return their summed loss, a scalar tensor without gradient."""
-
-    def validation_score(self) -> float:
-        """Return a score of the present state on rows held out, higher is better."""
-
-    def snapshot(self) -> Any:
-        """Return a copy of the state."""
-
-    def restore(self, state: Any) -> None:
-        """Go back to a state that `snapshot` returned."""
 
 
 def run_passes(
