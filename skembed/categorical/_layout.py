@@ -14,7 +14,8 @@ __all__ = ["MARGINAL_SCALE", "lay_out"]
 MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
-LEFT_OUT = 0.001  # share of all spread that the dimensions left out may hold together
+LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
+SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
 KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
 MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
 MAX_SIMILARITY = 0.9  # squared correlation of marginal and crossed effects, above which one of them is enough
@@ -33,7 +34,8 @@ class _Dimension:
     column: int
     is_net: bool
     number: int
-    spread: float
+    spread: float  # variance over the rows, in units of the target's
+    limit: float  # what it may be in truth
 
 
 def lay_out(
@@ -87,9 +89,11 @@ def lay_out(
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
                     marginal = directions(effects.marginal[c], counts, room)
         kept.append((crossed, marginal))
-        dimensions += [_Dimension(c, False, i, s) for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts))]
-        if c not in problem.given:
-            dimensions += [_Dimension(c, True, i, s) for i, s in enumerate(spreads(net_rows[c], counts))]
+        for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
+            error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
+            dimensions.append(_Dimension(c, False, i, s, s + error))
+        if c not in problem.given:  # validation has borne out the net's
+            dimensions += [_Dimension(c, True, i, s, s) for i, s in enumerate(spreads(net_rows[c], counts))]
     dropped = least_dimensions(dimensions)
     layouts = []
     for c, (crossed, marginal) in enumerate(kept):
@@ -178,8 +182,21 @@ def spreads(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return share @ (rows - share @ rows) ** 2
 
 
+def spread_error(counts: np.ndarray) -> float:
+    """Return the standard error of the variance that levels explain, where they explain next to nothing.
+
+    Each of k levels adds a squared mean of noise, a chi-squared variable of variance 2, and each row has a share of 1/n.
+    """
+    n_levels = int((counts > 0).sum())
+    return float(np.sqrt(2.0 * max(n_levels - 1, 1)) / max(counts.sum(), 1.0))
+
+
 def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]:
-    """Return the dimensions to leave out: the least ones of each column's directions, and the least of all."""
+    """Return the dimensions to leave out: the least ones of each column's directions, and the least of all.
+
+    What is least of all is judged by what each may hold, not by what was found: with few rows nothing is known to be
+    small, and leaving out would be a gamble.
+    """
     dropped = set()
     for c in {d.column for d in dimensions}:
         own = [d for d in dimensions if d.column == c and not d.is_net]  # by falling spread
@@ -187,10 +204,10 @@ def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]
         for d, before in zip(own[1:], total):
             if before >= KEPT_OF_COLUMN * total[-1]:
                 dropped.add((d.column, d.is_net, d.number))
-    rest = sorted(dimensions, key=lambda d: d.spread)
-    sums = np.cumsum([d.spread for d in rest])
-    for d, so_far in zip(rest, sums):
-        if so_far <= LEFT_OUT * sums[-1]:
+    rest = sorted(dimensions, key=lambda d: d.limit)
+    total = sum(d.spread for d in rest)
+    for d, so_far in zip(rest, np.cumsum([d.limit for d in rest])):
+        if so_far <= LEFT_OUT * total:
             dropped.add((d.column, d.is_net, d.number))
     return dropped
 
