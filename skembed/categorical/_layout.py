@@ -185,7 +185,7 @@ def spreads(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def spread_error(counts: np.ndarray) -> float:
     """Return the standard error of the variance that levels explain, where they explain next to nothing.
 
-    Each of k levels adds a squared mean of noise, a chi-squared variable of variance 2, and each row has a share of 1/n.
+    Each of k levels adds the square of a mean of noise, of relative variance 2; a row has a share of 1/n.
     """
     n_levels = int((counts > 0).sum())
     return float(np.sqrt(2.0 * max(n_levels - 1, 1)) / max(counts.sum(), 1.0))
