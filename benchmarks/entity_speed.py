@@ -84,7 +84,7 @@ class Enough(Exception):
 def measure_pass(n_rows: int, repeats: int) -> dict[str, Any]:
     """Time the passes of the encoder's net over all rows, as its loop runs them within `fit`, the first left out."""
     from skembed import EntityEmbeddingEncoder
-    from skembed.training import loop
+    from skembed.training.nets import loop
 
     X, y = make_table(n_rows)
     warnings.simplefilter("ignore")

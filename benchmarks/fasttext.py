@@ -42,9 +42,8 @@ LIBRARIES = ("skembed", "gensim", "no n-grams")
 
 def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ngrams=True):
     from skembed.kernels.bags import Members
-    from skembed.subword_table import SubwordTable
-    from skembed.subwords import Subwords
-    from skembed.table import EmbeddingTable
+    from skembed.table import EmbeddingTable, SubwordTable
+    from skembed.table.subwords import Subwords
     from skembed.text._members import rows_of_words
     from skembed.training.sequences import train_sequences
 

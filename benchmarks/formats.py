@@ -106,8 +106,8 @@ def main() -> None:
 
 def write(folder: Path, kind: str, n_rows: int, dim: int) -> Path:
     from skembed import EmbeddingTable
-    from skembed.subword_table import SubwordTable
-    from skembed.subwords import Subwords
+    from skembed.table import SubwordTable
+    from skembed.table.subwords import Subwords
 
     rng = np.random.default_rng(0)
     vectors, words = rng.standard_normal((n_rows, dim), dtype=np.float32), [f"w{i}" for i in range(n_rows)]

@@ -18,7 +18,7 @@ import tracemalloc
 import numpy as np
 
 from skembed import EmbeddingTable
-from skembed.neighbors import METRICS
+from skembed.table.neighbors import METRICS
 
 
 def seconds(runs: dict, repeats: int) -> dict[str, list[float]]:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
-    from skembed.subword_table import SubwordTable as SubwordTable
     from skembed.table import EmbeddingTable as EmbeddingTable
+    from skembed.table import SubwordTable as SubwordTable
     from skembed.text import FastTextClassifier as FastTextClassifier
     from skembed.text import FastTextVectorizer as FastTextVectorizer
     from skembed.text import GloVeVectorizer as GloVeVectorizer
@@ -34,7 +34,7 @@ _HOMES = {
     "NNLMVectorizer": "skembed.text",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
-    "SubwordTable": "skembed.subword_table",
+    "SubwordTable": "skembed.table",
     "Word2VecVectorizer": "skembed.text",
 }
 _SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "projection", "testing", "text"}

@@ -57,7 +57,7 @@ def main(argv=None):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of learners that would like more iterations: the scores show
-            from skembed.compare._run import run
+            from skembed.compare.command_line import run
 
             return run(arguments, check_interrupt=interrupt.check)
     except KeyboardInterrupt:

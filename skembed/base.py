@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
-from skembed.columns import Columns, read_columns
+from skembed.data.columns import Columns, read_columns
 
 __all__ = ["EmbeddingTransformer", "check_weights"]
 

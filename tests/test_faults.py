@@ -332,7 +332,7 @@ def test_hidden_layers(X, y, sizes):
 
 
 def test_ctrl_c(X, y, monkeypatch):
-    from skembed.training.table_net import TableNet
+    from skembed.training.nets.table_net import TableNet
 
     step, calls = TableNet.step, []
 

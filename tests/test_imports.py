@@ -10,22 +10,41 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"categorical", "text", "projection", "graph", "recommendation", "sequence", "image"}
-LEARNING = {"training", "kernels", "parallel"}
-BOTTOM = {
-    "roles",
-    "target_type",
-    "vocabulary",
-    "table",
-    "columns",
-    "factor",
-    "canonical",
-    "neighbors",
-    "approximate",
-    "_keys",
-    "_queries",
+ESTIMATORS = {"categorical", "text", "projection"}
+# the packages and modules of skembed, and which others each may import
+ALLOWED = {
+    "memory": set(),
+    "atomic": set(),
+    "data": {"memory", "atomic"},
+    "table": {"data", "memory", "formats"},  # formats on the way to and from files alone, see below
+    "kernels": set(),
+    "parallel": {"kernels"},
+    "training": {"kernels", "parallel", "data", "memory"},
+    "apply": {"data", "table"},
+    "formats": {"table", "data", "kernels", "memory", "atomic"},
+    "inspection": {"table", "data", "memory", "atomic"},
+    "base": {"data", "table", "training", "memory"},
+    **{
+        name: {"base", "training", "apply", "kernels", "parallel", "data", "table", "memory", "atomic"}
+        for name in sorted(ESTIMATORS)
+    },
+    "datasets": set(),
+    "testing": {"table", "data"},
+    "compare": {*ESTIMATORS, "inspection", "datasets", "data", "table", "base", "formats", "memory", "atomic"},
+    "__main__": {"compare"},
+    "__init__": {*ESTIMATORS, "inspection", "table", "compare", "datasets", "formats", "testing"},
 }
-TABLES_ONLY = {"formats", "inspection"}
+# what alone may import torch, numba and the containers of tables (which need not be installed)
+TORCH = ("training/nets/", "apply/nets/", "testing/")  # testing looks whether global states were left alone
+NUMBA = ("kernels/", "testing/")
+CONTAINERS = (
+    "data/",
+    "compare/",
+    "datasets/",
+    "testing/",
+    "formats/_parquet.py",  # a file format of its own
+    "table/embedding_table.py",  # to_frame
+)
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -40,46 +59,86 @@ def imported_modules(path: Path) -> set[str]:
     return {name for name in found if name.split(".")[0] == "skembed"}
 
 
-def parts_imported(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imported_modules(path) if "." in name}
-
-
 def part_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def violations(path: Path, part: str) -> set[str]:
     """Return the parts that a file of `part` imports and may not."""
-    imported = parts_imported(path)
-    if part in ESTIMATORS:
-        return imported & (ESTIMATORS - {part})
-    if part in LEARNING:
-        return imported & ESTIMATORS
-    if part in BOTTOM:
-        return imported & (ESTIMATORS | LEARNING)
-    if part in TABLES_ONLY:
-        return imported & (ESTIMATORS | LEARNING)
-    return set()
+    parts = {name.split(".")[1] for name in imported_modules(path) if "." in name}
+    return {name for name in parts if name in ALLOWED and name != part} - ALLOWED[part]
+
+
+def foreign_modules(path: Path) -> set[str]:
+    """Return the packages that are not skembed which a file imports, or looks for among the modules that are loaded."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, (ast.Subscript, ast.Call)) and ast.unparse(node).startswith("sys.modules"):
+            found |= {leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
+    return found
+
+
+def private_names_of_others(path: Path, part: str) -> set[str]:
+    """Return what a file takes from another part although its name begins with an underscore."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "skembed":
+            names = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
+            if names[0] != part and names[0] in ALLOWED:
+                found |= {name for name in names if name.startswith("_") and not name.startswith("__")}
+    return found
 
 
 FILES = sorted(ROOT.rglob("*.py"))
+each_file = pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
+@each_file
 def test_nobody_imports_upwards(path):
     part = part_of(path)
-    forbidden = violations(path, part)
-    assert not forbidden, f"{part} imports {sorted(forbidden)}"
+    assert not violations(path, part), f"{part} may import {sorted(ALLOWED[part])}"
 
 
-def test_the_layer_rule_sees_imports_in_functions(tmp_path):
+@each_file
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [("torch", TORCH), ("numba", NUMBA), *((name, CONTAINERS) for name in ("pandas", "polars", "pyarrow", "networkx"))],
+)
+def test_each_of_these_packages_is_known_in_one_place(path, package, homes):
+    place = str(path.relative_to(ROOT)).replace("\\", "/")
+    assert package not in foreign_modules(path) or place.startswith(homes)
+
+
+@each_file
+def test_private_names_stay_within_their_package(path):
+    assert not private_names_of_others(path, part_of(path))
+
+
+def test_every_part_has_a_rule():
+    assert {part_of(path) for path in FILES} == set(ALLOWED)
+
+
+def test_a_table_knows_formats_only_within_functions():
+    for path in (ROOT / "table").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            assert not isinstance(node, ast.ImportFrom) or not str(node.module).startswith("skembed.formats")
+
+
+def test_the_rules_see_imports_in_functions(tmp_path):
     source = tmp_path / "module.py"
     source.write_text("def f():\n    from skembed.categorical import EntityEmbeddingEncoder\n")
-    assert violations(source, "training") == {"categorical"}
-    assert violations(source, "formats") == {"categorical"}
-    assert violations(source, "table") == {"categorical"}
-    assert violations(source, "text") == {"categorical"}
+    for part in ("training", "formats", "table", "text", "data", "apply", "kernels"):
+        assert violations(source, part) == {"categorical"}
     assert not violations(source, "categorical")
+    source.write_text("def f():\n    import torch.nn\n    return sys.modules.get('pandas'), sys.modules['polars']\n")
+    assert foreign_modules(source) == {"torch", "pandas", "polars"}
+    source.write_text("from skembed.table.queries import _hidden\nfrom skembed.text._words import words\n")
+    assert private_names_of_others(source, "formats") == {"_hidden", "_words"}
+    assert private_names_of_others(source, "text") == {"_hidden"}
 
 
 def run(code: str, *arguments: str) -> str:

@@ -115,9 +115,11 @@ def test_help_and_version(capsys):
 
 
 def test_without_arguments_the_characters_of_unicode(capsys, monkeypatch):
-    from skembed.compare import _run, unicode_problem
+    from skembed.compare import command_line, unicode_problem
 
-    monkeypatch.setattr(_run, "unicode_problem", lambda **options: unicode_problem(**{"max_rows": 900, **options}))
+    monkeypatch.setattr(
+        command_line, "unicode_problem", lambda **options: unicode_problem(**{"max_rows": 900, **options})
+    )
     status, out, _ = run(capsys, *FAST)
     assert status == 0
     assert "the characters of Unicode" in out
@@ -140,7 +142,7 @@ def test_ctrl_c_ends_with_130_and_one_line(houses):
 def test_an_interrupt_in_code_of_a_string_ends_with_130(tmp_path):
     """Python would end a module by the signal, though the interrupt was caught."""
     (tmp_path / "interrupted.py").write_text(
-        "import sys, skembed.__main__ as main, skembed.compare._run as r\n"
+        "import sys, skembed.__main__ as main, skembed.compare.command_line as r\n"
         "def run(arguments, check_interrupt):\n"
         "    exec('import signal; signal.raise_signal(signal.SIGINT)')\n"
         "r.run = run\n"

@@ -8,18 +8,20 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, check_memory
 
+from skembed.apply.columns import gather, invert, output_names
 from skembed.base import EmbeddingTransformer
-from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
 from skembed.categorical._partial import update
-from skembed.categorical._problem import Learned, NetSettings
-from skembed.categorical._roles import side_columns
+from skembed.categorical._problem import Learned
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
-from skembed.columns import Columns
+from skembed.data.columns import Columns
+from skembed.data.levels import encode_levels, warn_strangers
+from skembed.data.roles import numeric_columns
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.level_net import NetSettings
 
 __all__ = ["EntityEmbeddingEncoder"]
 
@@ -51,8 +53,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         Whether the numeric side inputs are also columns of the output, behind the vectors.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
         As in TargetEncoder; "auto" asks `sklearn.utils.multiclass.type_of_target`, and takes whole numbers of very many
-        values for numbers, with a warning (see `skembed.target_type`). Several outputs are learned together, each of
-        this type.
+        values for numbers, with a warning (see `skembed.data.target_type`). Several outputs are learned together, each
+        of this type.
     cv : int, splitter, iterable or None, default=5
         How `fit_transform` holds rows out. For rows in the order of time, TimeSeriesSplit holds each out from what
         comes later. With None `fit_transform` equals ``fit(X, y).transform(X)``.
@@ -324,8 +326,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         check_is_fitted(self)
         columns = self._read_columns(X, reset=False)
         schema, strict = self._schema, self.handle_unknown == "error"
-        ids = columnwise.encode(columns, schema.positions, schema.vocabularies, check_unknown=strict)
-        columnwise.warn_strangers(columns, schema.positions, schema.vocabularies, ids)
+        ids = encode_levels(columns, schema.positions, schema.vocabularies, check_unknown=strict)
+        warn_strangers(columns, schema.positions, schema.vocabularies, ids)
         return self._gather(columns, ids)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -342,9 +344,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """
         check_is_fitted(self)
         passed = self._schema.side_positions if self.remainder == "passthrough" else []
-        return columnwise.invert(
-            X, list(self.embeddings_.values()), self._schema.positions, passed, self.n_features_in_
-        )
+        return invert(X, list(self.embeddings_.values()), self._schema.positions, passed, self.n_features_in_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``{column}_{i}`` for each dimension, then the names of numeric columns that pass through.
@@ -362,7 +362,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         names = _check_feature_names_in(self, input_features)
         passed = [names[p] for p in self._schema.side_positions] if self.remainder == "passthrough" else []
         embedded = [names[position] for position in self._schema.positions]
-        return columnwise.output_names(embedded, self._dims(), passed)
+        return output_names(embedded, self._dims(), passed)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
@@ -425,8 +425,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """Put the vectors of every column side by side, and the numeric columns behind them."""
         side = []
         if self.remainder == "passthrough":
-            side = side_columns(columns, self._schema.side_positions)
-        return columnwise.gather(self._matrices, ids, side, columns.n_rows)
+            side = numeric_columns(columns, self._schema.side_positions)
+        return gather(self._matrices, ids, side, columns.n_rows)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

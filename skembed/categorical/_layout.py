@@ -205,9 +205,9 @@ def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]
             if before >= KEPT_OF_COLUMN * total[-1]:
                 dropped.add((d.column, d.is_net, d.number))
     rest = sorted(dimensions, key=lambda d: d.limit)
-    total = sum(d.spread for d in rest)
+    of_all = sum(d.spread for d in rest)
     for d, so_far in zip(rest, np.cumsum([d.limit for d in rest])):
-        if so_far <= LEFT_OUT * total:
+        if so_far <= LEFT_OUT * of_all:
             dropped.add((d.column, d.is_net, d.number))
     return dropped
 

@@ -21,7 +21,8 @@ from skembed.categorical._interactions import (
     without_bins,
 )
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
-from skembed.categorical._problem import Layout, Learned, NetPart, NetSettings, Problem
+from skembed.categorical._problem import Layout, Learned, Problem
+from skembed.training.level_net import NetPart, NetSettings
 
 __all__ = ["assemble", "learn", "learn_cached"]
 
@@ -138,7 +139,7 @@ def hidden_net(
     problem: Problem, fold_effects: list[Effects], settings: NetSettings, rng: np.random.RandomState
 ) -> NetPart:
     """Train a net with hidden layers, each row's offset from effects that were learned without it."""
-    from skembed.categorical._net import learn_net
+    from skembed.training.nets.level_net import learn_net
 
     prediction = np.empty((len(problem.ids), problem.coded.shape[1]))
     for (_, test), part in zip(problem.folds, fold_effects):

@@ -62,6 +62,6 @@ def check_settings(hidden_layer_sizes: Any, device: str) -> None:
                 "one for each hidden layer."
             )
     if device not in ("auto", "cpu"):
-        from skembed.training.device import resolve_device
+        from skembed.training.nets.device import resolve_device
 
         resolve_device(device)

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._effects import Effects, solve_effects
 from skembed.categorical._interactions import side_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
-from skembed.categorical._problem import DEFAULT_SHRINKAGE, Layout, Learned, NetPart, NetSettings, Problem
-from skembed.categorical._roles import side_columns
+from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.categorical._setup import Schema, stacked, start_codes
 from skembed.categorical._target import as_columns
-from skembed.columns import Columns
+from skembed.data.columns import Columns
+from skembed.data.levels import factorize_columns, weighted_counts
+from skembed.data.roles import numeric_columns
+from skembed.training.level_net import DEFAULT_SHRINKAGE, NetPart, NetSettings
 
 __all__ = ["update"]
 
@@ -53,9 +54,9 @@ def update(
     rng = check_random_state(random_state)
     rows = np.flatnonzero(weight > 0)
     all_weight, weight = weight, weight[rows]
-    factors = columnwise.factorize_columns(columns, schema.positions)
+    factors = factorize_columns(columns, schema.positions)
     vocabularies = [
-        v.extend_counts(*columnwise.weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
+        v.extend_counts(*weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
     ]
     ids = stacked([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], len(rows))
     sizes = [len(v) + 1 for v in vocabularies]
@@ -72,7 +73,7 @@ def update(
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
         old.side,
     )
-    side = schema.scaler.apply([s[rows] for s in side_columns(columns, schema.side_positions)], len(rows))
+    side = schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.side_positions)], len(rows))
     coded = schema.target.code(as_columns(y)[rows])
     expected = old.predict(ids, side)
     (effects,) = solve_effects(
@@ -96,7 +97,7 @@ def update(
     loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
     net, problem = grown_net(learned.net, schema, counts, ids, side, coded, weight, rng)
     if net.head:
-        from skembed.categorical._net import continue_net
+        from skembed.training.nets.level_net import continue_net
 
         shrinkage = net.shrinkage if np.isfinite(net.shrinkage) else DEFAULT_SHRINKAGE
         one_pass = replace(settings, max_iter=1, early_stopping=False, head=net.head, observer=None)

@@ -1,21 +1,16 @@
 """The problem that `fit` is to solve, the settings of the net, and what comes out of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from skembed.categorical._effects import Effects, VarianceRatios
 from skembed.categorical._interactions import Interactions
 from skembed.categorical._target import Target
+from skembed.training.level_net import NetPart
 from skembed.training.passes import History
 
-__all__ = ["Layout", "Learned", "NetPart", "NetSettings", "Problem"]
-
-DEFAULT_SHRINKAGE = 50.0  # where there are no validation rows to choose it on
-ADAPTING_LAYERS = (128, 64)
-CODE_FLOOR = 0.35  # a direction of the net's rows along which the prediction changes less than this is not read
+__all__ = ["Layout", "Learned", "Problem"]
 
 
 @dataclass
@@ -66,35 +61,6 @@ class Problem:
         for k, (train, _) in enumerate(self.folds):
             include[train, k] = 1
         return include
-
-
-@dataclass
-class NetSettings:
-    """Parameters of the estimator that the net needs, under their own names."""
-
-    hidden_layer_sizes: Sequence[int]
-    max_iter: int
-    batch_size: int
-    learning_rate: float
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    tol: float
-    device: str
-    verbose: int
-    head: list[np.ndarray] | None = None
-    observer: Any = None
-
-    @classmethod
-    def of(cls, estimator: Any, n_rows: int, observer: Any = None) -> "NetSettings":
-        """Read the settings off an estimator, and choose the batch size for `n_rows` where it is "auto"."""
-        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if hasattr(estimator, f.name)}
-        if isinstance(chosen["hidden_layer_sizes"], str):  # "auto": tables from elsewhere need a net to be adapted by
-            chosen["hidden_layer_sizes"] = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
-        chosen["hidden_layer_sizes"] = tuple(chosen["hidden_layer_sizes"])
-        if chosen["batch_size"] == "auto":
-            chosen["batch_size"] = int(np.clip(n_rows // 400, 64, 1024))
-        return cls(**chosen, observer=observer)
 
 
 @dataclass
@@ -152,34 +118,5 @@ class Learned:
     effects: Effects
     ratios: VarianceRatios
     interactions: Interactions
-    net: "NetPart"
+    net: NetPart
     history: History
-
-
-@dataclass
-class NetPart:
-    """A net with hidden layers: what was learned by it.
-
-    Attributes
-    ----------
-    codes : list of ndarray of shape (n_table_rows, dim), float32
-        The start codes.
-    raw : list of ndarray of shape (n_table_rows, dim), float32
-        The net's own rows, before they are scaled.
-    fold_raw : list of such lists
-        One for each fold, learned without its test rows; empty if not asked for.
-    scalings : list of ndarray of shape (dim, n_read)
-        From a row to the directions that the net reads, in units of the prediction.
-    head : list of ndarray
-        Weights and biases of the head, none if no net was trained.
-    shrinkage : float
-    history : History
-    """
-
-    codes: list[np.ndarray]
-    raw: list[np.ndarray]
-    fold_raw: list[list[np.ndarray]]
-    scalings: list[np.ndarray]
-    head: list[np.ndarray] = field(default_factory=list)
-    shrinkage: float = float("inf")
-    history: History = field(default_factory=History)

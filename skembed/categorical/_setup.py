@@ -10,16 +10,17 @@ from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils.validation import _num_samples
 
 from skembed.base import check_weights
-from skembed.categorical import _columnwise as columnwise
 from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
+from skembed.categorical._numeric import SideScaler
 from skembed.categorical._problem import Learned, Problem
-from skembed.categorical._roles import SideScaler, side_columns, some_categorical_positions
 from skembed.categorical._target import Target, as_columns
-from skembed.columns import Columns
+from skembed.data.columns import Columns
+from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
+from skembed.data.roles import numeric_columns, some_categorical_positions
+from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
-from skembed.vocabulary import Vocabulary
 
 __all__ = ["Schema", "Setup", "row_weights", "set_up", "stacked", "start_codes"]
 
@@ -126,7 +127,7 @@ def set_up(
     positions = some_categorical_positions(estimator.categorical_features, columns)
     side_positions = [i for i in range(len(columns.values)) if i not in positions]
     names = [columns.label(i) for i in positions]
-    side = [values[rows] for values in side_columns(columns, side_positions)]
+    side = [values[rows] for values in numeric_columns(columns, side_positions)]
     vocabularies, ids = read_levels(estimator, columns, positions, names, weight, rows)
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
     target = read_target(estimator, y, kept_weight, classes)
@@ -202,10 +203,10 @@ def read_levels(
     estimator: Any, columns: Columns, positions: list[int], names: list[str], weight: np.ndarray, rows: np.ndarray
 ) -> tuple[list[Vocabulary], list[np.ndarray]]:
     """Return the vocabulary of each categorical column, and its table row for every row of X."""
-    factors = columnwise.factorize_columns(columns, positions)
+    factors = factorize_columns(columns, positions)
     limits = {"min_frequency": estimator.min_frequency, "max_categories": estimator.max_categories}
-    vocabularies = [columnwise.weighted_vocabulary(f, weight, rows, **limits) for f in factors]
-    columnwise.warn_degenerate(names, factors, rows)
+    vocabularies = [weighted_vocabulary(f, weight, rows, **limits) for f in factors]
+    warn_degenerate(names, factors, rows)
     return vocabularies, [v.encode(f) for v, f in zip(vocabularies, factors)]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array
 
+from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
-from skembed.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.training.callbacks import HAS_CALLBACKS
 
 __all__ = ["Output", "Target"]
@@ -45,8 +45,8 @@ class Target:
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     target_type : {"auto", "continuous", "binary", "multiclass"}
-        "auto" is what `skembed.target_type.infer_target_type` tells, with a warning where it takes whole numbers for
-        amounts. All outputs are of one type.
+        "auto" is what `skembed.data.target_type.infer_target_type` tells, with a warning where it takes whole numbers
+        for amounts. All outputs are of one type.
     sample_weight : ndarray of shape (n_samples,)
     classes : sequence, optional
         The classes of a single output that y may not show all of. Whole numbers are then classes, however many.

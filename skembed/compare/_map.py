@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skembed.columns import factorize
-from skembed.inspection._plane import principal_plane
+from skembed.data.columns import factorize
+from skembed.inspection.plane import principal_plane
 
 _MAX_POINTS = 1_000  # more circles than this neither fit a screen nor a page that is quick to open
 _MIN_LEVELS = 5  # fewer points are no map

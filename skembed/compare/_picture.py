@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from skembed.compare._advice import best_row
-from skembed.inspection._labels import place_labels, shorten, text_width
+from skembed.inspection.labels import place_labels, shorten, text_width
 
 ENCODER_COLOURS = {"onehot": "#5b8def", "target": "#e8963c", "entity": "#c9509c", "ordinal": "#4aa587"}
 _CLASS_COLOURS = ("#4f8bf0", "#ee8434", "#35a574", "#d9508a", "#9a6ae0", "#c2a02e", "#39a9c4", "#b5704c")

@@ -9,7 +9,7 @@ import numpy as np
 
 from skembed.compare._columns import as_levels, is_code, is_row_number, to_numbers
 from skembed.compare._read import InputError, read_table
-from skembed.target_type import infer_target_type
+from skembed.data.target_type import infer_target_type
 
 MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
@@ -77,8 +77,8 @@ def read_problem(
         The column to predict.
     task : {"auto", "regression", "classification"}, default="auto"
         "auto": text, booleans and few whole numbers are classes, all else is regression, by the rule of
-        `skembed.target_type.infer_target_type`: more than 50 whole numbers are amounts, and so are more than 20 that
-        are more than a tenth as many as the rows.
+        `skembed.data.target_type.infer_target_type`: more than 50 whole numbers are amounts, and so are more than 20
+        that are more than a tenth as many as the rows.
     drop, categorical, numeric : sequence of str
         Columns to leave out, and columns whose kind is not to be guessed.
     header_rows : int, default=1

@@ -30,9 +30,9 @@ from skembed.formats._rows import (
     rounded_to_half,
     unique_table,
 )
-from skembed.subword_table import SubwordTable, _frozen
-from skembed.subwords import _MAX_N, Subwords
 from skembed.table import EmbeddingTable
+from skembed.table.subword_table import SubwordTable, frozen_array
+from skembed.table.subwords import MAX_N, Subwords
 
 MAGIC = 793_712_314
 VERSIONS = (11, 12)
@@ -115,8 +115,8 @@ def plausible_without_magic(start: bytes) -> bool:
         and all(0 <= settings[name] < 1 << 24 for name in ("ws", "epoch", "min_count", "neg", "word_ngrams"))
         and settings["loss"] in (1, 2, 3, 4)
         and settings["model"] in (1, 2, 3)
-        and 0 <= settings["minn"] <= _MAX_N
-        and 0 <= settings["maxn"] <= _MAX_N
+        and 0 <= settings["minn"] <= MAX_N
+        and 0 <= settings["maxn"] <= MAX_N
         and size == n_words + n_labels
     )
 
@@ -153,7 +153,7 @@ def _settings(file: Seekable, at: int) -> tuple[dict[str, Any], int]:
     if settings["dim"] < 1:
         raise file.error(at, f"expected a dimension of at least 1, got {settings['dim']}")
     for index, name in enumerate(SETTINGS):
-        most = _MAX_N if name in ("minn", "maxn") else 2**31
+        most = MAX_N if name in ("minn", "maxn") else 2**31
         if name in ("minn", "maxn", "bucket") and not 0 <= settings[name] <= most:
             raise file.error(at + 4 * index, f"expected {name} from 0 to {most}, got {settings[name]}")
     return settings, at + _SETTINGS_BYTES
@@ -286,7 +286,7 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     if subwords is None or not options.subwords:
         return table
     counts = model.dictionary.counts[chosen if first is None else chosen[first]]
-    return SubwordTable._from(table, subwords, _frozen(np.maximum(counts, 0)))
+    return SubwordTable._from(table, subwords, frozen_array(np.maximum(counts, 0)))
 
 
 def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subwords | None:

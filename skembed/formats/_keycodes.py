@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.canonical import canonical_key
+from skembed.data.canonical import canonical_key
 
 _KEYS_AT_ONCE = 1 << 16
 _MICROSECOND = datetime.timedelta(microseconds=1)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from skembed._queries import _one_of
 from skembed.formats._errors import FormatError
 from skembed.formats._fasttext import read_fasttext
 from skembed.formats._native import load_native
@@ -18,8 +17,8 @@ from skembed.formats._rows import Selection, rounded_to_half
 from skembed.formats._sniff import sniffed
 from skembed.formats._text import read_text
 from skembed.formats._word2vec import read_word2vec
-from skembed.subword_table import SubwordTable
-from skembed.table import EmbeddingTable
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.queries import one_of
 
 _READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "text": read_text,
@@ -116,7 +115,7 @@ def load_table(
     ...     EmbeddingTable.load(f"{folder}/vectors", keys=["of", "Ulm"])
     EmbeddingTable(1 keys, embedding_dim=2)
     """
-    _one_of(format, READ_FORMATS, "format")
+    one_of(format, READ_FORMATS, "format")
     options = read_options(limit, keys, mmap, dtype, errors, allow_nonfinite, subwords, member, verify, max_expansion)
     with open_source(path, options) as (source, archive):
         if archive is not None:

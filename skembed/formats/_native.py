@@ -20,11 +20,9 @@ the hash of the whole file with its own 64 digits taken as zeros; of a table tha
 all others of version 1.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,12 +30,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from skembed.atomic import replacing
 from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._keycodes import decode_keys, encode_keys
-from skembed.neighbors import METRICS, Metric
-from skembed.subword_table import SubwordTable, _checked_counts
-from skembed.subwords import Subwords
 from skembed.table import EmbeddingTable
+from skembed.table.neighbors import METRICS, Metric
+from skembed.table.subword_table import SubwordTable, checked_counts
+from skembed.table.subwords import Subwords
 
 _FORMAT = "skembed.EmbeddingTable"
 _VERSION = 2
@@ -137,31 +136,6 @@ def _as_bytes(tensor: np.ndarray) -> Iterator[memoryview]:
     if tensor.size:
         view = tensor.data.cast("B")
         yield from (view[start : start + _HASHED_AT_ONCE] for start in range(0, len(view), _HASHED_AT_ONCE))
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that becomes `path` when the block ends, and vanishes if it fails."""
-    if path.exists() and not path.is_file():
-        raise OSError(f"path must name a file, got {str(path)!r}, which is a folder or a device.")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
-    file = open(unfinished, "xb")  # noqa: SIM115 - closed before it is renamed, in either case
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    # The name itself reaches the disk with its folder, where the system lets one ask for that.
-    with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> EmbeddingTable:
@@ -346,7 +320,7 @@ class _Reader:
             table = EmbeddingTable._checked(keys, vectors, unknown, metric, finite=verify)
             if settings is None:
                 return table
-            counts = _checked_counts(tensors.get("counts"), len(keys))
+            counts = checked_counts(tensors.get("counts"), len(keys))
             subwords = Subwords(tensors["ngrams"], buckets=tensors.get("buckets"), **settings)
             if verify and not _finite(subwords.vectors):
                 raise ValueError("ngrams must be finite float32, they are not")

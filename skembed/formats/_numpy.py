@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skembed._keys import key_list
 from skembed.formats._errors import FormatError
 from skembed.formats._open import FREE_BYTES, Source, checked_members, open_member
 from skembed.formats._options import ReadOptions
 from skembed.formats._rows import Selection, decode_keys, first_not_finite, not_finite_message, table_of
 from skembed.table import EmbeddingTable
+from skembed.table.keys import key_list
 
 _MAX_HEADER = 10_000
 _KEY_DTYPES = re.compile(r"[<>=|]?(?:U[0-9]{1,7}|S[0-9]{1,7}|[iu][1248]|f[248]|b1)")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed._keys import key_list
-from skembed._queries import _one_of, _positive
+from skembed.table.keys import key_list
+from skembed.table.queries import one_of, positive_int
 
 MAX_EXPANSION = 100  # text of vectors compresses by 2 to 4, the worst of deflate is 1,000
 
@@ -59,14 +59,14 @@ def read_options(
     except TypeError:
         name = repr(dtype)
     return ReadOptions(
-        limit=None if limit is None else _positive(limit, "limit"),
+        limit=None if limit is None else positive_int(limit, "limit"),
         wanted=None if keys is None else frozenset(key_list(keys)),
         mmap=bool(mmap),
-        half=_one_of(name, ("float32", "float16"), "dtype") == "float16",
+        half=one_of(name, ("float32", "float16"), "dtype") == "float16",
         errors=errors,
         allow_nonfinite=bool(allow_nonfinite),
         subwords=keys is None if subwords is None else bool(subwords),
         member=member,
         verify=bool(verify),
-        max_expansion=_positive(max_expansion, "max_expansion"),
+        max_expansion=positive_int(max_expansion, "max_expansion"),
     )

@@ -4,12 +4,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skembed._keys import key_list
 from skembed.formats._errors import FormatError
 from skembed.formats._open import FREE_BYTES, Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_finite, not_finite_message, table_of
 from skembed.table import EmbeddingTable
+from skembed.table.keys import key_list
 
 _KEY_NAMES = ("key", "keys", "word", "token", "id", "index", "__index_level_0__")
 _GROUP_ROWS = 1 << 16

@@ -8,7 +8,7 @@ import numpy as np
 
 from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
-from skembed.table import EmbeddingTable, _object_array
+from skembed.table.embedding_table import EmbeddingTable, object_array
 
 _BLOCK_ROWS = 16_384
 
@@ -126,7 +126,7 @@ def unique_table(
         vectors = _packed(vectors, kept)
     if options.half:
         vectors = rounded_to_half(name, vectors, options)
-    table = EmbeddingTable._of(_object_array(keys), vectors)
+    table = EmbeddingTable._of(object_array(keys), vectors)
     table._index_of_keys = index
     return table, kept
 

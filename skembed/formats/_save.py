@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from skembed.atomic import replacing
 from skembed.formats._fasttext_write import write_fasttext
-from skembed.formats._native import replacing, save_native
+from skembed.formats._native import save_native
 from skembed.formats._numpy import write_npz
 from skembed.formats._parquet import write_parquet
 from skembed.formats._write_text import write_fasttext_vec, write_glove, write_word2vec_binary, write_word2vec_text

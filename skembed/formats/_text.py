@@ -179,21 +179,21 @@ class _TextReader:
         if not self.compiled:
             spans, bad = _numbers.split_lines(block, self.layout.dim)
             return spans, [block[start:stop] for start, stop in spans[:, :2].tolist()], bad
-        from skembed.formats import _kernel
+        from skembed.kernels import text_rows
 
         data = np.frombuffer(block, dtype=np.uint8)
         spans = np.empty((block.count(b"\n"), 4), dtype=np.int64)
-        n_lines, bad = _kernel.split_lines(data, self.layout.dim, spans)
+        n_lines, bad = text_rows.split_lines(data, self.layout.dim, spans)
         spans = spans[:n_lines]
         joined = np.empty(int((spans[:, 1] - spans[:, 0] + 1).sum()), dtype=np.uint8)
-        _kernel.join_keys(data, spans, joined)
+        text_rows.join_keys(data, spans, joined)
         return spans, joined.tobytes().split(b"\n")[:-1], bad
 
     def parse(self, block: bytes, spans: np.ndarray, keys: list[str]) -> None:
         out = self.rows.extend(len(spans))
         starts, stops = np.ascontiguousarray(spans[:, 2]), np.ascontiguousarray(spans[:, 3])
         if self.compiled:
-            from skembed.formats._kernel import parse_rows
+            from skembed.kernels.text_rows import parse_rows
 
             data = np.frombuffer(block, dtype=np.uint8)
         else:

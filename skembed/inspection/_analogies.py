@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed._queries import unit_vectors
 from skembed.inspection._result import Result
 from skembed.inspection._similarity import UNKNOWN
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
-from skembed.neighbors import COSMUL_EPSILON, ExactIndex
 from skembed.table import EmbeddingTable
+from skembed.table.neighbors import COSMUL_EPSILON, ExactIndex
+from skembed.table.queries import unit_vectors
 
 __all__ = ["AnalogyAnswer", "AnalogyResult", "AnalogySection", "evaluate_analogies"]
 

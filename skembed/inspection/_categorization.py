@@ -12,10 +12,10 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from skembed._queries import unit_vectors
 from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
+from skembed.table.queries import unit_vectors
 
 __all__ = ["CategorizationResult", "evaluate_categorization"]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from skembed._keys import build_index, rows_of
 from skembed.inspection._neighborhood import mean_overlap, sampled_rows
 from skembed.inspection._result import Result
 from skembed.inspection._words import check_table, one_of, positive_int
-from skembed.neighbors import METRICS, ExactIndex, Metric
 from skembed.table import EmbeddingTable
+from skembed.table.keys import build_index, rows_of
+from skembed.table.neighbors import METRICS, ExactIndex, Metric
 
 __all__ = ["TableComparison", "compare_tables"]
 

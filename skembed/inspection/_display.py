@@ -9,7 +9,7 @@ from skembed.inspection._display_choice import choose_fields, describe, labelled
 from skembed.inspection._display_estimator import with_tables
 from skembed.inspection._display_points import Points
 from skembed.inspection._palette import Field
-from skembed.inspection._plane import METHODS, lay_out, measure_trust
+from skembed.inspection.plane import METHODS, lay_out, measure_trust
 from skembed.table import EmbeddingTable
 
 
@@ -317,7 +317,7 @@ class EmbeddingDisplay:
         metric : {"cosine", "euclidean", "dot"}, default=None
             By which points are neighbours, as in `EmbeddingTable.nearest`. None: the table's own.
         """
-        from skembed.inspection._html import make_page, write_page
+        from skembed.inspection.html import make_page, write_page
 
         metric = self.table.metric if metric is None else metric
         write_page(path, make_page(self, title=title, n_neighbors=n_neighbors, metric=metric))

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from skembed._keys import key_list
 from skembed.inspection._display_points import Points
-from skembed.inspection._labels import label_order
 from skembed.inspection._palette import Field
-from skembed.inspection._plane import MAX_POINTS, MAX_POINTS_OF_OTHERS, Layout, Trust
+from skembed.inspection.labels import label_order
+from skembed.inspection.plane import MAX_POINTS, MAX_POINTS_OF_OTHERS, Layout, Trust
+from skembed.table.keys import key_list
 
 _N_LABELS = 40  # more than these make a picture of words a page of text
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed.inspection._labels import key_text, place_labels, shorten
 from skembed.inspection._palette import CATEGORY_COLORS, OTHER_COLOR, Field
+from skembed.inspection.labels import key_text, place_labels, shorten
 
 _MARKERS = ("o", "^")
 _INK, _FAINT = "#22252b", "#5f656e"

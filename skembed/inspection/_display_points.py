@@ -1,15 +1,15 @@
 """Which keys of a table a display shows, and the values that people give for them, in whatever container."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from skembed._keys import hashable, key_list
-from skembed.canonical import canonical_key
+from skembed.data.canonical import canonical_key
+from skembed.data.columns import indexed_values
 from skembed.inspection._palette import Field
 from skembed.table import EmbeddingTable
+from skembed.table.keys import hashable, key_list
 
 
 class Points:
@@ -100,11 +100,5 @@ def _mapping(values: Any) -> dict | None:
     """The values by key, where they come by key."""
     if isinstance(values, Mapping):
         return {canonical_key(key) if hashable(key) else key: value for key, value in values.items()}
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(values, pandas.Series):
-        return None
-    if isinstance(values.index, pandas.RangeIndex) and values.index.start == 0 and values.index.step == 1:
-        return None  # the index that a Series has where none was given
-    if not values.index.is_unique:
-        raise ValueError("a Series of values must have an index of unique keys.")
-    return {canonical_key(key): value for key, value in zip(values.index.tolist(), values.tolist())}
+    pairs = indexed_values(values)
+    return None if pairs is None else {canonical_key(key): value for key, value in pairs}

@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 
-from skembed._keys import build_index, rows_of
-from skembed._queries import unit_vectors
-from skembed.canonical import canonical_key
+from skembed.data.canonical import canonical_key
 from skembed.inspection._words import check_table, one_of, rows_given
 from skembed.table import EmbeddingTable
+from skembed.table.keys import build_index, rows_of
+from skembed.table.queries import unit_vectors
 
 __all__ = ["link_prediction_auc"]
 

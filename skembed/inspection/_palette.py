@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.canonical import canonical_key
+from skembed.data.canonical import canonical_key
 
 # Okabe and Ito's, yellow last because it is the faintest on white
 CATEGORY_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")

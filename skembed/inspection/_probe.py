@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from skembed._keys import key_list
-from skembed.canonical import canonical_key
+from skembed.data.canonical import canonical_key
 from skembed.inspection._result import Result
 from skembed.inspection._words import one_of, positive_int
 from skembed.table import EmbeddingTable
+from skembed.table.keys import key_list
 
 __all__ = ["ProbeResult", "probe_score"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skembed._keys import key_list
 from skembed.inspection._words import positive_int
+from skembed.table.keys import key_list
 
 __all__ = ["ndcg_at_k", "recall_at_k"]
 

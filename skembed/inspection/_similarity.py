@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from skembed._queries import unit_vectors
 from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
+from skembed.table.queries import unit_vectors
 
 __all__ = ["SimilarityResult", "evaluate_similarity"]
 

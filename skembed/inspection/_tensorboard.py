@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.formats._native import replacing
+from skembed.atomic import replacing
 from skembed.inspection._palette import Field
 
 _MAX_SPRITE = 8_192

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 from sklearn import config_context
 
+from skembed.data.mixed import MixedColumns, Rows
 from skembed.memory import check_memory
 from skembed.projection._linear import reciprocal, with_fixed_signs
-from skembed.projection._mixed import MixedColumns, Rows
 from skembed.projection._solvers import Task, principal_map
 
 __all__ = ["Codec", "fit_codec"]
@@ -153,7 +153,7 @@ def fit_codec(
     if n < MIN_ROWS or settings["max_iter"] == 0:
         weights, history = _untrained(start), None
     else:
-        from skembed.training.autoencoder import train_autoencoder
+        from skembed.training.nets.autoencoder import train_autoencoder
 
         weights, history = train_autoencoder(
             inputs,

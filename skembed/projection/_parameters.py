@@ -66,6 +66,6 @@ def check_settings(method: str, categorical_features: Any, hidden_layer_sizes: A
                 "one for each hidden layer."
             )
     if device not in ("auto", "cpu"):
-        from skembed.training.device import resolve_device
+        from skembed.training.nets.device import resolve_device
 
         resolve_device(device)

@@ -16,13 +16,14 @@ from sklearn.utils.validation import (
 )
 
 from skembed.base import EmbeddingTransformer
+from skembed.data.matrix import FLOATS
+from skembed.data.mixed import MixedColumns, Rows
 from skembed.projection._autoencoder import Codec, fit_codec
 from skembed.projection._incremental import go_on, incremental_map
+from skembed.projection._inputs import TAKES_SPARSE, read_rows, read_training
 from skembed.projection._linear import LinearMap
 from skembed.projection._memory import Cache
-from skembed.projection._mixed import MixedColumns, Rows
 from skembed.projection._parameters import CONSTRAINTS, OF_AUTOENCODER, check_settings
-from skembed.projection._reading import FLOATS, TAKES_SPARSE, read_matrix, read_training
 from skembed.projection._solvers import NEEDS_Y, Task, check_params, solve
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -287,7 +288,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         """
         self._validate_params()
         first = not hasattr(self, "_map")
-        X = read_matrix(self, X, reset=first)
+        X = read_rows(self, X, reset=first)
         if sparse.issparse(X):
             X = X.toarray()
         known = None if first else getattr(self, "_increments", None) or (self._map, self._n_rows)
@@ -311,7 +312,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         check_is_fitted(self)
         if hasattr(self, "_codec"):
             return self._embed(self._codec.columns.read(self._read_columns(X, reset=False), X))
-        return self._embed(read_matrix(self, X, reset=False))
+        return self._embed(read_rows(self, X, reset=False))
 
     @available_if(_can_invert)
     def inverse_transform(self, X: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Texts -> vectors: word vectors learned from raw documents, pooled to one vector a document."""
 
+from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
-from skembed.text._corpus import LineCorpus
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
 from skembed.text._nnlm import NNLMVectorizer

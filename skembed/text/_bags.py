@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from skembed.subwords import encode_word, hash_ngrams
+from skembed.table.subwords import encode_word, hash_ngrams
 
 __all__ = ["END_ROW", "BagReader", "hash_word_ngrams", "hash_words"]
 

@@ -12,12 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords
-from skembed.table import EmbeddingTable
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
-from skembed.text._corpus import read_documents
-from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._train import draw_seed, watch_passes
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words

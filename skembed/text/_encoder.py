@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.corpus import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
 from skembed.text._phrases import Phrases, Rounds, phrase_of
-from skembed.text._stream import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["WordEncoder"]
@@ -41,7 +41,7 @@ class WordEncoder:
         self._row_of = np.full(len(number) + 2, UNKNOWN, dtype=np.int32)
         self._row_of[:n_rows] = np.arange(n_rows)
         self._row_of[END] = END  # UNKNOWN and END find the last two entries
-        self._number = {**number, END_OF_DOCUMENT: END}.get
+        self._index = {**number, END_OF_DOCUMENT: END}
 
     def encode(
         self, documents: Iterable[str | list], *, unknown: int = UNKNOWN
@@ -66,7 +66,7 @@ class WordEncoder:
             yield as_sequences(rows if unknown == UNKNOWN else np.where(rows == UNKNOWN, np.int32(unknown), rows))
 
     def _numbers(self, tokens: list) -> Iterator[int]:
-        return map(self._number, tokens, itertools.repeat(UNKNOWN))
+        return map(self._index.get, tokens, itertools.repeat(UNKNOWN))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"words": self.words, "rounds": self.rounds, "tokenizer": self.tokenizer}

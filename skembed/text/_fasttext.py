@@ -8,21 +8,20 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords
-from skembed.table import EmbeddingTable
-from skembed.text._corpus import read_documents
+from skembed.apply.pooling import pool_documents
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.data.vocabulary import Vocabulary
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.subwords import Subwords
 from skembed.text._encoder import WordEncoder
 from skembed.text._members import SubwordRows, buckets_of, check_subwords, rows_of_words, starting_rows
-from skembed.text._pooling import pool_documents
-from skembed.text._stream import EncodedCorpus
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import check_init, draw_seed, train_words
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
 from skembed.text._words import check_table_memory, read_stop_words
 from skembed.training.callbacks import PassCallbacks
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skembed.factor import Factor
-from skembed.subword_table import SubwordTable
-from skembed.table import EmbeddingTable
+from skembed.apply.pooling import Pooling, pool_documents
+from skembed.data.corpus import UNKNOWN
+from skembed.data.factor import Factor
+from skembed.data.vocabulary import Vocabulary
+from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._material import Cells, Texts, level_documents
 from skembed.text._policy import WordPolicy
-from skembed.text._pooling import Pooling, pool_documents
 from skembed.text._readings import ReadingEncoder
-from skembed.text._stream import UNKNOWN
-from skembed.vocabulary import Vocabulary
 
 __all__ = [
     "given_vectors",

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import check_init, draw_seed, watch_passes
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.training.callbacks import PassCallbacks
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.cooccurrence import Cooccurrences

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from skembed.columns import Columns, factorize
-from skembed.factor import Factor
-from skembed.text._corpus import read_documents
+from skembed.data.columns import Columns, factorize
+from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.data.factor import Factor
 from skembed.text._policy import WordPolicy
 from skembed.text._readings import read_under_policy, repeat_documents
-from skembed.text._stream import UNKNOWN, EncodedCorpus
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["Cells", "Chunks", "Texts", "has_columns", "level_documents", "levels_of"]

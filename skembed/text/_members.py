@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords, hash_ngrams
-from skembed.table import EmbeddingTable
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.subwords import Subwords, hash_ngrams
 
 __all__ = ["SubwordRows", "buckets_of", "check_subwords", "rows_of_words", "starting_rows"]
 

@@ -10,18 +10,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
-from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
-from skembed.text._stream import UNKNOWN, EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import draw_seed
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.text._words import read_stop_words
 from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
@@ -215,7 +215,7 @@ class NNLMVectorizer(DocumentVectorizer):
     def _train(
         self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
-        from skembed.training.nnlm import learn_next_words  # torch: to fit, not to transform
+        from skembed.training.nets.nnlm import learn_next_words  # torch: to fit, not to transform
         from skembed.training.sequences import SequenceTables
 
         rng = check_random_state(draw_seed(self.random_state))

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from skembed.text._stream import EncodedCorpus
+from skembed.data.corpus import EncodedCorpus
 
 __all__ = ["Phrases", "Rounds", "join_phrases", "learn_phrases", "phrase_of"]
 

@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_names
+from skembed.data.corpus import UNKNOWN
+from skembed.data.documents import read_documents
 from skembed.table import EmbeddingTable
-from skembed.text._corpus import read_documents
 from skembed.text._given import (
     given_vectors,
     held_table,
@@ -21,9 +23,7 @@ from skembed.text._given import (
 )
 from skembed.text._material import Cells, Chunks, Texts, has_columns, levels_of
 from skembed.text._policy import DIGITS, PUNCTUATION, WordPolicy, find_policy
-from skembed.text._pooling import POOLINGS, Pooling, learn_poolings, pooling_names
 from skembed.text._readings import ReadingEncoder
-from skembed.text._stream import UNKNOWN
 from skembed.text._tokens import Tokenizer
 from skembed.text._train import draw_seed, starting_tables, train_words
 from skembed.text._vectorizer import DocumentPooler

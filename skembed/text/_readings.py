@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skembed.text._policy import WordPolicy
-from skembed.text._stream import (
+from skembed.data.corpus import (
     END,
     END_OF_DOCUMENT,
     UNKNOWN,
@@ -16,6 +15,7 @@ from skembed.text._stream import (
     encode_documents,
     whole_documents,
 )
+from skembed.text._policy import WordPolicy
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["ReadingEncoder", "read_under_policy", "repeat_documents"]
@@ -71,7 +71,7 @@ class ReadingEncoder:
             )
 
         read = (self._read(document) if isinstance(document, list) else document for document in documents)
-        for stream in whole_documents(encode_documents(read, self, number)):  # type: ignore[arg-type]
+        for stream in whole_documents(encode_documents(read, self, number)):
             yield as_sequences(stream)
 
     def pieces(self, text: str) -> Iterator[list[str]]:

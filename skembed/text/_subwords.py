@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.subword_table import SubwordTable
+from skembed.apply.pooling import DocumentCounts, Pooling
+from skembed.data.corpus import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.table import SubwordTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Rounds
-from skembed.text._pooling import DocumentCounts, Pooling
-from skembed.text._stream import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["Chunk", "SubwordEncoder", "read_chunks", "with_composed"]
@@ -86,8 +86,7 @@ class SubwordEncoder(WordEncoder):
     def _build_index(self) -> None:
         super()._build_index()
         n_rows = len(self.words)
-        number: Any = self._number.__self__  # type: ignore[attr-defined]
-        self._parts = [word for word, at in number.items() if at >= n_rows and isinstance(word, str)]
+        self._parts = [word for word, at in self._index.items() if at >= n_rows and isinstance(word, str)]
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"stop_words": self.stop_words}

@@ -11,17 +11,17 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.apply.pooling import POOLINGS, DocumentCounts, Pooling, learn_poolings, pool_documents, pooling_names
 from skembed.base import EmbeddingTransformer
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
-from skembed.text._corpus import read_documents
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Rounds, phrase_of
-from skembed.text._pooling import POOLINGS, DocumentCounts, Pooling, learn_poolings, pool_documents, pooling_names
-from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import Tokenizer
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables

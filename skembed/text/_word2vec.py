@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._train import check_init, draw_seed, starting_tables, train_words
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
 from skembed.training.callbacks import PassCallbacks
-from skembed.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables

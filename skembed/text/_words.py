@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from skembed.columns import Factor
+from skembed.data.columns import Factor
+from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.text._phrases import Rounds, join_phrases, learn_phrases
-from skembed.text._stream import UNKNOWN, EncodedCorpus
-from skembed.vocabulary import Vocabulary
 
 __all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
 

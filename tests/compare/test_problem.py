@@ -6,7 +6,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 from skembed.compare import InputError, make_problem, read_problem, unicode_problem  # noqa: E402
-from skembed.target_type import infer_target_type  # noqa: E402
+from skembed.data.target_type import infer_target_type  # noqa: E402
 
 
 def table(n=60, **columns):

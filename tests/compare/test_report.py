@@ -11,8 +11,8 @@ from skembed.compare._evaluate import Encoding, Row
 from skembed.compare._map import LevelMap, map_levels, principal_plane
 from skembed.compare._picture import level_picture, score_chart
 from skembed.compare._report import make_report
-from skembed.inspection._html import write_page
-from skembed.inspection._labels import place_labels, shorten, text_width
+from skembed.inspection.html import write_page
+from skembed.inspection.labels import place_labels, shorten, text_width
 
 EVIL = "<script>alert('x')</script>&\"'"
 

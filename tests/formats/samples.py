@@ -10,8 +10,8 @@ import zipfile
 import numpy as np
 
 from skembed import EmbeddingTable
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords
+from skembed.table import SubwordTable
+from skembed.table.subwords import Subwords
 
 WORDS = ["the", "Köln", "of", "naïve", "日本"]
 RNG = np.random.default_rng(0)

@@ -13,8 +13,8 @@ from skembed import EmbeddingTable
 from skembed.formats import FormatError, load_table
 from skembed.formats._fasttext import open_model
 from skembed.formats._open import Seekable
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords, word_ngrams
+from skembed.table import SubwordTable
+from skembed.table.subwords import Subwords, word_ngrams
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from skembed.formats import FormatError, _keycodes
 from skembed.formats._keycodes import decode_keys, encode_keys
 from skembed.formats._native import load_native as load_table
 from skembed.formats._native import save_native as save_table
-from skembed.neighbors import METRICS
-from skembed.subwords import Subwords
+from skembed.table.neighbors import METRICS
+from skembed.table.subwords import Subwords
 
 KEYS = st.one_of(
     st.none(),

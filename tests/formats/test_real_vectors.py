@@ -8,7 +8,7 @@ import pytest
 
 from skembed import EmbeddingTable
 from skembed.formats import FormatError
-from skembed.subwords import hash_ngrams, word_ngrams
+from skembed.table.subwords import hash_ngrams, word_ngrams
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "vectors"
 UNSEEN = ["unseen", "Преступление", "наказан", "straße", "日本語テキスト", "x" * 50, "rejections", "a"]

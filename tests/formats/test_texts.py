@@ -222,14 +222,14 @@ def test_text_cannot_be_mapped(load):
 
 
 def test_the_twins_agree_on_spans():
-    from skembed.formats import _kernel
+    from skembed.kernels import text_rows
 
     for block, dim in itertools.product(
         [b"a 1 2\n\n b  c 3\t4 \r\n1 2\n 5 6\n\t\nx\r 7 8\n9\n", b"a 1 2 \r \r\na 1 \r\n", b"a 1 2\r\r\n\r 1 2\n"],
         (1, 2, 3),
     ):
         spans = np.empty((block.count(b"\n"), 4), dtype=np.int64)
-        n_lines, bad = _kernel.split_lines(np.frombuffer(block, dtype=np.uint8), dim, spans)
+        n_lines, bad = text_rows.split_lines(np.frombuffer(block, dtype=np.uint8), dim, spans)
         slow, slow_bad = _numbers.split_lines(block, dim)
         assert spans[:n_lines].tolist() == slow.tolist()
         assert bad == slow_bad

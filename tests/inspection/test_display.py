@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skembed import EmbeddingTable
 from skembed.inspection import EmbeddingDisplay
-from skembed.inspection._labels import label_order
 from skembed.inspection._palette import CATEGORY_COLORS, OTHER_COLOR, Field
-from skembed.inspection._plane import principal_plane
+from skembed.inspection.labels import label_order
+from skembed.inspection.plane import principal_plane
 
 
 def clustered(n=60, dim=8, n_clusters=3, seed=0):
@@ -79,11 +79,11 @@ class TestLayout:
     def test_many_components_and_many_rows_take_other_paths_to_the_same_plane(self, monkeypatch):
         vectors = np.random.default_rng(0).normal(size=(50, 30)) * np.linspace(5, 0.1, 30)
         coordinates, share = principal_plane(vectors)
-        monkeypatch.setattr("skembed.inspection._plane._BLOCK_ROWS", 7)
+        monkeypatch.setattr("skembed.inspection.plane._BLOCK_ROWS", 7)
         in_blocks, block_share = principal_plane(vectors)
         np.testing.assert_allclose(in_blocks, coordinates, atol=1e-9)
         assert block_share == pytest.approx(share)
-        monkeypatch.setattr("skembed.inspection._plane._MAX_COVARIANCE", 10)
+        monkeypatch.setattr("skembed.inspection.plane._MAX_COVARIANCE", 10)
         by_svd, svd_share = principal_plane(vectors)
         np.testing.assert_allclose(by_svd, coordinates, atol=1e-3)
         assert svd_share == pytest.approx(share, abs=1e-4)

@@ -299,7 +299,7 @@ def test_an_autoencoder_of_mixed_columns_is_kept(tmp_path, mixed):
 
 def test_a_training_that_was_interrupted_is_not_kept(tmp_path, mixed, monkeypatch):
     pytest.importorskip("torch")
-    from skembed.training.autoencoder import _Trainer
+    from skembed.training.nets.autoencoder import _Trainer
 
     original, passes = _Trainer.validation_score, []
 
@@ -330,7 +330,7 @@ def test_a_training_that_a_callback_stopped_is_not_kept(tmp_path, mixed, monkeyp
 
 def test_a_loss_that_is_not_finite_is_warned_of_each_time(tmp_path, mixed, monkeypatch):
     pytest.importorskip("torch")
-    from skembed.training.autoencoder import _Trainer
+    from skembed.training.nets.autoencoder import _Trainer
 
     monkeypatch.setattr(_Trainer, "validation_score", lambda trainer: float("nan"))
     for _ in range(2):

@@ -4,9 +4,8 @@ import joblib
 import numpy as np
 import pytest
 
-from skembed.subword_table import SubwordTable
-from skembed.subwords import word_ngrams
-from skembed.table import EmbeddingTable
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.subwords import word_ngrams
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from skembed.subword_table import SubwordTable
+from skembed.table import SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words

@@ -12,7 +12,7 @@ import pytest
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import NNLMVectorizer
-from skembed.training import nnlm
+from skembed.training.nets import nnlm
 
 TEXTS = made_up_documents()
 

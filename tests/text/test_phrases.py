@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skembed.text import Word2VecVectorizer, _phrases, _stream
+from skembed.data import corpus as corpus_module
+from skembed.data.corpus import EncodedCorpus
+from skembed.text import Word2VecVectorizer, _phrases
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Phrases, join_phrases, learn_phrases, phrase_of
-from skembed.text._stream import EncodedCorpus
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 
 TOKENIZER = Tokenizer(True, None, TOKEN_PATTERN)
@@ -61,7 +62,7 @@ def test_pairs_are_those_whose_score_exceeds_the_threshold(documents, chunk, hel
         (a, b) for (a, b), n in pair_counts.items() if n > 1 and (n - 1) * total > threshold * counts[a] * counts[b]
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_stream, "_CHUNK_TOKENS", chunk)
+        patch.setattr(corpus_module, "_CHUNK_TOKENS", chunk)
         patch.setattr(_phrases, "_HELD_PAIRS", held)
         with EncodedCorpus.read(documents, TOKENIZER) as corpus:
             rounds = learn_phrases(corpus, n_rounds=1, threshold=threshold, min_count=1)

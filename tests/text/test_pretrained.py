@@ -16,9 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.formats import FormatError
-from skembed.subword_table import SubwordTable
-from skembed.subwords import Subwords
-from skembed.table import EmbeddingTable
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.table.subwords import Subwords
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import PretrainedVectorizer, Word2VecVectorizer

@@ -1,0 +1,1 @@
+"""Tables and ids turned into rows, in numpy alone."""

@@ -1,0 +1,317 @@
+"""Columns of pandas, polars, pyarrow and numpy containers as integer codes beside their distinct values.
+
+This is the one module that knows these containers; estimators see a `Columns`, a `Factor` or an array of float64.
+Neither pandas, polars nor pyarrow is imported here: whoever passes such a container has imported it already.
+"""
+
+import decimal
+import numbers
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skembed.data.canonical import canonical_times
+from skembed.data.factor import (
+    Factor,
+    factorize_array,
+    factorize_integers,
+    factorize_objects,
+    factorize_times,
+    settle,
+    spread,
+)
+
+__all__ = ["Columns", "Factor", "factorize", "indexed_values", "read_columns", "to_float"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The columns of one two-dimensional input, each in its own container.
+
+    Attributes
+    ----------
+    names : list of str or None
+        Column names where the container has them and all are strings, as for scikit-learn's `feature_names_in_`.
+    n_rows : int
+        Number of rows, at least 1.
+    values : list
+        One raw column each: a pandas or polars Series, a pyarrow ChunkedArray or a 1-D array, never copied.
+    """
+
+    names: list[str] | None
+    n_rows: int
+    values: list[Any]
+
+    def label(self, position: int) -> str:
+        """Return the column's name, or ``x{position}`` where there are no names."""
+        return f"x{position}" if self.names is None else self.names[position]
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def read_columns(X: Any, *, estimator: Any = None) -> Columns:
+    """Split a two-dimensional input into columns that keep their own types.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas or polars, pyarrow Table, array-like of shape (n_rows, n_columns)
+        Lists and tuples keep their Python objects: ``[["a", 1]]`` holds a string and an integer.
+    estimator : estimator instance or str, default=None
+        Named in error messages.
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    ValueError
+        If `X` is not two-dimensional, has no row or no column, holds complex numbers or records, or repeats a name.
+    TypeError
+        If `X` is sparse or a lazy frame.
+
+    Examples
+    --------
+    >>> columns = read_columns([["Paris", 1], ["Oslo", None]])
+    >>> columns.n_rows, [list(column) for column in columns.values]
+    (2, [['Paris', 'Oslo'], [1, None]])
+    """
+    if _is(X, "polars", "LazyFrame"):
+        raise TypeError("X is a polars LazyFrame, expected rows that are in memory: pass X.collect().")
+    if _is(X, "pandas", "DataFrame"):
+        values = [X.iloc[:, position] for position in range(X.shape[1])]
+        labels = list(X.columns)
+    elif _is(X, "polars", "DataFrame"):
+        values, labels = X.get_columns(), list(X.columns)
+    elif _is(X, "pyarrow", "Table"):
+        values, labels = list(X.columns), list(X.column_names)
+    else:
+        array = _as_array(X, estimator)
+        return Columns(names=None, n_rows=array.shape[0], values=list(array.T))
+
+    # An empty array of the same shape: scikit-learn words the complaints about sizes.
+    if 0 in X.shape:
+        check_array(np.empty(X.shape, dtype=bool), dtype=None, estimator=estimator, input_name="X")
+    repeated = [label for label, times in Counter(labels).items() if times > 1]
+    if repeated:
+        raise ValueError(
+            f"X has more than one column named {', '.join(map(repr, repeated))}; expected unique column names. "
+            "Rename or drop the repeated columns."
+        )
+    for label, column in zip(labels, values):
+        if getattr(column.dtype if hasattr(column, "dtype") else None, "kind", "") == "c":
+            raise ValueError(f"Complex data not supported: column {label!r} has dtype {column.dtype}.")
+    names = labels if all(isinstance(label, str) for label in labels) else None
+    return Columns(names=names, n_rows=X.shape[0], values=values)
+
+
+def _as_array(X: Any, estimator: Any) -> np.ndarray:
+    # numpy would turn [["a", 1]] into strings and [[2**60 + 1, 0.5]] into floats.
+    dtype = object if isinstance(X, (list, tuple)) else None
+    array = check_array(X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
+    if array.dtype.kind == "V":
+        raise ValueError(
+            f"X is an array of records (dtype {array.dtype}), expected one value in each cell. "
+            "Pass a DataFrame with one column for each field."
+        )
+    return array
+
+
+def _is(value: Any, package: str, name: str) -> bool:
+    """Whether `value` is an instance of a class of a package that may not be imported."""
+    cls = getattr(sys.modules.get(package), name, None)
+    return cls is not None and isinstance(value, cls)
+
+
+# ----------------------------------------------------------------------------------------------- factorizing
+
+
+def factorize(column: Any, name: Any = None) -> Factor:
+    """Number the distinct values of a column in order of first appearance.
+
+    Two values are the same key where Python says they are equal: ``1``, ``1.0`` and ``True`` are one key, ``"1"`` is
+    another. The first one seen stands for the key, in its plainest form:
+
+    * strings, booleans and integers are the built-in ones; floats with an integral value below 2**53 become integers,
+      and a float32 is the float64 of the same value: that of 0.1 is 0.10000000149011612, not 0.1;
+    * dates and times are `datetime.datetime` (a date is its midnight, a time with a zone is moved to UTC), durations
+      `datetime.timedelta`. What these cannot hold, such as nanoseconds and the year 10000, is `numpy.datetime64`
+      (without its zone) or `numpy.timedelta64`: what differs by a nanosecond is not one key;
+    * other hashable values are kept.
+
+    None, NaN, NaT and ``pandas.NA`` are missing. The result depends on the values only, not on the container:
+    categories that do not occur, or their order, change nothing.
+
+    Parameters
+    ----------
+    column : Series of pandas or polars, pyarrow array, ndarray of shape (n_rows,) or sequence
+        Not modified.
+    name : object, default=None
+        The column's name in error messages; by default the container's own.
+
+    Returns
+    -------
+    Factor
+
+    Raises
+    ------
+    TypeError
+        If a cell holds a value that cannot be hashed, such as a list.
+
+    Examples
+    --------
+    >>> factor = factorize(["b", "a", None, "b"])
+    >>> factor.codes, factor.keys
+    (array([ 0,  1, -1,  0]), ['b', 'a'])
+    >>> factorize(np.array([2.0, np.nan, 0.5])).keys
+    [2, 0.5]
+    """
+    name = getattr(column, "name", None) or None if name is None else name
+    if _is(column, "pandas", "Series"):
+        return _factorize_pandas(column, name)
+    if _is(column, "polars", "Series"):
+        return _factorize_polars(column, name)
+    if _is(column, "pyarrow", "ChunkedArray") or _is(column, "pyarrow", "Array"):
+        return _factorize_arrow(column, name)
+    if isinstance(column, np.ndarray):
+        return factorize_array(column, name)
+    return factorize_objects(list(column), name)
+
+
+def _factorize_pandas(series: Any, name: Any) -> Factor:
+    pd = sys.modules["pandas"]
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return factorize_array(series.to_numpy(), name)
+    if isinstance(dtype, pd.CategoricalDtype):
+        positions = series.cat.codes.to_numpy()
+        present = positions >= 0
+        codes, found = factorize_integers(positions[present])
+        return spread(settle(codes, dtype.categories.take(found).astype(object).tolist()), present)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        instants = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        present = ~np.isnat(instants)
+        return spread(factorize_times(instants[present], aware=True), present)
+    if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "").startswith("pyarrow"):
+        return _factorize_arrow(series.array.__arrow_array__(), name)
+    if dtype.kind in "iufb" or isinstance(dtype, pd.PeriodDtype):
+        codes, uniques = series.array.factorize()
+        return settle(codes.astype(np.int64), list(uniques))
+    # Not pandas.factorize: its table of strings ends each one at the first NUL (pandas < 3).
+    return factorize_objects(series.astype(object).tolist(), name)
+
+
+def _factorize_polars(series: Any, name: Any) -> Factor:
+    pl = sys.modules["polars"]
+    dtype = series.dtype
+    if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Decimal, pl.Null):
+        return factorize_objects(series.to_list(), name)
+    present = series.is_not_null().to_numpy()
+    found = series.drop_nulls()
+    if dtype in (pl.Date, pl.Datetime, pl.Duration):
+        aware = getattr(dtype, "time_zone", None) is not None
+        return spread(factorize_times(found.to_numpy(), aware), present)
+    if dtype in (pl.Categorical, pl.Enum):
+        codes, _ = factorize_integers(found.to_physical().to_numpy())
+        return spread(Factor(codes, found.cast(pl.String).unique(maintain_order=True).to_list()), present)
+    if dtype in (pl.String, pl.Binary):
+        uniques = found.unique(maintain_order=True)
+        numbers = pl.Series(np.arange(len(uniques)))
+        codes = found.replace_strict(uniques, numbers, return_dtype=pl.Int64).to_numpy().astype(np.int64)
+        return spread(Factor(codes, uniques.to_list()), present)
+    return spread(factorize_array(found.to_numpy(), name), present)
+
+
+def _factorize_arrow(column: Any, name: Any) -> Factor:
+    if len(column) == 0:  # there may be no chunk to combine
+        return Factor(np.empty(0, dtype=np.int64), [])
+    pa = sys.modules["pyarrow"]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        encoded = column.dictionary_encode()
+    except NotImplementedError:  # nested cells
+        return factorize_objects(column.to_pylist(), name)
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_duration(kind):
+        aware = getattr(kind, "tz", None) is not None
+        return settle(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
+    return settle(codes, encoded.dictionary.to_pylist())
+
+
+# -------------------------------------------------------------------------------------------------- numbers
+
+
+def to_float(column: Any, name: Any = None) -> np.ndarray:
+    """Return a column of numbers as float64, missing values as NaN.
+
+    Parameters
+    ----------
+    column : Series of pandas or polars, pyarrow array, ndarray of shape (n_rows,) or sequence
+        Numbers of any type, booleans and missing values.
+    name : object, default=None
+        The column's name in error messages; by default the container's own.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64
+        A new array.
+
+    Raises
+    ------
+    ValueError
+        If a value is no number; text is not parsed.
+
+    Examples
+    --------
+    >>> to_float([1, None, True, 2.5])
+    array([1. , nan, 1. , 2.5])
+    """
+    name = getattr(column, "name", None) or None if name is None else name
+    if _is(column, "pandas", "Series") and column.dtype.kind in "iufb":
+        return np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if _is(column, "polars", "Series") and column.dtype.is_numeric():
+        return np.array(column.cast(sys.modules["polars"].Float64).to_numpy())
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
+        return column.astype(np.float64)
+    factor = factorize(column, name)
+    floats = np.full(len(factor.keys) + 1, np.nan)  # the last one stands for code -1
+    for position, key in enumerate(factor.keys):
+        try:
+            if not isinstance(key, numbers.Real | decimal.Decimal):
+                raise TypeError
+            floats[position] = float(key)
+        except (TypeError, OverflowError) as error:
+            row = int(np.argmax(factor.codes == position))
+            label = "the column" if name is None else f"column {name!r}"
+            raise ValueError(
+                f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected a finite number or a "
+                "missing value. Declare the column categorical, turn it into numbers, or leave it out."
+            ) from error
+    return floats[factor.codes]
+
+
+def indexed_values(values: Any) -> list[tuple[Any, Any]] | None:
+    """Return (key, value) of each row of a pandas Series, None where there is none or nobody gave it an index.
+
+    Raises
+    ------
+    ValueError
+        If keys repeat.
+    """
+    if not _is(values, "pandas", "Series"):
+        return None
+    index = values.index
+    if _is(index, "pandas", "RangeIndex") and index.start == 0 and index.step == 1:
+        return None  # what a Series has where none was given
+    if not index.is_unique:
+        raise ValueError("a Series of values must have an index of unique keys.")
+    return list(zip(index.tolist(), values.tolist()))

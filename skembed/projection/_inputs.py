@@ -1,0 +1,49 @@
+"""X and y as linear methods take them: one float matrix, validated once, and classes."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import _check_y, check_consistent_length
+
+from skembed.data.matrix import read_matrix
+from skembed.projection._solvers import NEEDS_Y
+
+__all__ = ["TAKES_SPARSE", "read_rows", "read_training"]
+
+TAKES_SPARSE = frozenset({"pca", "svd", "random"})
+
+
+def read_training(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
+    """Return X, and y where the method learns from it.
+
+    Raises
+    ------
+    TypeError
+        If X is sparse and the method needs dense rows.
+    ValueError
+        If X or y is not valid, or y is missing where it is needed.
+    """
+    method = estimator.method
+    if sparse.issparse(X) and method not in TAKES_SPARSE:
+        raise TypeError(
+            f"X is a sparse matrix, but method={method!r} needs dense rows: pass X.toarray(), or reduce X by "
+            "method='svd' first."
+        )
+    read = read_rows(estimator, X, reset=True, ensure_min_samples=1 if method == "random" else 2)
+    if method not in NEEDS_Y:
+        return read, None
+    if y is None:
+        raise ValueError(
+            f"This ProjectionEmbedder estimator requires y to be passed, but the target y is None: method={method!r} "
+            "learns from classes."
+        )
+    y = _check_y(y, multi_output=False, y_numeric=False, estimator=estimator)
+    check_consistent_length(read, y)
+    return read, y
+
+
+def read_rows(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+    """Return X as `read_matrix` does, with the way out that methods which take numbers only have."""
+    advice = f"method={estimator.method!r} takes no text; use method='autoencoder', or "
+    return read_matrix(estimator, X, reset=reset, for_text=advice, **checks)

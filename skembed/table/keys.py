@@ -1,0 +1,131 @@
+"""The keys of a table: what counts as one key, where it stands, and what to say when it is not there."""
+
+import difflib
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+
+from skembed.data.canonical import canonical_key
+
+# Near misses are looked for among this many keys of similar spelling at most; difflib compares about 100 a millisecond.
+_MAX_COMPARED = 5_000
+_SHOWN = 5
+
+
+class UnseenKeyError(KeyError):
+    """A key that a table does not hold; the message suggests keys that look like it.
+
+    The suggestions are searched when the message is read, so that ``try: table[key] except KeyError`` stays cheap.
+    """
+
+    def __init__(self, key: Any, keys: np.ndarray, index: dict[Any, int]):
+        super().__init__(key)
+        self._keys = keys
+        self._index = index
+
+    def __str__(self) -> str:
+        message = f"the key {self.args[0]!r} is not among the {len(self._keys)} keys of this table"
+        similar = near_misses(self.args[0], self._keys, self._index)
+        if similar:
+            message += f"; did you mean {' or '.join(map(repr, similar))}?"
+        return f"{message} Use lookup(keys, default=...) to give unseen keys a vector."
+
+    def __reduce__(self) -> tuple:
+        # the message travels to another process, the table does not
+        return KeyError, (str(self),)
+
+
+def near_misses(key: Any, keys: np.ndarray, index: dict[Any, int]) -> list:
+    """Up to three keys that a person may have meant by `key`: another type, another case, a typing error."""
+    twins: list[Any] = [str(key)]
+    if isinstance(key, str):
+        twins = [key.strip(), key.lower(), key.capitalize(), key.upper()]
+        for number in (int, float):
+            try:
+                twins.append(number(key))
+            except ValueError:
+                continue
+    found = [keys[index[twin]] for twin in dict.fromkeys(twins) if twin in index]
+    if isinstance(key, str) and not found:
+        start = key[:1].lower()
+        # a typing error seldom changes the first letter, and changes the length by one or two
+        candidates = [
+            other
+            for other in keys
+            if isinstance(other, str) and abs(len(other) - len(key)) <= 2 and other[:1].lower() == start
+        ]
+        found = difflib.get_close_matches(key, candidates[:_MAX_COMPARED], n=3)
+    return found[:3]
+
+
+def key_list(keys: Iterable, name: str = "keys") -> list:
+    """The keys of any one-dimensional container as a list in canonical form."""
+    if isinstance(keys, str | bytes):
+        raise TypeError(
+            f"{name} must be a list of keys, got the single {type(keys).__name__} {keys!r}; pass [{keys!r}]."
+        )
+    if isinstance(keys, np.ndarray):
+        if keys.ndim != 1:
+            raise ValueError(f"{name} must be one-dimensional, got an array of shape {keys.shape}.")
+        if keys.dtype.kind in "SUbiu":
+            return keys.tolist()  # nothing can be missing: numpy's own loop
+    try:
+        return [key if type(key) is str else canonical_key(key) for key in keys]
+    except (TypeError, ValueError) as error:  # not iterable, or of arrays, which have no single truth value
+        raise TypeError(f"{name} must be a list of hashable keys, got {type(keys).__name__}: {error}.") from error
+
+
+def build_index(keys: list) -> dict[Any, int]:
+    """Row of each key; ValueError names the first keys that occur twice, TypeError a key that cannot be hashed."""
+    try:
+        index = dict(zip(keys, range(len(keys))))
+    except TypeError:
+        row, key = next((row, key) for row, key in enumerate(keys) if not hashable(key))
+        raise TypeError(
+            f"keys must be hashable, got {key!r} of type {type(key).__name__} at position {row}; "
+            "use a string or a tuple in its place."
+        ) from None
+    if len(index) < len(keys):
+        raise ValueError(_duplicates_message(keys))
+    return index
+
+
+def _duplicates_message(keys: list) -> str:
+    first_row: dict[Any, int] = {}
+    repeated = []
+    for row, key in enumerate(keys):
+        if first_row.setdefault(key, row) != row:
+            repeated.append((key, first_row[key], row))
+    shown = ", ".join(f"{keys[first]!r} and {key!r} at {first} and {row}" for key, first, row in repeated[:3])
+    return (
+        f"keys must be unique, {len(repeated)} of {len(keys)} repeat an earlier one ({shown}"
+        f"{', ...' if len(repeated) > 3 else ''}); keys that are equal in Python, as 1, 1.0 and True, are one key."
+    )
+
+
+def hashable(key: Any) -> bool:
+    """Whether `key` can be a key at all; a list, an array and a Series are several keys instead."""
+    if not isinstance(key, Hashable):
+        return False
+    try:
+        hash(key)
+    except TypeError:  # a tuple with a list in it
+        return False
+    return True
+
+
+def rows_of(keys: list, index: dict[Any, int]) -> np.ndarray:
+    """Row of each key, int64 (n,); -1 for keys that the index does not hold."""
+    try:
+        return np.fromiter((index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+    except TypeError:
+        key = next(key for key in keys if not hashable(key))
+        raise TypeError(f"keys must be hashable, got {key!r} of type {type(key).__name__}.") from None
+
+
+def unseen_message(keys: list, rows: np.ndarray) -> str:
+    """What lookup says of keys that are not there: how many, and the first few."""
+    unseen = list(dict.fromkeys(keys[row] for row in np.flatnonzero(rows < 0)))
+    shown = ", ".join(map(repr, unseen[:_SHOWN]))
+    return f"{len(unseen)} keys are not in this table: {shown}{', ...' if len(unseen) > _SHOWN else ''}"

@@ -1,0 +1,369 @@
+"""What one asks of the vectors of a table: neighbours, analogies, similarities, outliers."""
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skembed.data.canonical import canonical_key
+from skembed.table.approximate import ApproximateIndex
+from skembed.table.keys import UnseenKeyError, build_index, hashable, key_list, rows_of, unseen_message
+from skembed.table.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
+
+
+class KeyedVectors:
+    """Keys, vectors and their rows, and the questions about them: the half of EmbeddingTable that searches."""
+
+    __slots__ = ("_exact_index", "_index_of_keys", "_keys", "_metric", "_vectors")
+
+    _keys: np.ndarray
+    _vectors: np.ndarray
+    _metric: Metric
+    _index_of_keys: dict[Any, int]
+    _exact_index: ExactIndex | None
+
+    @property
+    def embedding_dim(self) -> int:
+        """Number of components of a vector."""
+        return self._vectors.shape[1]
+
+    def nearest(
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        metric: Metric | None = None,
+        exclude: Iterable = (),
+        restrict_to: Iterable | None = None,
+        index: ApproximateIndex | None = None,
+    ) -> list:
+        """The k keys nearest to a key or a vector, found exactly unless an index is given.
+
+        Parameters
+        ----------
+        query : key, list of n keys, array of shape (embedding_dim,) or (n, embedding_dim)
+            Anything hashable is a key; an array of numbers is a vector or a matrix. A key is not its own neighbour.
+        k : int, default=10
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            The score: cosine (0 where a vector is zero), distance, or dot product. None: that of the table's own
+            `metric`.
+        exclude : sequence of keys, default=()
+            Not to be returned. Keys that are not in the table are passed over.
+        restrict_to : sequence of keys, default=None
+            Search only among these, exactly.
+        index : ApproximateIndex, default=None
+            Of `build_index`, to search approximately; of this table and of this metric.
+
+        Returns
+        -------
+        list of (key, float)
+            Best first, equal scores in the order of the table; shorter than k where there are not so many keys. For
+            several queries, a list of such lists.
+
+        Raises
+        ------
+        KeyError
+            For keys in `query` or `restrict_to` that are not in the table.
+        ValueError
+            If k, the metric, or the shape of an array does not fit.
+
+        Examples
+        --------
+        >>> from skembed import EmbeddingTable
+        >>> table = EmbeddingTable(["Ulm", "Graz", "Bern"], [[3.0, 0.0], [4.0, 3.0], [0.0, 1.0]])
+        >>> [(key, round(score, 3)) for key, score in table.nearest("Ulm", k=2)]
+        [('Graz', 0.8), ('Bern', 0.0)]
+        >>> table.nearest(["Ulm", "Bern"], k=1, metric="euclidean", exclude=["Graz"])
+        [[('Bern', 3.1622776985168457)], [('Ulm', 3.1622776985168457)]]
+        >>> table.nearest(np.array([0.0, 2.0]), k=1)
+        [('Bern', 1.0)]
+        """
+        vectors, own_rows = self._queries(query)
+        excluded = rows_of(key_list(exclude, "exclude"), self._index)
+        among = None if restrict_to is None else np.unique(self._seen_rows(restrict_to, "restrict_to"))
+        k, metric = positive_int(k, "k"), self._metric_or_own(metric)
+        vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
+        if self._fits(index, metric) and among is None:
+            found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
+        else:
+            found = self._exact.search(vectors_2d, k, metric, among=among, excluded=struck, own_rows=own_rows)
+        return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
+
+    def kneighbors(
+        self, vectors: Any, k: int = 10, *, metric: Metric | None = None, index: ApproximateIndex | None = None
+    ) -> Neighbors:
+        """Scores and row numbers of the k nearest vectors, for queries by the thousand.
+
+        Parameters
+        ----------
+        vectors : array-like of shape (n, embedding_dim)
+        k : int, default=10
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            None: the table's own.
+        index : ApproximateIndex, default=None
+            Of `build_index`, to search approximately; of this table and of this metric.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, min(k, n_keys)), float32
+            Best first.
+        rows : ndarray of shape (n, min(k, n_keys)), int64
+            ``table.keys[rows]`` are the keys. A vector of the table finds itself. With an index -1, and a score of
+            nan, where it found fewer.
+
+        Examples
+        --------
+        >>> from skembed import EmbeddingTable
+        >>> table = EmbeddingTable(["Ulm", "Graz", "Bern"], [[3.0, 0.0], [4.0, 3.0], [0.0, 1.0]])
+        >>> scores, rows = table.kneighbors([[0.0, 5.0], [1.0, 0.0]], k=2)
+        >>> table.keys[rows].tolist()
+        [['Bern', 'Graz'], ['Ulm', 'Graz']]
+        """
+        queries = self._matrix(vectors, "vectors")
+        if queries.ndim != 2:
+            raise ValueError(f"vectors must have shape (n, {self.embedding_dim}), got {queries.shape}.")
+        k, metric = positive_int(k, "k"), self._metric_or_own(metric)
+        if self._fits(index, metric):
+            return index.search(queries, k)  # type: ignore[union-attr]
+        return self._exact.search(queries, k, metric)
+
+    def build_index(
+        self,
+        metric: Metric | None = None,
+        *,
+        connectivity: int = 16,
+        expansion_add: int = 128,
+        expansion_search: int = 64,
+        n_jobs: int | None = None,
+    ) -> ApproximateIndex:
+        """An index for approximate search by `nearest` and `kneighbors`: usearch's graph of near neighbours.
+
+        For tables of millions of keys that are searched often, one query at a time. Its attribute `recall_` says what
+        share of the 10 nearest it finds; scores are exact whatever it finds. It stays in memory and is not saved.
+
+        Parameters
+        ----------
+        metric : {"cosine", "euclidean", "dot"}, default=None
+            None: the table's own.
+        connectivity : int, default=16
+            Links of each vector.
+        expansion_add, expansion_search : int, default=128, 64
+            Candidates looked at when a vector is added, and when one is searched.
+        n_jobs : int, default=None
+            Threads of building and searching. None is one, and only then two indexes are alike.
+
+        Returns
+        -------
+        ApproximateIndex
+
+        Raises
+        ------
+        ImportError
+            Naming the extra to install if usearch is absent.
+        """
+        for name, value in (
+            ("connectivity", connectivity),
+            ("expansion_add", expansion_add),
+            ("expansion_search", expansion_search),
+        ):
+            positive_int(value, name)
+        return ApproximateIndex(
+            self._exact,
+            self._metric_or_own(metric),
+            connectivity=connectivity,
+            expansion_add=expansion_add,
+            expansion_search=expansion_search,
+            n_jobs=n_jobs,
+        )
+
+    def _metric_or_own(self, metric: Metric | None) -> Metric:
+        return self._metric if metric is None else one_of(metric, METRICS, "metric")
+
+    def _fits(self, index: ApproximateIndex | None, metric: Metric) -> bool:
+        """Whether to search by an index; ValueError if it is not one for this search."""
+        if index is None:
+            return False
+        if not isinstance(index, ApproximateIndex):
+            raise TypeError(f"index must be what build_index returned, got {type(index).__name__}.")
+        if index.exact.vectors is not self._vectors:
+            raise ValueError(
+                f"index must be of this table, got one of other vectors: {index!r}; build it from this table."
+            )
+        if index.metric != metric:
+            raise ValueError(f"metric must be that of the index, {index.metric!r}, got {metric!r}.")
+        return True
+
+    def analogy(self, positive: Iterable, negative: Iterable = (), k: int = 10, *, method: str = "3cosadd") -> list:
+        """Keys that are to the positive ones as the negative ones are not: king - man + woman gives queen.
+
+        Parameters
+        ----------
+        positive, negative : sequence of keys
+            None of them is returned.
+        k : int, default=10
+        method : {"3cosadd", "3cosmul"}, default="3cosadd"
+            Cosine with the sum of the unit vectors, those of `negative` subtracted (Mikolov, Yih & Zweig 2013), or
+            the product of the cosines, shifted to 0..1, over that of `negative` (Levy & Goldberg 2014, equation 4).
+
+        Returns
+        -------
+        list of (key, float)
+            Best first.
+
+        Examples
+        --------
+        >>> from skembed import EmbeddingTable
+        >>> table = EmbeddingTable(["man", "woman", "king", "queen"], [[1, 0, 1], [1, 1, 1], [3, 0, 1], [3, 1, 1]])
+        >>> table.analogy(positive=["king", "woman"], negative=["man"], k=1)[0][0]
+        'queen'
+        """
+        plus, minus = self._seen_rows(positive, "positive"), self._seen_rows(negative, "negative")
+        if not len(plus):
+            raise ValueError("positive must name at least one key, got none.")
+        k, given = positive_int(k, "k"), np.concatenate([plus, minus])
+        if one_of(method, ("3cosadd", "3cosmul"), "method") == "3cosmul":
+            found = self._exact.search_products(self._vectors[plus], self._vectors[minus], k, given)
+        else:
+            target = unit_vectors(self._vectors[plus]).sum(axis=0) - unit_vectors(self._vectors[minus]).sum(axis=0)
+            found = self._exact.search(target[None], k, excluded=given)
+        return self._pairs(found)[0]
+
+    def similarity(self, a: Any, b: Any) -> Any:
+        """Cosine of two keys or vectors, whatever the table's metric; 0 where one is zero.
+
+        Parameters
+        ----------
+        a, b : key, list of n keys, array of shape (embedding_dim,) or (n, embedding_dim)
+            Lists are compared pair by pair; one key or vector against a list, with each of the list.
+
+        Returns
+        -------
+        float, or ndarray of shape (n,), float64
+
+        Examples
+        --------
+        >>> from skembed import EmbeddingTable
+        >>> table = EmbeddingTable(["Ulm", "Graz", "Bern"], [[3.0, 0.0], [4.0, 3.0], [0.0, 1.0]])
+        >>> round(table.similarity("Ulm", "Graz"), 3)
+        0.8
+        >>> table.similarity("Ulm", ["Ulm", "Bern"])
+        array([1., 0.])
+        """
+        left, right = unit_vectors(self._queries(a)[0]), unit_vectors(self._queries(b)[0])
+        if left.ndim == right.ndim == 2 and len(left) != len(right):
+            raise ValueError(
+                f"a and b are compared pair by pair and must be equally long, got {len(left)}, {len(right)}."
+            )
+        cosines = np.clip((left * right).sum(axis=-1), -1.0, 1.0)
+        return float(cosines) if cosines.ndim == 0 else cosines
+
+    def outlier(self, keys: Iterable) -> Any:
+        """The key that fits the others least: the smallest cosine with the mean of the others' unit vectors.
+
+        Parameters
+        ----------
+        keys : sequence of three keys or more
+
+        Examples
+        --------
+        >>> from skembed import EmbeddingTable
+        >>> table = EmbeddingTable(["Ulm", "Bern", "Graz", "tea"], [[3, 1], [4, 1], [5, 0], [0, 1]])
+        >>> table.outlier(["Ulm", "tea", "Bern", "Graz"])
+        'tea'
+        """
+        rows = self._seen_rows(keys)
+        if len(rows) < 3:
+            raise ValueError(f"keys must name at least three keys, got {len(rows)}: of two, neither is the odd one.")
+        units = unit_vectors(self._vectors[rows])
+        means = unit_vectors((units.sum(axis=0) - units) / (len(rows) - 1))
+        return self._keys[rows[np.argmin((units * means).sum(axis=1))]]
+
+    @property
+    def _index(self) -> dict[Any, int]:
+        # does not travel in pickles: rebuilt where it is first needed; a race builds it twice, equal
+        if not self._index_of_keys:
+            self._index_of_keys = build_index(self._keys.tolist())
+        return self._index_of_keys
+
+    @property
+    def _exact(self) -> ExactIndex:
+        if self._exact_index is None:
+            self._exact_index = ExactIndex(self._vectors)
+        return self._exact_index
+
+    def _seen_rows(self, keys: Iterable, name: str = "keys") -> np.ndarray:
+        """Rows of keys that must all be there, int64 (n,)."""
+        listed = key_list(keys, name)
+        rows = rows_of(listed, self._index)
+        if (rows < 0).any():
+            raise KeyError(f"{name}: {unseen_message(listed, rows)}.")
+        return rows
+
+    def _row(self, key: Any) -> int:
+        row = self._index.get(canonical_key(key))
+        if row is None:
+            raise UnseenKeyError(key, self._keys, self._index)
+        return row
+
+    def _queries(self, query: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors, (embedding_dim,) or (n, embedding_dim), and where they came from keys, the rows of those."""
+        if isinstance(query, np.ndarray) and query.dtype.kind in "fiub":
+            return self._matrix(query, "query"), None
+        if hashable(query):
+            row = self._row(query)
+            return self._vectors[row], np.array([row])
+        query = list(query)
+        if query and not hashable(query[0]):
+            return self._matrix(query, "query"), None
+        try:
+            rows = self._seen_rows(query, "query")
+        except KeyError as error:
+            if all(isinstance(number, int | float) for number in query):
+                raise KeyError(f"{error.args[0]} A list is a list of keys; np.array(query) is a vector.") from None
+            raise
+        return np.take(self._vectors, rows, axis=0), rows
+
+    def _matrix(self, vectors: Any, name: str) -> np.ndarray:
+        array = as_float32(vectors, name)
+        if array.ndim not in (1, 2) or array.shape[-1] != self.embedding_dim:
+            raise ValueError(
+                f"{name} must have shape ({self.embedding_dim},) or (n, {self.embedding_dim}), got {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite float32, got {array[~np.isfinite(array)][0]} in it.")
+        return array
+
+    def _pairs(self, found: Neighbors) -> list[list[tuple[Any, float]]]:
+        return [
+            [(self._keys[row], score) for row, score in zip(rows, scores) if row >= 0]
+            for rows, scores in zip(found.rows.tolist(), found.scores.tolist())
+        ]
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors at unit length along the last axis, float64; zero stays zero."""
+    norms = row_norms(np.atleast_2d(vectors)).reshape(vectors.shape[:-1])[..., None]
+    return vectors / np.where(norms > 0, norms, 1.0)
+
+
+def positive_int(k: Any, name: str) -> int:
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"{name} must be a positive int, got {k!r}.")
+    return int(k)
+
+
+def one_of(value: Any, allowed: tuple, name: str) -> Any:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+    return value
+
+
+def as_float32(values: Any, name: str) -> np.ndarray:
+    """`values` as C-ordered float32 of native byte order, copied unless it is a read-only array or a memory map."""
+    array = values if isinstance(values, np.memmap) else np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    kept = isinstance(array, np.memmap) or not array.flags.writeable
+    with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
+        return np.array(array, dtype=np.float32, order="C", copy=not kept or None, subok=True)

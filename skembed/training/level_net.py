@@ -1,0 +1,105 @@
+"""A net over tables of levels: its settings and what is learned of it, as plain arrays that need no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from skembed.training.passes import History
+
+__all__ = ["CODE_FLOOR", "DEFAULT_SHRINKAGE", "LevelProblem", "NetPart", "NetSettings"]
+
+DEFAULT_SHRINKAGE = 50.0  # where there are no validation rows to choose it on
+ADAPTING_LAYERS = (128, 64)
+CODE_FLOOR = 0.35  # a direction of the net's rows along which the prediction changes less than this is not read
+
+
+class LevelProblem(Protocol):
+    """What the net is to learn from.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n_samples, n_columns), int32
+    side : ndarray of shape (n_samples, n_side)
+    coded : ndarray of shape (n_samples, n_targets)
+    weight : ndarray of shape (n_samples,)
+    target : object
+        With `n_targets` and `outputs`, each of a `kind` between `start` and `stop`.
+    codes, begin : list of ndarray of shape (n_table_rows, dim), float32
+        What tables are pulled towards, and where they begin; `begin` may be empty.
+    given, frozen : set of int
+        Columns whose tables came from elsewhere, and those of them that stay as they are.
+    folds : list of (train, test)
+    holds_out : bool
+    """
+
+    ids: np.ndarray
+    side: np.ndarray
+    coded: np.ndarray
+    weight: np.ndarray
+    target: Any
+    codes: list[np.ndarray]
+    begin: list[np.ndarray]
+    given: set[int]
+    frozen: set[int]
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    holds_out: bool
+
+
+@dataclass
+class NetSettings:
+    """Parameters of the estimator that the net needs, under their own names."""
+
+    hidden_layer_sizes: Sequence[int]
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    device: str
+    verbose: int
+    head: list[np.ndarray] | None = None
+    observer: Any = None
+
+    @classmethod
+    def of(cls, estimator: Any, n_rows: int, observer: Any = None) -> "NetSettings":
+        """Read the settings off an estimator, and choose the batch size for `n_rows` where it is "auto"."""
+        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if hasattr(estimator, f.name)}
+        if isinstance(chosen["hidden_layer_sizes"], str):  # "auto": tables from elsewhere need a net to be adapted by
+            chosen["hidden_layer_sizes"] = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
+        chosen["hidden_layer_sizes"] = tuple(chosen["hidden_layer_sizes"])
+        if chosen["batch_size"] == "auto":
+            chosen["batch_size"] = int(np.clip(n_rows // 400, 64, 1024))
+        return cls(**chosen, observer=observer)
+
+
+@dataclass
+class NetPart:
+    """A net with hidden layers: what was learned by it.
+
+    Attributes
+    ----------
+    codes : list of ndarray of shape (n_table_rows, dim), float32
+        The start codes.
+    raw : list of ndarray of shape (n_table_rows, dim), float32
+        The net's own rows, before they are scaled.
+    fold_raw : list of such lists
+        One for each fold, learned without its test rows; empty if not asked for.
+    scalings : list of ndarray of shape (dim, n_read)
+        From a row to the directions that the net reads, in units of the prediction.
+    head : list of ndarray
+        Weights and biases of the head, none if no net was trained.
+    shrinkage : float
+    history : History
+    """
+
+    codes: list[np.ndarray]
+    raw: list[np.ndarray]
+    fold_raw: list[list[np.ndarray]]
+    scalings: list[np.ndarray]
+    head: list[np.ndarray] = field(default_factory=list)
+    shrinkage: float = float("inf")
+    history: History = field(default_factory=History)

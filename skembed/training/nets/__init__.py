@@ -1,0 +1,1 @@
+"""Torch: the loop, row tables, losses, and one file a model."""

@@ -1,0 +1,260 @@
+"""Tables of levels under hidden layers: the joint training, and the tables learned again below a frozen head."""
+
+import numpy as np
+import torch
+
+from skembed.training.level_net import CODE_FLOOR, DEFAULT_SHRINKAGE, LevelProblem, NetPart, NetSettings
+from skembed.training.nets.device import resolve_device, seeded_generator
+from skembed.training.nets.gauss_newton import input_metric, relearn_tables
+from skembed.training.nets.loop import run_passes
+from skembed.training.nets.losses import MultiLoss
+from skembed.training.nets.table_net import Block, TableNet, build_head
+
+__all__ = ["learn_net"]
+
+SHRINKAGES = (10.0, 50.0, 250.0, float("inf"))  # tried on the validation rows
+N_RELEARN_ITER = 6
+UNKNOWN_RATE = 0.02
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def learn_net(
+    problem: LevelProblem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    rng: np.random.RandomState,
+    validation: np.ndarray,
+) -> NetPart:
+    """Train the net, freeze its head, and learn the tables again.
+
+    Parameters
+    ----------
+    problem : LevelProblem
+    offset : ndarray of shape (n_samples, n_targets)
+        Each row's from effects that were learned without it.
+    settings : NetSettings
+    rng : numpy.random.RandomState
+    validation : ndarray of int
+
+    Returns
+    -------
+    NetPart
+    """
+    net, generator, seed = build_net(problem, offset, settings, rng, validation)
+    n = len(problem.ids)
+    training = np.setdiff1d(np.arange(n), net.validation.cpu().numpy())
+    history = run_passes(
+        net,
+        torch.as_tensor(training, device="cpu"),
+        total_weight=float(net.weight[training].sum()),
+        max_iter=settings.max_iter,
+        batch_size=settings.batch_size,
+        generator=generator,
+        early_stopping=len(net.validation) > 0,
+        n_iter_no_change=settings.n_iter_no_change,
+        tol=settings.tol,
+        verbose=settings.verbose,
+        observer=settings.observer,
+        name="EntityEmbeddingEncoder",
+    )
+    for parameter in net.head.parameters():
+        parameter.requires_grad_(False)
+    shrinkage = choose_shrinkage(net, torch.as_tensor(training, device=net.device), seed)
+
+    def tables(rows: np.ndarray) -> tuple[list[torch.Tensor], list[np.ndarray]]:
+        found = relearn_tables(
+            net, torch.as_tensor(rows, device=net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed
+        )
+        return found, split_blocks(net.blocks, found, problem.codes)
+
+    weights, raw = tables(np.arange(n))
+    helped = np.isfinite(shrinkage)
+    return NetPart(
+        codes=problem.codes,
+        raw=raw,
+        fold_raw=[tables(train)[1] for train, _ in problem.folds] if problem.holds_out and helped else [],
+        scalings=scalings(problem, net, weights, seed, helped),
+        head=[p.detach().cpu().numpy() for p in net.head.parameters()],
+        shrinkage=shrinkage,
+        history=history,
+    )
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def continue_net(
+    problem: LevelProblem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    seen: list[np.ndarray],
+    shrinkage: float,
+    rng: np.random.RandomState,
+) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
+    """Take the net through further rows once, and move the tables by steps that count the rows seen before.
+
+    Parameters
+    ----------
+    problem : LevelProblem
+        Of the new rows; its codes are the tables so far.
+    offset : ndarray of shape (n_samples, n_targets)
+    settings : NetSettings
+        With the head so far.
+    seen : list of ndarray of shape (n_table_rows,)
+        Weighted rows of each level before.
+    shrinkage : float
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    raw : list of ndarray
+        The tables.
+    head : list of ndarray
+    loss_curve : list of float
+    """
+    net, generator, seed = build_net(problem, offset, settings, rng, np.empty(0, dtype=np.int64))
+    rows = torch.arange(len(problem.ids), device="cpu")
+    history = run_passes(
+        net,
+        rows,
+        total_weight=float(net.weight.sum()),
+        max_iter=settings.max_iter,
+        batch_size=settings.batch_size,
+        generator=generator,
+        verbose=settings.verbose,
+        observer=settings.observer,
+        name="EntityEmbeddingEncoder",
+    )
+    unit = problem.weight.mean()  # the net's weights have mean 1
+    stacked = [
+        torch.as_tensor(np.concatenate([seen[c] for c in b.columns]) / unit, dtype=torch.float32, device=net.device)
+        for b in net.blocks
+    ]
+    weights = relearn_tables(
+        net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed, row_ratio=stacked
+    )
+    head = [p.detach().cpu().numpy() for p in net.head.parameters()]
+    return split_blocks(net.blocks, weights, problem.codes), head, history.loss_curve
+
+
+def build_net(
+    problem: LevelProblem,
+    offset: np.ndarray,
+    settings: NetSettings,
+    rng: np.random.RandomState,
+    validation: np.ndarray,
+) -> tuple[TableNet, torch.Generator, int]:
+    """Lay the problem out as a `TableNet`, its generator and a seed for what is to repeat itself."""
+    device = resolve_device(settings.device)
+    generator = seeded_generator(rng)
+    seed = int(rng.randint(2**31 - 1))
+    blocks = stack_blocks(problem)
+    n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.side.shape[1]
+    head = build_head(n_inputs, settings.hidden_layer_sizes, problem.target.n_targets, generator)
+    if settings.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in settings.head]:
+        with torch.no_grad():
+            for parameter, value in zip(head.parameters(), settings.head):
+                parameter.copy_(torch.as_tensor(value, device="cpu"))
+    net = TableNet(
+        blocks,
+        problem.side,
+        offset,
+        problem.coded,
+        problem.weight / problem.weight.mean(),
+        MultiLoss([(o.kind, o.start, o.stop) for o in problem.target.outputs]),
+        head,
+        learning_rate=settings.learning_rate,
+        unknown_rate=UNKNOWN_RATE,
+        generator=generator,
+        validation=validation,
+        device=device,
+    )
+    if problem.begin:
+        for block, table in zip(net.blocks, net.tables):
+            begin = np.concatenate([problem.begin[c] for c in block.columns])
+            table.weight.copy_(torch.as_tensor(begin, dtype=torch.float32, device=net.device))
+    return net, generator, seed
+
+
+def stack_blocks(problem: LevelProblem) -> list[Block]:
+    """Stack the tables of columns with equal dimension: one gather and one update for all of them."""
+    codes = problem.codes
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for c, code in enumerate(codes):
+        if code.shape[1]:
+            groups.setdefault((code.shape[1], c in problem.frozen), []).append(c)
+    blocks = []
+    for (_, frozen), columns in sorted(groups.items()):
+        starts = np.concatenate([[0], np.cumsum([len(codes[c]) for c in columns])])[:-1]
+        blocks.append(
+            Block(
+                columns=columns,
+                starts=torch.as_tensor(starts, device="cpu"),
+                ids=torch.as_tensor(problem.ids[:, columns].astype(np.int64) + starts, device="cpu"),
+                start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32, device="cpu"),
+                trainable=not frozen,
+            )
+        )
+    return blocks
+
+
+def split_blocks(blocks: list[Block], weights: list[torch.Tensor], codes: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the table of each column from the stacks; columns without dimensions keep their empty one."""
+    out = list(codes)
+    for block, weight in zip(blocks, weights):
+        array = weight.cpu().numpy()
+        for c, start in zip(block.columns, block.starts.tolist()):
+            out[c] = array[start : start + len(codes[c])].copy()
+    return out
+
+
+def choose_shrinkage(net: TableNet, training: torch.Tensor, seed: int) -> float:
+    """Return the strongest shrinkage whose tables, learned from the training rows, predict the validation rows well.
+
+    Well is within one standard error of the best, the error being that of the paired differences (Breiman et al. 1984,
+    section 3.4.3): what the net learned has to be worth the noise that it brings.
+    """
+    if not len(net.validation):
+        return DEFAULT_SHRINKAGE
+    weight = net.weight[net.validation].cpu().double().numpy()
+    losses = {}
+    for ratio in SHRINKAGES:
+        weights = relearn_tables(net, training, ratio=ratio, n_iter=N_RELEARN_ITER, seed=seed)
+        losses[ratio] = net.row_losses(net.validation, weights).cpu().double().numpy()
+    finite = [ratio for ratio in SHRINKAGES if np.isfinite(losses[ratio]).all()]
+    if not finite:
+        return float("inf")
+    best = min(finite, key=lambda ratio: float(np.average(losses[ratio], weights=weight)))
+
+    def is_close(ratio: float) -> bool:
+        excess = losses[ratio] - losses[best]
+        mean = np.average(excess, weights=weight)
+        error = np.sqrt((weight**2 * (excess - mean) ** 2).sum()) / weight.sum()
+        return bool(mean <= error)
+
+    return max(ratio for ratio in finite if is_close(ratio))
+
+
+def scalings(
+    problem: LevelProblem, net: TableNet, weights: list[torch.Tensor], seed: int, helped: bool
+) -> list[np.ndarray]:
+    """Return for each column the map from its rows to the directions that the net reads, (dim, n_read).
+
+    Along each of them a distance is about the change of the prediction. A direction that moves the prediction less than
+    a floor is one the net does not read: learning has moved rows along it by chance alone. Tables that were given keep
+    their own space; of a net that did not help nothing is read.
+    """
+    maps = [
+        np.eye(code.shape[1]) if c in problem.given else np.empty((code.shape[1], 0))
+        for c, code in enumerate(problem.codes)
+    ]
+    if not helped:
+        return maps
+    rows = torch.arange(len(problem.ids), device=net.device)
+    for block, found in zip(net.blocks, input_metric(net, weights, rows, seed)):
+        for c, metric in zip(block.columns, found.cpu().double().numpy()):
+            if c not in problem.given:
+                values, vectors = np.linalg.eigh(metric)
+                read = values > CODE_FLOOR**2
+                maps[c] = (vectors[:, read] * np.sqrt(values[read]))[:, ::-1]
+    return maps

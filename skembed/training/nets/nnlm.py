@@ -1,0 +1,269 @@
+"""A feed-forward language model over the previous words: Bengio, Ducharme, Vincent & Jauvin (2003), JMLR 3:1137-1155.
+
+Trained with a sampled softmax, whose proposal is corrected by the logarithm of the expected counts (Bengio & Senécal
+2008; Jean et al. 2015), so that a step costs what its batch and its sample hold, however many words there are.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from skembed.training.nets.adam import FlatAdamW
+from skembed.training.nets.device import resolve_device, seeded_generator
+from skembed.training.nets.loop import History, Observer, run_passes
+from skembed.training.nets.row_tables import RowTable
+from skembed.training.next_words import NextWordSettings, NextWordWeights
+
+__all__ = ["NextWordNet", "build_hidden", "learn_next_words"]
+
+_CONTEXT_ROWS = 1024  # contexts whose probabilities over all words are in memory at a time
+_INITIAL_REACH = 0.1  # of the uniform start of both tables
+_RATE_DECAY = 0.5  # where a pass has not raised the validation score
+
+
+class NextWordNet:
+    """Scores of the next word = b + U tanh(d + H x) + W x, x the vectors of the previous words; a `Trainable`.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (n,), int32
+        The corpus as numbers; those from `n_targets` on stand in contexts only.
+    counts : ndarray of shape (n_targets,)
+        How often each token is next: the proposal draws words in proportion to ``counts ** ns_exponent``.
+    n_tokens : int
+    settings : NextWordSettings
+    generator : torch.Generator
+        On the CPU; decides the start, dropout and samples.
+    validation : LongTensor of shape (n_validation,)
+        Positions in `tokens` that are held out.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        tokens: np.ndarray,
+        counts: np.ndarray,
+        n_tokens: int,
+        settings: NextWordSettings,
+        generator: torch.Generator,
+        validation: torch.Tensor,
+        device: torch.device,
+    ) -> None:
+        self.settings, self.generator, self.device = settings, generator, device
+        self.tokens = torch.as_tensor(tokens, dtype=torch.int32, device=device)
+        self.validation = validation.to(device)
+        self.offsets = torch.arange(settings.n_previous, 0, -1, device=device)
+        n_targets, n_inputs = len(counts), settings.n_previous * settings.embedding_dim
+        width = settings.hidden_layer_sizes[-1] if settings.hidden_layer_sizes else 0
+        width += n_inputs if settings.direct else 0
+        self.embedding = RowTable(self._start(n_tokens, settings.embedding_dim), settings.learning_rate)
+        start = self._start(n_targets, width + 1)
+        # The bias begins at the words' own frequencies, so that the net learns what contexts add.
+        start[:, -1] = torch.as_tensor(np.log((counts + 1.0) / (counts + 1.0).sum()), device=device)
+        self.output = RowTable(start, settings.learning_rate)
+        self.hidden = build_hidden(n_inputs, settings.hidden_layer_sizes, generator).to(device)
+        has_hidden = len(settings.hidden_layer_sizes) > 0
+        self.optimizer = FlatAdamW(self.hidden, settings.learning_rate, settings.weight_decay) if has_hidden else None
+        self._set_proposal(counts)
+        self.best_score = -np.inf
+
+    def _start(self, n_rows: int, dim: int) -> torch.Tensor:
+        start = torch.empty((n_rows, dim), dtype=torch.float32, device="cpu")
+        return start.uniform_(-_INITIAL_REACH, _INITIAL_REACH, generator=self.generator).to(self.device)
+
+    def _set_proposal(self, counts: np.ndarray) -> None:
+        n_samples = self.settings.n_samples
+        self.samples_all = n_samples is None or n_samples >= len(counts)
+        share = np.maximum(counts, 1).astype(np.float64) ** self.settings.ns_exponent
+        share /= share.sum()
+        self.cumulated = torch.as_tensor(np.cumsum(share), device="cpu")
+        # The sample holds each word once: it is there with the probability that so many draws find it.
+        expected = -np.expm1((n_samples or 1) * np.log1p(-np.minimum(share, 1 - 1e-12)))
+        self.log_expected = torch.as_tensor(np.log(expected), dtype=torch.float32, device=self.device)
+
+    def step(self, rows: torch.Tensor) -> torch.Tensor:
+        rows = rows.to(self.device)
+        contexts = self.contexts(rows)
+        vectors = self.embedding.weight.index_select(0, contexts.flatten()).requires_grad_(True)
+        features = self.features(vectors.view(len(rows), -1), training=True)
+        targets = self.tokens.index_select(0, rows).long()
+        chosen = self._all_words() if self.samples_all else self._sample()
+        ids = chosen if self.samples_all else torch.cat([chosen, targets])
+        weights = self.output.weight.index_select(0, ids).requires_grad_(True)
+        loss = self._loss(features, weights, chosen, targets)
+        if self.optimizer is not None:
+            self.optimizer.zero_grad()
+        (loss / len(rows)).backward()
+        if self.optimizer is not None:
+            self.optimizer.step()
+        with torch.no_grad():
+            self._update(self.embedding, contexts.flatten(), vectors)
+            self._update(self.output, ids, weights)
+        return loss.detach()
+
+    def _update(self, table: RowTable, ids: torch.Tensor, gathered: torch.Tensor) -> None:
+        gradient: Any = gathered.grad
+        if self.settings.weight_decay:
+            ids, gradient = ids.contiguous(), gradient.contiguous()
+            touched = torch.unique(ids)
+            table.weight[touched] *= 1 - table.learning_rate * self.settings.weight_decay
+        table.update(ids, gradient)
+
+    def _all_words(self) -> torch.Tensor:
+        return torch.arange(len(self.output.weight), device=self.device)
+
+    def _sample(self) -> torch.Tensor:
+        draws = torch.rand(self.settings.n_samples or 1, generator=self.generator, dtype=torch.float64, device="cpu")
+        words = torch.searchsorted(self.cumulated, draws).clamp(max=len(self.cumulated) - 1)
+        return torch.unique(words).to(self.device)
+
+    def _loss(
+        self, features: torch.Tensor, weights: torch.Tensor, chosen: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """Summed cross-entropy of the targets beside the chosen words; `weights` are those of both."""
+        scores = features @ weights[: len(chosen), :-1].T + weights[: len(chosen), -1]
+        if self.samples_all:
+            return torch.nn.functional.cross_entropy(scores, targets, reduction="sum")
+        of_targets = (features * weights[len(chosen) :, :-1]).sum(dim=1) + weights[len(chosen) :, -1]
+        scores = scores - self.log_expected[chosen]
+        scores = scores.masked_fill(chosen[None, :] == targets[:, None], -torch.inf)  # the target stands for itself
+        of_targets = of_targets - self.log_expected[targets]
+        return (torch.logaddexp(scores.logsumexp(dim=1), of_targets) - of_targets).sum()
+
+    def contexts(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the numbers of the words before some positions, (n_rows, n_previous)."""
+        return self.tokens[rows[:, None] - self.offsets].long()
+
+    def features(self, x: torch.Tensor, *, training: bool = False) -> torch.Tensor:
+        """Return what the output's weights are multiplied with, (n_rows, width).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_previous * embedding_dim)
+        training : bool
+            Whether to drop out.
+        """
+        x = self._drop(x) if training else x
+        parts = []
+        if self.settings.hidden_layer_sizes:
+            hidden = self.hidden(x)
+            parts.append(self._drop(hidden) if training else hidden)
+        if self.settings.direct:
+            parts.append(x)
+        return torch.cat(parts, dim=1)
+
+    def _drop(self, values: torch.Tensor) -> torch.Tensor:
+        rate = self.settings.dropout
+        if not rate:
+            return values
+        kept = torch.rand(values.shape, generator=self.generator, dtype=torch.float32, device="cpu") >= rate
+        return values * kept.to(self.device) / (1 - rate)
+
+    @torch.no_grad()
+    def validation_score(self) -> float:
+        """Return the mean log-probability of the held-out words among all words; its exponential is 1 / perplexity."""
+        total = 0.0
+        for rows in torch.split(self.validation, _CONTEXT_ROWS):
+            x = self.embedding.weight[self.contexts(rows)].flatten(1)
+            scores = self.features(x) @ self.output.weight[:, :-1].T + self.output.weight[:, -1]
+            targets = self.tokens[rows].long()
+            total -= float(torch.nn.functional.cross_entropy(scores, targets, reduction="sum"))
+        score = total / len(self.validation)
+        if score <= self.best_score:
+            self._slow_down()
+        self.best_score = max(score, self.best_score)
+        return score
+
+    def _slow_down(self) -> None:
+        for part in (self.embedding, self.output, self.optimizer):
+            if part is not None:
+                part.learning_rate *= _RATE_DECAY
+
+    def snapshot(self) -> Any:
+        parameters = [parameter.detach().clone() for parameter in self.hidden.parameters()]
+        return self.embedding.weight.clone(), self.output.weight.clone(), parameters
+
+    def restore(self, state: Any) -> None:
+        embedding, output, parameters = state
+        with torch.no_grad():
+            self.embedding.weight.copy_(embedding)
+            self.output.weight.copy_(output)
+            for parameter, value in zip(self.hidden.parameters(), parameters):
+                parameter.copy_(value)
+
+    def weights(self) -> NextWordWeights:
+        """Return the model as arrays."""
+        arrays = [parameter.detach().cpu().numpy().copy() for parameter in self.hidden.parameters()]
+        return NextWordWeights(
+            self.embedding.weight.cpu().numpy().copy(),
+            list(zip(arrays[::2], arrays[1::2])),
+            self.output.weight.cpu().numpy().copy(),
+            self.settings.direct,
+        )
+
+
+def build_hidden(n_inputs: int, sizes: Sequence[int], generator: torch.Generator) -> torch.nn.Sequential:
+    """Build tanh layers whose weights and biases are uniform in ±1/sqrt(inputs), drawn from `generator` alone."""
+    layers: list[torch.nn.Module] = []
+    for fan_in, fan_out in pairwise([n_inputs, *sizes]):
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, fan_in, fan_out, device="cpu", dtype=torch.float32)
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
+        layers += [layer, torch.nn.Tanh()]
+    return torch.nn.Sequential(*layers)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def learn_next_words(
+    tokens: np.ndarray,
+    positions: np.ndarray,
+    held_out: np.ndarray,
+    n_tokens: int,
+    n_targets: int,
+    settings: NextWordSettings,
+    rng: np.random.RandomState,
+    observer: Observer | None = None,
+) -> tuple[NextWordWeights, History]:
+    """Train a language model.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (n,), int32
+        At least `n_previous` tokens stand before each position.
+    positions, held_out : ndarray of int64
+        Where the words stand that are learned from, and those that early stopping looks at.
+    n_tokens, n_targets : int
+        Tokens from `n_targets` on are in contexts only.
+    settings : NextWordSettings
+    rng : numpy.random.RandomState
+    observer : Observer, optional
+
+    Returns
+    -------
+    NextWordWeights
+    History
+    """
+    device, generator = resolve_device(settings.device), seeded_generator(rng)
+    counts = np.bincount(tokens[positions], minlength=n_targets)
+    validation = torch.as_tensor(held_out, device="cpu")
+    net = NextWordNet(tokens, counts, n_tokens, settings, generator, validation, device)
+    history = run_passes(
+        net,
+        torch.as_tensor(positions, device="cpu"),
+        total_weight=float(len(positions)),
+        max_iter=settings.max_iter,
+        batch_size=settings.batch_size,
+        generator=generator,
+        early_stopping=len(held_out) > 0,
+        n_iter_no_change=settings.n_iter_no_change,
+        tol=settings.tol,
+        verbose=settings.verbose,
+        observer=observer,
+        name="NNLMVectorizer",
+    )
+    return net.weights(), history

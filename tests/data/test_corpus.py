@@ -1,0 +1,111 @@
+"""Words and their numbers: the fast paths beside CountVectorizer's analyzer, and streams beside plain lists."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer
+
+from skembed.data import corpus as corpus_module
+from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.text import _tokens
+from skembed.text._encoder import WordEncoder
+from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
+
+ANY_TEXT = st.text() | st.text(alphabet="aB_9 .'\n\t\x00İßΣé\u0301\u200f\udce9")
+DOCUMENTS = st.lists(ANY_TEXT | st.lists(st.sampled_from("abcdef")))
+
+
+def words_of(text, tokenizer):
+    return list(itertools.chain.from_iterable(tokenizer.pieces(text)))
+
+
+@given(ANY_TEXT, st.booleans(), st.sampled_from([TOKEN_PATTERN, r"\w+", r"(\w)\w*", r"[^ ]+ [^ ]+"]))
+@example("ΑΣ ΑΣ", True, TOKEN_PATTERN)
+@example("İstanbul", True, TOKEN_PATTERN)
+def test_words_are_those_of_count_vectorizer(text, lowercase, token_pattern):
+    expected = CountVectorizer(lowercase=lowercase, token_pattern=token_pattern).build_analyzer()(text)
+    assert words_of(text, Tokenizer(lowercase, None, token_pattern)) == expected
+
+
+@given(ANY_TEXT, st.integers(1, 10), st.sampled_from([TOKEN_PATTERN, r"(\w)\w*"]))
+def test_a_long_text_has_the_same_words_piece_by_piece(text, longest, token_pattern):
+    expected = CountVectorizer(token_pattern=token_pattern).build_analyzer()(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_tokens, "_LONG_TEXT", longest)
+        patch.setattr(_tokens, "_PIECE_TOKENS", 2)
+        assert words_of(text, Tokenizer(True, None, token_pattern)) == expected
+
+
+def test_a_tokenizer_replaces_the_pattern():
+    assert words_of("A-b c", Tokenizer(True, lambda text: iter(text.split()), TOKEN_PATTERN)) == ["a-b", "c"]
+    assert words_of("A-b c", Tokenizer(False, str.split, TOKEN_PATTERN)) == ["A-b", "c"]
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("(", "no regular expression"), (r"(\w)(\w)", "2 groups")])
+def test_a_token_pattern_that_cannot_work_is_refused(pattern, message):
+    with pytest.raises(ValueError, match=message):
+        Tokenizer(True, None, pattern)
+
+
+def tokens_of(document):
+    return words_of(document, Tokenizer(True, None, TOKEN_PATTERN)) if isinstance(document, str) else document
+
+
+def as_lists(chunks):
+    """Documents as lists of ids."""
+    return [part.tolist() for ids, ends in chunks for part in np.split(ids, ends)[:-1]]
+
+
+@given(DOCUMENTS, st.integers(1, 7), st.integers(1, 7), st.sampled_from([8, 2**20]))
+def test_an_encoded_corpus_holds_the_documents(documents, block, chunk, held_bytes):
+    tokens = [tokens_of(document) for document in documents]
+    counts = Counter(itertools.chain.from_iterable(tokens))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_module, "_BLOCK_TOKENS", block)
+        patch.setattr(corpus_module, "_CHUNK_TOKENS", chunk)
+        patch.setattr(corpus_module, "_HELD_BYTES", held_bytes)
+        with EncodedCorpus.read(iter(documents), Tokenizer(True, None, TOKEN_PATTERN)) as corpus:
+            assert corpus.words == list(counts)
+            assert corpus.counts.tolist() == list(counts.values())
+            assert corpus.n_documents == len(documents)
+            row_of = np.arange(len(corpus.words))
+            for _ in range(2):
+                rows = as_lists(corpus.documents(row_of))
+                assert [[corpus.words[row] for row in document] for document in rows] == tokens
+            # Every second word has no row.
+            row_of = np.where(row_of % 2, UNKNOWN, row_of)
+            kept = [[word for word in document if corpus.words.index(word) % 2 == 0] for document in tokens]
+            rows = as_lists(corpus.documents(row_of))
+            assert [[corpus.words[row] for row in document] for document in rows] == kept
+            # Sequences are bounded, and together the same words in the same order.
+            chunks = list(corpus.sequences(row_of))
+            assert all(len(ids) <= 2 * chunk for ids, _ in chunks)
+            flat = [corpus.words[row] for ids, _ in chunks for row in ids]
+            assert flat == list(itertools.chain.from_iterable(kept))
+
+
+@given(DOCUMENTS, st.integers(1, 7))
+def test_a_word_encoder_numbers_known_words(documents, block):
+    encoder = WordEncoder(["aa", "b", "c"], [], Tokenizer(True, None, TOKEN_PATTERN))
+    expected = [[["aa", "b", "c"].index(t) for t in tokens_of(d) if t in ("aa", "b", "c")] for d in documents]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_module, "_BLOCK_TOKENS", block)
+        assert as_lists(encoder.encode(documents)) == expected
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        ([["a", 1]], "1 of type int.*str"),
+        ([["a"], ["b", None]], "None of type NoneType"),
+        ([["a", float("nan")]], "nan of type float"),
+        ([["a", ["b"]]], r"\['b'\] of type list"),
+    ],
+)
+def test_tokens_that_are_no_strings_are_named(documents, message):
+    with pytest.raises(TypeError, match=message):
+        EncodedCorpus.read(documents, Tokenizer(True, None, TOKEN_PATTERN))

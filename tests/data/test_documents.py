@@ -1,0 +1,116 @@
+"""Documents from every container and file, and what is said of those that are none."""
+
+import bz2
+import gzip
+import lzma
+
+import numpy as np
+import pytest
+
+from skembed.data.documents import read_documents
+from skembed.text import LineCorpus
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+TEXTS = ["the cat", "", "sat on", "the mat"]
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "generator": lambda texts: (text for text in texts),
+    "array": np.array,
+    "object array": lambda texts: np.array(texts, dtype=object),
+    "one column": lambda texts: np.array(texts, dtype=object)[:, None],
+    "pandas": pd.Series,
+    "pandas object": lambda texts: pd.Series(texts, dtype=object),
+    "pandas categories": lambda texts: pd.Series(texts, dtype="category"),
+    "pandas arrow": lambda texts: pd.Series(texts, dtype="string[pyarrow]"),
+    "pandas odd index": lambda texts: pd.Series(texts, index=[3, 3, 1, 0]),
+    "pandas frame": lambda texts: pd.DataFrame({"text": texts}),
+    "polars": pl.Series,
+    "polars frame": lambda texts: pl.DataFrame({"text": texts}),
+    "arrow": pa.array,
+    "arrow chunks": lambda texts: pa.chunked_array([texts[:1], texts[1:]]),
+    "arrow table": lambda texts: pa.table({"text": texts}),
+}
+OPENERS = {"plain": open, "gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_holds_the_same_documents(container):
+    assert list(read_documents(CONTAINERS[container](TEXTS))) == TEXTS
+
+
+def test_token_lists_may_be_any_sequence():
+    documents = [["a", "b"], ("c",), np.array(["d", "e"]), []]
+    assert list(read_documents(documents)) == [["a", "b"], ["c"], ["d", "e"], []]
+    nested = pl.Series([["a", "b"], [], ["c"]], dtype=pl.List(pl.String))
+    assert list(read_documents(nested)) == [["a", "b"], [], ["c"]]
+    assert list(read_documents(pa.array([["a"], []], pa.list_(pa.string())))) == [["a"], []]
+
+
+@pytest.mark.parametrize("compression", OPENERS)
+@pytest.mark.parametrize("suffix", ["", ".txt", ".gz", ".xz"])
+def test_files_are_read_by_what_they_hold_not_by_their_suffix(tmp_path, compression, suffix):
+    path = tmp_path / f"corpus{suffix}"
+    with OPENERS[compression](path, "wt", encoding="utf-8", newline="") as file:
+        file.write("the cat\r\n\nzoë 猫 \x00 a\rb\u2028c\nno end of line")
+    corpus = LineCorpus(path)
+    for _ in range(2):
+        assert list(corpus) == ["the cat", "", "zoë 猫 \x00 a\rb\u2028c", "no end of line"]
+
+
+def test_a_file_that_is_empty_or_missing(tmp_path):
+    empty = tmp_path / "empty"
+    empty.touch()
+    assert list(LineCorpus(empty)) == []
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(LineCorpus(tmp_path / "nowhere"))
+
+
+def test_bytes_that_are_no_text_are_refused_and_the_way_out_works(tmp_path):
+    path = tmp_path / "latin"
+    path.write_bytes("caf\xe9 noir\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin.*utf-8.*errors='replace'"):
+        list(LineCorpus(path))
+    assert list(LineCorpus(path, encoding="latin-1")) == ["café noir"]
+    assert list(LineCorpus(path, errors="replace")) == ["caf\ufffd noir"]
+    assert list(LineCorpus(path, errors="surrogateescape")) == ["caf\udce9 noir"]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bz2", "xz"])
+def test_a_file_cut_short_is_an_error(tmp_path, compression):
+    path = tmp_path / "cut"
+    with OPENERS[compression](path, "wb") as file:
+        file.write(np.random.default_rng(0).integers(97, 122, 200_000, dtype=np.uint8).tobytes())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(OSError, match="damaged or not complete"):
+        list(LineCorpus(path))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ("one text", TypeError, r"single str 'one text'; pass \[X\]"),
+        (b"bytes", TypeError, "single bytes"),
+        ({"a": 1}, TypeError, "got {'a': 1}"),
+        (3, TypeError, "got 3"),
+        (None, TypeError, "got None"),
+        (["a", None], TypeError, "document 1 .*None.*fill them with ''"),
+        (["a", "b", float("nan")], TypeError, "document 2 .*nan.*fill them with ''"),
+        (pd.Series(["a", None]), TypeError, "document 1 .*fill them with ''"),
+        (pd.Series(["a", None], dtype="string"), TypeError, "document 1 .*fill them with ''"),
+        (pl.Series(["a", None]), TypeError, "document 1 .*fill them with ''"),
+        (["a", b"b"], TypeError, "document 1 .*bytes; decode it first"),
+        ([1, 2], TypeError, "document 0 .*1 of type int"),
+        (np.zeros((2, 3)), ValueError, r"shape \(2, 3\).*ColumnTransformer"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "columns 'a', 'b'.*ColumnTransformer"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "columns 'a', 'b'.*ColumnTransformer"),
+        (pa.table({"a": ["x"], "b": ["y"]}), ValueError, "columns 'a', 'b'.*ColumnTransformer"),
+        (np.array("a"), TypeError, r"got array\('a'"),
+    ],
+)
+def test_what_is_no_list_of_documents_is_named(X, error, message):
+    with pytest.raises(error, match=message):
+        list(read_documents(X))
