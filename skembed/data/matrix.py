@@ -12,7 +12,7 @@ __all__ = ["FLOATS", "read_matrix"]
 FLOATS = [np.float64, np.float32]
 
 
-def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "", **checks: Any) -> Any:
+def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expected numbers; ", **checks: Any) -> Any:
     """Return X as a float matrix, dense or CSR or CSC, its columns' number and names checked or with `reset` kept.
 
     `for_text` says in the error what to do where X holds text; `checks` are those of `check_array`.
@@ -27,6 +27,6 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "", **ch
         if "could not convert string to float" not in str(error):
             raise
         raise ValueError(
-            f"X holds text ({error}), expected numbers: {for_text}encode the column before, for instance by "
+            f"X holds text ({error}), {for_text}encode the column before, for instance by "
             "EntityEmbeddingEncoder."
         ) from error

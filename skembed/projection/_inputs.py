@@ -45,5 +45,5 @@ def read_training(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray | Non
 
 def read_rows(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
     """Return X as `read_matrix` does, with the way out that methods which take numbers only have."""
-    advice = f"method={estimator.method!r} takes no text; use method='autoencoder', or "
+    advice = f"but method={estimator.method!r} takes numbers only; use method='autoencoder', or "
     return read_matrix(estimator, X, reset=reset, for_text=advice, **checks)
