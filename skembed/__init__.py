@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that holds it
 _HOMES = {
+    "CooccurrenceEncoder": "skembed.categorical",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",

@@ -29,18 +29,24 @@ def output_names(embedded: list[str], dims: list[int], passed: list[str]) -> np.
     return np.asarray(out, dtype=object)
 
 
-def gather(matrices: list[np.ndarray], ids: list[np.ndarray], side: list[np.ndarray], n_rows: int) -> np.ndarray:
+def gather(tables: list[EmbeddingTable], ids: list[np.ndarray], side: list[np.ndarray], n_rows: int) -> np.ndarray:
     """Return the vectors of every column side by side, and the numeric columns behind them.
 
-    float32, or float64 where numeric columns pass through, which keep their values.
+    Id 0 is the table's unknown vector, i is row i - 1. float32, or float64 where numeric columns pass through, which
+    keep their values.
     """
-    width = sum(m.shape[1] for m in matrices)
+    width = sum(table.embedding_dim for table in tables)
     out = np.empty((n_rows, width + len(side)), dtype=np.float64 if side else np.float32)
     start = 0
-    for matrix, rows in zip(matrices, ids):
-        stop = start + matrix.shape[1]
-        out[:, start:stop] = matrix.take(rows, axis=0)
-        start = stop
+    for table, rows in zip(tables, ids):
+        part = out[:, start : start + table.embedding_dim]
+        known = rows > 0
+        if known.all():
+            part[:] = table.vectors.take(rows - 1, axis=0)
+        else:
+            part[known] = table.vectors.take(rows[known] - 1, axis=0)
+            part[~known] = table.unknown
+        start += table.embedding_dim
     for k, values in enumerate(side):
         out[:, width + k] = values
     return out

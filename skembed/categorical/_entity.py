@@ -395,14 +395,12 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
     def _expose(self, learned: Learned) -> None:
         """Set the public attributes from what was learned; the tables are cut here."""
         schema = self._schema
-        self._matrices = [cut(table, dim) for table, dim in zip(learned.tables, schema.dims)]
+        matrices = [cut(table, dim) for table, dim in zip(learned.tables, schema.dims)]
         learned.tables = []
         self._learned = learned
         self.embeddings_ = {
             name: EmbeddingTable(vocabulary.keys, matrix[1:], unknown=matrix[0], metric=metric)
-            for name, vocabulary, matrix, metric in zip(
-                schema.names, schema.vocabularies, self._matrices, schema.metrics
-            )
+            for name, vocabulary, matrix, metric in zip(schema.names, schema.vocabularies, matrices, schema.metrics)
         }
         self.categories_ = [v.keys for v in schema.vocabularies]
         self.infrequent_categories_ = [v.infrequent for v in schema.vocabularies]
@@ -419,14 +417,14 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
 
     def _dims(self) -> list[int]:
         """Columns of the output for each categorical column."""
-        return [matrix.shape[1] for matrix in self._matrices]
+        return [table.embedding_dim for table in self.embeddings_.values()]
 
     def _gather(self, columns: Columns, ids: list[np.ndarray]) -> np.ndarray:
         """Put the vectors of every column side by side, and the numeric columns behind them."""
         side = []
         if self.remainder == "passthrough":
             side = numeric_columns(columns, self._schema.side_positions)
-        return gather(self._matrices, ids, side, columns.n_rows)
+        return gather(list(self.embeddings_.values()), ids, side, columns.n_rows)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,293 @@
+"""Categories embedded without a target, by the techniques of words: a row is a sentence of its levels."""
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from skembed.apply.axes import PrincipalAxes
+from skembed.apply.columns import gather, invert, output_names
+from skembed.base import EmbeddingTransformer
+from skembed.categorical._dims import RULES, cut, resolve_dims
+from skembed.data.bins import QuantileBins
+from skembed.data.columns import Columns
+from skembed.data.levels import encode_levels, factorize_columns, warn_degenerate, warn_strangers, weighted_vocabulary
+from skembed.data.ragged import Ragged
+from skembed.data.roles import numeric_columns, some_categorical_positions
+from skembed.table import EmbeddingTable
+from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.keys import KeySettings, LearnedColumns, learn_keys
+from skembed.training.run import Run, draw_seed
+
+__all__ = ["CooccurrenceEncoder"]
+
+MAX_DIM = 24  # "auto" takes no more: what the second dozen adds to a model is little
+JOINT_DIMS = 40  # more of them are learned for all columns together; each column keeps the directions it varies along
+_SKIP_GRAM = available_if(lambda self: self.method == "skip-gram" or _refuse(self.method))
+
+
+def _refuse(method: str) -> bool:
+    raise AttributeError(f"partial_fit needs method='skip-gram'; method={method!r} counts all rows at once, use fit.")
+
+
+class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
+    """Embed categories by the categories they occur with in other columns; no target is needed.
+
+    A row is taken for a sentence of its levels: levels that occur beside the same levels of other columns get similar
+    vectors. Rows without a target help, and a level that is met only in them gets a meaning. Stands where OneHotEncoder
+    would stand.
+
+    Parameters
+    ----------
+    embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
+        Columns of the output for each categorical column; a callable is given the number of levels, a dict has a rule
+        for each column. "auto" is 24, or one less than there are levels. Dimensions are ordered by falling spread.
+    method : {"ppmi-svd", "skip-gram", "glove"}, default="ppmi-svd"
+        "ppmi-svd" factorizes the positive pointwise mutual information of levels [1]_ [2]_: fast, no passes.
+        "skip-gram" (negative sampling) can go on by `partial_fit`; "glove" learns logarithms of counts.
+    categorical_features : "all", "from_dtype" or array-like of names, positions or bool, default="all"
+        As in `EntityEmbeddingEncoder`; the others are numeric.
+    n_bins : int or None, default=10
+        Numeric columns take part as so many bins of about equally many rows; None leaves them out of learning.
+    remainder : {"drop", "passthrough"}, default="drop"
+        Whether numeric columns follow the vectors in the output.
+    min_frequency : int or float, default=None
+        Levels that are rarer share the unknown vector: an int is a count, a float a share of the rows.
+    max_categories : int, default=None
+        As in OneHotEncoder.
+    handle_unknown : {"embed", "error"}, default="embed"
+        A level that `fit` never met gets the unknown vector, or is refused.
+    max_iter : int, default=15
+        Passes of "skip-gram" and "glove".
+    n_jobs : int, default=None
+        Threads; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        A progress bar when positive.
+
+    Attributes
+    ----------
+    embeddings_ : dict of str to EmbeddingTable
+        A table for each categorical column; its `unknown` vector is that of rare levels where `min_frequency` made
+        some, else the mean of the column.
+    categories_, infrequent_categories_ : list of ndarray
+        The levels with a vector, and those that share the unknown one.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    EntityEmbeddingEncoder : Learns from a target; takes these tables as `init`, so that rows without a target help:
+        ``EntityEmbeddingEncoder(init=CooccurrenceEncoder().fit(X_all).embeddings_)``. The dimensions of `init` come
+        first then, and those of the effects on the target follow.
+
+    Notes
+    -----
+    Vectors are centered, turned to the principal axes of their column, and scaled so that the spread of each column
+    over the rows is 1 in total, as that of a standardised number. None, NaN, pandas' NA and NaT are the level
+    "missing", whose key is None. A column alone has nothing to occur with and is refused.
+
+    References
+    ----------
+    .. [1] Levy & Goldberg (2014), "Neural Word Embedding as Implicit Matrix Factorization".
+    .. [2] Levy, Goldberg & Dagan (2015), "Improving Distributional Similarity with Lessons Learned from Word
+       Embeddings".
+
+    Examples
+    --------
+    >>> from skembed import CooccurrenceEncoder
+    >>> X = [["beech", "leaf"], ["oak", "leaf"], ["pine", "needle"], ["fir", "needle"]] * 20
+    >>> encoder = CooccurrenceEncoder(random_state=0).fit(X)
+    >>> encoder.embeddings_["x0"].nearest("oak", k=1)[0][0]
+    'beech'
+    """
+
+    _parameter_constraints: dict = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
+        "method": [StrOptions({"ppmi-svd", "skip-gram", "glove"})],
+        "categorical_features": [StrOptions({"all", "from_dtype"}), "array-like"],
+        "n_bins": [Interval(Integral, 2, None, closed="left"), None],
+        "remainder": [StrOptions({"drop", "passthrough"})],
+        "min_frequency": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "handle_unknown": [StrOptions({"embed", "error"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        embedding_dim="auto",
+        *,
+        method="ppmi-svd",
+        categorical_features="all",
+        n_bins=10,
+        remainder="drop",
+        min_frequency=None,
+        max_categories=None,
+        handle_unknown="embed",
+        max_iter=15,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.embedding_dim = embedding_dim
+        self.method = method
+        self.categorical_features = categorical_features
+        self.n_bins = n_bins
+        self.remainder = remainder
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.handle_unknown = handle_unknown
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None) -> "CooccurrenceEncoder":
+        """Learn the vectors of every categorical column.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        columns = self._read_columns(X, reset=True)
+        self._learned: LearnedColumns | None = None
+        self._positions = some_categorical_positions(self.categorical_features, columns)
+        self._numeric = [i for i in range(len(columns.values)) if i not in self._positions]
+        names = [columns.label(i) for i in self._positions]
+        factors = factorize_columns(columns, self._positions)
+        everyone, ones = np.arange(columns.n_rows), np.ones(columns.n_rows)
+        warn_degenerate(names, factors, everyone)
+        limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
+        self._vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
+        self._bins = [QuantileBins(v, self.n_bins) for v in numeric_columns(columns, self._context_positions())]
+        self._dims = resolve_dims(self.embedding_dim, names, [len(v) for v in self._vocabularies])
+        ids = [v.encode(f) for v, f in zip(self._vocabularies, factors)]
+        self._learn(columns, ids, names, PassCallbacks(self, self.max_iter, X, y))
+        return self
+
+    @_SKIP_GRAM
+    @with_callbacks
+    def partial_fit(self, X: Any, y: Any = None) -> "CooccurrenceEncoder":
+        """Go on learning from further rows: new levels get vectors, known ones move.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "embeddings_"):
+            return self.fit(X, y)
+        self._validate_params()
+        columns = self._read_columns(X, reset=False)
+        factors = factorize_columns(columns, self._positions)
+        self._vocabularies = [v.extend(f) for v, f in zip(self._vocabularies, factors)]
+        ids = [v.encode(f) for v, f in zip(self._vocabularies, factors)]
+        self._learn(columns, ids, list(self.embeddings_), PassCallbacks(self, self.max_iter, X, y))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Replace each category by its vector.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
+        """
+        check_is_fitted(self)
+        columns = self._read_columns(X, reset=False)
+        strict = self.handle_unknown == "error"
+        ids = encode_levels(columns, self._positions, self._vocabularies, check_unknown=strict)
+        warn_strangers(columns, self._positions, self._vocabularies, ids)
+        return gather(list(self.embeddings_.values()), ids, numeric_columns(columns, self._passed()), columns.n_rows)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return the level whose vector is nearest, column by column; None for numeric columns that were dropped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_in_), object
+        """
+        check_is_fitted(self)
+        return invert(X, list(self.embeddings_.values()), self._positions, self._passed(), self.n_features_in_)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return ``{column}_{i}`` for each dimension, then the names of numeric columns that pass through."""
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        dims = [table.embedding_dim for table in self.embeddings_.values()]
+        return output_names([names[i] for i in self._positions], dims, [names[i] for i in self._passed()])
+
+    def _learn(self, columns: Columns, ids: list[np.ndarray], names: list[str], callbacks: PassCallbacks) -> None:
+        """Learn from the rows, going on from the tables of earlier calls where there are any, and set the tables."""
+        numbers = numeric_columns(columns, self._context_positions())
+        terms = [*ids, *(bins.encode(values) for bins, values in zip(self._bins, numbers))]
+        sizes = [*(len(v) + 1 for v in self._vocabularies), *(bins.n_rows for bins in self._bins)]
+        if len(terms) < 2:
+            raise ValueError(
+                f"one column takes part, {', '.join(map(repr, names))}; levels are learned from those beside them in "
+                "other columns. Give at least two columns, or n_bins for numeric ones."
+            )
+        first = np.cumsum([0, *sizes])
+        dims = [d or min(MAX_DIM, max(len(v) - 1, 1)) for d, v in zip(self._dims, self._vocabularies)]
+        settings = KeySettings(self.method, max(dims) + (JOINT_DIMS if self.method == "ppmi-svd" else 0), self.max_iter)
+        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks)
+        start = None if self._learned is None else self._learned.grown(sizes)
+        learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
+        callbacks.end()
+        parts = [learned.vectors[begin : begin + size] for begin, size in zip(first, sizes)][: len(ids)]
+        counts = [np.bincount(i, minlength=len(part)) for i, part in zip(ids, parts)]
+        if start is None:
+            self._axes = [PrincipalAxes.of(part, count) for part, count in zip(parts, counts)]
+        if self.method == "skip-gram":
+            self._learned = LearnedColumns(learned, sizes)
+        self.embeddings_ = {}
+        for name, vocabulary, axes, part, count, dim in zip(names, self._vocabularies, self._axes, parts, counts, dims):
+            matrix = cut(axes.apply(part), dim)
+            unknown = matrix[0] if count[0] else np.zeros(dim, dtype=np.float32)
+            self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
+        self.categories_ = [v.keys for v in self._vocabularies]
+        self.infrequent_categories_ = [v.infrequent for v in self._vocabularies]
+
+    def _context_positions(self) -> list[int]:
+        return self._numeric if self.n_bins is not None else []
+
+    def _passed(self) -> list[int]:
+        return self._numeric if self.remainder == "passthrough" else []
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = tags.input_tags.string = tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

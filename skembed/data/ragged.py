@@ -1,0 +1,58 @@
+"""Sequences of ids of any length in one form: documents, baskets, walks, rows of categories, sparse matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["NO_ROW", "Ragged"]
+
+NO_ROW = -1  # the id of what has no row: it is left out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """Sequences one after the other, as the rows of a CSR matrix lie.
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (n_sequences + 1,), int64
+        Sequence i is ``indices[indptr[i] : indptr[i + 1]]``; the first entry is 0.
+    indices : ndarray of shape (n_tokens,), int32
+        Ids, `NO_ROW` for what has none.
+    weights : ndarray of shape (n_tokens,), float32, or None
+        None: 1 each.
+
+    Examples
+    --------
+    >>> basket = Ragged.from_columns([np.array([0, 1]), np.array([-1, 1])], [0, 2])
+    >>> basket.indptr, basket.indices
+    (array([0, 1, 3]), array([0, 1, 3], dtype=int32))
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Where each sequence ends in `indices`, (n_sequences,)."""
+        return self.indptr[1:]
+
+    @classmethod
+    def from_columns(cls, ids: list[np.ndarray], first_ids: list[int]) -> "Ragged":
+        """Return the rows of columns as sequences, the ids of each column numbered from its own first one on."""
+        stacked = np.stack([np.where(i < 0, NO_ROW, i + first) for i, first in zip(ids, first_ids)], axis=1)
+        known = stacked != NO_ROW
+        indptr = np.concatenate([[0], np.cumsum(known.sum(axis=1))]).astype(np.int64)
+        return cls(indptr, stacked[known].astype(np.int32))
+
+    def transposed(self, n_keys: int) -> "Ragged":
+        """Return for each id the sequences that hold it, in order; there must be no `NO_ROW`."""
+        ones = np.ones(len(self.indices), dtype=np.int8)
+        matrix = sparse.csr_matrix((ones, self.indices, self.indptr), shape=(len(self), n_keys))
+        turned = matrix.tocsc()
+        return Ragged(turned.indptr.astype(np.int64), turned.indices.astype(np.int32))

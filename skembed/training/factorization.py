@@ -1,0 +1,181 @@
+"""Factorization of the positive pointwise mutual information of keys that share sequences, by randomized SVD.
+
+Levy & Goldberg 2014 show that skip-gram with negative sampling factorizes such a matrix implicitly; here it is done at
+once. Subspace iteration follows Halko, Martinsson & Tropp 2011, algorithm 4.4. Threads own rows of the matrix and of
+the tables, so their number changes no bit.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skembed.data.ragged import Ragged
+from skembed.kernels.ppmi import count_partners, multiply, write_ppmi
+from skembed.memory import check_memory
+from skembed.parallel import Workers, open_workers
+from skembed.training.run import Run
+
+__all__ = ["PPMISettings", "factorize_ppmi"]
+
+N_PARTS = 64  # of the keys, dealt to threads; fixed, so that partial sums are the same for any number of threads
+N_HISTOGRAM = 64
+PLACE_BYTES = 12  # of a pair: its column, and its value in the matrix and in the transpose
+
+
+@dataclass(frozen=True)
+class PPMISettings:
+    """Settings of `factorize_ppmi`.
+
+    Attributes
+    ----------
+    embedding_dim : int
+    context_exponent : float
+        Contexts are smoothed by this power of their counts (Levy, Goldberg & Dagan 2015, section 3.1).
+    eigenvalue_exponent : float
+        Singular values are raised to it; a half shares them between keys and contexts.
+    n_oversamples, n_power_iter : int
+        Further random directions, and passes of subspace iteration.
+    memory_limit : int
+        Bytes that the matrix may take: where all pairs take more, those that share the fewest sequences are left out.
+    """
+
+    embedding_dim: int
+    context_exponent: float = 0.75
+    eigenvalue_exponent: float = 0.5
+    n_oversamples: int = 8
+    n_power_iter: int = 2
+    memory_limit: int = 2**31
+
+
+class _Matrix:
+    """The matrix and its transpose, rows owned by threads."""
+
+    def __init__(self, rows: Ragged, n_keys: int, settings: PPMISettings, workers: Workers) -> None:
+        self.n_keys, self.workers = n_keys, workers
+        by_key = rows.transposed(n_keys)
+        lengths = np.diff(rows.indptr)
+        # pairs of each key: the other keys of its sequences
+        before = np.concatenate([[0], np.cumsum(lengths[by_key.indices] - 1)])
+        marginals = before[by_key.indptr[1:]] - before[by_key.indptr[:-1]]
+        self.parts = _even_parts(marginals)
+        arrays = rows.indptr, rows.indices, by_key.indptr, by_key.indices
+        n_partners = np.zeros(n_keys, np.int64)
+        histograms = np.zeros((len(self.parts), N_HISTOGRAM), np.int64)
+
+        def count(least: int) -> None:
+            histograms[:] = 0
+            self._each(
+                lambda i, b, e, *w: count_partners(*arrays, b, e, least, *w, histograms[i], n_partners), workspace=True
+            )
+
+        count(1)
+        least = _least_count(histograms.sum(axis=0), settings.memory_limit)
+        if least > 1:
+            count(least)
+        self.starts = np.concatenate([[0], np.cumsum(n_partners)])[:-1]
+        n_places = int(n_partners.sum())
+        check_memory(n_places * PLACE_BYTES, f"{n_places} pairs of levels that occur together", "raise min_frequency")
+        self.columns = np.empty(n_places, np.int32)
+        self.values, self.transposed = np.empty(n_places, np.float32), np.empty(n_places, np.float32)
+        self.lengths = np.zeros(n_keys, np.int64)
+        marginals = marginals.astype(np.float64)
+        smoothed = np.power(marginals, settings.context_exponent)
+        total = float(smoothed.sum())
+
+        def write(_: int, begin: int, end: int, *workspace: np.ndarray) -> None:
+            write_ppmi(
+                *arrays, begin, end, marginals, smoothed, total, least, *workspace,
+                self.starts, self.columns, self.values, self.transposed, self.lengths,
+            )  # fmt: skip
+
+        self._each(write, workspace=True)
+
+    def product(self, table: np.ndarray, *, transposed: bool) -> np.ndarray:
+        """Return the product of the matrix, or of its transpose, and a table, float32 (n_keys, width)."""
+        table = np.ascontiguousarray(table, dtype=np.float32)
+        out = np.empty_like(table)
+        values = self.transposed if transposed else self.values
+        self._each(lambda _, b, e: multiply(self.starts, self.lengths, self.columns, values, table, b, e, out))
+        return out
+
+    def _each(self, function, workspace: bool = False) -> None:
+        n_workers = self.workers.n_workers
+        dealt = [self.parts[w::n_workers] for w in range(n_workers)]
+        numbers = [range(w, len(self.parts), n_workers) for w in range(n_workers)]
+
+        def work(which: int) -> None:
+            spaces = [np.zeros(self.n_keys, np.int32) for _ in range(2)] if workspace else []
+            for i, (begin, end) in zip(numbers[which], dealt[which]):
+                function(i, begin, end, *spaces)
+
+        self.workers.map(work, [(w,) for w in range(n_workers)])
+
+
+def factorize_ppmi(rows: Ragged, n_keys: int, settings: PPMISettings, run: Run) -> np.ndarray:
+    """Learn a vector for each key from the keys that it shares sequences with.
+
+    Parameters
+    ----------
+    rows : Ragged
+        A key occurs at most once in a sequence.
+    n_keys : int
+    settings : PPMISettings
+    run : Run
+
+    Returns
+    -------
+    ndarray of shape (n_keys, dim), float32
+        The left singular vectors times a power of their values, by falling value; `dim` is less than `embedding_dim`
+        where the matrix has not so many directions. Keys in no pair are zero.
+    """
+    from joblib import parallel_config
+
+    rng = np.random.default_rng(run.seed)
+    # matrices of the sizes met here: one thread of BLAS gives the same bits on every machine of a kind
+    with (
+        threadpool_limits(1, user_api="blas"),
+        parallel_config(backend="threading", n_jobs=run.n_jobs),
+        open_workers(run.n_jobs) as workers,
+    ):
+        matrix = _Matrix(rows, n_keys, settings, workers)
+        width = min(settings.embedding_dim + settings.n_oversamples, n_keys)
+        basis = rng.standard_normal((n_keys, width), dtype=np.float32)
+        for _ in range(settings.n_power_iter):
+            basis = _orthonormal(matrix.product(basis, transposed=False))
+            basis = _orthonormal(matrix.product(basis, transposed=True))
+        basis = _orthonormal(_orthonormal(matrix.product(basis, transposed=False)))
+        small = matrix.product(basis, transposed=True).astype(np.float64)  # (basis' M)'
+        values, vectors = np.linalg.eigh(small.T @ small)
+        values, vectors = np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1]
+        kept = (values > 1e-5 * max(values[0], 1e-30))[: settings.embedding_dim].sum()
+        found = basis @ vectors[:, :kept] * values[:kept] ** settings.eigenvalue_exponent
+    found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(kept)] < 0, -1.0, 1.0)  # a sign of its own
+    return found.astype(np.float32)
+
+
+def _orthonormal(table: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the columns, float64; once more where it has to be so to rounding.
+
+    Directions that are lost to rounding become zero.
+    """
+    basis = table.astype(np.float64)
+    values, vectors = np.linalg.eigh(basis.T @ basis)
+    kept = values > 1e-12 * max(values[-1], 1e-300)
+    return basis @ (vectors[:, kept] / np.sqrt(values[kept]))
+
+
+def _even_parts(pairs: np.ndarray) -> list[tuple[int, int]]:
+    """Cut the keys into parts of about equally many pairs."""
+    mass = np.cumsum(pairs + 1)
+    inner = np.searchsorted(mass, mass[-1] * np.arange(1, N_PARTS) / N_PARTS)
+    cuts = np.unique(np.concatenate([[0], inner, [len(pairs)]]))
+    return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
+
+
+def _least_count(histogram: np.ndarray, memory_limit: int) -> int:
+    """Return from how many sequences in common on pairs are kept, so that they fit the memory."""
+    n_places = np.cumsum(histogram[::-1])[::-1]
+    fits = np.flatnonzero(n_places * PLACE_BYTES <= memory_limit)
+    return int(fits[0]) + 1 if len(fits) else len(histogram)

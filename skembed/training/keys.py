@@ -1,0 +1,114 @@
+"""Vectors of keys from the sequences they share, by one of three methods: of baskets, walks and rows alike."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from skembed.data.ragged import Ragged
+from skembed.training.cooccurrence import count_cooccurrences
+from skembed.training.factorization import PPMISettings, factorize_ppmi
+from skembed.training.glove import train_glove
+from skembed.training.run import Run
+from skembed.training.sequences import SequenceTables, first_vectors, train_sequences
+
+__all__ = ["KeySettings", "KeyTables", "LearnedColumns", "learn_keys"]
+
+LEARNING_RATE = {"skip-gram": 0.05, "glove": 0.05}
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """Settings of `learn_keys`.
+
+    Attributes
+    ----------
+    method : {"ppmi-svd", "skip-gram", "glove"}
+    embedding_dim : int
+    max_iter : int
+        Passes; "ppmi-svd" needs none.
+    """
+
+    method: str
+    embedding_dim: int
+    max_iter: int
+
+
+class KeyTables(NamedTuple):
+    """Vectors of the keys, and with "skip-gram" those of the keys as contexts, float32 (n_keys, dim)."""
+
+    vectors: np.ndarray
+    contexts: np.ndarray | None = None
+
+
+class LearnedColumns(NamedTuple):
+    """Tables of several columns, one below the other, and how many rows each column has."""
+
+    tables: KeyTables
+    sizes: list[int]
+
+    def grown(self, sizes: list[int]) -> KeyTables:
+        """Return the tables with rows of NaN for levels that are new, which are the last ones of their column."""
+        cuts = np.cumsum(self.sizes)[:-1]
+        new = [size - before for size, before in zip(sizes, self.sizes)]
+
+        def grow(table: np.ndarray) -> np.ndarray:
+            parts = [np.pad(p, ((0, n), (0, 0)), constant_values=np.nan) for p, n in zip(np.split(table, cuts), new)]
+            return np.concatenate(parts)
+
+        return KeyTables(*(grow(table) for table in self.tables if table is not None))
+
+
+def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start: KeyTables | None = None) -> KeyTables:
+    """Learn a vector for each key; all keys of a sequence are each other's context, whatever their order.
+
+    Parameters
+    ----------
+    rows : Ragged
+        A key occurs at most once in a sequence.
+    n_keys : int
+    settings : KeySettings
+    run : Run
+    start : KeyTables, optional
+        What "skip-gram" goes on from; rows of NaN are keys that are new.
+
+    Returns
+    -------
+    KeyTables
+    """
+    if settings.method == "ppmi-svd":
+        return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(settings.embedding_dim), run))
+    counts = np.bincount(rows.indices, minlength=n_keys)
+    chunks = [(rows.indices, rows.ends)]
+    window = max(int(np.diff(rows.indptr).max()) - 1, 1)
+    dim, n_iter, rate = settings.embedding_dim, settings.max_iter, LEARNING_RATE[settings.method]
+    if settings.method == "skip-gram":
+        begin = None if start is None else SequenceTables(*_grown(start, n_keys, dim, run.seed), [])
+        learned = run.passes(
+            lambda on_pass, progress: train_sequences(
+                chunks, counts, embedding_dim=dim, window=window, shrink_window=False, subsample=0.0,
+                learning_rate=rate, max_iter=n_iter, n_jobs=run.n_jobs, seed=run.seed, start=begin, on_pass=on_pass,
+                progress=progress,
+            ),
+            n_iter, total=len(rows.indices) * n_iter, unit="levels",
+        )  # fmt: skip
+        return KeyTables(learned.input, learned.output)
+    with count_cooccurrences(
+        chunks, counts, window=window, symmetric=True, distance_weighting=False, x_max=10.0, alpha=0.75,
+        memory_limit=2**31, n_jobs=run.n_jobs, seed=run.seed,
+    ) as cells:  # fmt: skip
+        tables = run.passes(
+            lambda on_pass, progress: train_glove(
+                cells, embedding_dim=dim, learning_rate=rate, max_iter=n_iter, n_jobs=run.n_jobs, seed=run.seed,
+                on_pass=on_pass, progress=progress,
+            ),
+            n_iter, total=len(cells.cells) * n_iter, unit="pairs",
+        )  # fmt: skip
+    return KeyTables(tables.words + tables.contexts)
+
+
+def _grown(start: KeyTables, n_keys: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return both tables, those of new keys begun afresh."""
+    new = np.isnan(start.vectors).any(axis=1)
+    vectors = np.where(new[:, None], first_vectors(n_keys, dim, seed), start.vectors)
+    return vectors, np.nan_to_num(start.contexts)  # type: ignore[arg-type]

@@ -1,0 +1,91 @@
+"""One run of a trainer: its seed, workers, progress bar, callbacks and what is left of it after Ctrl-C."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from tqdm.auto import tqdm
+
+from skembed.training.callbacks import PassCallbacks
+
+__all__ = ["Run", "draw_seed"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a trainer runs, which changes nothing of what it learns but by its seed.
+
+    Attributes
+    ----------
+    seed : int
+        Non-negative; decides everything.
+    n_jobs : int or None
+        As in scikit-learn. It changes no bit of the result.
+    verbose : int
+        A progress bar when positive.
+    callbacks : PassCallbacks or None
+        Are told of each pass, and may ask to stop after it.
+    """
+
+    seed: int
+    n_jobs: int | None = None
+    verbose: int = 0
+    callbacks: PassCallbacks | None = None
+
+    def passes(self, train: Callable[[Callable, Callable], Any], max_iter: int, *, total: int, unit: str) -> Any:
+        """Train with a progress bar and callbacks; Ctrl-C after the first pass keeps what was learned, with a warning.
+
+        Parameters
+        ----------
+        train : callable
+            ``train(on_pass, progress)`` returns tables with a `loss_curve`. It calls ``on_pass(pass, tables)`` after
+            each pass and ends where that returns something true, and ``progress(n)`` when n more of `total` are done.
+        max_iter : int
+            Passes at most.
+        total : int
+            Of what is done in all of them.
+        unit : str
+            What is done, for the bar.
+
+        Returns
+        -------
+        object
+            What `train` returns, or the tables after the last whole pass.
+        """
+        finished: Any = None  # after the last whole pass; the next one goes on in the same arrays
+
+        def end_pass(pass_: int, tables: Any) -> bool:
+            nonlocal finished
+            finished = tables
+            bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
+            if self.callbacks is None:
+                return False
+            stop = self.callbacks.end_pass(tables.loss_curve[-1])
+            if not stop and pass_ + 1 < max_iter:
+                self.callbacks.begin_pass()
+            return stop
+
+        quiet, leave = self.verbose <= 0, self.verbose > 1
+        with tqdm(total=total, desc=unit, unit="", unit_scale=True, disable=quiet, leave=leave) as bar:
+            if self.callbacks is not None:
+                self.callbacks.begin_pass()
+            try:
+                return train(end_pass, bar.update)
+            except KeyboardInterrupt:
+                if finished is None:
+                    raise
+                n_passes = len(finished.loss_curve)
+                warnings.warn(
+                    f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
+                )
+                return finished
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed below 2**31; None gives a fresh one, and leaves numpy's global state as it is."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    return int(check_random_state(random_state).randint(2**31 - 1))
