@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept, and what happens where they cannot be kept."""
+"""Where compiled kernels are kept, what happens where they cannot be, and what is said of the time that it takes."""
 
 import os
 import shutil
@@ -148,3 +148,72 @@ class TestBrokenCache:
         assert hits == 0
         assert "No space left on device" in warnings[0]
         assert_one_warning(warnings)
+
+
+# kernels are called from two threads, after at most so many seconds of compilation it is to be said
+TWO_THREADS = """
+import logging, sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from skembed.kernels import compile, merge
+compile.QUIET_SECONDS = float(sys.argv[1])
+exec(sys.argv[2])
+arguments = 0, 1, np.ones(9, np.float32), np.ones(9, np.float32)
+rows = [np.arange(9, dtype=kind) for kind in (np.int16, np.int32, np.int64)]
+with ThreadPoolExecutor(2) as pool:
+    done = [pool.submit(kernel, row, *arguments) for row in rows for kernel in (merge.clear_pulls, merge.find_scales)]
+[each.result() for each in done]
+"""
+
+
+class TestLine:
+    @pytest.fixture
+    def said(self, tmp_path):
+        def said(seconds: float, before: str = "") -> list[str]:
+            folder = str(tmp_path / "cache")
+            done = run(TWO_THREADS, seconds, before, folder=ROOT.parent, NUMBA_CACHE_DIR=folder)
+            assert done.stdout == ""
+            return done.stderr.splitlines()
+
+        return said
+
+    def test_one_line_in_a_process_that_compiles_for_long_and_none_where_kernels_are_kept(self, said, tmp_path):
+        (line,) = said(0.0)
+        assert line.startswith("skembed is compiling its kernels")
+        assert f"kept in {tmp_path / 'cache'}" in line
+        assert said(0.0) == []
+
+    def test_no_line_where_it_takes_less(self, said):
+        assert said(1e6) == []
+
+    def test_logging_decides_where_it_goes(self, said):
+        assert said(0.0, "logging.getLogger('skembed').setLevel('ERROR')") == []
+        before = "import numba\nnumba.config.CACHE_DIR += '2'\nlogging.basicConfig(format='%(name)s: %(message)s')"
+        assert said(0.0, before) == []  # all is kept since the first call
+
+    def test_it_is_said_while_the_compiler_is_at_work(self, said):
+        # the compiler of the first kernel ends only when the line is there
+        wait = (
+            "import io, sys, time\n"
+            "sys.stderr, stderr = io.StringIO(), sys.stderr\n"
+            "compiler, compile_now = merge.clear_pulls._compiler, merge.clear_pulls._compiler.compile\n"
+            "def wait(*arguments):\n"
+            "    for _ in range(600):\n"
+            "        if sys.stderr.getvalue(): break\n"
+            "        time.sleep(0.1)\n"
+            "    print(sys.stderr.getvalue(), file=stderr, end='')\n"
+            "    compiler.compile = compile_now\n"
+            "    return compile_now(*arguments)\n"
+            "compiler.compile = wait"
+        )
+        (line,) = said(0.0, wait)
+        assert line.startswith("skembed is compiling its kernels")
+
+    def test_kernels_of_others_are_their_own_matter(self, tmp_path):
+        code = (
+            "import numba\n"
+            "from skembed.kernels import compile\n"
+            "compile.QUIET_SECONDS = 0.0\n"
+            "assert numba.njit(lambda x: x + 1)(1) == 2\n"
+        )
+        assert run(code, folder=ROOT.parent, NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
