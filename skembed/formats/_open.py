@@ -2,7 +2,6 @@
 
 import bz2
 import contextlib
-import io
 import lzma
 import os
 import stat
@@ -55,6 +54,7 @@ class Source:
     def __init__(self, name: str, n_bytes: int | None, read: Callable[[int], bytes], file: BinaryIO | None = None):
         self.name, self.n_bytes, self.offset = name, n_bytes, 0
         self._read, self._file, self._ahead = read, file, b""
+        self._temporary: Any = None
 
     def error(self, offset: int, message: str) -> FormatError:
         return FormatError(f"{self.name}: at byte {offset}: {message}.")
@@ -81,10 +81,15 @@ class Source:
         """All of the content, in any order: the file itself, or a temporary one without a name."""
         if self._file is not None and self.n_bytes is not None:
             return Seekable(self.name, self._file, self.n_bytes)
-        file = tempfile.SpooledTemporaryFile(max_size=FREE_BYTES)  # noqa: SIM115 - a memory map may outlive this call
+        self._temporary = tempfile.SpooledTemporaryFile(max_size=FREE_BYTES)  # noqa: SIM115 - `close` closes it
         while piece := self.read(_COMPRESSED_PIECE * 4):
-            file.write(piece)
-        return Seekable(self.name, file, self.offset)  # type: ignore[arg-type]
+            self._temporary.write(piece)
+        return Seekable(self.name, self._temporary, self.offset)
+
+    def close(self) -> None:
+        """Close the temporary file, if there is one; memory maps of it stay."""
+        if self._temporary is not None:
+            self._temporary.close()
 
 
 class Seekable:
@@ -147,7 +152,8 @@ def open_source(path: str | os.PathLike, options: ReadOptions) -> Iterator[tuple
                 if infos and all(info.filename.endswith(".npy") for info in infos):
                     yield Source(name, n_bytes, file.read, file), archive
                 else:
-                    yield _once(_member(name, archive, infos, options)), None
+                    with contextlib.closing(_member(name, archive, infos, options)) as source:
+                        yield _once(source), None
             return
         if options.member is not None:
             raise ValueError(
@@ -157,7 +163,8 @@ def open_source(path: str | os.PathLike, options: ReadOptions) -> Iterator[tuple
             if start.startswith(magic):
                 pieces = _decompressed(name, file, codec, decompressor)
                 limited = _limited(name, pieces, file.tell, options)
-                yield _once(Source(name, None, _Reader(limited).read)), None
+                with contextlib.closing(Source(name, None, _Reader(limited).read)) as source:
+                    yield _once(source), None
                 return
         yield Source(name, n_bytes, file.read, file), None
 
@@ -293,9 +300,3 @@ def open_member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, opti
 
     size = max(info.compress_size, 1)
     return Source(label, None, _Reader(_limited(label, pieces(), lambda: size, options)).read)
-
-
-def in_memory(name: str, content: bytes) -> Source:
-    """A source of bytes that are there already, as tests have them."""
-    file = io.BytesIO(content)
-    return Source(name, len(content), file.read, file)
