@@ -42,14 +42,6 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
     -----
     UserWarning
         Once in a process, if there is no place to keep machine code.
-
-    Examples
-    --------
-    >>> @compiled()
-    ... def double(x):
-    ...     return 2 * x
-    >>> double(21)
-    42
     """
 
     def decorate(function: Callable) -> Any:

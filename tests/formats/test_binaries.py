@@ -22,7 +22,8 @@ import pytest
 import samples
 
 from skembed import EmbeddingTable
-from skembed.formats import FormatError, _open, load_table
+from skembed.data import compression
+from skembed.formats import FormatError, load_table
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ class TestCompressed:
 
     @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
     def test_bombs_are_refused_by_ratio_and_size(self, load, codec, monkeypatch):
-        monkeypatch.setattr(_open, "FREE_BYTES", 1 << 20)
+        monkeypatch.setattr(compression, "FREE_BYTES", 1 << 20)
         bomb = samples.COMPRESSIONS[codec](b"a " + b"0 " * (1 << 21) + b"\n")
         with pytest.raises(FormatError, match=r"100 times as many: refused as a decompression bomb.*max_expansion="):
             load(bomb)
@@ -124,7 +125,7 @@ class TestCompressed:
     @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
     @pytest.mark.parametrize("mmap", [False, True])
     def test_no_temporary_file_is_left_open(self, load, codec, mmap, monkeypatch):
-        monkeypatch.setattr(_open, "FREE_BYTES", 1 << 8)  # beyond which content is kept in a file
+        monkeypatch.setattr(compression, "FREE_BYTES", 1 << 8)  # beyond which content is kept in a file
         content = samples.fasttext(ngrams=samples.NGRAMS)
         plain, compress = load(content), samples.COMPRESSIONS[codec]
         with warnings.catch_warnings(record=True) as caught:
