@@ -17,7 +17,7 @@ from numba.core import event
 __all__ = ["compiled"]
 
 QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
-_warned = threading.Event()
+_may_warn = threading.Lock()  # whoever takes it warns; it is never given back
 _functions: set[Callable] = set()  # the kernels, as Python has them
 
 
@@ -92,9 +92,8 @@ class _OptionalCache:
 
 
 def _warn_of_no_cache(error: Exception) -> None:
-    if _warned.is_set():
+    if not _may_warn.acquire(blocking=False):
         return
-    _warned.set()
     warnings.warn(
         "skembed compiles its kernels anew in each process, which takes seconds to a minute, since they cannot be kept "
         f"({error}). Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to before Python "
