@@ -93,6 +93,17 @@ def private_names_of_others(path: Path, part: str) -> set[str]:
     return found
 
 
+def compilers_of_numba(path: Path) -> set[str]:
+    """Return which of numba's decorators that compile a file names."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "numba":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "numba":
+            names.add(node.attr)
+    return names & {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil"}
+
+
 FILES = sorted(ROOT.rglob("*.py"))
 each_file = pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
 
@@ -118,6 +129,12 @@ def test_private_names_stay_within_their_package(path):
     assert not private_names_of_others(path, part_of(path))
 
 
+@each_file
+def test_kernels_are_compiled_by_one_decorator(path):
+    # so that what it says of caches and of time holds for all of them
+    assert not compilers_of_numba(path) or path == ROOT / "kernels" / "compile.py"
+
+
 def test_every_part_has_a_rule():
     assert {part_of(path) for path in FILES} == set(ALLOWED)
 
@@ -139,6 +156,8 @@ def test_the_rules_see_imports_in_functions(tmp_path):
     source.write_text("from skembed.table.queries import _hidden\nfrom skembed.text._words import words\n")
     assert private_names_of_others(source, "formats") == {"_hidden", "_words"}
     assert private_names_of_others(source, "text") == {"_hidden"}
+    source.write_text("import numba\ndef f():\n    from numba.core.decorators import jit, types\n    numba.njit(f)\n")
+    assert compilers_of_numba(source) == {"njit", "jit"}
 
 
 def run(code: str, *arguments: str) -> str:

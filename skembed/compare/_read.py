@@ -3,9 +3,7 @@
 What a file is, its first bytes decide; its suffix is not believed.
 """
 
-import bz2
 import csv
-import gzip
 import io
 import lzma
 import warnings
@@ -13,9 +11,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from skembed.data.compression import MAX_EXPANSION, find_compression, most_bytes
+
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SNIFFED_LINES = 100
-_COMPRESSIONS = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+_PIECE = 1 << 20  # bytes of compressed content
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -93,9 +93,14 @@ def _files_like(path):
 
 def _decompress(raw, path):
     try:
-        for magic, decompress in _COMPRESSIONS.items():
-            if raw.startswith(magic):
-                return decompress(raw)
+        compression = find_compression(raw)
+        if compression is not None:
+            content = bytearray()
+            with compression.open(io.BytesIO(raw)) as file:
+                while piece := file.read(_PIECE):
+                    content += piece
+                    _check_expansion(path, len(content), len(raw))
+            return bytes(content)
         if raw.startswith(b"PK\x03\x04"):
             return _only_member(raw, path)
     except (
@@ -118,7 +123,17 @@ def _only_member(raw, path):
         if len(names) != 1:
             shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
             raise InputError(f"{path} holds {len(names)} files ({shown}): unpack it and give one of them.")
-        return archive.read(names[0])
+        info = archive.getinfo(names[0])
+        _check_expansion(path, info.file_size, info.compress_size)  # no more is read than the archive says
+        return archive.read(info)
+
+
+def _check_expansion(path, n_bytes, n_compressed):
+    if n_bytes > most_bytes(n_compressed):
+        raise InputError(
+            f"{path}: {n_bytes} bytes or more come out of {n_compressed}, more than {MAX_EXPANSION} times as many: "
+            "refused as a decompression bomb. If you trust the file, unpack it and give what comes out."
+        )
 
 
 def _read_parquet(pd, raw, path):

@@ -1,19 +1,15 @@
 """Documents from whatever container they come in: lists, columns, arrays, generators, and files larger than memory."""
 
-import bz2
-import gzip
-import lzma
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-__all__ = ["LineCorpus", "read_documents"]
+from skembed.data.compression import text_lines
 
-# The first bytes of a compressed file say what it is; a suffix may lie.
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+__all__ = ["LineCorpus", "read_documents"]
 
 
 class LineCorpus:
@@ -34,7 +30,8 @@ class LineCorpus:
     Raises
     ------
     ValueError
-        While iterating, for bytes that are no text in `encoding`: names the file and what to pass.
+        While iterating, for bytes that are no text in `encoding`, and for a line of a compressed file that is beyond
+        64 MB and a hundred times as long as all that was read of the file: names the file and what to do.
     OSError
         While iterating, if the file is not there or its compressed data are damaged.
 
@@ -55,24 +52,15 @@ class LineCorpus:
         self.errors = errors
 
     def __iter__(self) -> Iterator[str]:
-        with self._open() as file:
-            try:
-                for line in file:
-                    yield line.removesuffix("\n").removesuffix("\r")
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{os.fspath(self.path)!r} is no {self.encoding} text: {error}. Pass the encoding it was written "
-                    "in, or errors='replace' to go on without what cannot be read."
-                ) from error
-            except (EOFError, lzma.LZMAError) as error:
-                raise OSError(f"{os.fspath(self.path)!r} is damaged or not complete: {error}") from error
-
-    def _open(self) -> IO[str]:
-        with open(self.path, "rb") as file:
-            start = file.read(8)
-        opener: Any = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), open)
-        # Lines end at \n alone: a stray \r within a document must not shift all that follow.
-        return opener(self.path, "rt", encoding=self.encoding, errors=self.errors, newline="\n")
+        try:
+            # Lines end at \n alone: a stray \r within a document must not shift all that follow.
+            for line in text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n"):
+                yield line.removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{os.fspath(self.path)!r} is no {self.encoding} text: {error}. Pass the encoding it was written "
+                "in, or errors='replace' to go on without what cannot be read."
+            ) from error
 
     def __repr__(self) -> str:
         return f"LineCorpus({os.fspath(self.path)!r})"

@@ -1,13 +1,13 @@
 """The one error of all readers, and what it says of files that hold something else."""
 
+from skembed.data.compression import COMPRESSIONS
+
 # first bytes -> what such a file is, and how its vectors come here without a program in it being run
 _FOREIGN = {
     b"\x80": "a pickle",
     b"PK\x03\x04": "a zip archive, as .pt and .npz files are",
     **dict.fromkeys((b"x\x01", b"x^", b"x\x9c", b"x\xda"), "compressed with zlib, as joblib files may be"),
-    b"\x1f\x8b": "compressed with gzip",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ": "compressed with xz",
+    **{compression.magic: f"compressed with {compression.name}" for compression in COMPRESSIONS},
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a .npy array",
 }

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.formats._errors import FormatError
-from skembed.formats._open import FREE_BYTES, Seekable, Source
+from skembed.formats._open import Seekable, Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._quantised import QuantisedMatrix
 from skembed.formats._records import MAX_WORD, Words, find_records
@@ -259,7 +259,7 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     words = model.dictionary.words
     if isinstance(model.input, QuantisedMatrix):
         n_bytes = 4 * model.input.shape[0] * model.input.shape[1]
-        if n_bytes > max(FREE_BYTES, options.max_expansion * file.n_bytes):
+        if n_bytes > options.most_bytes(file.n_bytes):
             raise file.error(
                 model.input.start,
                 f"a quantised matrix of {file.n_bytes} bytes stands for {n_bytes}, more than {options.max_expansion} "

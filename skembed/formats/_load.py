@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.compression import MAX_EXPANSION
 from skembed.formats._errors import FormatError
 from skembed.formats._fasttext import read_fasttext
 from skembed.formats._native import load_native
 from skembed.formats._numpy import read_npy, read_npz
 from skembed.formats._open import Source, open_source
-from skembed.formats._options import MAX_EXPANSION, ReadOptions, read_options
+from skembed.formats._options import ReadOptions, read_options
 from skembed.formats._parquet import read_parquet
 from skembed.formats._rows import Selection, rounded_to_half
 from skembed.formats._sniff import sniffed

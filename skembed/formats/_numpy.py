@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from skembed.formats._errors import FormatError
-from skembed.formats._open import FREE_BYTES, Source, checked_members, open_member
+from skembed.formats._open import Source, checked_members, open_member
 from skembed.formats._options import ReadOptions
 from skembed.formats._rows import Selection, decode_keys, first_not_finite, not_finite_message, table_of
 from skembed.table import EmbeddingTable
@@ -37,7 +37,7 @@ def read_npz(name: str, archive: zipfile.ZipFile, options: ReadOptions) -> Embed
     arrays = []
     for member, allowed in (("keys.npy", _KEY_DTYPES), ("vectors.npy", _VECTOR_DTYPES)):
         source = open_member(name, archive, infos[member], options)
-        most = max(FREE_BYTES, options.max_expansion * infos[member].compress_size)
+        most = options.most_bytes(infos[member].compress_size)
         arrays.append(_array(source, allowed, min(most, infos[member].file_size)))
     return _table(name, _keys_of(name, arrays[0], options), arrays[1], options, lambda row, column: 0)
 

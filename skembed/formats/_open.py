@@ -1,8 +1,6 @@
 """The content of a file, plain or compressed: compression is found by the first bytes, and bombs are refused."""
 
-import bz2
 import contextlib
-import io
 import lzma
 import os
 import stat
@@ -14,12 +12,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from skembed.data.compression import Compression, find_compression, most_bytes
 from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
 
 _COMPRESSED_PIECE = 1 << 18
-FREE_BYTES = 1 << 26  # what any file may expand to: less than a small table
-_XZ_MEMORY = 1 << 28  # what the largest preset of xz needs is 65 MB
 _BROKEN = (  # what the decompressors of the standard library raise for damaged input
     zlib.error,
     lzma.LZMAError,
@@ -31,11 +28,6 @@ _BROKEN = (  # what the decompressors of the standard library raise for damaged 
     KeyError,
     OverflowError,
 )
-_DECOMPRESSORS: dict[bytes, tuple[str, Callable[[], Any]]] = {
-    b"\x1f\x8b\x08": ("gzip", lambda: zlib.decompressobj(31)),
-    b"BZh": ("bzip2", bz2.BZ2Decompressor),
-    b"\xfd7zXZ\0": ("xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)),
-}
 ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
@@ -55,6 +47,7 @@ class Source:
     def __init__(self, name: str, n_bytes: int | None, read: Callable[[int], bytes], file: BinaryIO | None = None):
         self.name, self.n_bytes, self.offset = name, n_bytes, 0
         self._read, self._file, self._ahead = read, file, b""
+        self._temporary: Any = None
 
     def error(self, offset: int, message: str) -> FormatError:
         return FormatError(f"{self.name}: at byte {offset}: {message}.")
@@ -81,10 +74,15 @@ class Source:
         """All of the content, in any order: the file itself, or a temporary one without a name."""
         if self._file is not None and self.n_bytes is not None:
             return Seekable(self.name, self._file, self.n_bytes)
-        file = tempfile.SpooledTemporaryFile(max_size=FREE_BYTES)  # noqa: SIM115 - a memory map may outlive this call
+        self._temporary = tempfile.SpooledTemporaryFile(max_size=most_bytes(0))  # noqa: SIM115 - `close` closes it
         while piece := self.read(_COMPRESSED_PIECE * 4):
-            file.write(piece)
-        return Seekable(self.name, file, self.offset)  # type: ignore[arg-type]
+            self._temporary.write(piece)
+        return Seekable(self.name, self._temporary, self.offset)
+
+    def close(self) -> None:
+        """Close the temporary file, if there is one; memory maps of it stay."""
+        if self._temporary is not None:
+            self._temporary.close()
 
 
 class Seekable:
@@ -147,31 +145,32 @@ def open_source(path: str | os.PathLike, options: ReadOptions) -> Iterator[tuple
                 if infos and all(info.filename.endswith(".npy") for info in infos):
                     yield Source(name, n_bytes, file.read, file), archive
                 else:
-                    yield _once(_member(name, archive, infos, options)), None
+                    with contextlib.closing(_member(name, archive, infos, options)) as source:
+                        yield _once(source), None
             return
         if options.member is not None:
             raise ValueError(
                 f"member names a file in a zip archive, and {name} is none; got member={options.member!r}."
             )
-        for magic, (codec, decompressor) in _DECOMPRESSORS.items():
-            if start.startswith(magic):
-                pieces = _decompressed(name, file, codec, decompressor)
-                limited = _limited(name, pieces, file.tell, options)
-                yield _once(Source(name, None, _Reader(limited).read)), None
-                return
+        compression = find_compression(start)
+        if compression is not None:
+            limited = _limited(name, _decompressed(name, file, compression), file.tell, options)
+            with contextlib.closing(Source(name, None, _Reader(limited).read)) as source:
+                yield _once(source), None
+            return
         yield Source(name, n_bytes, file.read, file), None
 
 
 def _once(source: Source) -> Source:
     start = source.peek(262)
-    if start.startswith((*_DECOMPRESSORS, *ZIP)):
+    if find_compression(start) is not None or start.startswith(ZIP):
         raise source.error(0, "expected vectors in the compressed file, found another compressed file; unpack it first")
     if start[257:262] == b"ustar":
         raise source.error(257, "expected vectors, found a tar archive; unpack it and load the file of vectors")
     return source
 
 
-def _decompressed(name: str, file: BinaryIO, codec: str, decompressor: Callable[[], Any]) -> Iterator[bytes]:
+def _decompressed(name: str, file: BinaryIO, compression: Compression) -> Iterator[bytes]:
     """Pieces of content; streams one after the other are one content, as the command-line tools have it."""
     pending, started = b"", False
     while True:
@@ -181,13 +180,13 @@ def _decompressed(name: str, file: BinaryIO, codec: str, decompressor: Callable[
                 return
             pending = b""
             continue
-        at, stream, started = file.tell() - len(pending), decompressor(), True
+        at, stream, started = file.tell() - len(pending), compression.decompressor(), True
         while not stream.eof:
             try:
                 piece = stream.decompress(pending, _COMPRESSED_PIECE)
             except _BROKEN as error:
                 raise FormatError(
-                    f"{name}: at byte {at}: expected {codec} data in the stream that starts there: {error}."
+                    f"{name}: at byte {at}: expected {compression.name} data in the stream that starts there: {error}."
                 ) from None
             pending = getattr(stream, "unconsumed_tail", b"")  # of zlib; the others keep it to themselves
             if piece:
@@ -196,7 +195,7 @@ def _decompressed(name: str, file: BinaryIO, codec: str, decompressor: Callable[
                 pending = file.read(_COMPRESSED_PIECE)
                 if not pending and not piece:
                     raise FormatError(
-                        f"{name}: at byte {file.tell()}: expected more {codec} data: the file is cut short."
+                        f"{name}: at byte {file.tell()}: expected more {compression.name} data: the file is cut short."
                     )
         pending = stream.unused_data
 
@@ -205,7 +204,7 @@ def _limited(name: str, pieces: Iterator[bytes], consumed: Callable[[], int], op
     total = 0
     for piece in pieces:
         total += len(piece)
-        if total > max(FREE_BYTES, options.max_expansion * consumed()):
+        if total > options.most_bytes(consumed()):
             raise FormatError(
                 f"{name}: at byte {consumed()}: {total} bytes came out of {consumed()}, more than "
                 f"{options.max_expansion} times as many: refused as a decompression bomb. If you trust the file, "
@@ -293,9 +292,3 @@ def open_member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, opti
 
     size = max(info.compress_size, 1)
     return Source(label, None, _Reader(_limited(label, pieces(), lambda: size, options)).read)
-
-
-def in_memory(name: str, content: bytes) -> Source:
-    """A source of bytes that are there already, as tests have them."""
-    file = io.BytesIO(content)
-    return Source(name, len(content), file.read, file)

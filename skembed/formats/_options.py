@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.compression import MAX_EXPANSION, most_bytes
 from skembed.table.keys import key_list
 from skembed.table.queries import one_of, positive_int
-
-MAX_EXPANSION = 100  # text of vectors compresses by 2 to 4, the worst of deflate is 1,000
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,10 @@ class ReadOptions:
     member: str | None = None
     verify: bool = True
     max_expansion: int = MAX_EXPANSION
+
+    def most_bytes(self, n_compressed: int) -> int:
+        """How many bytes may come out of so many."""
+        return most_bytes(n_compressed, self.max_expansion)
 
     @property
     def takes_all(self) -> bool:

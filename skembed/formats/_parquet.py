@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from skembed.formats._errors import FormatError
-from skembed.formats._open import FREE_BYTES, Source
+from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_finite, not_finite_message, table_of
 from skembed.table import EmbeddingTable
@@ -43,7 +43,7 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
         declared = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     except broken as error:
         raise FormatError(f"{source.name}: expected parquet, with its schema at the end: {str(error)[:200]}.") from None
-    if declared > max(FREE_BYTES, options.max_expansion * file.n_bytes) or metadata.num_rows < 0:
+    if declared > options.most_bytes(file.n_bytes) or metadata.num_rows < 0:
         raise FormatError(
             f"{source.name}: {declared} bytes come out of {file.n_bytes}, more than {options.max_expansion} times as "
             "many: refused as a decompression bomb. If you trust the file, pass max_expansion=."

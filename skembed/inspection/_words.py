@@ -1,8 +1,5 @@
 """Test sets of words: read from files or given as rows, and found in a table as the field's evaluators find them."""
 
-import bz2
-import gzip
-import lzma
 import os
 from collections.abc import Iterable, Iterator
 from numbers import Integral
@@ -10,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.compression import text_lines
 from skembed.table import EmbeddingTable
 
 __all__ = ["Words", "check_table", "is_path", "one_of", "positive_int", "read_lines", "rows_given"]
-
-# The first bytes of a compressed file say what it is; a suffix may lie.
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
 
 class Words:
@@ -73,18 +68,14 @@ def is_path(source: Any) -> bool:
 
 def read_lines(path: str | os.PathLike, encoding: str) -> Iterator[tuple[int, str]]:
     """Number, from 1, and text of each line that is not blank; the file may be compressed by gzip, bzip2 or xz."""
-    with open(path, "rb") as file:
-        start = file.read(8)
-    opener: Any = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), open)
-    with opener(path, "rt", encoding=encoding) as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{os.fspath(path)!r} is no {encoding} text: {error}. Pass the encoding it was written in."
-            ) from error
+    try:
+        for number, line in enumerate(text_lines(path, encoding=encoding), start=1):
+            if line.strip():
+                yield number, line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is no {encoding} text: {error}. Pass the encoding it was written in."
+        ) from error
 
 
 def rows_given(rows: Any, n_fields: int, name: str) -> list[tuple]:

@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from skembed.kernels.compile import compiled
 
 __all__ = ["adam_rows"]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@compiled(fastmath={"reassoc", "nsz", "contract"})
 def adam_rows(weight, first, second, ids, gradient, slots, rate, beta1, beta2, epsilon):
     """Take one step; the moments of rows that the batch does not hold stay as they are.
 

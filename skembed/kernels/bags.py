@@ -13,8 +13,8 @@ A window is one small minibatch: all its logits are taken before any row changes
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
     add_targets,
@@ -72,7 +72,7 @@ def new_room(window: int, n_targets: int, width: int) -> Scratch:
     )
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@compiled(fastmath={"reassoc", "nsz", "contract"})
 def compose(table, keys, starts, members, local, local_starts, local_members):
     """Write the means of the rows of `keys` to the first rows of `local`, and list these rows.
 
@@ -111,7 +111,7 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
     local[keys.size] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
     """Learn from every window of a stretch, in place: from the mean of the center's rows each of its contexts.
 
@@ -176,7 +176,7 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
     return loss, n_losses
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
     """Learn from every window of a stretch, in place: from the mean of all rows of the contexts the center.
 
@@ -223,7 +223,7 @@ def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learn
     return loss, n_losses
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def mean_of_means(rows, room, n_rows_of, n_contexts):
     """Write the mean of all rows of the keys in `contexts` to the beginning of `hidden`."""
     n = np.int32(0)

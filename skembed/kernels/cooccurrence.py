@@ -11,8 +11,8 @@ on how the work is cut nor on who does it.
 import math
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import pointer, prefetch
 from skembed.kernels.random import draw_below
 
@@ -35,7 +35,7 @@ def distance_weights(window: int, weighted: bool) -> np.ndarray:
     return np.rint(UNIT / distances).astype(np.int64) if weighted else np.full(window + 1, UNIT, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def index_tokens(tokens, n_keys):
     """Where each key stands.
 
@@ -67,7 +67,7 @@ def index_tokens(tokens, n_keys):
     return starts, positions
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def count_rows(
     tokens, starts, positions, first, last, both_sides, first_new, weights, sums, touched, row_ends, columns, values
 ):
@@ -137,7 +137,7 @@ def count_rows(
     return n_cells
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def add_runs(begins, ends, run_columns, run_values, sums, touched, row_ends, columns, values):
     """Add up rows that were counted in several runs.
 
@@ -169,7 +169,7 @@ def add_runs(begins, ends, run_columns, run_values, sums, touched, row_ends, col
     return n_cells
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _emit(sums, touched, n_touched, columns, values, n_cells):
     for i in range(n_touched):
         token = touched[i]
@@ -180,7 +180,7 @@ def _emit(sums, touched, n_touched, columns, values, n_cells):
     return n_cells
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def bucket_cells(row_ends, columns, values, block_starts, x_max, alpha, state, cells, bucket_ends):
     """Sort the cells of a block of rows into buckets, one for each block of columns, and shuffle each bucket.
 
@@ -232,7 +232,7 @@ def bucket_cells(row_ends, columns, values, block_starts, x_max, alpha, state, c
         first = bucket_ends[block]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _shuffle(cells, first, last, state):
     """Shuffle ``cells[first:last]`` (Durstenfeld 1964)."""
     for k in range(last - first - 1, 0, -1):

@@ -1,8 +1,8 @@
 """Documents as bags of rows, and the classes that their means predict (Joulin et al. 2017, arXiv:1607.01759)."""
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
     add_targets,
@@ -20,7 +20,7 @@ __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
 SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a document: some, or all
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_documents(stretch, begins, labels, weights, targets, kind, learning_rate, state, scratch):
     """Learn from each document of a stretch, in place: from the mean of its rows its class.
 

@@ -14,8 +14,8 @@ whole model. The ones, and the padding up to whole lanes, have y = 0 and never m
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import (
     LANES,
     aligned_zeros,
@@ -65,7 +65,7 @@ def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     return records
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_buckets(records, cells, begins, ends, row_starts, column_starts, far, both, learning_rate, losses):
     """Learn from buckets of cells one after the other, in place.
 
@@ -116,17 +116,17 @@ class Bucket(NamedTuple):
     far: bool
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _word_of(table, bucket, k):
     return (bucket.row + np.int64(table.cells[3 * k] & np.uint32(0xFFFF))) * table.record
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _other_of(table, bucket, k):
     return (bucket.column + np.int64(table.cells[3 * k] >> np.uint32(16))) * table.record
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _train_one(table, bucket, rate):
     loss = 0.0
     to_context = 2 * table.width
@@ -144,7 +144,7 @@ def _train_one(table, bucket, rate):
     return 0.5 * loss
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _train_both(table, bucket, rate):
     loss = 0.0
     to_context = 2 * table.width
@@ -171,7 +171,7 @@ def _train_both(table, bucket, rate):
     return 0.5 * loss
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _product(table, word, context):
     total = multiply(load(table.records, word), load(table.records, context))
     for d in range(LANES, table.width, LANES):
@@ -179,7 +179,7 @@ def _product(table, word, context):
     return sum_lanes(total)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _move(table, word, context, gradient):
     """One AdaGrad step of a word and a context; `gradient` is the derivative of the loss by their product."""
     by = broadcast(min(max(gradient, -LARGEST_GRADIENT), LARGEST_GRADIENT))
@@ -195,7 +195,7 @@ def _move(table, word, context, gradient):
         store(table.records, context + table.width + d, multiply(y_c, _shrink(s_c)))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _shrink(step):
     """1 / sqrt(1 + step ** 2), within 3e-5 up to the longest step; what it is short of 1 within 2 in 10,000.
 

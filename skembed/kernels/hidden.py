@@ -1,8 +1,8 @@
 """One hidden vector, the mean of rows, and what its targets teach: what CBOW, subwords and bags of words share."""
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
 from skembed.kernels.random import draw_below
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def mean_of_rows(table, width, begins, first, n, hidden):
     """Write the mean of the rows that begin at ``begins[first : first + n]`` of `table` to the beginning of `hidden`.
 
@@ -35,7 +35,7 @@ def mean_of_rows(table, width, begins, first, n, hidden):
         store(hidden, d, multiply(share, total))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def move_rows(table, width, begins, sinks, first, n, hidden):
     """Add the second half of `hidden` to the rows that `mean_of_rows` read, and write them to ``sinks``."""
     for d in range(0, width, LANES):
@@ -44,7 +44,7 @@ def move_rows(table, width, begins, sinks, first, n, hidden):
             store(table, sinks[i] + d, add(load(table, begins[i] + d), move))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def logits_of_one(rows, room, n_targets):
     """``logits[k]`` is the row at the beginning of `hidden` times target k; a multiple of TILE of them."""
     outputs, logits = rows.outputs, room.logits
@@ -62,7 +62,7 @@ def logits_of_one(rows, room, n_targets):
         logits[k + 2] = sum_lanes(a2)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def update_one(rows, room, n_targets):
     """Add ``steps`` times the row at the beginning of `hidden` to the targets, where `room.logits` holds the steps.
 
@@ -80,7 +80,7 @@ def update_one(rows, room, n_targets):
         store(hidden, rows.width + d, move)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def add_targets(rows, choices, key, n_targets, random, room):
     """Append a key and its negatives, or its path, to `n_targets` targets; returns how many there are now.
 
@@ -110,7 +110,7 @@ def add_targets(rows, choices, key, n_targets, random, room):
     return n_targets
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def choose_all(rows, room, n_outputs):
     """Make all output rows targets, with label 0 and weight 1, as the softmax and one-vs-all need it."""
     for k in range(n_outputs):
@@ -120,14 +120,14 @@ def choose_all(rows, room, n_outputs):
     pad_targets(rows, room, n_outputs)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def add_label(rows, room, row, label):
     """Add `label` to that of an output row, where all of them are targets."""
     room.labels[row] += label
     rows.output_pairs[row] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def learn_logistic(rows, room, n_targets, rate, read):
     """Move the targets of the hidden vector, each a logistic regression; its own step is written behind it.
 
@@ -145,7 +145,7 @@ def learn_logistic(rows, room, n_targets, rate, read):
     return loss
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def learn_softmax(rows, room, n_targets, total, rate, read):
     """The same with one softmax over all targets, whose labels sum to `total`."""
     logits_of_one(rows, room, n_targets + (-n_targets) % TILE)

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from skembed.kernels.compile import compiled
 
 __all__ = ["HuffmanTree", "huffman_tree"]
 
@@ -63,7 +64,7 @@ def huffman_tree(counts: np.ndarray) -> HuffmanTree:
     return HuffmanTree(starts, nodes, codes)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _build(counts):
     """Two queues, leaves by ascending count and inner nodes as they are made, which ascend by themselves: O(n).
 
@@ -92,7 +93,7 @@ def _build(counts):
     return parent, is_right
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _paths(parent, is_right, position_of):
     n = position_of.size
     root = 2 * n - 2

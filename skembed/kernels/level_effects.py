@@ -4,14 +4,14 @@ Several systems are solved side by side, one for each set of rows: `include[i, s
 values of all systems of a level lie beside each other, so that a level is looked up once for all of them.
 """
 
-from numba import njit
+from skembed.kernels.compile import compiled
 
 __all__ = ["cell_statistic", "level_sums", "normal_product", "sweep_effects"]
 
 _SUMS = {"reassoc", "nsz", "contract"}  # NaN and inf keep their meaning
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def normal_product(ids, starts, side, weight, include, v, out):
     """Compute ``out_s = Z' W_s Z v_s``, Z being the one-hot columns of all levels beside the side inputs.
 
@@ -94,7 +94,7 @@ def normal_product(ids, starts, side, weight, include, v, out):
                     out[first_side + j, k] += side[i, j] * fitted
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def level_sums(ids, starts, weight, include, values, n_targets, out):
     """Add up what the rows of each level hold, for each system.
 
@@ -120,7 +120,7 @@ def level_sums(ids, starts, weight, include, values, n_targets, out):
                     out[row, s * n_targets + k] += weight[i] * values[i, own + k]
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def sweep_effects(ids, weight, include, counts, ratio, residual, effects, change):
     """Take one step of backfitting for the levels of one column: effects from the residual, and the residual anew.
 
@@ -165,7 +165,7 @@ def sweep_effects(ids, weight, include, counts, ratio, residual, effects, change
             residual[i, k] -= change[row, k]
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def cell_statistic(cells, residual, sums, squares, fourths):
     """Return the sum over pairs of rows that share a cell of the product of their residuals, and its null variance.
 

@@ -5,8 +5,8 @@ is a list of rows and deltas, which is all that has to be merged.
 """
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import LANES, pointer, prefetch
 from skembed.kernels.random import draw
 
@@ -55,7 +55,7 @@ def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
     return np.minimum(np.floor(_TWO_32 * (np.sqrt(ratio) + ratio)), _TWO_32 - 1).astype(np.uint32)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
     """Subsample a stretch and number its keys in order of appearance.
 
@@ -101,7 +101,7 @@ def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
     return n_kept, n_sequences, n_rows
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def add_rows(tokens, slot, rows, n_rows):
     """Replace `tokens`, int32 (m,), by local numbers, appending to `rows` what was not seen; returns the new n_rows."""
     for i in range(tokens.size):
@@ -114,7 +114,7 @@ def add_rows(tokens, slot, rows, n_rows):
     return n_rows
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, local_nodes, local_codes):
     """Write the paths of `rows` through a Huffman tree in local numbers of the inner nodes; returns how many nodes.
 
@@ -153,21 +153,21 @@ def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, lo
     return n_nodes
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def release(slot, rows):
     """Set the slots of `rows` back to -1."""
     for i in range(rows.size):
         slot[rows[i]] = -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def prefetch_row(start, row, dim):
     """Ask for the cache lines of a row of a table of `dim` columns that begins at the pointer `start`."""
     for d in range(0, dim + LANES - 1, LANES):
         prefetch(start, row * dim + min(d, dim - 1))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def gather_rows(table, rows, local):
     """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
     dim = table.shape[1]
@@ -183,7 +183,7 @@ def gather_rows(table, rows, local):
     local[rows.size] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def subtract_rows(table, rows, local):
     """Turn local copies of rows into deltas, ``local[i] -= table[rows[i]]``; returns whether all are finite."""
     dim = table.shape[1]

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import LANES, add, broadcast, clamp, divide, load, multiply, multiply_add, store, subtract
 
 __all__ = ["logistic_loss", "logistic_steps", "repeat_labels", "softmax_loss", "softmax_steps"]
@@ -13,7 +13,7 @@ MAX_LOGIT = np.float32(8.0)  # the sigmoid is within 4e-4 of 0 or 1 there
 _TINY = 1e-200  # far above the smallest float64
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _sigmoid(x):
     """1 / (1 + exp(-x)) of lanes, |x| <= 8, within 1e-5: exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256."""
     one = broadcast(np.float32(1.0))
@@ -30,7 +30,7 @@ def _sigmoid(x):
     return divide(one, add(one, e))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def repeat_labels(room, n_contexts, n_targets, rate):
     """Write the labels times the learning rate, and the weights times it, once for each context.
 
@@ -42,7 +42,7 @@ def repeat_labels(room, n_contexts, n_targets, rate):
             store(room.rates, i * n_targets + k, multiply(broadcast(rate), load(room.weights, k)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def logistic_steps(room, n):
     """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
     for at in range(0, n, LANES):
@@ -50,7 +50,7 @@ def logistic_steps(room, n):
         store(room.logits, at, subtract(load(room.wanted, at), step))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def logistic_loss(room, n_contexts, n_targets):
     """Sum of minus the log of what the sigmoids of the logits give to their labels, few logarithms a context."""
     loss = 0.0
@@ -67,7 +67,7 @@ def logistic_loss(room, n_contexts, n_targets):
     return loss
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def softmax_steps(logits, labels, n, total, rate):
     """Replace n logits by ``rate * (label - total * p)``, where p is their softmax and `total` the sum of the labels.
 
@@ -90,7 +90,7 @@ def softmax_steps(logits, labels, n, total, rate):
     return largest + math.log(mass)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def softmax_loss(logits, labels, n):
     """Sum over targets of their label times minus the log of their softmax; logits stay."""
     largest = logits[0]

@@ -10,8 +10,8 @@ for small pulls and makes the mean of large ones.
 import math
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import pointer
 from skembed.kernels.localise import prefetch_row
 
@@ -20,14 +20,14 @@ __all__ = ["add_deltas", "add_pulls", "clear_pulls", "find_scales"]
 AHEAD = 16  # rows: a delta is soon added, so that more of them pass while a row comes from memory
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def is_in_part(row, part, n_parts):
     """Whether a row, int32, is of a part: an even and fixed share of them, found without a slow division."""
     mixed = (np.uint64(row) * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)  # Knuth's multiplicative hash
     return np.int64((mixed * np.uint64(n_parts)) >> np.uint64(32)) == part
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
     """Tally the pulls of one partition, before any deltas are added.
 
@@ -55,7 +55,7 @@ def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
         begin = ends[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def find_scales(rows, part, n_parts, total, covered):
     """Turn `covered` into what the deltas of each row are to be multiplied by; `total` is -1 where that is done."""
     for j in range(rows.size):
@@ -65,7 +65,7 @@ def find_scales(rows, part, n_parts, total, covered):
             covered[row], total[row] = np.float32(scale), np.float32(-1.0)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@compiled(fastmath={"reassoc", "nsz", "contract"})
 def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
     """Add the deltas of one partition to the rows of one part of a table.
 
@@ -94,7 +94,7 @@ def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
         begin = ends[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def clear_pulls(rows, part, n_parts, total, covered):
     """Set the tallies of the rows of one part back to zero."""
     for i in range(rows.size):

@@ -6,8 +6,8 @@ Mikolov et al. 2013 fill a table of 10**8 entries; two numbers a key are exact a
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.random import draw, draw_below
 
 __all__ = ["AliasTable", "alias_table", "draw_many"]
@@ -64,7 +64,7 @@ def alias_table(weights: np.ndarray) -> AliasTable:
     return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _fill(scaled, heaviest):
     """Vose's loop: pair each column below the mean with one above it. `scaled` has mean 1 and is overwritten."""
     n = scaled.size
@@ -97,7 +97,7 @@ def _fill(scaled, heaviest):
     return probability, alias
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def draw_many(threshold, alias, out, state):
     """Fill `out`, int32 (m,), with draws from the alias table (threshold, alias); `state` moves on by 2 m."""
     for i in range(out.size):

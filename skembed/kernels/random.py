@@ -5,7 +5,8 @@ partition is, never on which thread works on it or when.
 """
 
 import numpy as np
-from numba import njit
+
+from skembed.kernels.compile import compiled
 
 __all__ = ["draw", "draw_below", "new_state"]
 
@@ -36,7 +37,7 @@ def new_state(*entropy: int) -> np.ndarray:
     return state | np.uint64(1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def draw(state):
     """Next 32 random bits (as uint64); `state`, uint64 (1,), moves on."""
     x = state[0]
@@ -47,7 +48,7 @@ def draw(state):
     return (x * _MULTIPLIER) >> _S32
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def draw_below(state, bound):
     """Random integer in [0, bound), bound below 2**32, with a bias below bound / 2**32 (Lemire 2019, not rejecting)."""
     return np.int64((draw(state) * np.uint64(bound)) >> _S32)

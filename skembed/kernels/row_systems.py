@@ -2,14 +2,14 @@
 
 import math
 
-from numba import njit
+from skembed.kernels.compile import compiled
 
 __all__ = ["add_outer_products", "add_squares", "add_vectors", "step_rows"]
 
 _SUMS = {"reassoc", "nsz", "contract"}  # NaN and inf keep their meaning
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def add_vectors(total, ids, vectors, scale):
     """Add ``scale[i] * vectors[i, c]`` to row ``ids[i, c]``.
 
@@ -29,7 +29,7 @@ def add_vectors(total, ids, vectors, scale):
                 total[row, d] += scale[i] * vectors[i, c, d]
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def add_outer_products(matrices, ids, vectors, scale):
     """Add ``scale[i] * outer(vectors[i, c], vectors[i, c])`` to matrix ``ids[i, c]``.
 
@@ -50,7 +50,7 @@ def add_outer_products(matrices, ids, vectors, scale):
                     matrices[row, d, e] += scaled * vectors[i, c, e]
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def add_squares(diagonals, ids, vectors, scale):
     """Add ``scale[i] * vectors[i, c] ** 2`` to row ``ids[i, c]``: the diagonals of what `add_outer_products` adds.
 
@@ -69,7 +69,7 @@ def add_squares(diagonals, ids, vectors, scale):
                 diagonals[row, d] += scale[i] * vectors[i, c, d] * vectors[i, c, d]
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def step_rows(weight, start, matrices, force, pull, damping):
     """Add ``damping * solve(matrix + pull I, force - pull (weight - start))`` to each row, by Cholesky's factors.
 

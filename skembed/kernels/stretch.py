@@ -6,8 +6,8 @@ The rows of one window are chosen here, contexts and targets, for skip-gram and 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.lanes import LANES, aligned_zeros, pointer
 from skembed.kernels.random import draw_below
 
@@ -153,7 +153,7 @@ class Room(NamedTuple):
     hidden: Any
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def rows_of(stretch):
     return Rows(
         pointer(stretch.tokens),
@@ -168,7 +168,7 @@ def rows_of(stretch):
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def choices_of(targets):
     return Choices(
         targets.hierarchical,
@@ -181,7 +181,7 @@ def choices_of(targets):
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def room_of(scratch):
     return Room(
         pointer(scratch.contexts),
@@ -196,7 +196,7 @@ def room_of(scratch):
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def choose_contexts(rows, left, position, right, n_targets, room):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
     n_contexts = 0
@@ -211,7 +211,7 @@ def choose_contexts(rows, left, position, right, n_targets, room):
     return n_contexts
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def choose_targets(rows, choices, center, n_pairs, random, room):
     """Write where the target rows begin, their labels, and weight 0 where a negative is the center; returns
     how many there are, padded to a multiple of TILE with rows of weight 0.
@@ -240,7 +240,7 @@ def choose_targets(rows, choices, center, n_pairs, random, room):
     return pad_targets(rows, room, n_targets)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def pad_targets(rows, room, n_targets):
     """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
     while n_targets % TILE:

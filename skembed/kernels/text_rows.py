@@ -7,7 +7,8 @@ does the number, and where it does not, once in some ten million, the slow twin 
 """
 
 import numpy as np
-from numba import njit
+
+from skembed.kernels.compile import compiled
 
 __all__ = ["join_keys", "parse_rows", "split_lines"]
 
@@ -22,7 +23,7 @@ _FLOAT32_END = 3.4e38
 _SPACE, _TAB, _RETURN, _NEWLINE, _PLUS, _MINUS, _POINT, _ZERO, _E = 32, 9, 13, 10, 43, 45, 46, 48, 101
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def split_lines(data, dim, spans):
     """See `_numbers.split_lines`; `spans` is room for as many lines as there are. Returns their number, and `bad`."""
     n_lines, start, n_bytes = 0, 0, len(data)
@@ -79,7 +80,7 @@ def split_lines(data, dim, spans):
     return n_lines, -1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def join_keys(data, spans, out):
     """Write the keys of lines one after the other, each with a newline; return how many bytes that took."""
     at = 0
@@ -92,7 +93,7 @@ def join_keys(data, spans, out):
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def parse_rows(data, starts, stops, out, row, column, place):
     """See `_numbers.parse_rows`: row, column, start and stop of the first number that needs a closer look."""
     n_rows, dim = out.shape

@@ -10,8 +10,8 @@ while it is in registers.
 """
 
 import numpy as np
-from numba import njit
 
+from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, update_one
 from skembed.kernels.lanes import LANES, add, broadcast, load, multiply_add, pointer, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
@@ -23,7 +23,7 @@ __all__ = ["train_cbow", "train_skip_gram"]
 LOSS_EVERY = 16  # the loss is read at every 16th center
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scratch):
     """Learn from every window of a stretch, in place: from each context row the targets of the center.
 
@@ -71,7 +71,7 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
     return loss, n_losses
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
     """Learn from every window of a stretch, in place: from the mean of the context rows the targets of the center.
 
@@ -103,7 +103,7 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
     return loss, n_losses
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _logits(rows, room, n_contexts, n_targets):
     """``logits[i * n_targets + k]`` is context i times target k: two contexts and three targets at once."""
     inputs, outputs, logits = rows.inputs, rows.outputs, room.logits
@@ -135,7 +135,7 @@ def _logits(rows, room, n_contexts, n_targets):
             logits[at + 2] = sum_lanes(a12)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _update(rows, room, n_contexts, n_targets):
     """Add ``steps`` times the targets to the contexts, and ``steps`` times the contexts to the targets."""
     inputs, outputs, steps = rows.inputs, rows.outputs, room.logits

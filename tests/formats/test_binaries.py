@@ -1,6 +1,7 @@
 """word2vec's binary, numpy and parquet files, compressed files, and files that are none of these."""
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -13,6 +14,7 @@ import sys
 import tarfile
 import time
 import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -20,7 +22,8 @@ import pytest
 import samples
 
 from skembed import EmbeddingTable
-from skembed.formats import FormatError, _open, load_table
+from skembed.data import compression
+from skembed.formats import FormatError, load_table
 
 
 @pytest.fixture
@@ -113,11 +116,27 @@ class TestCompressed:
 
     @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
     def test_bombs_are_refused_by_ratio_and_size(self, load, codec, monkeypatch):
-        monkeypatch.setattr(_open, "FREE_BYTES", 1 << 20)
+        monkeypatch.setattr(compression, "FREE_BYTES", 1 << 20)
         bomb = samples.COMPRESSIONS[codec](b"a " + b"0 " * (1 << 21) + b"\n")
         with pytest.raises(FormatError, match=r"100 times as many: refused as a decompression bomb.*max_expansion="):
             load(bomb)
         assert load(bomb, max_expansion=10**6).shape == (1, 1 << 21)
+
+    @pytest.mark.parametrize("codec", samples.COMPRESSIONS)
+    @pytest.mark.parametrize("mmap", [False, True])
+    def test_no_temporary_file_is_left_open(self, load, codec, mmap, monkeypatch):
+        monkeypatch.setattr(compression, "FREE_BYTES", 1 << 8)  # beyond which content is kept in a file
+        content = samples.fasttext(ngrams=samples.NGRAMS)
+        plain, compress = load(content), samples.COMPRESSIONS[codec]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ResourceWarning)
+            table = load(compress(content), mmap=mmap)
+            with pytest.raises(FormatError):
+                load(compress(content[:-9]), mmap=mmap)
+            gc.collect()
+        assert not caught
+        words = [*samples.WORDS, "unseen"]
+        assert np.array_equal(table.lookup(words), plain.lookup(words))
 
     def test_compressed_twice_and_tar(self, load):
         with pytest.raises(FormatError, match="another compressed file"):

@@ -176,7 +176,7 @@ def test_shapes_that_lie_and_numbers_that_are_not_finite(load):
 
 
 def test_a_quantised_matrix_that_stands_for_far_more_than_its_bytes(load, monkeypatch):
-    monkeypatch.setattr("skembed.formats._fasttext.FREE_BYTES", 1 << 10)
+    monkeypatch.setattr("skembed.data.compression.FREE_BYTES", 1 << 10)
     packed = samples.quantised(np.zeros((5, 1)), 4, 4, np.ones(256 * 4))
     content = samples.fasttext(model=3, labels=["a"], quantised_input=packed, minn=0, maxn=0)
     assert len(load(content)) == 5

@@ -1,0 +1,156 @@
+"""Compilation of kernels by numba: kept on disk where there is a place for it, done anew in each process where not.
+
+The one module that takes `njit` from numba, so that what holds for one kernel holds for all. Where compilation takes
+long, one line says so to the logger "skembed", which is on stderr unless a program has set up `logging` itself.
+"""
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+from numba.core import event
+
+__all__ = ["compiled"]
+
+QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
+_may_warn = threading.Lock()  # whoever takes it warns; it is never given back
+_functions: set[Callable] = set()  # the kernels, as Python has them
+
+
+def compiled(**options: Any) -> Callable[[Callable], Any]:
+    """Compile a function on its first call, for each set of types, with the GIL released.
+
+    Machine code is kept beside the module or, where that cannot be written to, in the user's cache or the folder that
+    the environment variable NUMBA_CACHE_DIR names. A cache that is missing, read-only or damaged costs time, never a
+    result: the function is compiled anew.
+
+    Parameters
+    ----------
+    **options
+        Of `numba.njit`, as ``fastmath`` and ``inline``.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Warns
+    -----
+    UserWarning
+        Once in a process, if there is no place to keep machine code.
+    """
+
+    def decorate(function: Callable) -> Any:
+        _functions.add(function)
+        try:
+            kernel = njit(cache=True, nogil=True, **options)(function)
+        except (RuntimeError, OSError) as error:  # RuntimeError: no folder can be written to
+            _warn_of_no_cache(error)
+            return njit(nogil=True, **options)(function)
+        if hasattr(kernel, "_cache"):  # not where NUMBA_DISABLE_JIT leaves functions as they are
+            kernel._cache = _OptionalCache(kernel._cache)
+        return kernel
+
+    return decorate
+
+
+class _OptionalCache:
+    """A cache of numba whose faults cost a compilation, where numba itself would pass them on to who calls a kernel."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+        self.enable, self.disable, self.flush = cache.enable, cache.disable, cache.flush
+
+    @property
+    def cache_path(self) -> str:
+        return self._cache.cache_path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return self._cache.load_overload(sig, target_context)
+        except Exception:  # of a damaged file, whatever unpickling may raise
+            try:
+                self.flush()  # else saving would read the same damaged index
+            except OSError as error:
+                self._give_up(error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            self._cache.save_overload(sig, data)
+        except Exception as error:  # a full disk, a folder that is gone or read-only by now, a damaged index
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.disable()
+        _warn_of_no_cache(error)
+
+
+def _warn_of_no_cache(error: Exception) -> None:
+    if not _may_warn.acquire(blocking=False):
+        return
+    warnings.warn(
+        "skembed compiles its kernels anew in each process, which takes seconds to a minute, since they cannot be kept "
+        f"({error}). Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to before Python "
+        "starts.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+class _Announcement(event.Listener):
+    """One line on the first compilation of kernels in a process, once it has taken `QUIET_SECONDS` in all.
+
+    Numba tells of starts and ends under its own lock, so that they come from one thread at a time; a kernel is compiled
+    within that of another which calls it. What is loaded from a cache is told of nowhere.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said = False
+        self._depth = 0
+        self._spent = self._started = 0.0  # seconds
+        self._timer: threading.Timer
+
+    def on_start(self, compilation: event.Event) -> None:
+        if self._said or not _is_kernel(compilation):
+            return
+        self._depth += 1
+        if self._depth == 1:
+            self._started = time.monotonic()
+            # in a thread of its own: a single kernel may take many seconds, in which nothing else is told of
+            path = compilation.data["dispatcher"].stats.cache_path
+            self._timer = threading.Timer(max(QUIET_SECONDS - self._spent, 0.0), self._say, [path])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, compilation: event.Event) -> None:
+        if not self._depth or not _is_kernel(compilation):
+            return
+        self._depth -= 1
+        if self._depth == 0:
+            self._timer.cancel()
+            self._spent += time.monotonic() - self._started
+            if self._spent >= QUIET_SECONDS:  # the timer may have come too late
+                self._say(compilation.data["dispatcher"].stats.cache_path)
+
+    def _say(self, path: str | None) -> None:
+        with self._lock:
+            said, self._said = self._said, True
+        if not said:
+            kept = "there is no folder to keep them in" if path is None else f"they are kept in {path}"
+            logging.getLogger("skembed").warning(
+                "skembed is compiling its kernels, which takes seconds to a minute; %s.", kept
+            )
+
+
+def _is_kernel(compilation: event.Event) -> bool:
+    return getattr(compilation.data["dispatcher"], "py_func", None) in _functions
+
+
+event.register("numba:compile", _Announcement())

@@ -1,0 +1,79 @@
+"""Compressed text files: what comes out of them is bounded, and damage is told from text."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+
+import numpy as np
+import pytest
+
+from skembed.compare._read import InputError, read_table
+from skembed.inspection import evaluate_similarity
+from skembed.table import EmbeddingTable
+from skembed.text import LineCorpus
+
+COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+each_codec = pytest.mark.parametrize("codec", COMPRESS)
+
+
+@pytest.fixture
+def small_limit(monkeypatch):
+    """A thousand bytes may come out of any file, as 64 MB may otherwise."""
+    monkeypatch.setattr("skembed.data.compression.FREE_BYTES", 1000)
+
+
+@pytest.fixture
+def compressed(tmp_path):
+    def compressed(codec, content):
+        path = tmp_path / "compressed"
+        path.write_bytes(COMPRESS[codec](content))
+        return path
+
+    return compressed
+
+
+@each_codec
+class TestBombs:
+    def test_a_line_that_never_ends_is_refused(self, codec, compressed, small_limit):
+        path = compressed(codec, b"cat dog 1\n" + b"a" * (1 << 20))
+        lines = iter(LineCorpus(path))
+        assert next(lines) == "cat dog 1"
+        with pytest.raises(ValueError, match=f"line of more than .* of {codec}.*decompression bomb.*unpack it"):
+            next(lines)
+        with pytest.raises(ValueError, match="decompression bomb"):
+            evaluate_similarity(EmbeddingTable(["a"], [[1.0]]), path)
+
+    def test_lines_are_counted_one_by_one(self, codec, compressed, small_limit):
+        content = b"the same words\n" * (1 << 16)  # far more than comes out of honest text, and no line of it is long
+        assert sum(1 for _ in LineCorpus(compressed(codec, content))) == 1 << 16
+
+    def test_a_long_line_of_honest_text_is_whole(self, codec, compressed, small_limit):
+        text = "".join(np.random.default_rng(0).choice(list("abcdefgh é"), 100_000))
+        assert list(LineCorpus(compressed(codec, f"{text}\n\n{text}".encode()))) == [text, "", text]
+
+    def test_a_table_of_far_more_bytes_is_refused(self, codec, compressed, small_limit):
+        path = compressed(codec, b"a,b\n" + b"1,1\n" * (1 << 18))
+        with pytest.raises(InputError, match=r"100 times .* refused as a decompression bomb.*unpack it") as caught:
+            read_table(path)
+        assert "\n" not in str(caught.value)
+        assert read_table(compressed(codec, b"a,b\n" + b"1,1\n" * 200)).shape == (200, 2)
+
+
+def test_a_zip_archive_of_far_more_bytes_is_refused(tmp_path, small_limit):
+    path = tmp_path / "table.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("table.csv", b"a,b\n" + b"1,1\n" * (1 << 18))
+    with pytest.raises(InputError, match="refused as a decompression bomb"):
+        read_table(path)
+
+
+@each_codec
+def test_damage_anywhere_is_an_error_that_names_the_file(codec, compressed):
+    words = np.random.default_rng(0).integers(97, 122, 2000, dtype=np.uint8).tobytes()
+    content = COMPRESS[codec](words)
+    for place in range(20, len(content) - 40, 97):  # beyond the time stamp of gzip
+        path = compressed(codec, b"")
+        path.write_bytes(content[:place] + bytes(8) + content[place + 8 :])
+        with pytest.raises(OSError, match=r"compressed' is damaged or not complete"):
+            list(LineCorpus(path))
