@@ -7,12 +7,12 @@ products gather, and threads that own rows never write to the same place.
 
 import math
 
-from numba import njit
+from skembed.kernels.compile import compiled
 
 __all__ = ["count_partners", "multiply", "write_ppmi"]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def count_partners(indptr, indices, key_indptr, key_rows, begin, end, least, counts, partners, histogram, n_partners):
     """Count for the keys from `begin` to `end` with how many others they share sequences, and how often.
 
@@ -44,7 +44,7 @@ def count_partners(indptr, indices, key_indptr, key_rows, begin, end, least, cou
             counts[other] = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _gather_partners(indptr, indices, key_indptr, key_rows, key, counts, partners):
     n = 0
     for at in range(key_indptr[key], key_indptr[key + 1]):
@@ -60,7 +60,7 @@ def _gather_partners(indptr, indices, key_indptr, key_rows, key, counts, partner
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def write_ppmi(
     indptr, indices, key_indptr, key_rows, begin, end, marginals, smoothed, total, least,
     counts, partners, starts, columns, values, transposed, n_written,
@@ -112,7 +112,7 @@ def write_ppmi(
         n_written[key] = at - starts[key]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def multiply(starts, lengths, columns, values, table, begin, end, out):
     """Compute rows `begin` to `end` of the product of the sparse matrix and a dense table.
 

@@ -6,11 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.data.ragged import Ragged
-from skembed.training.cooccurrence import count_cooccurrences
-from skembed.training.factorization import PPMISettings, factorize_ppmi
-from skembed.training.glove import train_glove
 from skembed.training.run import Run
-from skembed.training.sequences import SequenceTables, first_vectors, train_sequences
 
 __all__ = ["KeySettings", "KeyTables", "LearnedColumns", "learn_keys"]
 
@@ -76,6 +72,12 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
     -------
     KeyTables
     """
+    # numba: to learn, not to hold what was learned
+    from skembed.training.cooccurrence import count_cooccurrences
+    from skembed.training.factorization import PPMISettings, factorize_ppmi
+    from skembed.training.glove import train_glove
+    from skembed.training.sequences import SequenceTables, train_sequences
+
     if settings.method == "ppmi-svd":
         return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(settings.embedding_dim), run))
     counts = np.bincount(rows.indices, minlength=n_keys)
@@ -109,6 +111,8 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
 
 def _grown(start: KeyTables, n_keys: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return both tables, those of new keys begun afresh."""
+    from skembed.training.sequences import first_vectors
+
     new = np.isnan(start.vectors).any(axis=1)
     vectors = np.where(new[:, None], first_vectors(n_keys, dim, seed), start.vectors)
     return vectors, np.nan_to_num(start.contexts)  # type: ignore[arg-type]
