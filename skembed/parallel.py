@@ -1,8 +1,8 @@
-"""Work in rounds over a fixed number of logical partitions: the result never depends on how many workers there are.
+"""Work in rounds over a fixed number of logical shards: the result never depends on how many workers there are.
 
-A round is ``fit_partition(tables, partition, seed)`` for every partition, which reads the tables as they are when the
-round begins and returns which rows it would change by how much, and then a merge in the order of the partitions. How
-many partitions there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
+A round is ``fit_shard(tables, shard, seed)`` for every shard, which reads the tables as they are when the
+round begins and returns which rows it would change by how much, and then a merge in the order of the shards. How
+many shards there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
 
 Threads are the default and come from a pool of our own, because kernels release the GIL and a round takes milliseconds,
 while joblib's threading backend looks for results every 10 ms. Any other backend chosen with ``joblib.parallel_config``
@@ -19,13 +19,13 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["FitPartition", "Rounds", "RowDeltas", "Workers", "count_workers", "open_workers"]
+__all__ = ["Rounds", "RowDeltas", "ShardFunction", "Workers", "count_workers", "open_workers"]
 
 _OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
 
 class RowDeltas(NamedTuple):
-    """What a partition would add to a table.
+    """What a shard would add to a table.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class RowDeltas(NamedTuple):
     ends: np.ndarray | None = None
 
 
-class FitPartition(Protocol):
-    """Learn from one partition without changing anything: deltas, one for each table, and whatever else is of use."""
+class ShardFunction(Protocol):
+    """Learn from one shard without changing anything: deltas, one for each table, and whatever else is of use."""
 
     def __call__(
-        self, tables: Sequence[np.ndarray], partition: Any, seed: tuple[int, ...]
+        self, tables: Sequence[np.ndarray], shard: Any, seed: tuple[int, ...]
     ) -> tuple[Sequence[RowDeltas], Any]: ...
 
 
@@ -148,7 +148,7 @@ class Rounds:
     Parameters
     ----------
     workers : Workers
-    fit_partition : FitPartition
+    fit_shard : ShardFunction
     tables : sequence of ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
         Each round changes them.
 
@@ -165,43 +165,43 @@ class Rounds:
            [2., 2.]], dtype=float32)
     """
 
-    def __init__(self, workers: Workers, fit_partition: FitPartition, tables: Sequence[np.ndarray]) -> None:
+    def __init__(self, workers: Workers, fit_shard: ShardFunction, tables: Sequence[np.ndarray]) -> None:
         self.workers = workers
-        self.fit_partition = fit_partition
+        self.fit_shard = fit_shard
         self.tables = tables
         self._total = [np.zeros(len(table), np.float32) for table in tables]
         self._covered = [np.zeros(len(table), np.float32) for table in tables]
 
     def run(
         self,
-        partitions: Sequence[Any],
+        shards: Sequence[Any],
         seeds: Sequence[tuple[int, ...]],
         accept: Callable[[list], bool] | None = None,
     ) -> list:
-        """Let every partition learn from the tables as they are, then merge in the order of the partitions.
+        """Let every shard learn from the tables as they are, then merge in the order of the shards.
 
         Parameters
         ----------
-        partitions : sequence
+        shards : sequence
         seeds : sequence of tuple of int
-            One for each partition.
+            One for each shard.
         accept : callable or None
-            Is given the reports of the partitions; if it says no, the tables stay as they are.
+            Is given the reports of the shards; if it says no, the tables stay as they are.
 
         Returns
         -------
         list
-            The reports: what `fit_partition` returned beside the deltas, in the order of the partitions.
+            The reports: what `fit_shard` returned beside the deltas, in the order of the shards.
         """
-        tasks = [(self.tables, partition, seed) for partition, seed in zip(partitions, seeds, strict=True)]
-        results = self.workers.map(self.fit_partition, tasks)
+        tasks = [(self.tables, shard, seed) for shard, seed in zip(shards, seeds, strict=True)]
+        results = self.workers.map(self.fit_shard, tasks)
         reports = [report for _, report in results]
         if accept is None or accept(reports):
             self._merge([deltas for deltas, _ in results])
         return reports
 
     def _merge(self, learned: list[Sequence[RowDeltas]]) -> None:
-        # a row is changed by one worker and in the order of the partitions, so the number of parts changes no bit
+        # a row is changed by one worker and in the order of the shards, so the number of parts changes no bit
         n_parts = max(1, -(-self.workers.n_workers // len(self.tables)))
         tasks = [
             ([deltas[which] for deltas in learned], which, part, n_parts)

@@ -27,6 +27,5 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         if "could not convert string to float" not in str(error):
             raise
         raise ValueError(
-            f"X holds text ({error}), {for_text}encode the column before, for instance by "
-            "EntityEmbeddingEncoder."
+            f"X holds text ({error}), {for_text}encode the column before, for instance by EntityEmbeddingEncoder."
         ) from error

@@ -3,9 +3,9 @@
 Bojanowski et al. 2017 (arXiv:1607.04606). Skip-gram goes from the center to its contexts, CBOW from the mean of the
 rows of all contexts to the center. As in the fastText program, each row moves by the whole step of the mean.
 
-A stretch reads the rows of each key once, and works on the mean as if it were a row of the key's own. What a key was
-taught is added to each of its rows afterwards, when stretches are merged. So the rows of a window are a few that stay
-in the cache, not hundreds; and what one word of a stretch teaches an n-gram, others see when the stretch is over.
+A shard reads the rows of each key once, and works on the mean as if it were a row of the key's own. What a key was
+taught is added to each of its rows afterwards, when shards are merged. So the rows of a window are a few that stay
+in the cache, not hundreds; and what one word of a shard teaches an n-gram, others see when the shard is over.
 
 A window is one small minibatch: all its logits are taken before any row changes.
 """
@@ -27,7 +27,7 @@ from skembed.kernels.hidden import (
 from skembed.kernels.lanes import LANES, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
 from skembed.kernels.localise import prefetch_row
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, Scratch, choices_of, room_of, rows_of
+from skembed.kernels.shard import TILE, Scratch, choices_of, room_of, rows_of
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
@@ -112,12 +112,12 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
 
 
 @njit(cache=True, nogil=True)
-def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of the center's rows each of its contexts.
+def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
+    """Learn from every window of a shard, in place: from the mean of the center's rows each of its contexts.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         Its inputs, the means of the rows of the keys, and its outputs change; none is frozen.
     lengths : ndarray of shape (n_keys,), int32
         How many rows each mean is of.
@@ -138,15 +138,15 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
     label_of = pointer(labels)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
         choose_all(rows, room, n_outputs)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             center = np.int64(rows.tokens[position])
             room.contexts[0] = center * rows.width
@@ -177,8 +177,8 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
 
 
 @njit(cache=True, nogil=True)
-def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of all rows of the contexts the center.
+def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
+    """Learn from every window of a shard, in place: from the mean of all rows of the contexts the center.
 
     Parameters and returns are those of `train_skip_gram_of_means`, but that a loss is that of a center, and `negative`
     words are drawn for it.
@@ -186,15 +186,15 @@ def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learn
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
     label_of, n_rows_of = pointer(labels), pointer(lengths)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
         choose_all(rows, room, n_outputs)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)

@@ -13,7 +13,7 @@ from skembed.kernels.hidden import (
     move_rows,
 )
 from skembed.kernels.lanes import LANES, broadcast, load, multiply, pointer, store
-from skembed.kernels.stretch import choices_of, room_of, rows_of
+from skembed.kernels.shard import choices_of, room_of, rows_of
 
 __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
 
@@ -21,14 +21,14 @@ SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a
 
 
 @njit(cache=True, nogil=True)
-def train_documents(stretch, begins, labels, weights, targets, kind, learning_rate, state, scratch):
-    """Learn from each document of a stretch, in place: from the mean of its rows its class.
+def train_documents(shard, begins, labels, weights, targets, kind, learning_rate, state, scratch):
+    """Learn from each document of a shard, in place: from the mean of its rows its class.
 
     As in the fastText program, each row of a document moves by its share of the step of the mean.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         `ends` are those of the documents in `begins`, none of which is empty; `tokens` is not used.
     begins : ndarray of shape (n,), int64
         Where the rows of the documents begin in the inputs.
@@ -51,14 +51,14 @@ def train_documents(stretch, begins, labels, weights, targets, kind, learning_ra
         Sum of the losses of all documents, times their weights.
     """
     loss = 0.0
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
     places = pointer(begins)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     if kind != SAMPLED:
         choose_all(rows, room, n_outputs)
     first = 0
-    for document in range(stretch.ends.size):
-        n = stretch.ends[document] - first
+    for document in range(shard.ends.size):
+        n = shard.ends[document] - first
         label, weight = np.int64(labels[document]), weights[document]
         rate = np.float32(learning_rate * weight)
         mean_of_rows(rows.inputs, rows.width, places, first, n, room.hidden)

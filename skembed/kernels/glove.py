@@ -41,7 +41,7 @@ AHEAD = 3  # cells
 
 
 def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-    """All that is learned of each key, side by side, so that a cell touches two stretches of memory.
+    """All that is learned of each key, side by side, so that a cell touches two runs of memory.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from numba import njit
 from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, pad_targets
+from skembed.kernels.shard import TILE, pad_targets
 
 __all__ = [
     "add_label",

@@ -1,6 +1,6 @@
-"""A stretch of sequences as a small problem of its own: which rows it touches, and the same stretch in local numbers.
+"""A shard of sequences as a small problem of its own: which rows it touches, and the same shard in local numbers.
 
-A kernel that works on a compact copy of the few thousand rows a stretch touches stays in the cache, and what it learned
+A kernel that works on a compact copy of the few thousand rows a shard touches stays in the cache, and what it learned
 is a list of rows and deltas, which is all that has to be merged.
 """
 
@@ -57,7 +57,7 @@ def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
-    """Subsample a stretch and number its keys in order of appearance.
+    """Subsample a shard and number its keys in order of appearance.
 
     Parameters
     ----------

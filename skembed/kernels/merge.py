@@ -1,7 +1,7 @@
-"""Adding what partitions learned side by side to the rows of a table; a delta may be for several rows.
+"""Adding what shards learned side by side to the rows of a table; a delta may be for several rows.
 
-The sum of the deltas is right where partitions hardly overlap: averaging instead would teach most rows a fraction of
-what was learned. But a row that each partition pulled all the way to its optimum would be moved that far several times
+The sum of the deltas is right where shards hardly overlap: averaging instead would teach most rows a fraction of
+what was learned. But a row that each shard pulled all the way to its optimum would be moved that far several times
 by the sum, and diverge. So each row gets the sum times the ratio of two shares of that way: what all pulls together
 would have covered one after the other, by what they covered side by side, where a pull covers 1 - exp(-pull). It is 1
 for small pulls and makes the mean of large ones.
@@ -29,7 +29,7 @@ def is_in_part(row, part, n_parts):
 
 @njit(cache=True, nogil=True)
 def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
-    """Tally the pulls of one partition, before any deltas are added.
+    """Tally the pulls of one shard, before any deltas are added.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
     part, n_parts : int
         The rows of that part are meant (`is_in_part`), so that parts can run at once.
     total, covered : ndarray of shape (n_rows,), float32
-        Sums over partitions of the pulls and of the shares they covered.
+        Sums over shards of the pulls and of the shares they covered.
     """
     begin = 0
     for i in range(ends.size):
@@ -67,7 +67,7 @@ def find_scales(rows, part, n_parts, total, covered):
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
 def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
-    """Add the deltas of one partition to the rows of one part of a table.
+    """Add the deltas of one shard to the rows of one part of a table.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
         As in `add_pulls`.
     deltas : ndarray of shape (n, embedding_dim or more), float32
     scales : ndarray of shape (n_rows,), float32
-        What `find_scales` made of the pulls of all partitions.
+        What `find_scales` made of the pulls of all shards.
     """
     dim = table.shape[1]
     start = pointer(table)

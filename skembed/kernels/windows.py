@@ -16,7 +16,7 @@ from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, updat
 from skembed.kernels.lanes import LANES, add, broadcast, load, multiply_add, pointer, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, choices_of, choose_contexts, choose_targets, room_of, rows_of
+from skembed.kernels.shard import TILE, choices_of, choose_contexts, choose_targets, room_of, rows_of
 
 __all__ = ["train_cbow", "train_skip_gram"]
 
@@ -24,12 +24,12 @@ LOSS_EVERY = 16  # the loss is read at every 16th center
 
 
 @njit(cache=True, nogil=True)
-def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from each context row the targets of the center.
+def train_skip_gram(shard, targets, window, shrink, learning_rate, state, scratch):
+    """Learn from every window of a shard, in place: from each context row the targets of the center.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         Its inputs and outputs change.
     targets : Targets
     window : int
@@ -51,10 +51,10 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
@@ -72,8 +72,8 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
 
 
 @njit(cache=True, nogil=True)
-def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of the context rows the targets of the center.
+def train_cbow(shard, targets, window, shrink, learning_rate, state, scratch):
+    """Learn from every window of a shard, in place: from the mean of the context rows the targets of the center.
 
     Parameters and returns are those of `train_skip_gram`, but that a loss is that of a center. Each context row moves
     by the whole step of the mean, as in the word2vec program, not by its share of it.
@@ -81,10 +81,10 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)

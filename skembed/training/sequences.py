@@ -1,8 +1,8 @@
 """Word2vec's models over sequences of integer ids, whatever they stand for: words, nodes of walks, items of baskets.
 
 Mikolov et al. 2013 (arXiv:1301.3781, arXiv:1310.4546). Training is parallel and reproducible at once. The stream of
-tokens is cut into rounds, a round into a fixed number of stretches. Each stretch is learned on a compact copy of the
-rows it touches, from the tables as they were when the round began, and what the stretches learned is added in their
+tokens is cut into rounds, a round into a fixed number of shards. Each shard is learned on a compact copy of the
+rows it touches, from the tables as they were when the round began, and what the shards learned is added in their
 order. Where the cuts are depends on how many tokens there are, not on workers or chunks. It is no slower than threads
 that write to the same tables at will: the copy stays in the cache of its core.
 """
@@ -16,15 +16,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skembed.kernels.bags import Members
 from skembed.parallel import Rounds, open_workers
-from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
-from skembed.training.subword_stretches import FitSubwordStretch, count_rows
+from skembed.training.shards import KERNELS, FitShard, Report, TokenShard
+from skembed.training.subword_shards import FitSubwordShard, count_rows
 
 __all__ = ["SequenceTables", "checked_chunks", "first_vectors", "train_sequences"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
-N_SHARDS = 4  # stretches of a round
-FEW_TOKENS = 1 << 19  # with fewer, one stretch after another: rounds would be a large part of a pass
-SHORTEST_STRETCH = 1024  # windows do not cross the ends of a stretch
+N_SHARDS = 4  # shards of a round
+FEW_TOKENS = 1 << 19  # with fewer, one shard after another: rounds would be a large part of a pass
+SHORTEST_SHARD = 1024  # windows do not cross the ends of a shard
 INITIAL_REACH = 2.0  # times 1 / embedding_dim; word2vec's 0.5 leaves the saddle at zero later, CBOW's above all
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 
@@ -143,9 +143,9 @@ def train_sequences(
     counts = np.asarray(counts)
     _check_names(architecture, loss, members)
     n_keys, n_tokens = len(counts), int(counts.sum())
-    kind: type[FitStretch] = FitStretch if members is None else FitSubwordStretch
-    n_shards, stretch = _cuts(n_tokens, kind.tokens_per_stretch[architecture])
-    fit_stretch = kind(
+    kind: type[FitShard] = FitShard if members is None else FitSubwordShard
+    n_shards, shard_size = _cuts(n_tokens, kind.tokens_per_shard[architecture])
+    fit_shard = kind(
         counts,
         architecture=architecture,
         loss=loss,
@@ -155,7 +155,7 @@ def train_sequences(
         negative=negative,
         ns_exponent=ns_exponent,
         frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
-        max_tokens=stretch,
+        max_tokens=shard_size,
         **({} if members is None else {"members": members}),
     )
     n_rows = n_keys if members is None else count_rows(members, n_keys)
@@ -164,17 +164,17 @@ def train_sequences(
     tables = _first_tables(n_rows, n_keys - (loss == "hierarchical-softmax"), embedding_dim, seed, start)
     loss_curve: list[float] = []
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
-        rounds = Rounds(workers, fit_stretch, tables)
+        rounds = Rounds(workers, fit_shard, tables)
         for pass_ in range(max_iter):
             n_done = 0
             reports: list[Report] = []
-            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), stretch * n_shards)):
+            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
                 share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
                 rate = max(min(min_learning_rate, learning_rate), learning_rate * (1.0 - share))
-                pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
-                partitions = [Partition(*piece, rate, shard) for shard, piece in enumerate(pieces)]
-                seeds = [(seed, TRAINING, pass_, round_, shard) for shard in range(len(partitions))]
-                news = rounds.run(partitions, seeds, accept=_all_finite)
+                cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
+                shards = [TokenShard(*cut, rate, index) for index, cut in enumerate(cuts)]
+                seeds = [(seed, TRAINING, pass_, round_, index) for index in range(len(shards))]
+                news = rounds.run(shards, seeds, accept=_all_finite)
                 if not _all_finite(news):
                     _warn_not_finite(pass_, learning_rate)
                     return SequenceTables(*tables, loss_curve)
@@ -197,9 +197,9 @@ def _check_names(architecture: str, loss: str, members: Members | None) -> None:
 
 
 def _cuts(n_tokens: int, longest: int) -> tuple[int, int]:
-    """How many stretches a round has and how many tokens a stretch, from the size of the corpus alone."""
+    """How many shards a round has and how many tokens a shard, from the size of the corpus alone."""
     if n_tokens < FEW_TOKENS:
-        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_STRETCH, longest), longest))
+        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_SHARD, longest), longest))
     return N_SHARDS, longest
 
 

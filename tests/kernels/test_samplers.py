@@ -44,7 +44,7 @@ def test_draws_are_those_of_the_twin(seed, bound):
         assert int(draw_below(state, bound)) == twin.draw_below(bound)
 
 
-def test_streams_of_different_partitions_differ():
+def test_streams_of_different_shards_differ():
     states = {int(new_state(seed, shard, part)[0]) for seed in range(5) for shard in range(5) for part in range(5)}
     assert len(states) == 125
 

@@ -1,4 +1,4 @@
-"""What one stretch teaches where the vectors of keys are means of rows that they have in common: words and n-grams."""
+"""Learning from one shard where vectors of keys are means of rows that they have in common: words and n-grams."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,18 @@ from skembed.kernels.bags import Members, new_room
 from skembed.kernels.huffman import HuffmanTree
 from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.random import new_state
-from skembed.kernels.stretch import Scratch, Stretch, Targets
+from skembed.kernels.shard import Scratch, Shard, Targets
 from skembed.parallel import RowDeltas
-from skembed.training.stretches import FitStretch, Partition, Report
+from skembed.training.shards import FitShard, Report, TokenShard
 
-__all__ = ["FitSubwordStretch", "count_rows"]
+__all__ = ["FitSubwordShard", "count_rows"]
 
 KERNELS = {"skip-gram": bags.train_skip_gram_of_means, "cbow": bags.train_cbow_of_means}
-# As in `skembed.training.stretches`, of the mean of the rows of a key, which move together. CBOW learns endings the
+# As in `skembed.training.shards`, of the mean of the rows of a key, which move together. CBOW learns endings the
 # worse the larger it is, and overshoots where it is too small: the n-grams that all words have are moved too far. The
-# shorter a stretch, the sooner others see what it has taught, and the smaller it may be.
+# shorter a shard, the sooner others see what it has taught, and the smaller it may be.
 CURVATURE = {"skip-gram": 0.1, "cbow": 0.02}
-TOKENS_PER_STRETCH = {"skip-gram": 8192, "cbow": 4096}
+TOKENS_PER_SHARD = {"skip-gram": 8192, "cbow": 4096}
 # N-grams are in so many words that their rows soon learn which words a small pool of negatives holds: with one for 16
 # tokens, as words with rows of their own take it, word similarity fell to nothing.
 TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
@@ -44,19 +44,19 @@ def count_rows(members: Members, n_keys: int) -> int:
     return int(rows.max()) + 1
 
 
-class FitSubwordStretch(FitStretch):
-    """`FitStretch` for keys whose vectors are means of rows.
+class FitSubwordShard(FitShard):
+    """`FitShard` for keys whose vectors are means of rows.
 
     Parameters
     ----------
     counts, **options
-        As for `FitStretch`; `loss` may be "softmax" too, and no row is frozen.
+        As for `FitShard`; `loss` may be "softmax" too, and no row is frozen.
     members : Members
         The input rows of each key.
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
-    tokens_per_stretch = TOKENS_PER_STRETCH
+    tokens_per_shard = TOKENS_PER_SHARD
 
     def __init__(self, counts: np.ndarray, *, members: Members, loss: str, **options: Any) -> None:
         # what targets are drawn from: a softmax draws nothing
@@ -69,13 +69,13 @@ class FitSubwordStretch(FitStretch):
         return super().__getstate__() | {"_rooms": {}}
 
     def __call__(
-        self, tables: Sequence[np.ndarray], partition: Partition, seed: tuple[int, ...]
+        self, tables: Sequence[np.ndarray], shard: TokenShard, seed: tuple[int, ...]
     ) -> tuple[list[RowDeltas], Report]:
-        """Learn from a stretch, starting from `tables` (input, output), which stay as they are."""
-        buffers, room = self._buffers_of(partition.shard, tables), self._room_of(partition.shard, tables)
+        """Learn from a shard, starting from `tables` (input, output), which stay as they are."""
+        buffers, room = self._buffers_of(shard.shard_index, tables), self._room_of(shard.shard_index, tables)
         state = new_state(*seed)
         n_tokens, n_sequences, n_keys = localise.localise(
-            partition.tokens, partition.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
+            shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
         )
         keys = buffers.rows[:n_keys].copy()  # behind them come the negatives
         if self.softmax:
@@ -83,7 +83,7 @@ class FitSubwordStretch(FitStretch):
             output_rows = room.all_outputs
             targets = Targets(False, 0, _NONE, buffers.path_starts, buffers.path_nodes, buffers.path_codes)
         else:
-            output_rows, targets = self._targets(buffers, n_keys, len(partition.tokens), state)
+            output_rows, targets = self._targets(buffers, n_keys, len(shard.tokens), state)
         bags.compose(tables[0], keys, *self.members, buffers.inputs, room.starts, room.members)
         outputs = room.outputs if self.softmax else buffers.outputs
         localise.gather_rows(tables[1], output_rows, outputs)
@@ -91,7 +91,7 @@ class FitSubwordStretch(FitStretch):
         first = room.first[: n_keys + 1]
         first[:] = inputs
         lengths = np.diff(room.starts[: n_keys + 1]).astype(np.int32)
-        stretch = Stretch(
+        local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
             inputs=inputs.ravel(),
@@ -102,31 +102,31 @@ class FitSubwordStretch(FitStretch):
             output_pairs=np.zeros(len(outputs), np.int32),
         )
         loss, n_losses = KERNELS[self.architecture](
-            stretch, lengths, keys if self.softmax else _NONE, targets, self.window, self.shrink_window,
-            partition.learning_rate, state, room.scratch,
+            local_shard, lengths, keys if self.softmax else _NONE, targets, self.window, self.shrink_window,
+            shard.learning_rate, state, room.scratch,
         )  # fmt: skip
         finite = localise.subtract_rows(first, np.arange(n_keys, dtype=np.int32), inputs)
         finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
+        pull = np.float32(shard.learning_rate * CURVATURE[self.architecture])
         ends = room.starts[1 : n_keys + 1]
         deltas = [
-            RowDeltas(room.members[: room.starts[n_keys]], inputs, pull * stretch.input_pairs[:n_keys], ends),
-            RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
+            RowDeltas(room.members[: room.starts[n_keys]], inputs, pull * local_shard.input_pairs[:n_keys], ends),
+            RowDeltas(output_rows, outputs, pull * local_shard.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
 
-    def _room_of(self, shard: int, tables: Sequence[np.ndarray]) -> "_Room":
-        if shard not in self._rooms:
-            self._rooms[shard] = _Room(self, tables)
-        return self._rooms[shard]
+    def _room_of(self, shard_index: int, tables: Sequence[np.ndarray]) -> "_Room":
+        if shard_index not in self._rooms:
+            self._rooms[shard_index] = _Room(self, tables)
+        return self._rooms[shard_index]
 
 
 class _Room:
-    """What the rows of keys need beside the buffers of `FitStretch`. Pages that no stretch writes to take no memory."""
+    """What the rows of keys need beside the buffers of `FitShard`. Pages that no shard writes to take no memory."""
 
     scratch: Scratch
 
-    def __init__(self, fit: FitSubwordStretch, tables: Sequence[np.ndarray]) -> None:
+    def __init__(self, fit: FitSubwordShard, tables: Sequence[np.ndarray]) -> None:
         dim, n_outputs = tables[0].shape[1], len(tables[1])
         width = -(-dim // LANES) * LANES
         n_keys = min(fit.max_tokens, len(fit.keep))

@@ -1,4 +1,4 @@
-"""What a kernel over windows is given: a stretch of sequences, what its centers are to be told from, room to work.
+"""What a kernel over windows is given: a shard of sequences, what its centers are to be told from, room to work.
 
 The rows of one window are chosen here, contexts and targets, for skip-gram and CBOW and both losses alike.
 """
@@ -14,7 +14,7 @@ from skembed.kernels.random import draw_below
 __all__ = [
     "TILE",
     "Scratch",
-    "Stretch",
+    "Shard",
     "Targets",
     "choices_of",
     "choose_contexts",
@@ -28,8 +28,8 @@ __all__ = [
 TILE = 3  # targets worked on at once: 2 x 3 products fill the registers of AVX2; lists are padded to a multiple
 
 
-class Stretch(NamedTuple):
-    """A stretch of sequences in local numbers, and the rows it touches, as `skembed.kernels.localise` makes them.
+class Shard(NamedTuple):
+    """A shard of sequences in local numbers, and the rows it touches, as `skembed.kernels.localise` makes them.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ def new_scratch(window: int, max_targets: int, width: int) -> Scratch:
 
 
 class Rows(NamedTuple):
-    """A stretch as pointers, see `skembed.kernels.lanes.pointer`; `spare` and `blank`: where the spare rows begin."""
+    """A shard as pointers, see `skembed.kernels.lanes.pointer`; `spare` and `blank`: where the spare rows begin."""
 
     tokens: Any
     inputs: Any
@@ -154,17 +154,17 @@ class Room(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def rows_of(stretch):
+def rows_of(shard):
     return Rows(
-        pointer(stretch.tokens),
-        pointer(stretch.inputs),
-        pointer(stretch.outputs),
-        stretch.width,
-        stretch.inputs.size - stretch.width,
-        stretch.outputs.size - stretch.width,
-        pointer(stretch.frozen.view(np.uint8)),
-        pointer(stretch.input_pairs),
-        pointer(stretch.output_pairs),
+        pointer(shard.tokens),
+        pointer(shard.inputs),
+        pointer(shard.outputs),
+        shard.width,
+        shard.inputs.size - shard.width,
+        shard.outputs.size - shard.width,
+        pointer(shard.frozen.view(np.uint8)),
+        pointer(shard.input_pairs),
+        pointer(shard.output_pairs),
     )
 
 
