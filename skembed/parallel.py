@@ -25,7 +25,7 @@ _OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
 
 class RowDeltas(NamedTuple):
-    """What a shard would add to a table.
+    """The changes that a shard would make to a table.
 
     Attributes
     ----------
@@ -33,17 +33,17 @@ class RowDeltas(NamedTuple):
         The row of each delta, each row once; with `ends`, the rows of all deltas, in any number.
     deltas : ndarray of shape (n, embedding_dim or more), float32
         Columns beyond those of the table are padding.
-    pulls : ndarray of shape (n,), float32
-        How hard each row was pulled to where it is now: learning rate times curvature, summed over its updates. Deltas
-        of small pulls are summed, those of pulls above 1 tend to be averaged; zeros ask for the plain sum. See
-        `skembed.kernels.merge`.
+    step_weights : ndarray of shape (n,), float32
+        How far the steps of each row went towards its optimum: learning rate times curvature, summed over its updates.
+        Deltas of small weights are summed, those of weights above 1 tend to be averaged; zeros ask for the plain sum.
+        See `skembed.kernels.merge`.
     ends : ndarray of shape (n,), int64, or None
         Delta i is for each of ``rows[ends[i - 1] : ends[i]]``; None: for row i.
     """
 
     rows: np.ndarray
     deltas: np.ndarray
-    pulls: np.ndarray
+    step_weights: np.ndarray
     ends: np.ndarray | None = None
 
 
@@ -218,16 +218,16 @@ class Rounds:
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
-        pieces = [
-            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, pulls)
-            for rows, deltas, pulls, ends in learned
+        with_ends = [
+            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, step_weights)
+            for rows, deltas, step_weights, ends in learned
         ]
         if len(learned) > 1 or learned[0].ends is not None:  # else no row has two deltas
-            for rows, ends, _, pulls in pieces:
-                merge.add_pulls(rows, ends, pulls, part, n_parts, total, covered)
-        for rows, _, _, _ in pieces:
+            for rows, ends, _, step_weights in with_ends:
+                merge.add_step_weights(rows, ends, step_weights, part, n_parts, total, covered)
+        for rows, _, _, _ in with_ends:
             merge.find_scales(rows, part, n_parts, total, covered)
-        for rows, ends, deltas, _ in pieces:
+        for rows, ends, deltas, _ in with_ends:
             merge.add_deltas(table, rows, ends, deltas, part, n_parts, covered)
-        for rows, _, _, _ in pieces:
-            merge.clear_pulls(rows, part, n_parts, total, covered)
+        for rows, _, _, _ in with_ends:
+            merge.clear_step_weights(rows, part, n_parts, total, covered)

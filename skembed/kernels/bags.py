@@ -24,16 +24,16 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.lanes import LANES, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
-from skembed.kernels.localise import prefetch_row
+from skembed.kernels.local_ids import prefetch_row
 from skembed.kernels.random import draw_below
-from skembed.kernels.shard import TILE, Scratch, choices_of, room_of, rows_of
+from skembed.kernels.shard import TILE, Workspace, shard_pointers, target_pointers, workspace_pointers
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
     "Members",
     "compose",
-    "new_room",
+    "new_hidden_workspace",
     "train_cbow_of_means",
     "train_skip_gram_of_means",
 ]
@@ -56,16 +56,16 @@ class Members(NamedTuple):
     rows: np.ndarray
 
 
-def new_room(window: int, n_targets: int, width: int) -> Scratch:
-    """Room for one hidden vector, the mean of rows of up to ``2 * window`` contexts, and its targets."""
-    n_padded = n_targets + TILE + LANES  # whole lanes are written
-    return Scratch(
+def new_hidden_workspace(window: int, n_targets: int, width: int) -> Workspace:
+    """A workspace for one hidden vector, the mean of rows of up to ``2 * window`` contexts, and its targets."""
+    n_padded = n_targets + TILE + SIMD_WIDTH  # whole SIMD vectors are written
+    return Workspace(
         contexts=np.zeros(2 * window + 1, np.int64),
-        sinks=np.zeros(0, np.int64),
+        write_offsets=np.zeros(0, np.int64),
         targets=np.zeros(n_padded, np.int64),
         labels=aligned_zeros(n_padded),
         weights=aligned_zeros(n_padded),
-        wanted=aligned_zeros(n_padded),
+        scaled_labels=aligned_zeros(n_padded),
         rates=aligned_zeros(n_padded),
         logits=aligned_zeros(n_padded),
         hidden=aligned_zeros(2 * width),
@@ -112,7 +112,7 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
 
 
 @njit(cache=True, nogil=True)
-def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
+def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from the mean of the center's rows each of its contexts.
 
     Parameters
@@ -125,8 +125,8 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
         The output row of each key where all output rows are targets (softmax); else empty.
     targets, window, shrink, learning_rate, state
         As in `skembed.kernels.windows.train_skip_gram`; `negative` of them are drawn for each context.
-    scratch : Scratch
-        See `new_room`; for as many targets as all contexts of a window have.
+    workspace : Workspace
+        See `new_hidden_workspace`; for as many targets as all contexts of a window have.
 
     Returns
     -------
@@ -138,19 +138,20 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     label_of = pointer(labels)
     n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
-        choose_all(rows, room, n_outputs)
+        choose_all(rows, work, n_outputs)
     begin = 0
     for sequence in range(shard.ends.size):
         end = shard.ends[sequence]
         for position in range(begin, end):
             center = np.int64(rows.tokens[position])
-            room.contexts[0] = center * rows.width
-            mean_of_rows(rows.inputs, rows.width, room.contexts, 0, 1, room.hidden)
+            work.contexts[0] = center * rows.width
+            mean_of_rows(rows.inputs, rows.width, work.contexts, 0, 1, work.hidden)
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
             n_contexts = right - left - 1
@@ -159,25 +160,25 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
             if softmax:
                 for other in range(left, right):
                     if other != position:
-                        add_label(rows, room, label_of[rows.tokens[other]], np.float32(1.0))
+                        add_label(rows, work, label_of[rows.tokens[other]], np.float32(1.0))
                 rows.input_pairs[center] += n_contexts
-                loss += learn_softmax(rows, room, n_outputs, np.float32(n_contexts), rate, read)
+                loss += learn_softmax(rows, work, n_outputs, np.float32(n_contexts), rate, read)
                 for other in range(left, right):
-                    room.labels[label_of[rows.tokens[other]]] = np.float32(0.0)
+                    work.labels[label_of[rows.tokens[other]]] = np.float32(0.0)
             else:
                 n_targets = 0
                 for other in range(left, right):
                     if other != position:
-                        n_targets = add_targets(rows, choices, np.int64(rows.tokens[other]), n_targets, random, room)
+                        n_targets = add_targets(rows, choices, np.int64(rows.tokens[other]), n_targets, random, work)
                 rows.input_pairs[center] += n_targets
-                loss += learn_logistic(rows, room, n_targets, rate, read)
-            move_rows(rows.inputs, rows.width, room.contexts, room.contexts, 0, 1, room.hidden)
+                loss += learn_logistic(rows, work, n_targets, rate, read)
+            move_rows(rows.inputs, rows.width, work.contexts, work.contexts, 0, 1, work.hidden)
         begin = end
     return loss, n_losses
 
 
 @njit(cache=True, nogil=True)
-def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
+def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from the mean of all rows of the contexts the center.
 
     Parameters and returns are those of `train_skip_gram_of_means`, but that a loss is that of a center, and `negative`
@@ -186,12 +187,13 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(shard), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     label_of, n_rows_of = pointer(labels), pointer(lengths)
     n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
-        choose_all(rows, room, n_outputs)
+        choose_all(rows, work, n_outputs)
     begin = 0
     for sequence in range(shard.ends.size):
         end = shard.ends[sequence]
@@ -201,41 +203,41 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
             n_contexts = 0
             for other in range(left, right):
                 if other != position:
-                    room.contexts[n_contexts] = np.int64(rows.tokens[other])
+                    work.contexts[n_contexts] = np.int64(rows.tokens[other])
                     n_contexts += 1
-            mean_of_means(rows, room, n_rows_of, n_contexts)
+            mean_of_means(rows, work, n_rows_of, n_contexts)
             read = position % LOSS_EVERY == 0
             n_losses += 1 if read else 0
             center = np.int64(rows.tokens[position])
             if softmax:
                 n_targets = 1
-                add_label(rows, room, label_of[center], np.float32(1.0))
-                loss += learn_softmax(rows, room, n_outputs, np.float32(1.0), rate, read)
-                room.labels[label_of[center]] = np.float32(0.0)
+                add_label(rows, work, label_of[center], np.float32(1.0))
+                loss += learn_softmax(rows, work, n_outputs, np.float32(1.0), rate, read)
+                work.labels[label_of[center]] = np.float32(0.0)
             else:
-                n_targets = add_targets(rows, choices, center, 0, random, room)
-                loss += learn_logistic(rows, room, n_targets, rate, read)
+                n_targets = add_targets(rows, choices, center, 0, random, work)
+                loss += learn_logistic(rows, work, n_targets, rate, read)
             for i in range(n_contexts):
-                rows.input_pairs[room.contexts[i]] += n_targets
-                room.contexts[i] *= rows.width
-            move_rows(rows.inputs, rows.width, room.contexts, room.contexts, 0, n_contexts, room.hidden)
+                rows.input_pairs[work.contexts[i]] += n_targets
+                work.contexts[i] *= rows.width
+            move_rows(rows.inputs, rows.width, work.contexts, work.contexts, 0, n_contexts, work.hidden)
         begin = end
     return loss, n_losses
 
 
 @njit(cache=True, nogil=True)
-def mean_of_means(rows, room, n_rows_of, n_contexts):
+def mean_of_means(rows, work, n_rows_of, n_contexts):
     """Write the mean of all rows of the keys in `contexts` to the beginning of `hidden`."""
     n = np.int32(0)
-    for d in range(0, rows.width, LANES):
-        store(room.hidden, d, broadcast(np.float32(0.0)))
+    for d in range(0, rows.width, SIMD_WIDTH):
+        store(work.hidden, d, broadcast(np.float32(0.0)))
     for i in range(n_contexts):
-        key = room.contexts[i]
+        key = work.contexts[i]
         n += n_rows_of[key]
         weight = broadcast(np.float32(n_rows_of[key]))
-        for d in range(0, rows.width, LANES):
+        for d in range(0, rows.width, SIMD_WIDTH):
             mean = load(rows.inputs, key * rows.width + d)
-            store(room.hidden, d, multiply_add(weight, mean, load(room.hidden, d)))
+            store(work.hidden, d, multiply_add(weight, mean, load(work.hidden, d)))
     share = broadcast(np.float32(1.0) / np.float32(n))
-    for d in range(0, rows.width, LANES):
-        store(room.hidden, d, multiply(share, load(room.hidden, d)))
+    for d in range(0, rows.width, SIMD_WIDTH):
+        store(work.hidden, d, multiply(share, load(work.hidden, d)))

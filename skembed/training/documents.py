@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skembed.kernels import localise
-from skembed.kernels.bags import new_room
+from skembed.kernels import local_ids
+from skembed.kernels.bags import new_hidden_workspace
 from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_documents
 from skembed.kernels.huffman import huffman_tree
-from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Rounds, RowDeltas, open_workers
 
 __all__ = ["NOISE_EXPONENT", "Bags", "ClassTables", "train_classes"]
@@ -179,16 +179,16 @@ class _FitDocuments:
         documents, rate, shard_index = shard
         state = new_state(*seed)
         local, ends = _members(self.bags, documents)
-        width = -(-tables[0].shape[1] // LANES) * LANES
+        width = -(-tables[0].shape[1] // SIMD_WIDTH) * SIMD_WIDTH
         slot = self._slots.setdefault(shard_index, np.full(len(tables[0]), -1, np.int32))
         rows = np.empty(len(local), np.int32)
-        n_rows = localise.add_rows(local, slot, rows, 0)
+        n_rows = local_ids.add_rows(local, slot, rows, 0)
         rows = rows[:n_rows]
-        localise.release(slot, rows)
+        local_ids.release(slot, rows)
         outputs_of = np.arange(len(tables[1]), dtype=np.int32)
         inputs, outputs = aligned_zeros(n_rows + 1, width), aligned_zeros(len(outputs_of) + 1, width)
-        localise.gather_rows(tables[0], rows, inputs)
-        localise.gather_rows(tables[1], outputs_of, outputs)
+        local_ids.gather_rows(tables[0], rows, inputs)
+        local_ids.gather_rows(tables[1], outputs_of, outputs)
         local_shard = Shard(
             tokens=local, ends=ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
             frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
@@ -197,16 +197,16 @@ class _FitDocuments:
         targets, n_targets = self._targets(len(documents), len(outputs_of), state)
         loss = train_documents(
             local_shard, local.astype(np.int64) * width, self.labels[documents], self.weights[documents], targets,
-            self.kind, rate, state, new_room(0, n_targets, width),
+            self.kind, rate, state, new_hidden_workspace(0, n_targets, width),
         )  # fmt: skip
-        finite = localise.subtract_rows(tables[0], rows, inputs)
-        finite &= localise.subtract_rows(tables[1], outputs_of, outputs)
-        pull = np.float32(rate * CURVATURE)
+        finite = local_ids.subtract_rows(tables[0], rows, inputs)
+        finite &= local_ids.subtract_rows(tables[1], outputs_of, outputs)
+        step_weight = np.float32(rate * CURVATURE)
         # a row moves by its share of the step, and moves the mean by its share of that
-        shares = pull * local_shard.input_pairs * np.float32(len(documents) / max(len(local), 1)) ** 2
+        shares = step_weight * local_shard.input_pairs * np.float32(len(documents) / max(len(local), 1)) ** 2
         return [
             RowDeltas(rows, inputs, shares),
-            RowDeltas(outputs_of, outputs, pull * local_shard.output_pairs),
+            RowDeltas(outputs_of, outputs, step_weight * local_shard.output_pairs),
         ], (loss, finite)
 
     def _targets(self, n_documents: int, n_outputs: int, state: np.ndarray) -> tuple[Targets, int]:

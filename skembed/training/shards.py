@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skembed.kernels import localise
+from skembed.kernels import local_ids
 from skembed.kernels.huffman import HuffmanTree, huffman_tree
-from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.noise import AliasTable, alias_table, draw_many
 from skembed.kernels.random import new_state
-from skembed.kernels.shard import Scratch, Shard, Targets, new_scratch
+from skembed.kernels.shard import Shard, Targets, Workspace, new_workspace
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.kernels.windows import train_cbow, train_skip_gram
 from skembed.parallel import RowDeltas
 
@@ -95,7 +95,7 @@ class FitShard:
         self.negative = negative
         self.frozen = frozen
         self.max_tokens = max_tokens
-        self.keep = localise.keep_thresholds(counts, subsample)
+        self.keep = local_ids.keep_thresholds(counts, subsample)
         self.source: HuffmanTree | AliasTable  # of the targets
         if loss == "hierarchical-softmax":
             self.source = huffman_tree(counts)
@@ -113,13 +113,13 @@ class FitShard:
         """Learn from a shard, starting from `tables` (input, output), which stay as they are."""
         buffers = self._buffers_of(shard.shard_index, tables)
         state = new_state(*seed)
-        n_tokens, n_sequences, n_rows = localise.localise(
+        n_tokens, n_sequences, n_rows = local_ids.to_local_ids(
             shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
         )
         input_rows = buffers.rows[:n_rows]
         output_rows, targets = self._targets(buffers, n_rows, len(shard.tokens), state)
-        localise.gather_rows(tables[0], input_rows, buffers.inputs)
-        localise.gather_rows(tables[1], output_rows, buffers.outputs)
+        local_ids.gather_rows(tables[0], input_rows, buffers.inputs)
+        local_ids.gather_rows(tables[1], output_rows, buffers.outputs)
         inputs, outputs = buffers.inputs[: n_rows + 1], buffers.outputs[: len(output_rows) + 1]
         local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
@@ -132,14 +132,14 @@ class FitShard:
             output_pairs=np.zeros(len(outputs), np.int32),
         )
         loss, n_losses = KERNELS[self.architecture](
-            local_shard, targets, self.window, self.shrink_window, shard.learning_rate, state, buffers.scratch
+            local_shard, targets, self.window, self.shrink_window, shard.learning_rate, state, buffers.workspace
         )
-        finite = localise.subtract_rows(tables[0], input_rows, inputs)
-        finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        pull = np.float32(shard.learning_rate * CURVATURE[self.architecture])
+        finite = local_ids.subtract_rows(tables[0], input_rows, inputs)
+        finite &= local_ids.subtract_rows(tables[1], output_rows, outputs)
+        step_weight = np.float32(shard.learning_rate * CURVATURE[self.architecture])
         deltas = [
-            RowDeltas(input_rows, inputs, pull * local_shard.input_pairs),
-            RowDeltas(output_rows, outputs, pull * local_shard.output_pairs),
+            RowDeltas(input_rows, inputs, step_weight * local_shard.input_pairs),
+            RowDeltas(output_rows, outputs, step_weight * local_shard.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
 
@@ -152,15 +152,15 @@ class FitShard:
         if isinstance(source, AliasTable):
             pool = buffers.pool[: -(-n_tokens // self.tokens_per_negative[self.architecture])]
             draw_many(source.threshold, source.alias, pool, state)
-            n_output = localise.add_rows(pool, buffers.slot, buffers.rows, n_rows)
-            localise.release(buffers.slot, buffers.rows[:n_output])
+            n_output = local_ids.add_rows(pool, buffers.slot, buffers.rows, n_rows)
+            local_ids.release(buffers.slot, buffers.rows[:n_output])
             return buffers.rows[:n_output], Targets(False, self.negative, pool, *paths)
         rows = buffers.rows[:n_rows]
-        localise.release(buffers.slot, rows)
-        n_nodes = localise.localise_paths(
+        local_ids.release(buffers.slot, rows)
+        n_nodes = local_ids.to_local_paths(
             rows, source.starts, source.nodes, source.codes, buffers.node_slot, buffers.node_rows, *paths
         )
-        localise.release(buffers.node_slot, buffers.node_rows[:n_nodes])
+        local_ids.release(buffers.node_slot, buffers.node_rows[:n_nodes])
         return buffers.node_rows[:n_nodes], Targets(True, 0, buffers.pool[:0], *paths)
 
     def _buffers_of(self, shard_index: int, tables: Sequence[np.ndarray]) -> "_Buffers":
@@ -176,7 +176,7 @@ class FitShard:
 class _Buffers:
     """The arrays of one shard, allocated once: fresh pages for every shard would cost as much as learning from it."""
 
-    scratch: Scratch
+    workspace: Workspace
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Buffers:
         n_keys: int,
         tokens_per_negative: int,
     ) -> None:
-        width = -(-dim // LANES) * LANES
+        width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
         n_pool = -(-n_tokens // tokens_per_negative)
         n_rows = min(n_tokens, n_keys)
         self.tokens = np.empty(n_tokens, np.int32)
@@ -207,4 +207,4 @@ class _Buffers:
         self.rows = np.empty(n_rows + n_pool, np.int32)
         self.inputs = aligned_zeros(n_rows + 1, width)
         self.outputs = aligned_zeros(n_output + 1, width)
-        self.scratch = new_scratch(window, max(longest, negative + 1), width)
+        self.workspace = new_workspace(window, max(longest, negative + 1), width)

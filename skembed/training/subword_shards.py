@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from skembed.kernels import bags, localise
-from skembed.kernels.bags import Members, new_room
+from skembed.kernels import bags, local_ids
+from skembed.kernels.bags import Members, new_hidden_workspace
 from skembed.kernels.huffman import HuffmanTree
-from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.random import new_state
-from skembed.kernels.shard import Scratch, Shard, Targets
+from skembed.kernels.shard import Shard, Targets, Workspace
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import RowDeltas
 from skembed.training.shards import FitShard, Report, TokenShard
 
@@ -63,34 +63,35 @@ class FitSubwordShard(FitShard):
         super().__init__(counts, loss="negative-sampling" if loss == "softmax" else loss, **options)
         self.members = members
         self.softmax = loss == "softmax"
-        self._rooms: dict[int, _Room] = {}
+        self._subword_buffers: dict[int, _SubwordBuffers] = {}
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_rooms": {}}
+        return super().__getstate__() | {"_subword_buffers": {}}
 
     def __call__(
         self, tables: Sequence[np.ndarray], shard: TokenShard, seed: tuple[int, ...]
     ) -> tuple[list[RowDeltas], Report]:
         """Learn from a shard, starting from `tables` (input, output), which stay as they are."""
-        buffers, room = self._buffers_of(shard.shard_index, tables), self._room_of(shard.shard_index, tables)
+        buffers = self._buffers_of(shard.shard_index, tables)
+        subwords = self._subword_buffers_of(shard.shard_index, tables)
         state = new_state(*seed)
-        n_tokens, n_sequences, n_keys = localise.localise(
+        n_tokens, n_sequences, n_keys = local_ids.to_local_ids(
             shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
         )
         keys = buffers.rows[:n_keys].copy()  # behind them come the negatives
         if self.softmax:
-            localise.release(buffers.slot, keys)
-            output_rows = room.all_outputs
+            local_ids.release(buffers.slot, keys)
+            output_rows = subwords.all_outputs
             targets = Targets(False, 0, _NONE, buffers.path_starts, buffers.path_nodes, buffers.path_codes)
         else:
             output_rows, targets = self._targets(buffers, n_keys, len(shard.tokens), state)
-        bags.compose(tables[0], keys, *self.members, buffers.inputs, room.starts, room.members)
-        outputs = room.outputs if self.softmax else buffers.outputs
-        localise.gather_rows(tables[1], output_rows, outputs)
+        bags.compose(tables[0], keys, *self.members, buffers.inputs, subwords.starts, subwords.members)
+        outputs = subwords.outputs if self.softmax else buffers.outputs
+        local_ids.gather_rows(tables[1], output_rows, outputs)
         inputs, outputs = buffers.inputs[: n_keys + 1], outputs[: len(output_rows) + 1]
-        first = room.first[: n_keys + 1]
+        first = subwords.first[: n_keys + 1]
         first[:] = inputs
-        lengths = np.diff(room.starts[: n_keys + 1]).astype(np.int32)
+        lengths = np.diff(subwords.starts[: n_keys + 1]).astype(np.int32)
         local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
@@ -103,32 +104,37 @@ class FitSubwordShard(FitShard):
         )
         loss, n_losses = KERNELS[self.architecture](
             local_shard, lengths, keys if self.softmax else _NONE, targets, self.window, self.shrink_window,
-            shard.learning_rate, state, room.scratch,
+            shard.learning_rate, state, subwords.workspace,
         )  # fmt: skip
-        finite = localise.subtract_rows(first, np.arange(n_keys, dtype=np.int32), inputs)
-        finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        pull = np.float32(shard.learning_rate * CURVATURE[self.architecture])
-        ends = room.starts[1 : n_keys + 1]
+        finite = local_ids.subtract_rows(first, np.arange(n_keys, dtype=np.int32), inputs)
+        finite &= local_ids.subtract_rows(tables[1], output_rows, outputs)
+        step_weight = np.float32(shard.learning_rate * CURVATURE[self.architecture])
+        ends = subwords.starts[1 : n_keys + 1]
         deltas = [
-            RowDeltas(room.members[: room.starts[n_keys]], inputs, pull * local_shard.input_pairs[:n_keys], ends),
-            RowDeltas(output_rows, outputs, pull * local_shard.output_pairs),
+            RowDeltas(
+                subwords.members[: subwords.starts[n_keys]],
+                inputs,
+                step_weight * local_shard.input_pairs[:n_keys],
+                ends,
+            ),
+            RowDeltas(output_rows, outputs, step_weight * local_shard.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
 
-    def _room_of(self, shard_index: int, tables: Sequence[np.ndarray]) -> "_Room":
-        if shard_index not in self._rooms:
-            self._rooms[shard_index] = _Room(self, tables)
-        return self._rooms[shard_index]
+    def _subword_buffers_of(self, shard_index: int, tables: Sequence[np.ndarray]) -> "_SubwordBuffers":
+        if shard_index not in self._subword_buffers:
+            self._subword_buffers[shard_index] = _SubwordBuffers(self, tables)
+        return self._subword_buffers[shard_index]
 
 
-class _Room:
-    """What the rows of keys need beside the buffers of `FitShard`. Pages that no shard writes to take no memory."""
+class _SubwordBuffers:
+    """The rows of keys, beside the buffers of `FitShard`. Pages that no shard writes to take no memory."""
 
-    scratch: Scratch
+    workspace: Workspace
 
     def __init__(self, fit: FitSubwordShard, tables: Sequence[np.ndarray]) -> None:
         dim, n_outputs = tables[0].shape[1], len(tables[1])
-        width = -(-dim // LANES) * LANES
+        width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
         n_keys = min(fit.max_tokens, len(fit.keep))
         lengths = np.sort(np.diff(fit.members.starts))
         self.starts = np.zeros(n_keys + 1, np.int64)
@@ -142,4 +148,4 @@ class _Room:
             n_targets = n_outputs
         elif fit.architecture == "skip-gram":
             n_targets *= n_contexts
-        self.scratch = new_room(fit.window, n_targets, width)
+        self.workspace = new_hidden_workspace(fit.window, n_targets, width)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skembed.kernels import bags
-from skembed.kernels.bags import new_room
+from skembed.kernels.bags import new_hidden_workspace
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets
@@ -104,8 +104,8 @@ def test_kernels_do_what_their_twins_do(
     state = new_state(seed)
     expected = twin(architecture, shard, n_members, labels, targets, window, shrink, rate, state)
     kernel = bags.train_skip_gram_of_means if architecture == "skip-gram" else bags.train_cbow_of_means
-    room = new_room(window, 2 * window * max(n_keys, negative + 1), width)
-    found, n_found = kernel(shard, n_members, labels, targets, window, shrink, rate, state, room)
+    work = new_hidden_workspace(window, 2 * window * max(n_keys, negative + 1), width)
+    found, n_found = kernel(shard, n_members, labels, targets, window, shrink, rate, state, work)
 
     np.testing.assert_allclose(shard.inputs.reshape(-1, width)[:-1], expected[0], atol=2e-4, rtol=2e-3)
     np.testing.assert_allclose(shard.outputs.reshape(-1, width)[:-1], expected[1], atol=2e-4, rtol=2e-3)

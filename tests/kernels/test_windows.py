@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from numba import njit
 
 from skembed.kernels.huffman import huffman_tree
-from skembed.kernels.lanes import aligned_zeros
 from skembed.kernels.logistic import logistic_steps
 from skembed.kernels.random import new_state
-from skembed.kernels.shard import TILE, Shard, Targets, new_scratch, room_of
+from skembed.kernels.shard import TILE, Shard, Targets, new_workspace, workspace_pointers
+from skembed.kernels.simd import aligned_zeros
 from skembed.kernels.windows import LOSS_EVERY, train_cbow, train_skip_gram
 
 from .test_samplers import Xorshift
@@ -124,8 +124,8 @@ def test_kernels_do_what_their_twins_do(
     drifts = [2 * np.abs(one - other).max() for one, other in zip(drifted, (inputs, outputs))]
     before = shard.inputs.copy()
     kernel = train_skip_gram if architecture == "skip-gram" else train_cbow
-    scratch = new_scratch(window, max(n_rows, negative + 1), shard.width)
-    found, n_found = kernel(shard, targets, window, shrink, rate, state, scratch)
+    workspace = new_workspace(window, max(n_rows, negative + 1), shard.width)
+    found, n_found = kernel(shard, targets, window, shrink, rate, state, workspace)
 
     atol = 1e-4 * max(1.0, scale) ** 2
     for table, expected, drift in zip((shard.inputs, shard.outputs), (inputs, outputs), drifts):
@@ -138,18 +138,18 @@ def test_kernels_do_what_their_twins_do(
 
 
 @njit
-def steps(scratch, n):
-    logistic_steps(room_of(scratch), n)
+def steps(workspace, n):
+    logistic_steps(workspace_pointers(workspace), n)
 
 
 def test_steps_are_those_of_the_clamped_logits():
-    scratch = new_scratch(5, 9, 16)
+    workspace = new_workspace(5, 9, 16)
     x = np.linspace(-12, 12, 100, dtype=np.float32)
-    scratch.logits[:100], scratch.logits[100:112] = x, np.nan
-    scratch.rates[:], scratch.wanted[:] = 0.5, 0.25
-    steps(scratch, 112)
-    np.testing.assert_allclose(scratch.logits[:100], 0.25 - 0.5 / (1 + np.exp(-np.clip(x, -8, 8))), atol=1e-5)
-    assert np.isnan(scratch.logits[100:112]).all()  # not a number does not become one
+    workspace.logits[:100], workspace.logits[100:112] = x, np.nan
+    workspace.rates[:], workspace.scaled_labels[:] = 0.5, 0.25
+    steps(workspace, 112)
+    np.testing.assert_allclose(workspace.logits[:100], 0.25 - 0.5 / (1 + np.exp(-np.clip(x, -8, 8))), atol=1e-5)
+    assert np.isnan(workspace.logits[100:112]).all()  # not a number does not become one
 
 
 def test_rows_begin_at_cache_lines():
@@ -164,8 +164,8 @@ def test_the_loss_falls(kernel, hierarchical):
     shard = make_shard(generator, [400], 6, 5 if hierarchical else 6, 16, 0.1)
     shard.tokens[:] = np.tile([0, 0, 1, 1, 2, 2, 3, 3], 50)
     targets = paths(generator, 6) if hierarchical else negatives(generator, 6, 5)
-    scratch, state = new_scratch(2, 6, 16), new_state(0)
-    losses = [np.divide(*kernel(shard, targets, 2, False, 0.002, state, scratch)) for _ in range(60)]
+    workspace, state = new_workspace(2, 6, 16), new_state(0)
+    losses = [np.divide(*kernel(shard, targets, 2, False, 0.002, state, workspace)) for _ in range(60)]
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -175,6 +175,6 @@ def test_pairs_are_counted():
     shard.tokens[:] = [0, 1, 2]
     targets = negatives(generator, 3, 2)
     targets.pool[:] = 2
-    train_skip_gram(shard, targets, 1, False, 0.025, new_state(0), new_scratch(1, 3, 16))
+    train_skip_gram(shard, targets, 1, False, 0.025, new_state(0), new_workspace(1, 3, 16))
     assert shard.input_pairs[:3].tolist() == [3, 6, 3]  # 1, 2 and 1 windows of 3 targets
     assert shard.output_pairs[:3].tolist() == [1, 2, 1 + 2 * 4]  # as center 1, 2, 1; twice the negative of 4 pairs
