@@ -22,7 +22,7 @@ _HELD_BYTES = 2**28  # ids beyond these go to a temporary file
 class Tokenizer(Protocol):
     """What cuts a text into words, a bounded number at a time."""
 
-    def pieces(self, text: str) -> Iterable[list[str]]: ...
+    def token_chunks(self, text: str) -> Iterable[list[str]]: ...
 
 
 def encode_documents(
@@ -45,7 +45,7 @@ def encode_documents(
     """
     block: list = []
     for document in documents:
-        for words in tokenizer.pieces(document) if isinstance(document, str) else (document,):
+        for words in tokenizer.token_chunks(document) if isinstance(document, str) else (document,):
             block += words
             if len(block) >= _BLOCK_TOKENS:
                 yield _numbers(block, number)

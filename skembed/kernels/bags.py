@@ -31,7 +31,7 @@ from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, broadcast, load, mul
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
-    "Members",
+    "SubwordRows",
     "compose",
     "new_hidden_workspace",
     "train_cbow_of_means",
@@ -41,14 +41,14 @@ __all__ = [
 AHEAD = 8  # rows
 
 
-class Members(NamedTuple):
+class SubwordRows(NamedTuple):
     """The rows that keys are the mean of, as one ragged array.
 
     Attributes
     ----------
     starts : ndarray of shape (n_keys + 1,), int64
         The rows of key i are ``rows[starts[i]:starts[i + 1]]``, at least one.
-    rows : ndarray of shape (n_members,), int32
+    rows : ndarray of shape (n_subword_rows,), int32
         A row may stand there twice, and counts twice.
     """
 
@@ -73,26 +73,26 @@ def new_hidden_workspace(window: int, n_targets: int, width: int) -> Workspace:
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
-def compose(table, keys, starts, members, local, local_starts, local_members):
+def compose(table, keys, starts, rows, local, local_starts, local_rows):
     """Write the means of the rows of `keys` to the first rows of `local`, and list these rows.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, dim), float32
     keys : ndarray of shape (n,), int32
-    starts, members
-        See `Members`.
+    starts, rows
+        See `SubwordRows`.
     local : ndarray of shape (n + 1 or more, width), float32
         Output; its padding and the row after the means are 0.
-    local_starts, local_members
-        Outputs: `Members` of the local keys.
+    local_starts, local_rows
+        Outputs: `SubwordRows` of the local keys.
     """
     dim = table.shape[1]
     start = pointer(table)
     local_starts[0] = n_listed = 0
     for i in range(keys.size):
         for j in range(starts[keys[i]], starts[keys[i] + 1]):
-            local_members[n_listed] = members[j]
+            local_rows[n_listed] = rows[j]
             n_listed += 1
         local_starts[i + 1] = n_listed
     for i in range(keys.size):
@@ -101,8 +101,8 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
         mean[:] = 0.0
         for j in range(first, end):
             if j + AHEAD < n_listed:
-                prefetch_row(start, np.int64(local_members[j + AHEAD]), dim)
-            row = local_members[j]
+                prefetch_row(start, np.int64(local_rows[j + AHEAD]), dim)
+            row = local_rows[j]
             for d in range(dim):
                 mean[d] += table[row, d]
         share = np.float32(1.0) / np.float32(end - first)

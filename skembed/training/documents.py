@@ -28,8 +28,8 @@ KINDS = {
 }  # fmt: skip
 NOISE_EXPONENT = 0.5  # of the counts of classes, as in the fastText program
 N_SHARDS = 4  # shards of a round
-ROWS_PER_SHARD = 8192  # members of a shard, a document more or less
-FEW_MEMBERS = 1 << 20  # with fewer, one shard after another
+ROWS_PER_SHARD = 8192  # rows of a shard, a document more or less
+FEW_ROWS = 1 << 20  # with fewer, one shard after another
 CURVATURE = 0.1  # see `skembed.training.shards`
 INITIAL, ORDER, TRAINING = 0, 1, 2  # what a stream of random numbers is for
 
@@ -113,7 +113,7 @@ def train_classes(
     n_outputs = len(counts) - (loss == "hierarchical-softmax")
     tables = input_, np.zeros((n_outputs, embedding_dim), np.float32)
     fit = _FitDocuments(bags, labels, weights, counts, loss, negative)
-    n_shards = 1 if len(bags.rows) < FEW_MEMBERS else N_SHARDS
+    n_shards = 1 if len(bags.rows) < FEW_ROWS else N_SHARDS
     loss_curve: list[float] = []
     n_done, n_total = 0, len(labels) * max_iter
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
@@ -152,9 +152,9 @@ def _all_finite(reports: list) -> bool:
 
 
 def _cut(order: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """The documents in this order, in shards of about `ROWS_PER_SHARD` members."""
-    members = np.cumsum(np.diff(starts)[order])
-    bounds = np.flatnonzero(np.diff(members // ROWS_PER_SHARD)) + 1
+    """The documents in this order, in shards of about `ROWS_PER_SHARD` rows."""
+    n_rows = np.cumsum(np.diff(starts)[order])
+    bounds = np.flatnonzero(np.diff(n_rows // ROWS_PER_SHARD)) + 1
     return np.split(order, bounds)
 
 
@@ -178,7 +178,7 @@ class _FitDocuments:
     ) -> tuple[list[RowDeltas], tuple[float, bool]]:
         documents, rate, shard_index = shard
         state = new_state(*seed)
-        local, ends = _members(self.bags, documents)
+        local, ends = _bag_rows(self.bags, documents)
         width = -(-tables[0].shape[1] // SIMD_WIDTH) * SIMD_WIDTH
         slot = self._slots.setdefault(shard_index, np.full(len(tables[0]), -1, np.int32))
         rows = np.empty(len(local), np.int32)
@@ -220,7 +220,7 @@ class _FitDocuments:
         return Targets(False, self.negative, pool, *none), self.negative + 1
 
 
-def _members(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bag_rows(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows of these documents one after the other, and where each ends."""
     lengths = np.diff(bags.starts)[documents]
     ends = np.cumsum(lengths)

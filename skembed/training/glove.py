@@ -18,7 +18,7 @@ from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
 
-__all__ = ["GloVeTables", "first_vectors", "train_glove"]
+__all__ = ["GloVeTables", "glove_vectors", "train_glove"]
 
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 INITIAL_REACH = 0.5  # times 1 / embedding_dim
@@ -130,7 +130,7 @@ def train_glove(
         f"GloVe of {n_keys} keys with embedding_dim={embedding_dim}",
         "lower embedding_dim or the number of keys",
     )
-    records = new_records(*(first_vectors(n_keys, embedding_dim, seed) if start is None else start))
+    records = new_records(*(glove_vectors(n_keys, embedding_dim, seed) if start is None else start))
     learning_rate = min(learning_rate, LARGEST_RATE)
     rounds = _rounds(cooccurrences)
     loss_curve: list[float] = []
@@ -149,7 +149,7 @@ def train_glove(
     return _tables(records, embedding_dim, loss_curve)
 
 
-def first_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
+def glove_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
     """Words and contexts uniform in +- INITIAL_REACH / dim, each of shape (n_keys, dim), float32."""
     generator = np.random.default_rng((seed, INITIAL))
     reach = np.float32(INITIAL_REACH / dim)
@@ -182,11 +182,11 @@ def _warn_if_diverged(
 def _rounds(cooccurrences: Cooccurrences) -> list[list[Pair]]:
     """Rounds of pairs of blocks: one of each block with itself, then those of the circle method."""
     n_blocks = len(cooccurrences.block_starts) - 1
-    meetings = [[(block, block) for block in range(n_blocks)]]
+    block_pairs = [[(block, block) for block in range(n_blocks)]]
     for turn in range(n_blocks - 1):  # the last block stays, the others go round
         first, *others = ((turn + i) % (n_blocks - 1) for i in range(n_blocks - 1))
-        meetings.append([(first, n_blocks - 1), *((others[i], others[-1 - i]) for i in range(len(others) // 2))])
-    pairs = [[_pair(cooccurrences, *sorted(meeting)) for meeting in round_] for round_ in meetings]
+        block_pairs.append([(first, n_blocks - 1), *((others[i], others[-1 - i]) for i in range(len(others) // 2))])
+    pairs = [[_pair(cooccurrences, *sorted(block_pair)) for block_pair in round_] for round_ in block_pairs]
     return [found for round_ in pairs if (found := [pair for pair in round_ if pair.n_cells])]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skembed.kernels import bags, local_ids
-from skembed.kernels.bags import Members, new_hidden_workspace
+from skembed.kernels.bags import SubwordRows, new_hidden_workspace
 from skembed.kernels.huffman import HuffmanTree
 from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets, Workspace
@@ -28,7 +28,7 @@ TOKENS_PER_NEGATIVE = {"skip-gram": 1, "cbow": 1}
 _NONE = np.zeros(0, np.int32)
 
 
-def count_rows(members: Members, n_keys: int) -> int:
+def count_rows(subword_rows: SubwordRows, n_keys: int) -> int:
     """How many rows keys are made of.
 
     Raises
@@ -36,11 +36,11 @@ def count_rows(members: Members, n_keys: int) -> int:
     ValueError
         If the arrays do not fit together.
     """
-    starts, rows = members
+    starts, rows = subword_rows
     if len(starts) != n_keys + 1 or starts[0] != 0 or starts[-1] != len(rows) or (np.diff(starts) < 1).any():
-        raise ValueError(f"members must name at least one row for each of {n_keys} keys, one key after the other.")
+        raise ValueError(f"subword_rows must name at least one row for each of {n_keys} keys, one key after the other.")
     if rows.min() < 0:
-        raise ValueError(f"members must be rows of 0 or more, got {rows.min()}.")
+        raise ValueError(f"subword_rows must be rows of 0 or more, got {rows.min()}.")
     return int(rows.max()) + 1
 
 
@@ -51,17 +51,17 @@ class FitSubwordShard(FitShard):
     ----------
     counts, **options
         As for `FitShard`; `loss` may be "softmax" too, and no row is frozen.
-    members : Members
+    subword_rows : SubwordRows
         The input rows of each key.
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
     tokens_per_shard = TOKENS_PER_SHARD
 
-    def __init__(self, counts: np.ndarray, *, members: Members, loss: str, **options: Any) -> None:
+    def __init__(self, counts: np.ndarray, *, subword_rows: SubwordRows, loss: str, **options: Any) -> None:
         # what targets are drawn from: a softmax draws nothing
         super().__init__(counts, loss="negative-sampling" if loss == "softmax" else loss, **options)
-        self.members = members
+        self.subword_rows = subword_rows
         self.softmax = loss == "softmax"
         self._subword_buffers: dict[int, _SubwordBuffers] = {}
 
@@ -85,7 +85,7 @@ class FitSubwordShard(FitShard):
             targets = Targets(False, 0, _NONE, buffers.path_starts, buffers.path_nodes, buffers.path_codes)
         else:
             output_rows, targets = self._targets(buffers, n_keys, len(shard.tokens), state)
-        bags.compose(tables[0], keys, *self.members, buffers.inputs, subwords.starts, subwords.members)
+        bags.compose(tables[0], keys, *self.subword_rows, buffers.inputs, subwords.starts, subwords.rows)
         outputs = subwords.outputs if self.softmax else buffers.outputs
         local_ids.gather_rows(tables[1], output_rows, outputs)
         inputs, outputs = buffers.inputs[: n_keys + 1], outputs[: len(output_rows) + 1]
@@ -112,7 +112,7 @@ class FitSubwordShard(FitShard):
         ends = subwords.starts[1 : n_keys + 1]
         deltas = [
             RowDeltas(
-                subwords.members[: subwords.starts[n_keys]],
+                subwords.rows[: subwords.starts[n_keys]],
                 inputs,
                 step_weight * local_shard.input_pairs[:n_keys],
                 ends,
@@ -136,9 +136,9 @@ class _SubwordBuffers:
         dim, n_outputs = tables[0].shape[1], len(tables[1])
         width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
         n_keys = min(fit.max_tokens, len(fit.keep))
-        lengths = np.sort(np.diff(fit.members.starts))
+        lengths = np.sort(np.diff(fit.subword_rows.starts))
         self.starts = np.zeros(n_keys + 1, np.int64)
-        self.members = np.empty(lengths[len(lengths) - n_keys :].sum(), np.int32)
+        self.rows = np.empty(lengths[len(lengths) - n_keys :].sum(), np.int32)
         self.first = aligned_zeros(n_keys + 1, width)
         self.all_outputs = np.arange(n_outputs if fit.softmax else 0, dtype=np.int32)
         self.outputs = aligned_zeros(len(self.all_outputs) + 1, width)

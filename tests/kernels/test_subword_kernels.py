@@ -94,7 +94,7 @@ def test_kernels_do_what_their_twins_do(
         inputs=inputs.ravel(), outputs=outputs.ravel(), width=width, frozen=np.zeros(0, bool),
         input_pairs=np.zeros(n_keys + 1, np.int32), output_pairs=np.zeros(n_outputs + 1, np.int32),
     )  # fmt: skip
-    n_members = generator.integers(1, 30, size=n_keys).astype(np.int32)
+    n_rows_of_keys = generator.integers(1, 30, size=n_keys).astype(np.int32)
     labels = generator.permutation(n_keys).astype(np.int32) if loss == "softmax" else np.zeros(0, np.int32)
     if loss == "hierarchical-softmax":
         tree = huffman_tree(generator.integers(0, 50, size=n_keys))
@@ -102,10 +102,10 @@ def test_kernels_do_what_their_twins_do(
     else:
         targets = Targets(False, negative, generator.integers(n_keys, size=7).astype(np.int32), *NO_PATHS)
     state = new_state(seed)
-    expected = twin(architecture, shard, n_members, labels, targets, window, shrink, rate, state)
+    expected = twin(architecture, shard, n_rows_of_keys, labels, targets, window, shrink, rate, state)
     kernel = bags.train_skip_gram_of_means if architecture == "skip-gram" else bags.train_cbow_of_means
     work = new_hidden_workspace(window, 2 * window * max(n_keys, negative + 1), width)
-    found, n_found = kernel(shard, n_members, labels, targets, window, shrink, rate, state, work)
+    found, n_found = kernel(shard, n_rows_of_keys, labels, targets, window, shrink, rate, state, work)
 
     np.testing.assert_allclose(shard.inputs.reshape(-1, width)[:-1], expected[0], atol=2e-4, rtol=2e-3)
     np.testing.assert_allclose(shard.outputs.reshape(-1, width)[:-1], expected[1], atol=2e-4, rtol=2e-3)
@@ -117,18 +117,18 @@ def test_kernels_do_what_their_twins_do(
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 1000), n_keys=st.integers(1, 9), n_rows=st.integers(1, 30), dim=st.integers(1, 20))
-def test_means_of_members(seed, n_keys, n_rows, dim):
+def test_means_of_subword_rows(seed, n_keys, n_rows, dim):
     generator = np.random.default_rng(seed)
     starts = np.append(0, np.cumsum(generator.integers(1, 5, size=n_keys)))
-    members = generator.integers(n_rows, size=starts[-1]).astype(np.int32)  # some of them twice
+    subword_rows = generator.integers(n_rows, size=starts[-1]).astype(np.int32)  # some of them twice
     table = generator.normal(size=(n_rows, dim)).astype(np.float32)
     keys = generator.permutation(n_keys)[: generator.integers(1, n_keys + 1)].astype(np.int32)
     local = np.full((n_keys + 1, -(-dim // 16) * 16), np.nan, np.float32)
-    local_starts, local_members = np.full(n_keys + 1, -7), np.full(len(members), -7, np.int32)
-    bags.compose(table, keys, starts, members, local, local_starts, local_members)
+    local_starts, local_rows = np.full(n_keys + 1, -7), np.full(len(subword_rows), -7, np.int32)
+    bags.compose(table, keys, starts, subword_rows, local, local_starts, local_rows)
     for i, key in enumerate(keys):
-        own = members[starts[key] : starts[key + 1]]
-        assert local_members[local_starts[i] : local_starts[i + 1]].tolist() == own.tolist()
+        own = subword_rows[starts[key] : starts[key + 1]]
+        assert local_rows[local_starts[i] : local_starts[i + 1]].tolist() == own.tolist()
         np.testing.assert_allclose(local[i, :dim], table[own].mean(0), atol=1e-5)
         assert not local[i, dim:].any()
     assert not local[len(keys)].any()

@@ -9,7 +9,7 @@ from skembed.table.subwords import word_ngrams
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
-from skembed.text._members import rows_of_words
+from skembed.text._subword_rows import rows_of_words
 from skembed.training import sequences
 from skembed.training.subword_shards import FitSubwordShard
 
