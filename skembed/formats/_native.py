@@ -317,7 +317,7 @@ class _Reader:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
-            table = EmbeddingTable._checked(keys, vectors, unknown, metric, finite=verify)
+            table = EmbeddingTable._validated(keys, vectors, unknown, metric, finite=verify)
             if settings is None:
                 return table
             counts = checked_counts(tensors.get("counts"), len(keys))

@@ -29,7 +29,7 @@ def relearn_tables(
     ratio: float,
     n_iter: int,
     seed: int,
-    begin: Sequence[torch.Tensor] | None = None,
+    initial: Sequence[torch.Tensor] | None = None,
     row_ratio: Sequence[torch.Tensor] | None = None,
 ) -> list[torch.Tensor]:
     """Learn the tables of `net` from some of its rows with the head as it is.
@@ -44,7 +44,7 @@ def relearn_tables(
     n_iter : int
     seed : int
         Decides which occurrences are made unknown, so that the unknown row is learned too.
-    begin : sequence of Tensor, optional
+    initial : sequence of Tensor, optional
         Where to begin and shrink to; the blocks' own starts by default.
     row_ratio : sequence of Tensor of shape (n_table_rows,), optional
         Added to `ratio`, a value for each table row.
@@ -54,7 +54,7 @@ def relearn_tables(
     list of Tensor of shape (n_table_rows, dim)
         One for each block. Untouched rows have the unknown row's vector if they are levels that `rows` never shows.
     """
-    starts = [block.start for block in net.blocks] if begin is None else list(begin)
+    starts = [block.start for block in net.blocks] if initial is None else list(initial)
     weights = [start.clone() for start in starts]
     if ratio == float("inf"):
         return weights
