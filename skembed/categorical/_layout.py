@@ -82,12 +82,12 @@ def lay_out(
                 crossed_gain = marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
             else:
                 crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
-            room = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
+            max_directions = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
             if n_levels > 1 and (is_gain(crossed_gain) or is_gain(marginal_gain)):
-                crossed = directions(effects.crossed[c], counts, room)
+                crossed = directions(effects.crossed[c], counts, max_directions)
                 worth_it = is_gain(marginal_gain) and marginal_gain.share > MIN_MARGINAL_GAIN * explained
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
-                    marginal = directions(effects.marginal[c], counts, room)
+                    marginal = directions(effects.marginal[c], counts, max_directions)
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything

@@ -1,4 +1,4 @@
-"""From ids and a target to one table of vectors for each column: the named steps of `EntityEmbeddingEncoder.fit`.
+"""Learning of one table of vectors for each column from ids and a target: the steps of `EntityEmbeddingEncoder.fit`.
 
 1. effects of the levels by shrunken least squares, for all rows and for the rows of each fold;
 2. a net that learns what the effects leave: products of levels that interact, or hidden layers;

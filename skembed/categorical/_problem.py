@@ -96,7 +96,7 @@ class Learned:
     tables : list of ndarray of shape (n_table_rows, dim), float32
         Of all dimensions that say something, by falling spread; row 0 is the unknown level.
     training_rows : list of ndarray of shape (n_samples, dim), float32
-        The vectors of the training rows; empty once they are handed out.
+        The vectors of the training rows; empty once they are returned.
     layouts : list of Layout
     scale : float
         What vectors are multiplied by.

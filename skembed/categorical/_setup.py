@@ -1,4 +1,4 @@
-"""From the columns of X and y to the `Problem` that is learned, and the `Schema` that later calls read X by."""
+"""Setup of a fit: the `Problem` that is learned, made of X and y, and the `Schema` that later calls read X by."""
 
 import os
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ UNKNOWN = -2  # stands for a word that has no number
 END_OF_DOCUMENT = object()  # the token whose number is END: no document can hold it
 
 _BLOCK_TOKENS = 2**18  # tokens held as strings at a time: about 20 MB
-_CHUNK_TOKENS = 2**20  # ids handed out at a time
+_CHUNK_TOKENS = 2**20  # ids of a chunk
 _HELD_BYTES = 2**28  # ids beyond these go to a temporary file
 
 

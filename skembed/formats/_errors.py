@@ -1,4 +1,4 @@
-"""The one error of all readers, and what it says of files that hold something else."""
+"""FormatError, the one error of all readers, and what it says of files that hold something else."""
 
 # first bytes -> what such a file is, and how its vectors come here without a program in it being run
 _FOREIGN = {

@@ -1,4 +1,4 @@
-"""How alike two tables are: whether keys keep their neighbours, and how far a rotation brings one onto the other."""
+"""Similarity of two tables: whether keys keep their neighbours, and how far a rotation brings one onto the other."""
 
 from dataclasses import dataclass
 from typing import Any

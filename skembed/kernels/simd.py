@@ -66,7 +66,7 @@ class _SimdModel(models.PrimitiveModel):
 def pointer(typing_context, array):
     """Where a C-contiguous array begins, to be indexed like an array of one dimension; bounds are not checked.
 
-    An array is counted each time it is handed to a function, with a locked instruction; twelve arrays in an inner loop
+    An array is counted each time it is passed to a function, with a locked instruction; twelve arrays in an inner loop
     cost more than all its arithmetic. A pointer is a number. The caller keeps the array alive.
     """
     if not (isinstance(array, types.Array) and array.layout == "C"):

@@ -1,4 +1,4 @@
-"""What one asks of the vectors of a table: neighbours, analogies, similarities, outliers."""
+"""Queries to the vectors of a table: neighbours, analogies, similarities, outliers."""
 
 from collections.abc import Iterable
 from numbers import Integral

@@ -1,7 +1,7 @@
 """GloVe over a counted table of co-occurrences, whatever its keys stand for; in parallel and the same to the bit.
 
 Pennington, Socher & Manning 2014 (https://aclanthology.org/D14-1162). Keys are cut into blocks. A pass is a tournament
-of the blocks: in a round each block meets one other, and the workers learn from cells of pairs that
+of the blocks: in a round each block is paired with one other, and the workers learn from cells of pairs that
 have no row in common. So they write to the tables directly, nothing is copied or merged, and who did what leaves no
 trace. This is the stratified gradient descent of Gemulla et al. 2011 for a table whose rows and columns are one.
 """
@@ -47,7 +47,7 @@ class GloVeTables(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two blocks that meet, or one with itself, and where their buckets lie.
+    """Two blocks of a round, or one with itself, and where their buckets lie.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ def _learn(
     workers: Workers, records: np.ndarray, cooccurrences: Cooccurrences, pairs: list[Pair], learning_rate: float
 ) -> float:
     """Learn from the pairs of a round, which have no row in common; returns the sum of losses in their order."""
-    groups = _dealt([pair.n_cells for pair in pairs], workers.n_workers)
+    groups = _balanced([pair.n_cells for pair in pairs], workers.n_workers)
     starts, both = cooccurrences.block_starts, cooccurrences.both
     losses = np.zeros(len(pairs))
     if workers.share_memory:
@@ -221,15 +221,15 @@ def _learn(
     return float(losses.sum())
 
 
-def _dealt(sizes: list[int], n_hands: int) -> list[list[int]]:
-    """Deal things of these sizes to so many hands, the largest first to the hand that has least."""
-    hands: list[list[int]] = [[] for _ in range(min(n_hands, len(sizes)))]
-    held = np.zeros(len(hands), np.int64)
+def _balanced(sizes: list[int], n_workers: int) -> list[list[int]]:
+    """Divide things of these sizes among workers, the largest first to the one that has least."""
+    shares: list[list[int]] = [[] for _ in range(min(n_workers, len(sizes)))]
+    held = np.zeros(len(shares), np.int64)
     for i in np.argsort(sizes, kind="stable")[::-1]:
         least = int(np.argmin(held))
-        hands[least].append(int(i))
+        shares[least].append(int(i))
         held[least] += sizes[i]
-    return hands
+    return shares
 
 
 def _learn_pairs(

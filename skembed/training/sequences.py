@@ -255,7 +255,7 @@ def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterat
     ends_so_far: list[np.ndarray] = []
     n = 0
 
-    def piece() -> tuple[np.ndarray, np.ndarray]:
+    def chunk() -> tuple[np.ndarray, np.ndarray]:
         ends = np.concatenate(ends_so_far)
         if ends.size == 0 or ends[-1] < n:
             ends = np.append(ends, n)
@@ -271,10 +271,10 @@ def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterat
             n += stop - begin
             begin = stop
             if n == length:
-                yield piece()
+                yield chunk()
                 ids_so_far, ends_so_far, n = [], [], 0
     if n:
-        yield piece()
+        yield chunk()
 
 
 def _all_finite(reports: list[Report]) -> bool:
