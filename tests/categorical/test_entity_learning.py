@@ -133,7 +133,7 @@ class TestWarmStart:
         )
         assert np.isfinite(warm.fit(X[:, 1:], shop.y).transform(X[:, 1:])).all()
 
-    def test_start_codes_hold_nothing_of_the_target(self, X, shop):
+    def test_initial_vectors_hold_nothing_of_the_target(self, X, shop):
         options = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.02, "early_stopping": False, "max_iter": 20}
         warm = encoder(warm_start=True, **options).fit(X, shop.y)
         initial, raw = warm._learned.net.initial, warm._learned.net.raw
