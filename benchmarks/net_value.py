@@ -1,4 +1,4 @@
-"""What the net of EntityEmbeddingEncoder wins: the default beside max_iter=0, in scores and in seconds.
+"""Value of the net of EntityEmbeddingEncoder: the default beside max_iter=0, in scores and in seconds.
 
     python benchmarks/net_value.py > benchmarks/results/net_value.txt
     python benchmarks/net_value.py avocado adult

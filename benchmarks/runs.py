@@ -1,4 +1,4 @@
-"""What benchmarks of training have in common: one run in a process of its own, medians, and what it all ran on."""
+"""Shared parts of benchmarks of training: one run in a process of its own, medians, and what it all ran on."""
 
 import importlib.metadata
 import json

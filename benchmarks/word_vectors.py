@@ -96,38 +96,38 @@ def train_gensim(words, counts, ids, ends, architecture, loss, n_threads, seed):
 
 def train_lock_free(words, counts, ids, ends, architecture, loss, n_threads, seed):
     """Threads share the tables and write to them at will: no copies, no merging, not reproducible."""
-    from skembed.kernels import localise
-    from skembed.kernels.lanes import LANES, aligned_zeros
+    from skembed.kernels import local_ids
     from skembed.kernels.noise import alias_table, draw_many
     from skembed.kernels.random import new_state
-    from skembed.kernels.stretch import Stretch, Targets, new_scratch
+    from skembed.kernels.shard import Shard, Targets, new_workspace
+    from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
     from skembed.kernels.windows import train_skip_gram
 
-    n_keys, width, stretch = len(counts), -(-DIM // LANES) * LANES, 8192
+    n_keys, width, shard_size = len(counts), -(-DIM // SIMD_WIDTH) * SIMD_WIDTH, 8192
     inputs, outputs = aligned_zeros(n_keys + 1, width), aligned_zeros(n_keys + 1, width)
     generator = np.random.default_rng(seed)
     inputs[:-1, :DIM] = (2 * generator.random((n_keys, DIM), dtype=np.float32) - 1) * np.float32(2 / DIM)
-    keep, noise = localise.keep_thresholds(counts, SUBSAMPLE), alias_table(counts**0.75)
+    keep, noise = local_ids.keep_thresholds(counts, SUBSAMPLE), alias_table(counts**0.75)
     frozen, empty = np.zeros(n_keys, bool), (np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8))
 
     def work(thread: int, n_passes: int) -> None:
-        state, scratch = new_state(seed, thread), new_scratch(WINDOW, NEGATIVE + 1, width)
+        state, workspace = new_state(seed, thread), new_workspace(WINDOW, NEGATIVE + 1, width)
         pairs, slot = [np.zeros(n_keys + 1, np.int32) for _ in range(2)], np.full(n_keys, -1, np.int32)
-        rows, kept, pool = (np.empty(stretch, np.int32) for _ in range(3))
-        kept_ends = np.empty(stretch, np.int64)
-        begins = range(thread * stretch, len(ids), n_threads * stretch)
+        rows, kept, pool = (np.empty(shard_size, np.int32) for _ in range(3))
+        kept_ends = np.empty(shard_size, np.int64)
+        begins = range(thread * shard_size, len(ids), n_threads * shard_size)
         for pass_ in range(n_passes):
             for begin in begins:
-                part = ids[begin : begin + stretch]
+                part = ids[begin : begin + shard_size]
                 first, last = np.searchsorted(ends, (begin, begin + len(part)), side="right")
                 stops = np.append(ends[first:last] - begin, len(part))
-                n, n_ends, n_rows = localise.localise(part, stops, keep, slot, rows, kept, kept_ends, state)
-                localise.release(slot, rows[:n_rows])
+                n, n_ends, n_rows = local_ids.to_local_ids(part, stops, keep, slot, rows, kept, kept_ends, state)
+                local_ids.release(slot, rows[:n_rows])
                 draw_many(noise.threshold, noise.alias, pool, state)
                 rate = max(1e-4, RATE * (1 - (pass_ + begin / len(ids)) / PASSES))
                 tokens = rows[kept[:n]]
-                data = Stretch(tokens, kept_ends[:n_ends], inputs.ravel(), outputs.ravel(), width, frozen, *pairs)
-                train_skip_gram(data, Targets(False, NEGATIVE, pool, *empty), WINDOW, True, rate, state, scratch)
+                data = Shard(tokens, kept_ends[:n_ends], inputs.ravel(), outputs.ravel(), width, frozen, *pairs)
+                train_skip_gram(data, Targets(False, NEGATIVE, pool, *empty), WINDOW, True, rate, state, workspace)
 
     def run(n_passes: int) -> None:
         threads = [Thread(target=work, args=(thread, n_passes)) for thread in range(n_threads)]

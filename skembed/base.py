@@ -1,4 +1,4 @@
-"""What every estimator shares: where its documentation is, and how weights and seeds are read."""
+"""The base of every estimator: where its documentation is, and how weights and seeds are read."""
 
 from typing import Any
 

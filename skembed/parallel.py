@@ -1,8 +1,8 @@
-"""Work in rounds over a fixed number of logical partitions: the result never depends on how many workers there are.
+"""Work in rounds over a fixed number of logical shards: the result never depends on how many workers there are.
 
-A round is ``fit_partition(tables, partition, seed)`` for every partition, which reads the tables as they are when the
-round begins and returns which rows it would change by how much, and then a merge in the order of the partitions. How
-many partitions there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
+A round is ``fit_shard(tables, shard, seed)`` for every shard, which reads the tables as they are when the
+round begins and returns which rows it would change by how much, and then a merge in the order of the shards. How
+many shards there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
 
 Threads are the default and come from a pool of our own, because kernels release the GIL and a round takes milliseconds,
 while joblib's threading backend looks for results every 10 ms. Any other backend chosen with ``joblib.parallel_config``
@@ -19,13 +19,13 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["FitPartition", "Rounds", "RowDeltas", "Workers", "count_workers", "open_workers"]
+__all__ = ["Rounds", "RowDeltas", "ShardFunction", "Workers", "count_workers", "open_workers"]
 
 _OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
 
 class RowDeltas(NamedTuple):
-    """What a partition would add to a table.
+    """The changes that a shard would make to a table.
 
     Attributes
     ----------
@@ -33,25 +33,25 @@ class RowDeltas(NamedTuple):
         The row of each delta, each row once; with `ends`, the rows of all deltas, in any number.
     deltas : ndarray of shape (n, embedding_dim or more), float32
         Columns beyond those of the table are padding.
-    pulls : ndarray of shape (n,), float32
-        How hard each row was pulled to where it is now: learning rate times curvature, summed over its updates. Deltas
-        of small pulls are summed, those of pulls above 1 tend to be averaged; zeros ask for the plain sum. See
-        `skembed.kernels.merge`.
+    step_weights : ndarray of shape (n,), float32
+        How far the steps of each row went towards its optimum: learning rate times curvature, summed over its updates.
+        Deltas of small weights are summed, those of weights above 1 tend to be averaged; zeros ask for the plain sum.
+        See `skembed.kernels.merge`.
     ends : ndarray of shape (n,), int64, or None
         Delta i is for each of ``rows[ends[i - 1] : ends[i]]``; None: for row i.
     """
 
     rows: np.ndarray
     deltas: np.ndarray
-    pulls: np.ndarray
+    step_weights: np.ndarray
     ends: np.ndarray | None = None
 
 
-class FitPartition(Protocol):
-    """Learn from one partition without changing anything: deltas, one for each table, and whatever else is of use."""
+class ShardFunction(Protocol):
+    """Learn from one shard without changing anything: deltas, one for each table, and whatever else is of use."""
 
     def __call__(
-        self, tables: Sequence[np.ndarray], partition: Any, seed: tuple[int, ...]
+        self, tables: Sequence[np.ndarray], shard: Any, seed: tuple[int, ...]
     ) -> tuple[Sequence[RowDeltas], Any]: ...
 
 
@@ -148,7 +148,7 @@ class Rounds:
     Parameters
     ----------
     workers : Workers
-    fit_partition : FitPartition
+    fit_shard : ShardFunction
     tables : sequence of ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
         Each round changes them.
 
@@ -165,43 +165,43 @@ class Rounds:
            [2., 2.]], dtype=float32)
     """
 
-    def __init__(self, workers: Workers, fit_partition: FitPartition, tables: Sequence[np.ndarray]) -> None:
+    def __init__(self, workers: Workers, fit_shard: ShardFunction, tables: Sequence[np.ndarray]) -> None:
         self.workers = workers
-        self.fit_partition = fit_partition
+        self.fit_shard = fit_shard
         self.tables = tables
         self._total = [np.zeros(len(table), np.float32) for table in tables]
         self._covered = [np.zeros(len(table), np.float32) for table in tables]
 
     def run(
         self,
-        partitions: Sequence[Any],
+        shards: Sequence[Any],
         seeds: Sequence[tuple[int, ...]],
         accept: Callable[[list], bool] | None = None,
     ) -> list:
-        """Let every partition learn from the tables as they are, then merge in the order of the partitions.
+        """Let every shard learn from the tables as they are, then merge in the order of the shards.
 
         Parameters
         ----------
-        partitions : sequence
+        shards : sequence
         seeds : sequence of tuple of int
-            One for each partition.
+            One for each shard.
         accept : callable or None
-            Is given the reports of the partitions; if it says no, the tables stay as they are.
+            Is given the reports of the shards; if it says no, the tables stay as they are.
 
         Returns
         -------
         list
-            The reports: what `fit_partition` returned beside the deltas, in the order of the partitions.
+            The reports: what `fit_shard` returned beside the deltas, in the order of the shards.
         """
-        tasks = [(self.tables, partition, seed) for partition, seed in zip(partitions, seeds, strict=True)]
-        results = self.workers.map(self.fit_partition, tasks)
+        tasks = [(self.tables, shard, seed) for shard, seed in zip(shards, seeds, strict=True)]
+        results = self.workers.map(self.fit_shard, tasks)
         reports = [report for _, report in results]
         if accept is None or accept(reports):
             self._merge([deltas for deltas, _ in results])
         return reports
 
     def _merge(self, learned: list[Sequence[RowDeltas]]) -> None:
-        # a row is changed by one worker and in the order of the partitions, so the number of parts changes no bit
+        # a row is changed by one worker and in the order of the shards, so the number of parts changes no bit
         n_parts = max(1, -(-self.workers.n_workers // len(self.tables)))
         tasks = [
             ([deltas[which] for deltas in learned], which, part, n_parts)
@@ -218,16 +218,16 @@ class Rounds:
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
-        pieces = [
-            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, pulls)
-            for rows, deltas, pulls, ends in learned
+        with_ends = [
+            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, step_weights)
+            for rows, deltas, step_weights, ends in learned
         ]
         if len(learned) > 1 or learned[0].ends is not None:  # else no row has two deltas
-            for rows, ends, _, pulls in pieces:
-                merge.add_pulls(rows, ends, pulls, part, n_parts, total, covered)
-        for rows, _, _, _ in pieces:
+            for rows, ends, _, step_weights in with_ends:
+                merge.add_step_weights(rows, ends, step_weights, part, n_parts, total, covered)
+        for rows, _, _, _ in with_ends:
             merge.find_scales(rows, part, n_parts, total, covered)
-        for rows, ends, deltas, _ in pieces:
+        for rows, ends, deltas, _ in with_ends:
             merge.add_deltas(table, rows, ends, deltas, part, n_parts, covered)
-        for rows, _, _, _ in pieces:
-            merge.clear_pulls(rows, part, n_parts, total, covered)
+        for rows, _, _, _ in with_ends:
+            merge.clear_step_weights(rows, part, n_parts, total, covered)

@@ -1,4 +1,4 @@
-"""Who imports whom, and what is not imported until it is needed."""
+"""Imports: who imports whom, and what is not imported until it is needed."""
 
 import ast
 import subprocess

@@ -10,11 +10,11 @@ import pytest
 from skembed.parallel import Rounds, RowDeltas, count_workers, open_workers
 
 
-def add_numbers(tables, partition, seed):
+def add_numbers(tables, n_rows, seed):
     generator = np.random.default_rng(seed)
-    rows = generator.permutation(len(tables[0]))[:partition].astype(np.int32)
-    deltas = (tables[0][rows] + generator.normal(size=(partition, 3))).astype(np.float32)
-    return [RowDeltas(rows, deltas, np.full(partition, 0.5, np.float32))], float(deltas.sum())
+    rows = generator.permutation(len(tables[0]))[:n_rows].astype(np.int32)
+    deltas = (tables[0][rows] + generator.normal(size=(n_rows, 3))).astype(np.float32)
+    return [RowDeltas(rows, deltas, np.full(n_rows, 0.5, np.float32))], float(deltas.sum())
 
 
 def run_rounds(n_jobs):

@@ -29,17 +29,17 @@ class Effects:
     ----------
     crossed, marginal : list of ndarray of shape (n_rows_of_table, n_targets)
         One table a column; row 0 is the unknown level.
-    side : ndarray of shape (n_side, n_targets)
+    numeric : ndarray of shape (n_numeric, n_targets)
         Coefficients of the numeric side inputs in the crossed model.
     """
 
     crossed: list[np.ndarray]
     marginal: list[np.ndarray]
-    side: np.ndarray
+    numeric: np.ndarray
 
-    def predict(self, ids: np.ndarray, side: np.ndarray) -> np.ndarray:
+    def predict(self, ids: np.ndarray, numeric: np.ndarray) -> np.ndarray:
         """Sum of the crossed effects of shape (n_samples, n_targets)."""
-        total = side @ self.side
+        total = numeric @ self.numeric
         for c, table in enumerate(self.crossed):
             total += table[ids[:, c]]
         return total
@@ -61,7 +61,7 @@ class EffectsModel:
         Table rows, 0 for unknown.
     sizes : list of int
         Table rows of each column.
-    side : ndarray of shape (n_samples, n_side)
+    numeric : ndarray of shape (n_samples, n_numeric)
         Standardised numeric inputs.
     target : ndarray of shape (n_samples, n_targets)
         Standardised.
@@ -78,12 +78,12 @@ class EffectsModel:
         What the crossed effects leave of them.
     """
 
-    def __init__(self, ids, sizes, side, target, weight, rng) -> None:
-        self.ids, self.sizes, self.side, self.target, self.weight = ids, list(sizes), side, target, weight
+    def __init__(self, ids, sizes, numeric, target, weight, rng) -> None:
+        self.ids, self.sizes, self.numeric, self.target, self.weight = ids, list(sizes), numeric, target, weight
         rows = sampled_rows(len(ids), rng)
         n_columns = ids.shape[1]
         self.sampled = rows
-        crossed, self.residual = crossed_ratios(ids[rows], self.sizes, side[rows], target[rows], weight[rows])
+        crossed, self.residual = crossed_ratios(ids[rows], self.sizes, numeric[rows], target[rows], weight[rows])
         self.ratios = VarianceRatios(
             crossed=crossed,
             marginal=np.array(
@@ -112,7 +112,7 @@ class EffectsModel:
         list of Effects
             One for each set.
         """
-        return solve_effects(self.ids, self.sizes, self.side, self.target, self.weight, self.ratios, include=include)
+        return solve_effects(self.ids, self.sizes, self.numeric, self.target, self.weight, self.ratios, include=include)
 
 
 def sampled_rows(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
@@ -123,7 +123,7 @@ def sampled_rows(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
 
 
 def crossed_ratios(
-    ids: np.ndarray, sizes: list[int], side: np.ndarray, target: np.ndarray, weight: np.ndarray
+    ids: np.ndarray, sizes: list[int], numeric: np.ndarray, target: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return noise variance over effect variance of each column, (n_columns,), and the residual, by variational Bayes.
 
@@ -139,14 +139,14 @@ def crossed_ratios(
     effects = [np.zeros((size, residual.shape[1])) for size in sizes]
     include = np.ones((len(ids), 1), dtype=np.uint8)
     noise, variance = 1.0, np.full(n_columns, 1.0 / max(n_columns, 1))
-    gram = side.T @ (weight[:, None] * side) + 1e-6 * total * np.eye(side.shape[1])
-    slope = np.zeros((side.shape[1], residual.shape[1]))
+    gram = numeric.T @ (weight[:, None] * numeric) + 1e-6 * total * np.eye(numeric.shape[1])
+    slope = np.zeros((numeric.shape[1], residual.shape[1]))
     for _ in range(N_VARIANCE_ITER):
         uncertainty = 0.0
-        if side.shape[1]:
-            change = np.linalg.solve(gram, side.T @ (weight[:, None] * residual) - 1e-6 * total * slope)
+        if numeric.shape[1]:
+            change = np.linalg.solve(gram, numeric.T @ (weight[:, None] * residual) - 1e-6 * total * slope)
             slope += change
-            residual -= side @ change
+            residual -= numeric @ change
         for c, column in enumerate(columns):
             ratio = noise / variance[c]
             sweep_effects(
@@ -182,7 +182,7 @@ def marginal_ratio(ids: np.ndarray, size: int, target: np.ndarray, weight: np.nd
 def solve_effects(
     ids: np.ndarray,
     sizes: list[int],
-    side: np.ndarray,
+    numeric: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray,
     ratios: VarianceRatios,
@@ -195,7 +195,7 @@ def solve_effects(
 
     Parameters
     ----------
-    ids, sizes, side, target
+    ids, sizes, numeric, target
         As in `EffectsModel`.
     weight : ndarray of shape (n_samples,)
         Rows of weight 0 have no influence.
@@ -216,38 +216,38 @@ def solve_effects(
 
     if include is None:
         include = np.ones((len(ids), 1), dtype=np.uint8)
-    ids, side = np.ascontiguousarray(ids, dtype=np.int32), np.ascontiguousarray(side, dtype=np.float64)
+    ids, numeric = np.ascontiguousarray(ids, dtype=np.int32), np.ascontiguousarray(numeric, dtype=np.float64)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    n_levels, n_side, n_sets, n_targets = starts[-1], side.shape[1], include.shape[1], target.shape[1]
+    n_levels, n_numeric, n_sets, n_targets = starts[-1], numeric.shape[1], include.shape[1], target.shape[1]
     masses = include.T @ weight
     counts = np.zeros((n_levels, n_sets))
     level_sums(ids, starts, weight, include, np.ones((len(ids), 1)), 1, counts)
     if prior is None or prior_counts is None:
         # with a prior the level of the target is settled; without, it is the mean of these rows
         centers = (include * weight[:, None]).T @ target / np.maximum(masses, 1e-300)[:, None]
-        old = Effects([], [], np.zeros((n_side, n_targets)))
+        old = Effects([], [], np.zeros((n_numeric, n_targets)))
         before = np.zeros(n_levels)
         crossed_target = np.ascontiguousarray(target, dtype=np.float64)
     else:
         centers = np.zeros((n_sets, n_targets))
         old = prior
         before = np.concatenate([np.empty(0), *prior_counts])
-        crossed_target = np.ascontiguousarray(target - prior.predict(ids, side))
-    side_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / max(len(sizes), 1))
+        crossed_target = np.ascontiguousarray(target - prior.predict(ids, numeric))
+    numeric_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / max(len(sizes), 1))
     penalty = np.concatenate(
         [
             np.repeat((np.repeat(ratios.crossed, sizes) + before)[:, None], n_sets, axis=1),
-            np.tile(side_mass, (n_side, 1)),
+            np.tile(numeric_mass, (n_numeric, 1)),
         ]
     )
-    response = response_sums(ids, starts, side, weight, include, crossed_target)
-    level_only = np.concatenate([counts, side_sums(side, weight, include, np.ones((len(ids), 1)))])
+    response = response_sums(ids, starts, numeric, weight, include, crossed_target)
+    level_only = np.concatenate([counts, numeric_sums(numeric, weight, include, np.ones((len(ids), 1)))])
     response -= np.repeat(level_only, n_targets, axis=1) * centers.ravel()
-    diagonal = penalty + np.concatenate([counts, ((side**2).T * weight) @ include])
+    diagonal = penalty + np.concatenate([counts, ((numeric**2).T * weight) @ include])
 
     def multiply(v: np.ndarray) -> np.ndarray:
         out = np.empty_like(v)
-        normal_product(ids, starts, side, weight, include, v, out)
+        normal_product(ids, starts, numeric, weight, include, v, out)
         return out + np.repeat(penalty, n_targets, axis=1) * v
 
     change = conjugate_gradient(multiply, response, np.repeat(diagonal, n_targets, axis=1))
@@ -288,23 +288,28 @@ def _effects_of_set(
         share_unknown(mean, total, ratios.marginal[c])
         crossed.append(table)
         marginal.append(mean)
-    return Effects(crossed, marginal, old.side + change[starts[-1] :, targets])
+    return Effects(crossed, marginal, old.numeric + change[starts[-1] :, targets])
 
 
 def response_sums(
-    ids: np.ndarray, starts: np.ndarray, side: np.ndarray, weight: np.ndarray, include: np.ndarray, target: np.ndarray
+    ids: np.ndarray,
+    starts: np.ndarray,
+    numeric: np.ndarray,
+    weight: np.ndarray,
+    include: np.ndarray,
+    target: np.ndarray,
 ) -> np.ndarray:
-    """Return Z' W_s target for each set of rows, (n_levels + n_side, n_sets * n_targets)."""
+    """Return Z' W_s target for each set of rows, (n_levels + n_numeric, n_sets * n_targets)."""
     from skembed.kernels.level_effects import level_sums
 
     levels = np.zeros((starts[-1], include.shape[1] * target.shape[1]))
     level_sums(ids, starts, weight, include, target, target.shape[1], levels)
-    return np.concatenate([levels, side_sums(side, weight, include, target)])
+    return np.concatenate([levels, numeric_sums(numeric, weight, include, target)])
 
 
-def side_sums(side: np.ndarray, weight: np.ndarray, include: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return side' W_s target for each set of rows, (n_side, n_sets * n_targets)."""
-    parts = [side.T @ ((weight * include[:, s])[:, None] * target) for s in range(include.shape[1])]
+def numeric_sums(numeric: np.ndarray, weight: np.ndarray, include: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return N' W_s target for each set of rows, (n_numeric, n_sets * n_targets)."""
+    parts = [numeric.T @ ((weight * include[:, s])[:, None] * target) for s in range(include.shape[1])]
     return np.concatenate(parts, axis=1)
 
 

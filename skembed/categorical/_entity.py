@@ -343,7 +343,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
             None where a level is missing, or a side input was dropped.
         """
         check_is_fitted(self)
-        passed = self._schema.side_positions if self.remainder == "passthrough" else []
+        passed = self._schema.numeric_positions if self.remainder == "passthrough" else []
         return invert(X, list(self.embeddings_.values()), self._schema.positions, passed, self.n_features_in_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -360,7 +360,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
-        passed = [names[p] for p in self._schema.side_positions] if self.remainder == "passthrough" else []
+        passed = [names[p] for p in self._schema.numeric_positions] if self.remainder == "passthrough" else []
         embedded = [names[position] for position in self._schema.positions]
         return output_names(embedded, self._dims(), passed)
 
@@ -408,7 +408,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         classes = [output.classes for output in schema.target.outputs]
         self.classes_ = (classes[0] if schema.target.one_column else classes) if classes[0] is not None else None
         self.uninformative_features_ = [n for n, says in zip(schema.names, learned.informative) if not says]
-        names = [*schema.names, *schema.side_names]
+        names = [*schema.names, *schema.numeric_names]
         self.interactions_ = [tuple(names[c] for c in cells.columns) for cells in learned.interactions.cells]
         self.distance_unit_ = 1.0 / learned.scale
         self.n_iter_ = max(learned.history.n_iter, 1)
@@ -421,10 +421,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
 
     def _gather(self, columns: Columns, ids: list[np.ndarray]) -> np.ndarray:
         """Put the vectors of every column side by side, and the numeric columns behind them."""
-        side = []
+        numeric = []
         if self.remainder == "passthrough":
-            side = numeric_columns(columns, self._schema.side_positions)
-        return gather(list(self.embeddings_.values()), ids, side, columns.n_rows)
+            numeric = numeric_columns(columns, self._schema.numeric_positions)
+        return gather(list(self.embeddings_.values()), ids, numeric, columns.n_rows)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

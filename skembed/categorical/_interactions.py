@@ -20,7 +20,7 @@ from scipy.sparse.linalg import svds
 
 from skembed.training.passes import History, repeat_passes
 
-__all__ = ["Backfitting", "Interactions", "learn_interactions", "screen_pairs", "side_bins"]
+__all__ = ["Backfitting", "Interactions", "learn_interactions", "numeric_bins", "screen_pairs"]
 
 MAX_PAIRS = 64  # the most significant ones; each costs a sort of the rows
 MAX_DIM = 16
@@ -458,25 +458,25 @@ def without_bins(bins: np.ndarray, sizes: list[int], residual: np.ndarray, weigh
     return model.residual
 
 
-def side_bins(side: np.ndarray, edges: list[np.ndarray] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
+def numeric_bins(numeric: np.ndarray, edges: list[np.ndarray] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
     """Cut numeric side inputs into bins of about as many rows each.
 
     Parameters
     ----------
-    side : ndarray of shape (n_samples, n_side)
+    numeric : ndarray of shape (n_samples, n_numeric)
     edges : list of ndarray, optional
         Of the bins, where they are settled.
 
     Returns
     -------
-    bins : ndarray of shape (n_samples, n_side), int32
+    bins : ndarray of shape (n_samples, n_numeric), int32
         From 1 on: 0 is unknown.
     edges : list of ndarray
     """
     if edges is None:
         cuts = np.linspace(0, 1, N_BINS + 1)[1:-1]
-        edges = [np.unique(np.quantile(column, cuts)) for column in side.T]
+        edges = [np.unique(np.quantile(column, cuts)) for column in numeric.T]
     if not edges:
-        return np.empty((len(side), 0), dtype=np.int32), []
-    bins = [np.searchsorted(edge, column, side="right") + 1 for edge, column in zip(edges, side.T)]
+        return np.empty((len(numeric), 0), dtype=np.int32), []
+    bins = [np.searchsorted(edge, column, side="right") + 1 for edge, column in zip(edges, numeric.T)]
     return np.stack(bins, axis=1).astype(np.int32), edges

@@ -66,33 +66,33 @@ def lay_out(
         Without limits yet.
     """
     weight = problem.weight
-    ids, side = problem.ids, problem.side
-    prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], side[rows]))
+    ids, numeric = problem.ids, problem.numeric
+    prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], numeric[rows]))
     residual = standardised - prediction
     center = np.average(standardised, axis=0, weights=weight)
-    beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: side[rows] @ e.side)
+    beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: numeric[rows] @ e.numeric)
     variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
     explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
         crossed, marginal = np.empty((standardised.shape[1], 0)), np.empty((standardised.shape[1], 0))
-        if c not in problem.given and variance > 0:
+        if c not in problem.from_init and variance > 0:
             n_levels = int((counts > 0).sum())
             if n_levels == 2:  # the vector of a row can only say which level it has: there is nothing to hold out
                 crossed_gain = marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
             else:
                 crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
-            room = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
+            max_directions = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
             if n_levels > 1 and (is_gain(crossed_gain) or is_gain(marginal_gain)):
-                crossed = directions(effects.crossed[c], counts, room)
+                crossed = directions(effects.crossed[c], counts, max_directions)
                 worth_it = is_gain(marginal_gain) and marginal_gain.share > MIN_MARGINAL_GAIN * explained
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
-                    marginal = directions(effects.marginal[c], counts, room)
+                    marginal = directions(effects.marginal[c], counts, max_directions)
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
             dimensions.append(_Dimension(c, False, i, s, s + error))
-        if c not in problem.given:  # validation has borne out the net's
+        if c not in problem.from_init:  # validation has borne out the net's
             dimensions += [_Dimension(c, True, i, s, s) for i, s in enumerate(spreads(net_rows[c], counts))]
     dropped = least_dimensions(dimensions)
     layouts = []
@@ -103,7 +103,7 @@ def lay_out(
         parts = [effects.crossed[c] @ crossed, MARGINAL_SCALE * (effects.marginal[c] @ marginal), net_rows[c][:, net]]
         width = sum(part.shape[1] for part in parts)
         order = np.arange(width)
-        if c not in problem.given:
+        if c not in problem.from_init:
             order = np.argsort(-spreads(np.hstack(parts), problem.counts[c]), kind="stable")
         limits = np.full(width, np.inf)
         layouts.append(Layout(crossed, marginal, net, order, -limits, limits))

@@ -1,4 +1,4 @@
-"""From ids and a target to one table of vectors for each column: the named steps of `EntityEmbeddingEncoder.fit`.
+"""Learning of one table of vectors for each column from ids and a target: the steps of `EntityEmbeddingEncoder.fit`.
 
 1. effects of the levels by shrunken least squares, for all rows and for the rows of each fold;
 2. a net that learns what the effects leave: products of levels that interact, or hidden layers;
@@ -16,8 +16,8 @@ from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios, 
 from skembed.categorical._interactions import (
     Interactions,
     learn_interactions,
+    numeric_bins,
     screen_pairs,
-    side_bins,
     without_bins,
 )
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
@@ -48,7 +48,7 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     standardised = problem.target.standardised(problem.coded)
     sizes = [len(c) for c in problem.counts]
     include = problem.include()
-    model = EffectsModel(problem.ids, sizes, problem.side, standardised, problem.weight, rng)
+    model = EffectsModel(problem.ids, sizes, problem.numeric, standardised, problem.weight, rng)
     *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
     interactions, net = Interactions(), without_net(problem)
     fold_interactions: list[list[np.ndarray]] = []
@@ -56,7 +56,7 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
         if settings.hidden_layer_sizes:
             net = hidden_net(problem, fold_effects, settings, rng)
         else:
-            beside_numbers = standardised - problem.side @ effects.side
+            beside_numbers = standardised - problem.numeric @ effects.numeric
             interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, include, settings, rng)
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
@@ -67,7 +67,7 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
         fold_tables = [assemble(e, rows, layouts) for e, rows in zip(fold_effects, fold_rows)]
         hold_out(problem, training_rows, tables, fold_tables, layouts, model.ratios)
         for c, (layout, rows) in enumerate(zip(layouts, training_rows)):
-            if c not in problem.given:
+            if c not in problem.from_init:
                 layout.low, layout.high = rows.min(axis=0), rows.max(axis=0)
     informative = [bool(table.size) and bool((table != table[0]).any()) for table in tables]
     scale = unit_scale(problem, training_rows, informative)
@@ -76,7 +76,7 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
         tables, training_rows, layouts, scale, informative, effects, model.ratios, interactions, net, history
     )
     for c, layout in enumerate(layouts):
-        if c not in problem.given:
+        if c not in problem.from_init:
             training_rows[c] = within(training_rows[c], layout, scale)
             tables[c] = within(tables[c], layout, scale)
     return learned
@@ -110,13 +110,13 @@ def pairwise_net(
     """
     if float((model.residual**2).mean()) < MIN_RESIDUAL:
         return Interactions(), []
-    bins, edges = side_bins(problem.side)
+    bins, edges = numeric_bins(problem.numeric)
     rows = model.sampled
     residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
     ids = np.hstack([problem.ids, bins])
     sizes = [*(len(c) for c in problem.counts), *(len(e) + 2 for e in edges)]
     pairs = screen_pairs(ids[rows], sizes, len(problem.counts), residual, problem.weight[rows])
-    pairs = [(a, b) for a, b in pairs if a not in problem.given or b not in problem.given]
+    pairs = [(a, b) for a, b in pairs if a not in problem.from_init or b not in problem.from_init]
     if not pairs:
         return Interactions(), []
     validation = validation_rows(problem, settings, rng)
@@ -143,7 +143,7 @@ def hidden_net(
 
     prediction = np.empty((len(problem.ids), problem.coded.shape[1]))
     for (_, test), part in zip(problem.folds, fold_effects):
-        prediction[test] = part.predict(problem.ids[test], problem.side[test])
+        prediction[test] = part.predict(problem.ids[test], problem.numeric[test])
     validation = validation_rows(problem, settings, rng)
     return learn_net(problem, problem.target.offset(prediction), settings, rng, validation)
 
@@ -158,8 +158,8 @@ def validation_rows(problem: Problem, settings: NetSettings, rng: np.random.Rand
 
 def without_net(problem: Problem) -> NetPart:
     """Return no dimensions for any column but those of tables that were given, which stay as they are."""
-    codes = [code if c in problem.given else code[:, :0] for c, code in enumerate(problem.codes)]
-    return NetPart(codes=codes, raw=codes, fold_raw=[], scalings=[np.eye(code.shape[1]) for code in codes])
+    initial = [table if c in problem.from_init else table[:, :0] for c, table in enumerate(problem.initial)]
+    return NetPart(initial=initial, raw=initial, fold_raw=[], scalings=[np.eye(table.shape[1]) for table in initial])
 
 
 def net_rows(
@@ -176,7 +176,7 @@ def net_rows(
     out = []
     for c, size in enumerate(sizes):
         rows = raw[c] @ net.scalings[c]
-        out.append(rows if c in problem.given else np.hstack([rows, interactions.rows(c, size, effects)]))
+        out.append(rows if c in problem.from_init else np.hstack([rows, interactions.rows(c, size, effects)]))
     return out
 
 
@@ -205,14 +205,14 @@ def hold_out(
     """
     for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
         ids, counts = problem.ids[:, c], problem.counts[c]
-        if (c in problem.given and c in problem.frozen) or ((counts > 0).sum() == 2 and not layout.net.size):
+        if (c in problem.from_init and c in problem.frozen) or ((counts > 0).sum() == 2 and not layout.net.size):
             continue
         from_fold = (own_shares(counts, counts.sum(), ratios, layout, c) > MAX_OWN_SHARE)[ids]
         pooled = counts[pooled_levels(counts)].sum()
         one_unknown = own_shares(pooled, counts.sum(), ratios, layout, c) <= MAX_OWN_SHARE
         for (train, test), of_fold in zip(problem.folds, fold_tables):
             table = of_fold[c]
-            if c not in problem.given:
+            if c not in problem.from_init:
                 seen = np.bincount(ids[train], minlength=len(table)) > 0
                 table = np.where(seen[:, None], table, tables[c][0] if one_unknown else table[0])
             affected = test[from_fold[test]]
@@ -238,7 +238,7 @@ def unit_scale(problem: Problem, training_rows: list[np.ndarray], informative: l
     share = problem.weight / problem.weight.sum()
     totals = []
     for c, rows in enumerate(training_rows):
-        if informative[c] and c not in problem.given:
+        if informative[c] and c not in problem.from_init:
             mean = share @ rows
             totals.append(float(share @ ((rows - mean) ** 2).sum(axis=1, dtype=np.float64)))
     spread = float(np.mean(totals)) if totals else 0.0

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-__all__ = ["SideScaler"]
+__all__ = ["NumericScaler"]
 
 CLIP = 10.0  # in interquartile half-widths: beyond, a value is only "very large"
 
 
-class SideScaler:
+class NumericScaler:
     """Numeric columns as the net reads them: centered by the median, scaled by the quartiles, clipped, missing as 0.
 
     A column that had missing values in fit gets a second one that says so.
@@ -36,7 +36,7 @@ class SideScaler:
         return [name for label, flagged in zip(labels, self.flagged) for name in [label] * (1 + flagged)]
 
     def apply(self, columns: list[np.ndarray], n_rows: int) -> np.ndarray:
-        """Return (n_rows, n_side) of finite numbers within ±10."""
+        """Return (n_rows, n_numeric) of finite numbers within ±10."""
         parts = []
         for values, center, width, flagged in zip(columns, self.center, self.width, self.flagged):
             missing = np.isnan(values)

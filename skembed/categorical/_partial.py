@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skembed.categorical._effects import Effects, solve_effects
-from skembed.categorical._interactions import side_bins
+from skembed.categorical._interactions import numeric_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
 from skembed.categorical._problem import Layout, Learned, Problem
-from skembed.categorical._setup import Schema, stacked, start_codes
+from skembed.categorical._setup import Schema, initial_vectors, stacked
 from skembed.categorical._target import as_columns
 from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
@@ -65,21 +65,21 @@ def update(
     old = Effects(
         [grow(table, size) for table, size in zip(learned.effects.crossed, sizes)],
         [grow(table, size) for table, size in zip(learned.effects.marginal, sizes)],
-        learned.effects.side,
+        learned.effects.numeric,
     )
     # levels without rows have the unknown level's effect, which is a guess and no prior: their own begins from zero
     prior = Effects(
         [table * (before > 0)[:, None] for table, before in zip(old.crossed, seen)],
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
-        old.side,
+        old.numeric,
     )
-    side = schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.side_positions)], len(rows))
+    numeric = schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.numeric_positions)], len(rows))
     coded = schema.target.code(as_columns(y)[rows])
-    expected = old.predict(ids, side)
+    expected = old.predict(ids, numeric)
     (effects,) = solve_effects(
         ids,
         sizes,
-        side,
+        numeric,
         schema.target.standardised(coded),
         weight,
         learned.ratios,
@@ -92,10 +92,10 @@ def update(
     interactions = learned.interactions
     if interactions.cells:
         interactions = interactions.extended(
-            np.hstack([ids, side_bins(side, interactions.bin_edges)[0]]), residual, weight
+            np.hstack([ids, numeric_bins(numeric, interactions.bin_edges)[0]]), residual, weight
         )
     loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
-    net, problem = grown_net(learned.net, schema, counts, ids, side, coded, weight, rng)
+    net, problem = grown_net(learned.net, schema, counts, ids, numeric, coded, weight, rng)
     if net.head:
         from skembed.training.nets.level_net import continue_net
 
@@ -111,7 +111,7 @@ def update(
     layouts = list(learned.layouts)
     tables = assemble(effects, net_rows(problem, sizes, interactions, net), layouts)
     for c, table in enumerate(tables):
-        if c not in schema.given:
+        if c not in schema.from_init:
             shares = own_shares(counts[c], counts[c].sum(), learned.ratios, layouts[c], c)
             layouts[c] = widened(layouts[c], table[shares <= MAX_OWN_SHARE])
             tables[c] = within(table, layouts[c], learned.scale)
@@ -126,33 +126,33 @@ def grown_net(
     schema: Schema,
     counts: list[np.ndarray],
     ids: np.ndarray,
-    side: np.ndarray,
+    numeric: np.ndarray,
     coded: np.ndarray,
     weight: np.ndarray,
     rng: np.random.RandomState,
 ) -> tuple[NetPart, Problem]:
     """Return the net with a row for every level that is new, and the problem of the new rows."""
-    codes, raw = [], []
-    for c, (code, table) in enumerate(zip(net.codes, net.raw)):
-        codes.append(grow(code, len(counts[c])))
+    initial, raw = [], []
+    for c, (start, table) in enumerate(zip(net.initial, net.raw)):
+        initial.append(grow(start, len(counts[c])))
         raw.append(grow(table, len(counts[c])))
-        if c not in schema.given and code.shape[1]:
-            new = start_codes(counts[c], table.shape[1], rng)[len(table) :]
-            codes[c][len(table) :] = raw[c][len(table) :] = new
+        if c not in schema.from_init and start.shape[1]:
+            new = initial_vectors(counts[c], table.shape[1], rng)[len(table) :]
+            initial[c][len(table) :] = raw[c][len(table) :] = new
     problem = Problem(
         ids=ids,
         counts=counts,
-        side=side,
+        numeric=numeric,
         coded=coded,
         weight=weight,
         target=schema.target,
-        codes=raw,
-        begin=[],
-        given=schema.given,
+        initial=raw,
+        warm_start=[],
+        from_init=schema.from_init,
         frozen=schema.frozen,
         folds=[],
     )
-    return replace(net, codes=codes, raw=raw, fold_raw=[]), problem
+    return replace(net, initial=initial, raw=raw, fold_raw=[]), problem
 
 
 def widened(layout: Layout, rows: np.ndarray) -> Layout:

@@ -23,16 +23,16 @@ class Problem:
         Table rows; 0 is unknown.
     counts : list of ndarray of shape (n_table_rows,)
         Weighted rows of each level.
-    side : ndarray of shape (n_samples, n_side)
+    numeric : ndarray of shape (n_samples, n_numeric)
     coded : ndarray of shape (n_samples, n_targets)
         As `Target.code` gives it.
     weight : ndarray of shape (n_samples,)
     target : Target
-    codes : list of ndarray of shape (n_table_rows, net), float32
+    initial : list of ndarray of shape (n_table_rows, net), float32
         What the net's tables begin from, and are pulled towards.
-    begin : list of ndarray of shape (n_table_rows, net), float32
+    warm_start : list of ndarray of shape (n_table_rows, net), float32
         Where the joint training begins instead; empty without a warm start.
-    given : set of int
+    from_init : set of int
         Columns whose start is a table learned elsewhere; they keep its space.
     frozen : set of int
         Those of them that stay as they are.
@@ -44,13 +44,13 @@ class Problem:
 
     ids: np.ndarray
     counts: list[np.ndarray]
-    side: np.ndarray
+    numeric: np.ndarray
     coded: np.ndarray
     weight: np.ndarray
     target: Target
-    codes: list[np.ndarray]
-    begin: list[np.ndarray]
-    given: set[int]
+    initial: list[np.ndarray]
+    warm_start: list[np.ndarray]
+    from_init: set[int]
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool = True
@@ -96,7 +96,7 @@ class Learned:
     tables : list of ndarray of shape (n_table_rows, dim), float32
         Of all dimensions that say something, by falling spread; row 0 is the unknown level.
     training_rows : list of ndarray of shape (n_samples, dim), float32
-        The vectors of the training rows; empty once they are handed out.
+        The vectors of the training rows; empty once they are returned.
     layouts : list of Layout
     scale : float
         What vectors are multiplied by.

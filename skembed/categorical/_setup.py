@@ -1,4 +1,4 @@
-"""From the columns of X and y to the `Problem` that is learned, and the `Schema` that later calls read X by."""
+"""Setup of a fit: the `Problem` that is learned, made of X and y, and the `Schema` that later calls read X by."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from sklearn.utils.validation import _num_samples
 from skembed.base import check_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
-from skembed.categorical._numeric import SideScaler
+from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.categorical._target import Target, as_columns
 from skembed.data.columns import Columns
@@ -22,7 +22,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
 
-__all__ = ["Schema", "Setup", "row_weights", "set_up", "stacked", "start_codes"]
+__all__ = ["Schema", "Setup", "initial_vectors", "row_weights", "set_up", "stacked"]
 
 SOLVER_COPIES = 6  # solution, residual, direction, its image and two more, of all levels for all folds
 CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effects, which are in units of the target
@@ -37,14 +37,14 @@ class Schema:
     ----------
     names : list of str
         Of the categorical columns; ``x0``, ``x1``, ... where X has no names.
-    side_names : list of str
+    numeric_names : list of str
         Of the numeric side inputs as the net has them.
-    positions, side_positions : list of int
+    positions, numeric_positions : list of int
         The categorical and the numeric columns of X.
     vocabularies : list of Vocabulary
     target : Target
-    scaler : SideScaler
-    given, frozen : set of int
+    scaler : NumericScaler
+    from_init, frozen : set of int
         Columns that began from a table of `init`, and those that stay as it is.
     metrics : list of str
         By which each column's table is read: its table's of `init`, else the Euclidean.
@@ -55,13 +55,13 @@ class Schema:
     """
 
     names: list[str]
-    side_names: list[str]
+    numeric_names: list[str]
     positions: list[int]
-    side_positions: list[int]
+    numeric_positions: list[int]
     vocabularies: list[Vocabulary]
     target: Target
-    scaler: SideScaler
-    given: set[int]
+    scaler: NumericScaler
+    from_init: set[int]
     frozen: set[int]
     metrics: list[Any]
     counts: list[np.ndarray]
@@ -115,7 +115,7 @@ def set_up(
     previous : (Schema, Learned) or None
         What a warm start begins from.
     hidden : bool
-        Whether the net has hidden layers, whose tables begin from codes.
+        Whether the net has hidden layers, whose tables begin from random vectors.
 
     Returns
     -------
@@ -125,36 +125,38 @@ def set_up(
     all_y = as_columns(y)
     y, kept_weight = all_y[rows], weight[rows]
     positions = some_categorical_positions(estimator.categorical_features, columns)
-    side_positions = [i for i in range(len(columns.values)) if i not in positions]
+    numeric_positions = [i for i in range(len(columns.values)) if i not in positions]
     names = [columns.label(i) for i in positions]
-    side = [values[rows] for values in numeric_columns(columns, side_positions)]
+    numeric = [values[rows] for values in numeric_columns(columns, numeric_positions)]
     vocabularies, ids = read_levels(estimator, columns, positions, names, weight, rows)
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
     target = read_target(estimator, y, kept_weight, classes)
     init = read_init(estimator.init, names)
-    given = given_starts(init, names, vocabularies)
+    from_init = vectors_from_init(init, names, vocabularies)
     n_levels = [len(v) for v in vocabularies]
     dims = [
-        given[c].shape[1] if c in given else d
+        from_init[c].shape[1] if c in from_init else d
         for c, d in enumerate(resolve_dims(estimator.embedding_dim, names, n_levels))
     ]
     predict_memory(len(rows), counts, dims, target.n_targets)
-    codes = [
-        given[c] if c in given else start_codes(counts[c], hidden_dim(n) if hidden else 0, rng)
+    initial = [
+        from_init[c] if c in from_init else initial_vectors(counts[c], hidden_dim(n) if hidden else 0, rng)
         for c, n in enumerate(n_levels)
     ]
-    begin = [] if previous is None or not hidden else carry_over(codes, names, vocabularies, given, *previous)
-    scaler = SideScaler(side)
+    warm_start = (
+        [] if previous is None or not hidden else carry_over(initial, names, vocabularies, from_init, *previous)
+    )
+    scaler = NumericScaler(numeric)
     schema = Schema(
         names=names,
-        side_names=scaler.names([columns.label(i) for i in side_positions]),
+        numeric_names=scaler.names([columns.label(i) for i in numeric_positions]),
         positions=positions,
-        side_positions=side_positions,
+        numeric_positions=numeric_positions,
         vocabularies=vocabularies,
         target=target,
         scaler=scaler,
-        given=set(given),
-        frozen=set(given) if estimator.init_frozen else set(),
+        from_init=set(from_init),
+        frozen=set(from_init) if estimator.init_frozen else set(),
         metrics=[init[name].metric if name in init else "euclidean" for name in names],
         counts=counts,
         dims=dims,
@@ -162,13 +164,13 @@ def set_up(
     problem = Problem(
         ids=stacked([i[rows] for i in ids], len(rows)),
         counts=counts,
-        side=scaler.apply(side, len(rows)),
+        numeric=scaler.apply(numeric, len(rows)),
         coded=target.code(y),
         weight=kept_weight,
         target=target,
-        codes=codes,
-        begin=begin,
-        given=schema.given,
+        initial=initial,
+        warm_start=warm_start,
+        from_init=schema.from_init,
         frozen=schema.frozen,
         folds=make_folds(
             estimator.cv,
@@ -243,7 +245,7 @@ def predict_memory(n_samples: int, counts: list[np.ndarray], dims: list[int | No
     )
 
 
-def start_codes(counts: np.ndarray, dim: int, rng: np.random.RandomState) -> np.ndarray:
+def initial_vectors(counts: np.ndarray, dim: int, rng: np.random.RandomState) -> np.ndarray:
     """Draw a code for each level, about orthogonal to the others, shorter for rarer ones; the unknown level's is zero.
 
     A code says which level it is and nothing of the target, so it is the same in all folds.
@@ -251,9 +253,9 @@ def start_codes(counts: np.ndarray, dim: int, rng: np.random.RandomState) -> np.
     if not dim:
         return np.empty((len(counts), 0), dtype=np.float32)
     length = CODE_SCALE * np.sqrt(counts / (counts + CODE_PRIOR))
-    codes = rng.standard_normal((len(counts), dim)) * length[:, None]
-    codes[0] = 0.0
-    return codes.astype(np.float32)
+    initial = rng.standard_normal((len(counts), dim)) * length[:, None]
+    initial[0] = 0.0
+    return initial.astype(np.float32)
 
 
 def read_init(init: Mapping[str, Any] | None, names: list[str]) -> dict[str, EmbeddingTable]:
@@ -280,7 +282,7 @@ def read_init(init: Mapping[str, Any] | None, names: list[str]) -> dict[str, Emb
     return tables
 
 
-def given_starts(
+def vectors_from_init(
     tables: Mapping[str, EmbeddingTable], names: list[str], vocabularies: list[Vocabulary]
 ) -> dict[int, np.ndarray]:
     """Return the starts that tables give, by column number, row 0 for the unknown level.
@@ -305,16 +307,16 @@ def given_starts(
 
 
 def carry_over(
-    codes: list[np.ndarray],
+    initial: list[np.ndarray],
     names: list[str],
     vocabularies: list[Vocabulary],
-    given: Mapping[int, np.ndarray],
+    from_init: Mapping[int, np.ndarray],
     schema: Schema,
     learned: Learned,
 ) -> list[np.ndarray]:
-    """Let the levels that an earlier fit knew keep their start codes, in place, and begin where it left them.
+    """Let the levels that an earlier fit knew keep their initial vectors, in place, and begin where it left them.
 
-    The codes stay what shrinkage pulls towards and what the folds begin from: the rows that the earlier fit learned
+    These stay what shrinkage pulls towards and what the folds begin from: the rows that the earlier fit learned
     may be among those held out now.
 
     Returns
@@ -322,17 +324,17 @@ def carry_over(
     list of ndarray of shape (n_table_rows, net), float32
         What the net begins from.
     """
-    begin = [code.copy() for code in codes]
+    warm_start = [table.copy() for table in initial]
     for c, name in enumerate(names):
-        if name not in schema.names or c in given:
+        if name not in schema.names or c in from_init:
             continue
         old = schema.names.index(name)
         raw = learned.net.raw[old]
-        if raw.shape[1] != codes[c].shape[1] or not learned.net.codes[old].any():
+        if raw.shape[1] != initial[c].shape[1] or not learned.net.initial[old].any():
             continue
         rows = schema.vocabularies[old].encode_keys(list(vocabularies[c].keys))
         known = np.flatnonzero(rows > 0)
-        codes[c][known + 1] = learned.net.codes[old][rows[known]]
-        begin[c][known + 1] = raw[rows[known]]
-        begin[c][0] = raw[0]
-    return begin
+        initial[c][known + 1] = learned.net.initial[old][rows[known]]
+        warm_start[c][known + 1] = raw[rows[known]]
+        warm_start[c][0] = raw[0]
+    return warm_start

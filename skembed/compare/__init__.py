@@ -1,13 +1,13 @@
-"""Is an embedding worth it on my data? The comparison behind ``python -m skembed``."""
+"""Comparison behind ``python -m skembed``: is an embedding worth it on my data?"""
 
 from skembed.compare._evaluate import Encoding, Row, evaluate, pipeline
-from skembed.compare._problem import Problem, make_problem, read_problem, unicode_problem
+from skembed.compare._problem import ComparisonProblem, make_problem, read_problem, unicode_problem
 from skembed.compare._read import InputError, read_table
 
 __all__ = [
+    "ComparisonProblem",
     "Encoding",
     "InputError",
-    "Problem",
     "Row",
     "evaluate",
     "make_problem",

@@ -1,4 +1,4 @@
-"""What a column is: numbers and dates written as text, identifiers, codes, and plain categories."""
+"""Kinds of columns: numbers and dates written as text, identifiers, codes, and plain categories."""
 
 import re
 

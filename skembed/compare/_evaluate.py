@@ -78,7 +78,7 @@ def pipeline(encoder, learner, problem, *, random_state=0):
     encoder : {"onehot", "target", "entity", "ordinal"} or transformer
     learner : {"linear", "knn", "hgb"}
         Ridge or logistic regression, 15 nearest neighbours, or histogram gradient boosting.
-    problem : Problem
+    problem : ComparisonProblem
         Says which columns are categories and what the task is.
     random_state : int, default=0
 
@@ -172,7 +172,7 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
 
     Parameters
     ----------
-    problem : Problem
+    problem : ComparisonProblem
     encoders : sequence of {"onehot", "target", "entity", "ordinal"}
     learners : "auto" or sequence of {"linear", "knn", "hgb"}, default="auto"
         "auto": all three, but no nearest neighbours above 50,000 rows.

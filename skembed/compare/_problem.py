@@ -19,7 +19,7 @@ TASKS = ("auto", "regression", "classification")
 
 
 @dataclass(frozen=True)
-class Problem:
+class ComparisonProblem:
     """Rows, target and kinds of column, ready to be given to a pipeline.
 
     Attributes
@@ -92,7 +92,7 @@ def read_problem(
 
     Returns
     -------
-    problem : Problem
+    problem : ComparisonProblem
 
     Raises
     ------
@@ -153,7 +153,7 @@ def make_problem(
     X, kinds, more_left_out = _kinds_of_columns(table, _as_targets(y, task), categorical, numeric, notes)
     if not kinds["categorical"]:
         raise InputError(f"{source} has no column of categories left: name one with --categorical COLUMN.")
-    return Problem(
+    return ComparisonProblem(
         X=X,
         y=y,
         task=task,
@@ -178,7 +178,7 @@ def unicode_problem(*, max_rows=8_000, random_state=0):
     rows, y = rows[kept], y[kept]
     is_frame = hasattr(unicode.data, "iloc")
     columns = unicode.feature_names if is_frame else list(range(len(unicode.feature_names)))
-    return Problem(
+    return ComparisonProblem(
         X=unicode.data.iloc[rows].reset_index(drop=True) if is_frame else unicode.data[rows],
         y=y,
         task="multiclass",

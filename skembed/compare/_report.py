@@ -54,7 +54,7 @@ def make_report(problem, rows, *, cv=5, level_map=None, snippet=""):
 
     Parameters
     ----------
-    problem : Problem
+    problem : ComparisonProblem
     rows : list of Row
     cv : int
     level_map : LevelMap or None

@@ -48,7 +48,7 @@ def make_snippet(problem, rows, path, options, seed):
 
     Parameters
     ----------
-    problem : Problem
+    problem : ComparisonProblem
     rows : list of Row
     path : str or None
         None: the characters of Unicode.

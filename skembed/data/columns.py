@@ -21,8 +21,8 @@ from skembed.data.factor import (
     factorize_integers,
     factorize_objects,
     factorize_times,
-    settle,
-    spread,
+    merge_equal_keys,
+    scatter,
 )
 
 __all__ = ["Columns", "Factor", "factorize", "indexed_values", "read_columns", "to_float"]
@@ -192,16 +192,16 @@ def _factorize_pandas(series: Any, name: Any) -> Factor:
         positions = series.cat.codes.to_numpy()
         present = positions >= 0
         codes, found = factorize_integers(positions[present])
-        return spread(settle(codes, dtype.categories.take(found).astype(object).tolist()), present)
+        return scatter(merge_equal_keys(codes, dtype.categories.take(found).astype(object).tolist()), present)
     if isinstance(dtype, pd.DatetimeTZDtype):
         instants = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
         present = ~np.isnat(instants)
-        return spread(factorize_times(instants[present], aware=True), present)
+        return scatter(factorize_times(instants[present], aware=True), present)
     if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "").startswith("pyarrow"):
         return _factorize_arrow(series.array.__arrow_array__(), name)
     if dtype.kind in "iufb" or isinstance(dtype, pd.PeriodDtype):
         codes, uniques = series.array.factorize()
-        return settle(codes.astype(np.int64), list(uniques))
+        return merge_equal_keys(codes.astype(np.int64), list(uniques))
     # Not pandas.factorize: its table of strings ends each one at the first NUL (pandas < 3).
     return factorize_objects(series.astype(object).tolist(), name)
 
@@ -215,16 +215,16 @@ def _factorize_polars(series: Any, name: Any) -> Factor:
     found = series.drop_nulls()
     if dtype in (pl.Date, pl.Datetime, pl.Duration):
         aware = getattr(dtype, "time_zone", None) is not None
-        return spread(factorize_times(found.to_numpy(), aware), present)
+        return scatter(factorize_times(found.to_numpy(), aware), present)
     if dtype in (pl.Categorical, pl.Enum):
         codes, _ = factorize_integers(found.to_physical().to_numpy())
-        return spread(Factor(codes, found.cast(pl.String).unique(maintain_order=True).to_list()), present)
+        return scatter(Factor(codes, found.cast(pl.String).unique(maintain_order=True).to_list()), present)
     if dtype in (pl.String, pl.Binary):
         uniques = found.unique(maintain_order=True)
         numbers = pl.Series(np.arange(len(uniques)))
         codes = found.replace_strict(uniques, numbers, return_dtype=pl.Int64).to_numpy().astype(np.int64)
-        return spread(Factor(codes, uniques.to_list()), present)
-    return spread(factorize_array(found.to_numpy(), name), present)
+        return scatter(Factor(codes, uniques.to_list()), present)
+    return scatter(factorize_array(found.to_numpy(), name), present)
 
 
 def _factorize_arrow(column: Any, name: Any) -> Factor:
@@ -243,8 +243,8 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_duration(kind):
         aware = getattr(kind, "tz", None) is not None
-        return settle(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
-    return settle(codes, encoded.dictionary.to_pylist())
+        return merge_equal_keys(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
+    return merge_equal_keys(codes, encoded.dictionary.to_pylist())
 
 
 # -------------------------------------------------------------------------------------------------- numbers

@@ -15,14 +15,14 @@ UNKNOWN = -2  # stands for a word that has no number
 END_OF_DOCUMENT = object()  # the token whose number is END: no document can hold it
 
 _BLOCK_TOKENS = 2**18  # tokens held as strings at a time: about 20 MB
-_CHUNK_TOKENS = 2**20  # ids handed out at a time
+_CHUNK_TOKENS = 2**20  # ids of a chunk
 _HELD_BYTES = 2**28  # ids beyond these go to a temporary file
 
 
 class Tokenizer(Protocol):
     """What cuts a text into words, a bounded number at a time."""
 
-    def pieces(self, text: str) -> Iterable[list[str]]: ...
+    def token_chunks(self, text: str) -> Iterable[list[str]]: ...
 
 
 def encode_documents(
@@ -45,7 +45,7 @@ def encode_documents(
     """
     block: list = []
     for document in documents:
-        for words in tokenizer.pieces(document) if isinstance(document, str) else (document,):
+        for words in tokenizer.token_chunks(document) if isinstance(document, str) else (document,):
             block += words
             if len(block) >= _BLOCK_TOKENS:
                 yield _numbers(block, number)

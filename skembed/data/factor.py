@@ -17,8 +17,8 @@ __all__ = [
     "factorize_integers",
     "factorize_objects",
     "factorize_times",
-    "settle",
-    "spread",
+    "merge_equal_keys",
+    "scatter",
 ]
 
 _LOOKUP_TABLE_FLOOR = 1 << 16  # a table of this many cells is always cheaper than hashing
@@ -49,10 +49,10 @@ def factorize_array(values: np.ndarray, name: Any) -> Factor:
         return Factor(codes, list(map(bool, keys)) if kind == "b" else keys)
     if kind == "f" and values.dtype.itemsize <= 8:
         present = ~np.isnan(values)
-        return spread(_factorize_floats(values[present].astype(np.float64)), present)
+        return scatter(_factorize_floats(values[present].astype(np.float64)), present)
     if kind in "mM":
         present = ~np.isnat(values)
-        return spread(factorize_times(values[present]), present)
+        return scatter(factorize_times(values[present]), present)
     return factorize_objects(values.tolist(), name)
 
 
@@ -106,7 +106,7 @@ def factorize_times(values: np.ndarray, aware: bool = False) -> Factor:
     """Codes and distinct values of datetime64 or timedelta64 without NaT."""
     dtype = values.dtype.newbyteorder("=")
     codes, ticks = factorize_integers(values.astype(dtype).view(np.int64))
-    return settle(codes, canonical_times(np.array(ticks, dtype=np.int64).view(dtype), aware))
+    return merge_equal_keys(codes, canonical_times(np.array(ticks, dtype=np.int64).view(dtype), aware))
 
 
 def factorize_objects(values: list[Any], name: Any) -> Factor:
@@ -125,7 +125,7 @@ def factorize_objects(values: list[Any], name: Any) -> Factor:
                     "leave the column out."
                 ) from error
         raise
-    return settle(codes, uniques)
+    return merge_equal_keys(codes, uniques)
 
 
 def _number(values: Iterable[Any], n_rows: int) -> tuple[np.ndarray, list[Any]]:
@@ -135,7 +135,7 @@ def _number(values: Iterable[Any], n_rows: int) -> tuple[np.ndarray, list[Any]]:
     return codes, list(code_of)
 
 
-def settle(codes: np.ndarray, uniques: list[Any]) -> Factor:
+def merge_equal_keys(codes: np.ndarray, uniques: list[Any]) -> Factor:
     """Turn distinct raw values into keys; those that become equal share a code, those that are missing get -1."""
     if set(map(type, uniques)) <= _SETTLED_TYPES:
         return Factor(codes, uniques)
@@ -150,7 +150,7 @@ def settle(codes: np.ndarray, uniques: list[Any]) -> Factor:
     return Factor(codes, list(code_of))
 
 
-def spread(factor: Factor, present: np.ndarray) -> Factor:
+def scatter(factor: Factor, present: np.ndarray) -> Factor:
     """The codes of the present rows among all rows, the others missing."""
     if factor.codes.shape == present.shape:
         return factor

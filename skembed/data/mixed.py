@@ -9,13 +9,13 @@ from skembed.data.columns import Columns, factorize, to_float
 from skembed.data.roles import categorical_positions
 from skembed.data.vocabulary import Vocabulary
 
-__all__ = ["MixedColumns", "Rows"]
+__all__ = ["MixedColumns", "MixedRows"]
 
 LEAST_REACH = 30.0  # standard deviations, and twice those seen in fit: beyond, a number is only "very large"
 CONSTANT = 1e-6  # of the largest number: a spread below it is rounding
 
 
-class Rows:
+class MixedRows:
     """Rows as the net reads them.
 
     Attributes
@@ -32,7 +32,7 @@ class Rows:
 
 
 class MixedColumns:
-    """How a table of numbers and categories is read: settled by `fit`, the same ever after.
+    """Reader of a table of numbers and categories: fitted once, the same ever after.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class MixedColumns:
         self.categorical_features = categorical_features
         self.min_frequency, self.max_categories = min_frequency, max_categories
 
-    def fit(self, columns: Columns, X: Any) -> Rows:
+    def fit(self, columns: Columns, X: Any) -> MixedRows:
         """Settle how X is read, and read it."""
         self.categorical = categorical_positions(self.categorical_features, columns)
         chosen = set(self.categorical)
@@ -73,10 +73,10 @@ class MixedColumns:
         values = self._numbers(columns, X)
         missing = np.isnan(values)
         self.flagged = np.flatnonzero(missing.any(axis=0))
-        self._settle_scale(values, missing)
+        self._fit_scale(values, missing)
         return self._rows(values, missing if len(self.flagged) else None, ids)
 
-    def read(self, columns: Columns, X: Any) -> Rows:
+    def read(self, columns: Columns, X: Any) -> MixedRows:
         """Read further rows."""
         values = self._numbers(columns, X)
         missing = np.isnan(values)
@@ -110,7 +110,7 @@ class MixedColumns:
                 )
         return out
 
-    def _settle_scale(self, values: np.ndarray, missing: np.ndarray) -> None:
+    def _fit_scale(self, values: np.ndarray, missing: np.ndarray) -> None:
         """Take mean and spread of every column in units of its largest number, which no square can overflow."""
         n = values.shape[1]
         self.unit, self.center, self.spread = np.ones(n), np.zeros(n), np.ones(n)
@@ -127,14 +127,14 @@ class MixedColumns:
                 self.reach[k] = max(LEAST_REACH, 2 * farthest)
         self.dtype = values.dtype
 
-    def _rows(self, values: np.ndarray, missing: np.ndarray | None, ids: list[np.ndarray]) -> Rows:
+    def _rows(self, values: np.ndarray, missing: np.ndarray | None, ids: list[np.ndarray]) -> MixedRows:
         with np.errstate(over="ignore"):
             scaled = (values / self.unit - self.center) / self.spread
         if missing is not None:
             scaled[missing] = 0.0
         np.clip(scaled, -self.reach, self.reach, out=scaled)
         stacked = np.stack(ids, axis=1) if ids else np.empty((len(values), 0), dtype=np.int64)
-        return Rows(scaled.astype(values.dtype, copy=False), missing, stacked)
+        return MixedRows(scaled.astype(values.dtype, copy=False), missing, stacked)
 
 
 def _is_float32(column: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which columns of X are categories and which are numbers beside them."""
+"""Roles of the columns of X: categories, and numbers beside them."""
 
 import numbers
 from typing import Any

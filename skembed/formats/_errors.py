@@ -1,4 +1,4 @@
-"""The one error of all readers, and what it says of files that hold something else."""
+"""FormatError, the one error of all readers, and what it says of files that hold something else."""
 
 from skembed.data.compression import COMPRESSIONS
 

@@ -106,10 +106,10 @@ def _decode_texts(offsets: np.ndarray, blob: bytes) -> list[str] | None:
     texts: list[str] = []
     for first in range(0, n_keys, _KEYS_AT_ONCE):
         bounds = offsets[first : first + _KEYS_AT_ONCE + 1]
-        lengths, piece = np.diff(bounds), np.frombuffer(blob, np.uint8)[bounds[0] : bounds[-1]]
+        lengths, chunk = np.diff(bounds), np.frombuffer(blob, np.uint8)[bounds[0] : bounds[-1]]
         # behind each key a byte that no key has; within a character it makes that, too, something that is not UTF-8
-        spread = np.full(len(piece) + len(lengths), separator, np.uint8)
-        spread[np.arange(len(piece)) + np.repeat(np.arange(len(lengths)), lengths)] = piece
+        spread = np.full(len(chunk) + len(lengths), separator, np.uint8)
+        spread[np.arange(len(chunk)) + np.repeat(np.arange(len(lengths)), lengths)] = chunk
         try:
             texts += spread[:-1].tobytes().decode("utf-8", "surrogatepass").split(chr(separator))
         except UnicodeDecodeError:

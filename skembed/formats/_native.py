@@ -106,9 +106,9 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
         manifest |= {"version": 2, "subwords": subwords.settings}
     with replacing(Path(os.path.realpath(path))) as file:
         digest = hashlib.sha256()
-        for piece in _pieces(_header(tensors, manifest, _UNHASHED), tensors):
-            digest.update(piece)
-            file.write(piece)
+        for chunk in _chunks(_header(tensors, manifest, _UNHASHED), tensors):
+            digest.update(chunk)
+            file.write(chunk)
         file.seek(0)
         file.write(_header(tensors, manifest, digest.hexdigest()))
 
@@ -125,7 +125,7 @@ def _header(tensors: dict[str, np.ndarray], manifest: dict[str, Any], digest: st
     return len(header).to_bytes(8, "little") + header
 
 
-def _pieces(header: bytes, tensors: dict[str, np.ndarray]) -> Iterator[bytes | memoryview]:
+def _chunks(header: bytes, tensors: dict[str, np.ndarray]) -> Iterator[bytes | memoryview]:
     yield header
     for tensor in tensors.values():
         yield from _as_bytes(tensor)
@@ -187,8 +187,8 @@ class _Reader:
         for name, (offset, dtype, shape) in layout.items():
             tensors[name] = self.tensor(offset, dtype, shape, mmap and name in _MATRICES)
             if verify:
-                for piece in _as_bytes(tensors[name]):
-                    digest.update(piece)
+                for chunk in _as_bytes(tensors[name]):
+                    digest.update(chunk)
         if verify and digest.hexdigest() != manifest["sha256"]:
             raise FormatError(
                 f"{self.path}: the hash does not fit: expected {manifest['sha256']}, got {digest.hexdigest()}. "
@@ -317,7 +317,7 @@ class _Reader:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
-            table = EmbeddingTable._checked(keys, vectors, unknown, metric, finite=verify)
+            table = EmbeddingTable._validated(keys, vectors, unknown, metric, finite=verify)
             if settings is None:
                 return table
             counts = checked_counts(tensors.get("counts"), len(keys))

@@ -132,11 +132,11 @@ def _array(source: Source, allowed: re.Pattern, n_bytes: int) -> np.ndarray:
     source.read(start)
     array = np.empty(shape[::-1] if fortran else shape, dtype=dtype)
     view, filled = array.reshape(-1).view(np.uint8) if array.size else np.empty(0, np.uint8), 0
-    while piece := source.read(1 << 20):
-        if filled + len(piece) > len(view):
+    while chunk := source.read(1 << 20):
+        if filled + len(chunk) > len(view):
             raise source.error(start + len(view), "expected the end of the array, bytes follow")
-        view[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
-        filled += len(piece)
+        view[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
+        filled += len(chunk)
     if filled < len(view):
         raise source.error(start + filled, f"expected {len(view)} bytes of an array, {filled} are there")
     return array.T if fortran else array

@@ -16,7 +16,7 @@ from skembed.data.compression import Compression, find_compression, most_bytes
 from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
 
-_COMPRESSED_PIECE = 1 << 18
+_COMPRESSED_CHUNK = 1 << 18
 _BROKEN = (  # what the decompressors of the standard library raise for damaged input
     zlib.error,
     lzma.LZMAError,
@@ -55,28 +55,28 @@ class Source:
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, or all that are left, without moving on."""
         while len(self._ahead) < size:
-            piece = self._read(size - len(self._ahead))
-            if not piece:
+            chunk = self._read(size - len(self._ahead))
+            if not chunk:
                 break
-            self._ahead += piece
+            self._ahead += chunk
         return self._ahead[:size]
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, none only at the end."""
         if self._ahead:
-            piece, self._ahead = self._ahead[:size], self._ahead[size:]
+            chunk, self._ahead = self._ahead[:size], self._ahead[size:]
         else:
-            piece = self._read(size)
-        self.offset += len(piece)
-        return piece
+            chunk = self._read(size)
+        self.offset += len(chunk)
+        return chunk
 
     def spooled(self) -> "Seekable":
         """All of the content, in any order: the file itself, or a temporary one without a name."""
         if self._file is not None and self.n_bytes is not None:
             return Seekable(self.name, self._file, self.n_bytes)
         self._temporary = tempfile.SpooledTemporaryFile(max_size=most_bytes(0))  # noqa: SIM115 - `close` closes it
-        while piece := self.read(_COMPRESSED_PIECE * 4):
-            self._temporary.write(piece)
+        while chunk := self.read(_COMPRESSED_CHUNK * 4):
+            self._temporary.write(chunk)
         return Seekable(self.name, self._temporary, self.offset)
 
     def close(self) -> None:
@@ -105,10 +105,10 @@ class Seekable:
     def bytes(self, offset: int, size: int, what: str) -> bytes:
         self.check(offset, size, what)
         self.file.seek(offset)
-        piece = self.file.read(size)
-        if len(piece) != size:
+        chunk = self.file.read(size)
+        if len(chunk) != size:
             raise self.error(offset, f"expected {size} bytes of {what}; the file shrank while it was read")
-        return piece
+        return chunk
 
     def array(self, offset: int, dtype: str, shape: tuple[int, ...], what: str, mapped: bool = False) -> np.ndarray:
         """An array of these bytes, read-only if it is mapped."""
@@ -174,7 +174,7 @@ def _decompressed(name: str, file: BinaryIO, compression: Compression) -> Iterat
     """Pieces of content; streams one after the other are one content, as the command-line tools have it."""
     pending, started = b"", False
     while True:
-        pending = pending or file.read(_COMPRESSED_PIECE)
+        pending = pending or file.read(_COMPRESSED_CHUNK)
         if started and not pending.strip(b"\0"):  # padding, of tapes and disks
             if not pending:
                 return
@@ -183,50 +183,50 @@ def _decompressed(name: str, file: BinaryIO, compression: Compression) -> Iterat
         at, stream, started = file.tell() - len(pending), compression.decompressor(), True
         while not stream.eof:
             try:
-                piece = stream.decompress(pending, _COMPRESSED_PIECE)
+                chunk = stream.decompress(pending, _COMPRESSED_CHUNK)
             except _BROKEN as error:
                 raise FormatError(
                     f"{name}: at byte {at}: expected {compression.name} data in the stream that starts there: {error}."
                 ) from None
             pending = getattr(stream, "unconsumed_tail", b"")  # of zlib; the others keep it to themselves
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             if not stream.eof and not pending and getattr(stream, "needs_input", True):
-                pending = file.read(_COMPRESSED_PIECE)
-                if not pending and not piece:
+                pending = file.read(_COMPRESSED_CHUNK)
+                if not pending and not chunk:
                     raise FormatError(
                         f"{name}: at byte {file.tell()}: expected more {compression.name} data: the file is cut short."
                     )
         pending = stream.unused_data
 
 
-def _limited(name: str, pieces: Iterator[bytes], consumed: Callable[[], int], options: ReadOptions) -> Iterator[bytes]:
+def _limited(name: str, chunks: Iterator[bytes], consumed: Callable[[], int], options: ReadOptions) -> Iterator[bytes]:
     total = 0
-    for piece in pieces:
-        total += len(piece)
+    for chunk in chunks:
+        total += len(chunk)
         if total > options.most_bytes(consumed()):
             raise FormatError(
                 f"{name}: at byte {consumed()}: {total} bytes came out of {consumed()}, more than "
                 f"{options.max_expansion} times as many: refused as a decompression bomb. If you trust the file, "
                 "unpack it or pass max_expansion=."
             )
-        yield piece
+        yield chunk
 
 
 class _Reader:
-    """`read` over pieces of bytes."""
+    """`read` over chunks of bytes."""
 
-    def __init__(self, pieces: Iterator[bytes]):
-        self.pieces, self.rest = pieces, b""
+    def __init__(self, chunks: Iterator[bytes]):
+        self.chunks, self.rest = chunks, b""
 
     def read(self, size: int) -> bytes:
         parts, length = [self.rest], len(self.rest)
         while length < size:
-            piece = next(self.pieces, b"")
-            if not piece:
+            chunk = next(self.chunks, b"")
+            if not chunk:
                 break
-            parts.append(piece)
-            length += len(piece)
+            parts.append(chunk)
+            length += len(chunk)
         whole = b"".join(parts) if len(parts) > 1 else self.rest
         self.rest = whole[size:]
         return whole[:size]
@@ -282,13 +282,13 @@ def open_member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, opti
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
         raise FormatError(f"{label}: expected it stored, deflated or compressed with bzip2; unpack it first.")
 
-    def pieces() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         try:
             with archive.open(info) as stream:
-                while piece := stream.read(_COMPRESSED_PIECE):
-                    yield piece
+                while chunk := stream.read(_COMPRESSED_CHUNK):
+                    yield chunk
         except _BROKEN as error:
             raise FormatError(f"{label}: at byte {info.header_offset}: expected zip data: {error}.") from None
 
     size = max(info.compress_size, 1)
-    return Source(label, None, _Reader(_limited(label, pieces(), lambda: size, options)).read)
+    return Source(label, None, _Reader(_limited(label, chunks(), lambda: size, options)).read)

@@ -1,4 +1,4 @@
-"""What a caller may ask of any reader, checked once."""
+"""Options that a caller may pass to any reader, checked once."""
 
 import codecs
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From keys as bytes and rows of numbers to a table: encodings, duplicates, what is not finite."""
+"""Tables made of keys as bytes and rows of numbers: encodings, duplicates, what is not finite."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ class RowBuffer:
         self.array = np.empty((0, dim), dtype=np.float32)  # nothing is taken before a first row is there
 
     def extend(self, n_rows: int) -> np.ndarray:
-        """Room for this many rows more, to be filled."""
+        """Rows appended to the array, so many, to be filled."""
         needed = self.n_rows + n_rows
         if not len(self.array):
             # by a new array numpy asks for large pages, by growing an old one it does not
@@ -29,9 +29,9 @@ class RowBuffer:
         elif needed > len(self.array):
             # the last eighth at most is not used: what the whole may take beside the table is a fifth
             self.array.resize((max(needed, len(self.array) * 9 // 8), self.dim), refcheck=False)
-        room = self.array[self.n_rows : needed]
+        new = self.array[self.n_rows : needed]
         self.n_rows = needed
-        return room
+        return new
 
     def finished(self) -> np.ndarray:
         if self.n_rows < len(self.array):

@@ -1,4 +1,4 @@
-"""Which format a file is in, told by its content and never by its name."""
+"""The format of a file, told by its content and never by its name."""
 
 import re
 

@@ -124,9 +124,9 @@ class _TextReader:
     def table(self) -> EmbeddingTable:
         tail = b""
         while not self.selection.complete:
-            piece = self.source.read(_BLOCK)
-            block = tail + piece
-            if not piece:
+            chunk = self.source.read(_BLOCK)
+            block = tail + chunk
+            if not chunk:
                 if block:
                     self.take(block + b"\n")
                 break

@@ -52,10 +52,10 @@ class _BinaryReader:
         left, buffer, base = self.selection.cut(self.count), b"", self.source.offset
         whole = left == self.count
         while left and self.selection.missing != set():
-            piece = self.source.read(max(_BLOCK, len(buffer)))  # a record may be longer than a block
-            buffer += piece
+            chunk = self.source.read(max(_BLOCK, len(buffer)))  # a record may be longer than a block
+            buffer += chunk
             begins, spaces = find_records(buffer, _SPACE, 4 * self.dim, left, partial(self.too_long, base))
-            if not len(spaces) and not piece:
+            if not len(spaces) and not chunk:
                 raise self.source.error(
                     base,
                     f"expected {left} more rows of a word, a space and {4 * self.dim} bytes: the file is cut short",

@@ -1,4 +1,4 @@
-"""How alike two tables are: whether keys keep their neighbours, and how far a rotation brings one onto the other."""
+"""Similarity of two tables: whether keys keep their neighbours, and how far a rotation brings one onto the other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from skembed.inspection._neighborhood import mean_overlap, sampled_rows
 from skembed.inspection._result import Result
 from skembed.inspection._words import check_table, one_of, positive_int
 from skembed.table import EmbeddingTable
-from skembed.table.keys import build_index, rows_of
+from skembed.table.keys import build_index, find_rows
 from skembed.table.neighbors import METRICS, ExactIndex, Metric
 
 __all__ = ["TableComparison", "compare_tables"]
@@ -99,7 +99,7 @@ def compare_tables(
     check_table(right, "right")
     positive_int(n_neighbors, "n_neighbors")
     one_of(metric, METRICS, "metric")
-    there = rows_of(left.keys.tolist(), build_index(right.keys.tolist()))
+    there = find_rows(left.keys.tolist(), build_index(right.keys.tolist()))
     left_rows, right_rows = np.flatnonzero(there >= 0), there[there >= 0]
     n_shared = len(left_rows)
     if n_shared <= n_neighbors:

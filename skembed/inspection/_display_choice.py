@@ -1,4 +1,4 @@
-"""What a display is asked to show: fields, how many points, labels and links; and what it says of itself."""
+"""Choices of a display: fields, how many points, labels and links; and what it says of itself."""
 
 from collections.abc import Mapping
 from numbers import Integral

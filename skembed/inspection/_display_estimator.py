@@ -1,4 +1,4 @@
-"""The one step with tables of an estimator that is made of others: of a Pipeline, ColumnTransformer or FeatureUnion."""
+"""Estimators made of others, as Pipeline, ColumnTransformer and FeatureUnion are: their one step with tables."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which keys of a table a display shows, and the values that people give for them, in whatever container."""
+"""Points of a display: the keys of a table that it shows, and values that people give for them, in any container."""
 
 from collections.abc import Mapping
 from typing import Any

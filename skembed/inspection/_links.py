@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from skembed.data.canonical import canonical_key
 from skembed.inspection._words import check_table, one_of, rows_given
 from skembed.table import EmbeddingTable
-from skembed.table.keys import build_index, rows_of
+from skembed.table.keys import build_index, find_rows
 from skembed.table.queries import unit_vectors
 
 __all__ = ["link_prediction_auc"]
@@ -114,7 +114,7 @@ def _draw_non_edges(
     """Rows of pairs of different nodes that are no edge, int64 (n_wanted or fewer, 2); none twice."""
     n_nodes = len(table)
     index = build_index(table.keys.tolist())
-    rows = np.stack([rows_of([canonical_key(edge[i]) for edge in edges], index) for i in range(2)], axis=1)
+    rows = np.stack([find_rows([canonical_key(edge[i]) for edge in edges], index) for i in range(2)], axis=1)
     taken = np.unique(_codes(rows[(rows >= 0).all(axis=1) & (rows[:, 0] != rows[:, 1])], n_nodes, directed))
     n_pairs = n_nodes * (n_nodes - 1) // (1 if directed else 2)
     n_wanted = min(n_wanted, n_pairs - len(taken))

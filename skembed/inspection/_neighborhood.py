@@ -1,4 +1,4 @@
-"""How much of a space's neighbourhoods another space of the same points keeps (Venna & Kaski 2001)."""
+"""Neighbourhoods of a space, and how much of them another space of the same points keeps (Venna & Kaski 2001)."""
 
 from collections.abc import Iterator
 from typing import Any

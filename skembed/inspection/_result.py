@@ -1,4 +1,4 @@
-"""What the results of the evaluations share: they read well, and turn into plain Python for logs and tables."""
+"""Results of the evaluations: they read well, and turn into plain Python for logs and tables."""
 
 from dataclasses import fields
 from numbers import Real

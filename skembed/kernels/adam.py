@@ -22,7 +22,7 @@ def adam_rows(weight, first, second, ids, gradient, slots, rate, beta1, beta2, e
     gradient : ndarray of shape (n, dim), float32
         For each of those occurrences; those of a row are summed.
     slots : ndarray of shape (n_rows,), int32
-        Zeros, and zeros again afterwards: scratch that tells rows apart without sorting them.
+        Zeros, and zeros again afterwards: a workspace that tells rows apart without sorting them.
     rate, beta1, beta2, epsilon : float32
         The rate includes Adam's correction of both means.
     """

@@ -3,9 +3,9 @@
 Bojanowski et al. 2017 (arXiv:1607.04606). Skip-gram goes from the center to its contexts, CBOW from the mean of the
 rows of all contexts to the center. As in the fastText program, each row moves by the whole step of the mean.
 
-A stretch reads the rows of each key once, and works on the mean as if it were a row of the key's own. What a key was
-taught is added to each of its rows afterwards, when stretches are merged. So the rows of a window are a few that stay
-in the cache, not hundreds; and what one word of a stretch teaches an n-gram, others see when the stretch is over.
+A shard reads the rows of each key once, and works on the mean as if it were a row of the key's own. What a key was
+taught is added to each of its rows afterwards, when shards are merged. So the rows of a window are a few that stay
+in the cache, not hundreds; and what one word of a shard teaches an n-gram, others see when the shard is over.
 
 A window is one small minibatch: all its logits are taken before any row changes.
 """
@@ -24,16 +24,16 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.lanes import LANES, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
-from skembed.kernels.localise import prefetch_row
+from skembed.kernels.local_ids import prefetch_row
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, Scratch, choices_of, room_of, rows_of
+from skembed.kernels.shard import TILE, Workspace, shard_pointers, target_pointers, workspace_pointers
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
-    "Members",
+    "SubwordRows",
     "compose",
-    "new_room",
+    "new_hidden_workspace",
     "train_cbow_of_means",
     "train_skip_gram_of_means",
 ]
@@ -41,14 +41,14 @@ __all__ = [
 AHEAD = 8  # rows
 
 
-class Members(NamedTuple):
+class SubwordRows(NamedTuple):
     """The rows that keys are the mean of, as one ragged array.
 
     Attributes
     ----------
     starts : ndarray of shape (n_keys + 1,), int64
         The rows of key i are ``rows[starts[i]:starts[i + 1]]``, at least one.
-    rows : ndarray of shape (n_members,), int32
+    rows : ndarray of shape (n_subword_rows,), int32
         A row may stand there twice, and counts twice.
     """
 
@@ -56,16 +56,16 @@ class Members(NamedTuple):
     rows: np.ndarray
 
 
-def new_room(window: int, n_targets: int, width: int) -> Scratch:
-    """Room for one hidden vector, the mean of rows of up to ``2 * window`` contexts, and its targets."""
-    n_padded = n_targets + TILE + LANES  # whole lanes are written
-    return Scratch(
+def new_hidden_workspace(window: int, n_targets: int, width: int) -> Workspace:
+    """A workspace for one hidden vector, the mean of rows of up to ``2 * window`` contexts, and its targets."""
+    n_padded = n_targets + TILE + SIMD_WIDTH  # whole SIMD vectors are written
+    return Workspace(
         contexts=np.zeros(2 * window + 1, np.int64),
-        sinks=np.zeros(0, np.int64),
+        write_offsets=np.zeros(0, np.int64),
         targets=np.zeros(n_padded, np.int64),
         labels=aligned_zeros(n_padded),
         weights=aligned_zeros(n_padded),
-        wanted=aligned_zeros(n_padded),
+        scaled_labels=aligned_zeros(n_padded),
         rates=aligned_zeros(n_padded),
         logits=aligned_zeros(n_padded),
         hidden=aligned_zeros(2 * width),
@@ -73,26 +73,26 @@ def new_room(window: int, n_targets: int, width: int) -> Scratch:
 
 
 @compiled(fastmath={"reassoc", "nsz", "contract"})
-def compose(table, keys, starts, members, local, local_starts, local_members):
+def compose(table, keys, starts, rows, local, local_starts, local_rows):
     """Write the means of the rows of `keys` to the first rows of `local`, and list these rows.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, dim), float32
     keys : ndarray of shape (n,), int32
-    starts, members
-        See `Members`.
+    starts, rows
+        See `SubwordRows`.
     local : ndarray of shape (n + 1 or more, width), float32
         Output; its padding and the row after the means are 0.
-    local_starts, local_members
-        Outputs: `Members` of the local keys.
+    local_starts, local_rows
+        Outputs: `SubwordRows` of the local keys.
     """
     dim = table.shape[1]
     start = pointer(table)
     local_starts[0] = n_listed = 0
     for i in range(keys.size):
         for j in range(starts[keys[i]], starts[keys[i] + 1]):
-            local_members[n_listed] = members[j]
+            local_rows[n_listed] = rows[j]
             n_listed += 1
         local_starts[i + 1] = n_listed
     for i in range(keys.size):
@@ -101,8 +101,8 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
         mean[:] = 0.0
         for j in range(first, end):
             if j + AHEAD < n_listed:
-                prefetch_row(start, np.int64(local_members[j + AHEAD]), dim)
-            row = local_members[j]
+                prefetch_row(start, np.int64(local_rows[j + AHEAD]), dim)
+            row = local_rows[j]
             for d in range(dim):
                 mean[d] += table[row, d]
         share = np.float32(1.0) / np.float32(end - first)
@@ -112,12 +112,12 @@ def compose(table, keys, starts, members, local, local_starts, local_members):
 
 
 @compiled()
-def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of the center's rows each of its contexts.
+def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
+    """Learn from every window of a shard, in place: from the mean of the center's rows each of its contexts.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         Its inputs, the means of the rows of the keys, and its outputs change; none is frozen.
     lengths : ndarray of shape (n_keys,), int32
         How many rows each mean is of.
@@ -125,8 +125,8 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
         The output row of each key where all output rows are targets (softmax); else empty.
     targets, window, shrink, learning_rate, state
         As in `skembed.kernels.windows.train_skip_gram`; `negative` of them are drawn for each context.
-    scratch : Scratch
-        See `new_room`; for as many targets as all contexts of a window have.
+    workspace : Workspace
+        See `new_hidden_workspace`; for as many targets as all contexts of a window have.
 
     Returns
     -------
@@ -138,19 +138,20 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     label_of = pointer(labels)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
-        choose_all(rows, room, n_outputs)
+        choose_all(rows, work, n_outputs)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             center = np.int64(rows.tokens[position])
-            room.contexts[0] = center * rows.width
-            mean_of_rows(rows.inputs, rows.width, room.contexts, 0, 1, room.hidden)
+            work.contexts[0] = center * rows.width
+            mean_of_rows(rows.inputs, rows.width, work.contexts, 0, 1, work.hidden)
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
             n_contexts = right - left - 1
@@ -159,26 +160,26 @@ def train_skip_gram_of_means(stretch, lengths, labels, targets, window, shrink, 
             if softmax:
                 for other in range(left, right):
                     if other != position:
-                        add_label(rows, room, label_of[rows.tokens[other]], np.float32(1.0))
+                        add_label(rows, work, label_of[rows.tokens[other]], np.float32(1.0))
                 rows.input_pairs[center] += n_contexts
-                loss += learn_softmax(rows, room, n_outputs, np.float32(n_contexts), rate, read)
+                loss += learn_softmax(rows, work, n_outputs, np.float32(n_contexts), rate, read)
                 for other in range(left, right):
-                    room.labels[label_of[rows.tokens[other]]] = np.float32(0.0)
+                    work.labels[label_of[rows.tokens[other]]] = np.float32(0.0)
             else:
                 n_targets = 0
                 for other in range(left, right):
                     if other != position:
-                        n_targets = add_targets(rows, choices, np.int64(rows.tokens[other]), n_targets, random, room)
+                        n_targets = add_targets(rows, choices, np.int64(rows.tokens[other]), n_targets, random, work)
                 rows.input_pairs[center] += n_targets
-                loss += learn_logistic(rows, room, n_targets, rate, read)
-            move_rows(rows.inputs, rows.width, room.contexts, room.contexts, 0, 1, room.hidden)
+                loss += learn_logistic(rows, work, n_targets, rate, read)
+            move_rows(rows.inputs, rows.width, work.contexts, work.contexts, 0, 1, work.hidden)
         begin = end
     return loss, n_losses
 
 
 @compiled()
-def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of all rows of the contexts the center.
+def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
+    """Learn from every window of a shard, in place: from the mean of all rows of the contexts the center.
 
     Parameters and returns are those of `train_skip_gram_of_means`, but that a loss is that of a center, and `negative`
     words are drawn for it.
@@ -186,56 +187,57 @@ def train_cbow_of_means(stretch, lengths, labels, targets, window, shrink, learn
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     label_of, n_rows_of = pointer(labels), pointer(lengths)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     softmax = labels.size > 0
     if softmax:
-        choose_all(rows, room, n_outputs)
+        choose_all(rows, work, n_outputs)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
             n_contexts = 0
             for other in range(left, right):
                 if other != position:
-                    room.contexts[n_contexts] = np.int64(rows.tokens[other])
+                    work.contexts[n_contexts] = np.int64(rows.tokens[other])
                     n_contexts += 1
-            mean_of_means(rows, room, n_rows_of, n_contexts)
+            mean_of_means(rows, work, n_rows_of, n_contexts)
             read = position % LOSS_EVERY == 0
             n_losses += 1 if read else 0
             center = np.int64(rows.tokens[position])
             if softmax:
                 n_targets = 1
-                add_label(rows, room, label_of[center], np.float32(1.0))
-                loss += learn_softmax(rows, room, n_outputs, np.float32(1.0), rate, read)
-                room.labels[label_of[center]] = np.float32(0.0)
+                add_label(rows, work, label_of[center], np.float32(1.0))
+                loss += learn_softmax(rows, work, n_outputs, np.float32(1.0), rate, read)
+                work.labels[label_of[center]] = np.float32(0.0)
             else:
-                n_targets = add_targets(rows, choices, center, 0, random, room)
-                loss += learn_logistic(rows, room, n_targets, rate, read)
+                n_targets = add_targets(rows, choices, center, 0, random, work)
+                loss += learn_logistic(rows, work, n_targets, rate, read)
             for i in range(n_contexts):
-                rows.input_pairs[room.contexts[i]] += n_targets
-                room.contexts[i] *= rows.width
-            move_rows(rows.inputs, rows.width, room.contexts, room.contexts, 0, n_contexts, room.hidden)
+                rows.input_pairs[work.contexts[i]] += n_targets
+                work.contexts[i] *= rows.width
+            move_rows(rows.inputs, rows.width, work.contexts, work.contexts, 0, n_contexts, work.hidden)
         begin = end
     return loss, n_losses
 
 
 @compiled()
-def mean_of_means(rows, room, n_rows_of, n_contexts):
+def mean_of_means(rows, work, n_rows_of, n_contexts):
     """Write the mean of all rows of the keys in `contexts` to the beginning of `hidden`."""
     n = np.int32(0)
-    for d in range(0, rows.width, LANES):
-        store(room.hidden, d, broadcast(np.float32(0.0)))
+    for d in range(0, rows.width, SIMD_WIDTH):
+        store(work.hidden, d, broadcast(np.float32(0.0)))
     for i in range(n_contexts):
-        key = room.contexts[i]
+        key = work.contexts[i]
         n += n_rows_of[key]
         weight = broadcast(np.float32(n_rows_of[key]))
-        for d in range(0, rows.width, LANES):
+        for d in range(0, rows.width, SIMD_WIDTH):
             mean = load(rows.inputs, key * rows.width + d)
-            store(room.hidden, d, multiply_add(weight, mean, load(room.hidden, d)))
+            store(work.hidden, d, multiply_add(weight, mean, load(work.hidden, d)))
     share = broadcast(np.float32(1.0) / np.float32(n))
-    for d in range(0, rows.width, LANES):
-        store(room.hidden, d, multiply(share, load(room.hidden, d)))
+    for d in range(0, rows.width, SIMD_WIDTH):
+        store(work.hidden, d, multiply(share, load(work.hidden, d)))

@@ -13,8 +13,8 @@ import math
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import pointer, prefetch
 from skembed.kernels.random import draw_below
+from skembed.kernels.simd import pointer, prefetch
 
 __all__ = ["SEPARATOR", "UNIT", "add_runs", "bucket_cells", "count_rows", "distance_weights", "index_tokens"]
 
@@ -90,7 +90,7 @@ def count_rows(
     sums : ndarray of shape (n_keys,), int64
         Zeros, and so they are again at the end.
     touched : ndarray of shape (n_keys,), int32
-        Room.
+        Workspace.
     row_ends : ndarray of shape (last - first,), int64
         Output: the neighbours of key ``first + i`` end here,
     columns, values : ndarray of shape (capacity,), int32 and int64

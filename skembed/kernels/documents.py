@@ -12,8 +12,8 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.lanes import LANES, broadcast, load, multiply, pointer, store
-from skembed.kernels.stretch import choices_of, room_of, rows_of
+from skembed.kernels.shard import shard_pointers, target_pointers, workspace_pointers
+from skembed.kernels.simd import SIMD_WIDTH, broadcast, load, multiply, pointer, store
 
 __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
 
@@ -21,14 +21,14 @@ SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a
 
 
 @compiled()
-def train_documents(stretch, begins, labels, weights, targets, kind, learning_rate, state, scratch):
-    """Learn from each document of a stretch, in place: from the mean of its rows its class.
+def train_documents(shard, begins, labels, weights, targets, kind, learning_rate, state, workspace):
+    """Learn from each document of a shard, in place: from the mean of its rows its class.
 
     As in the fastText program, each row of a document moves by its share of the step of the mean.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         `ends` are those of the documents in `begins`, none of which is empty; `tokens` is not used.
     begins : ndarray of shape (n,), int64
         Where the rows of the documents begin in the inputs.
@@ -42,8 +42,8 @@ def train_documents(stretch, begins, labels, weights, targets, kind, learning_ra
         logistic regression each.
     learning_rate : float
     state : ndarray of shape (1,), uint64
-    scratch : Scratch
-        See `skembed.kernels.bags.new_room`.
+    workspace : Workspace
+        See `skembed.kernels.bags.new_hidden_workspace`.
 
     Returns
     -------
@@ -51,32 +51,33 @@ def train_documents(stretch, begins, labels, weights, targets, kind, learning_ra
         Sum of the losses of all documents, times their weights.
     """
     loss = 0.0
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     places = pointer(begins)
-    n_outputs = stretch.outputs.size // stretch.width - 1
+    n_outputs = shard.outputs.size // shard.width - 1
     if kind != SAMPLED:
-        choose_all(rows, room, n_outputs)
+        choose_all(rows, work, n_outputs)
     first = 0
-    for document in range(stretch.ends.size):
-        n = stretch.ends[document] - first
+    for document in range(shard.ends.size):
+        n = shard.ends[document] - first
         label, weight = np.int64(labels[document]), weights[document]
         rate = np.float32(learning_rate * weight)
-        mean_of_rows(rows.inputs, rows.width, places, first, n, room.hidden)
+        mean_of_rows(rows.inputs, rows.width, places, first, n, work.hidden)
         if kind == SAMPLED:
-            n_targets = add_targets(rows, choices, label, 0, random, room)
-            loss += weight * learn_logistic(rows, room, n_targets, rate, True)
+            n_targets = add_targets(rows, choices, label, 0, random, work)
+            loss += weight * learn_logistic(rows, work, n_targets, rate, True)
         else:
-            add_label(rows, room, label, np.float32(1.0))
+            add_label(rows, work, label, np.float32(1.0))
             if kind == SOFTMAX:
-                loss += weight * learn_softmax(rows, room, n_outputs, np.float32(1.0), rate, True)
+                loss += weight * learn_softmax(rows, work, n_outputs, np.float32(1.0), rate, True)
             else:
-                loss += weight * learn_logistic(rows, room, n_outputs, rate, True)
-            room.labels[label] = np.float32(0.0)
+                loss += weight * learn_logistic(rows, work, n_outputs, rate, True)
+            work.labels[label] = np.float32(0.0)
         share = broadcast(np.float32(1.0) / np.float32(n))
-        for d in range(rows.width, 2 * rows.width, LANES):
-            store(room.hidden, d, multiply(share, load(room.hidden, d)))
+        for d in range(rows.width, 2 * rows.width, SIMD_WIDTH):
+            store(work.hidden, d, multiply(share, load(work.hidden, d)))
         for i in range(first, first + n):
             rows.input_pairs[places[i] // rows.width] += 1
-        move_rows(rows.inputs, rows.width, places, places, first, n, room.hidden)
+        move_rows(rows.inputs, rows.width, places, places, first, n, work.hidden)
         first += n
     return loss

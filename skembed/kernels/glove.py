@@ -8,7 +8,7 @@ step ** 2, so that y becomes y / sqrt(1 + s ** 2): no root and no division but a
 steps are short.
 
 Biases are two components more: a word is (vector, bias, 1), a context (vector, 1, bias), and their product is the
-whole model. The ones, and the padding up to whole lanes, have y = 0 and never move.
+whole model. The ones, and the padding up to whole SIMD vectors, have y = 0 and never move.
 """
 
 from typing import Any, NamedTuple
@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import (
-    LANES,
+from skembed.kernels.simd import (
+    SIMD_WIDTH,
     aligned_zeros,
     broadcast,
     clamp,
+    horizontal_sum,
     load,
     multiply,
     multiply_add,
@@ -28,7 +29,6 @@ from skembed.kernels.lanes import (
     prefetch,
     store,
     subtract,
-    sum_lanes,
 )
 
 __all__ = ["LONGEST_STEP", "PARTS", "new_records", "train_buckets"]
@@ -41,7 +41,7 @@ AHEAD = 3  # cells
 
 
 def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-    """All that is learned of each key, side by side, so that a cell touches two stretches of memory.
+    """All that is learned of each key, side by side, so that a cell touches two runs of memory.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         embedding_dim of words is the bias, column embedding_dim + 1 that of contexts.
     """
     n_keys, dim = words.shape
-    records = aligned_zeros(n_keys, PARTS, -(-(dim + 2) // LANES) * LANES)
+    records = aligned_zeros(n_keys, PARTS, -(-(dim + 2) // SIMD_WIDTH) * SIMD_WIDTH)
     records[:, 0, :dim] = words
     records[:, 0, dim + 1] = 1
     records[:, 1, : dim + 1] = 1
@@ -133,7 +133,7 @@ def _train_one(table, bucket, rate):
     for k in range(bucket.begin, bucket.end):
         if bucket.far and k + AHEAD < bucket.end:
             word, context = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD) + to_context
-            for d in range(0, to_context, LANES):
+            for d in range(0, to_context, SIMD_WIDTH):
                 prefetch(table.records, word + d)
                 prefetch(table.records, context + d)
         word, context = _word_of(table, bucket, k), _other_of(table, bucket, k) + to_context
@@ -151,7 +151,7 @@ def _train_both(table, bucket, rate):
     for k in range(bucket.begin, bucket.end):
         if bucket.far and k + AHEAD < bucket.end:
             word, other = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD)
-            for d in range(0, table.record, LANES):
+            for d in range(0, table.record, SIMD_WIDTH):
                 prefetch(table.records, word + d)
                 prefetch(table.records, other + d)
         word, other = _word_of(table, bucket, k), _other_of(table, bucket, k)
@@ -174,9 +174,9 @@ def _train_both(table, bucket, rate):
 @compiled(inline="always")
 def _product(table, word, context):
     total = multiply(load(table.records, word), load(table.records, context))
-    for d in range(LANES, table.width, LANES):
+    for d in range(SIMD_WIDTH, table.width, SIMD_WIDTH):
         total = multiply_add(load(table.records, word + d), load(table.records, context + d), total)
-    return sum_lanes(total)
+    return horizontal_sum(total)
 
 
 @compiled(inline="always")
@@ -184,7 +184,7 @@ def _move(table, word, context, gradient):
     """One AdaGrad step of a word and a context; `gradient` is the derivative of the loss by their product."""
     by = broadcast(min(max(gradient, -LARGEST_GRADIENT), LARGEST_GRADIENT))
     high, low = broadcast(LONGEST_STEP), broadcast(-LONGEST_STEP)
-    for d in range(0, table.width, LANES):
+    for d in range(0, table.width, SIMD_WIDTH):
         w, c = load(table.records, word + d), load(table.records, context + d)
         y_w, y_c = load(table.records, word + table.width + d), load(table.records, context + table.width + d)
         s_w = clamp(multiply(multiply(by, c), y_w), low, high)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, pad_targets
+from skembed.kernels.shard import TILE, pad_targets
+from skembed.kernels.simd import SIMD_WIDTH, add, broadcast, horizontal_sum, load, multiply, multiply_add, store
 
 __all__ = [
     "add_label",
@@ -25,10 +25,10 @@ __all__ = [
 def mean_of_rows(table, width, begins, first, n, hidden):
     """Write the mean of the rows that begin at ``begins[first : first + n]`` of `table` to the beginning of `hidden`.
 
-    All arrays are pointers, see `skembed.kernels.lanes.pointer`; rows are `width` wide, a multiple of 16.
+    All arrays are pointers, see `skembed.kernels.simd.pointer`; rows are `width` wide, a multiple of 16.
     """
     share = broadcast(np.float32(1.0) / np.float32(n))
-    for d in range(0, width, LANES):
+    for d in range(0, width, SIMD_WIDTH):
         total = load(table, begins[first] + d)
         for i in range(first + 1, first + n):
             total = add(total, load(table, begins[i] + d))
@@ -36,52 +36,52 @@ def mean_of_rows(table, width, begins, first, n, hidden):
 
 
 @compiled()
-def move_rows(table, width, begins, sinks, first, n, hidden):
-    """Add the second half of `hidden` to the rows that `mean_of_rows` read, and write them to ``sinks``."""
-    for d in range(0, width, LANES):
+def move_rows(table, width, begins, write_offsets, first, n, hidden):
+    """Add the second half of `hidden` to the rows that `mean_of_rows` read, and write them to ``write_offsets``."""
+    for d in range(0, width, SIMD_WIDTH):
         move = load(hidden, width + d)
         for i in range(first, first + n):
-            store(table, sinks[i] + d, add(load(table, begins[i] + d), move))
+            store(table, write_offsets[i] + d, add(load(table, begins[i] + d), move))
 
 
 @compiled()
-def logits_of_one(rows, room, n_targets):
+def logits_of_one(rows, work, n_targets):
     """``logits[k]`` is the row at the beginning of `hidden` times target k; a multiple of TILE of them."""
-    outputs, logits = rows.outputs, room.logits
+    outputs, logits = rows.outputs, work.logits
     zero = broadcast(np.float32(0.0))
     for k in range(0, n_targets, TILE):
-        target0, target1, target2 = room.targets[k], room.targets[k + 1], room.targets[k + 2]
+        target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
         a0 = a1 = a2 = zero
-        for d in range(0, rows.width, LANES):
-            v = load(room.hidden, d)
+        for d in range(0, rows.width, SIMD_WIDTH):
+            v = load(work.hidden, d)
             a0 = multiply_add(v, load(outputs, target0 + d), a0)
             a1 = multiply_add(v, load(outputs, target1 + d), a1)
             a2 = multiply_add(v, load(outputs, target2 + d), a2)
-        logits[k] = sum_lanes(a0)
-        logits[k + 1] = sum_lanes(a1)
-        logits[k + 2] = sum_lanes(a2)
+        logits[k] = horizontal_sum(a0)
+        logits[k + 1] = horizontal_sum(a1)
+        logits[k + 2] = horizontal_sum(a2)
 
 
 @compiled()
-def update_one(rows, room, n_targets):
-    """Add ``steps`` times the row at the beginning of `hidden` to the targets, where `room.logits` holds the steps.
+def update_one(rows, work, n_targets):
+    """Add ``steps`` times the row at the beginning of `hidden` to the targets, where `work.logits` holds the steps.
 
     What the targets, as they were, add to that row is written behind it.
     """
-    hidden, outputs, steps = room.hidden, rows.outputs, room.logits
-    for d in range(0, rows.width, LANES):
+    hidden, outputs, steps = work.hidden, rows.outputs, work.logits
+    for d in range(0, rows.width, SIMD_WIDTH):
         v = load(hidden, d)
         move = broadcast(np.float32(0.0))
         for k in range(n_targets):
             g = broadcast(steps[k])
-            u = load(outputs, room.targets[k] + d)
+            u = load(outputs, work.targets[k] + d)
             move = multiply_add(g, u, move)
-            store(outputs, room.targets[k] + d, multiply_add(g, v, u))
+            store(outputs, work.targets[k] + d, multiply_add(g, v, u))
         store(hidden, rows.width + d, move)
 
 
 @compiled(inline="always")
-def add_targets(rows, choices, key, n_targets, random, room):
+def add_targets(rows, choices, key, n_targets, random, work):
     """Append a key and its negatives, or its path, to `n_targets` targets; returns how many there are now.
 
     A negative that is the key has weight 0.
@@ -89,46 +89,46 @@ def add_targets(rows, choices, key, n_targets, random, room):
     if choices.hierarchical:
         for k in range(choices.path_starts[key], choices.path_starts[key + 1]):
             node = np.int64(choices.path_nodes[k])
-            room.targets[n_targets] = node * rows.width
-            room.labels[n_targets] = np.float32(1 - choices.path_codes[k])
-            room.weights[n_targets] = np.float32(1.0)
+            work.targets[n_targets] = node * rows.width
+            work.labels[n_targets] = np.float32(1 - choices.path_codes[k])
+            work.weights[n_targets] = np.float32(1.0)
             rows.output_pairs[node] += 1
             n_targets += 1
     else:
-        room.targets[n_targets] = key * rows.width
-        room.labels[n_targets] = np.float32(1.0)
-        room.weights[n_targets] = np.float32(1.0)
+        work.targets[n_targets] = key * rows.width
+        work.labels[n_targets] = np.float32(1.0)
+        work.weights[n_targets] = np.float32(1.0)
         rows.output_pairs[key] += 1
         n_targets += 1
         for _ in range(choices.negative):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
-            room.targets[n_targets] = sample * rows.width
-            room.labels[n_targets] = np.float32(0.0)
-            room.weights[n_targets] = np.float32(1.0) if sample != key else np.float32(0.0)
+            work.targets[n_targets] = sample * rows.width
+            work.labels[n_targets] = np.float32(0.0)
+            work.weights[n_targets] = np.float32(1.0) if sample != key else np.float32(0.0)
             rows.output_pairs[sample] += 1
             n_targets += 1
     return n_targets
 
 
 @compiled(inline="always")
-def choose_all(rows, room, n_outputs):
+def choose_all(rows, work, n_outputs):
     """Make all output rows targets, with label 0 and weight 1, as the softmax and one-vs-all need it."""
     for k in range(n_outputs):
-        room.targets[k] = k * rows.width
-        room.labels[k] = np.float32(0.0)
-        room.weights[k] = np.float32(1.0)
-    pad_targets(rows, room, n_outputs)
+        work.targets[k] = k * rows.width
+        work.labels[k] = np.float32(0.0)
+        work.weights[k] = np.float32(1.0)
+    pad_targets(rows, work, n_outputs)
 
 
 @compiled(inline="always")
-def add_label(rows, room, row, label):
+def add_label(rows, work, row, label):
     """Add `label` to that of an output row, where all of them are targets."""
-    room.labels[row] += label
+    work.labels[row] += label
     rows.output_pairs[row] += 1
 
 
 @compiled()
-def learn_logistic(rows, room, n_targets, rate, read):
+def learn_logistic(rows, work, n_targets, rate, read):
     """Move the targets of the hidden vector, each a logistic regression; its own step is written behind it.
 
     Returns
@@ -136,20 +136,20 @@ def learn_logistic(rows, room, n_targets, rate, read):
     loss : float
         0 unless it is to be read.
     """
-    n_targets = pad_targets(rows, room, n_targets)
-    logits_of_one(rows, room, n_targets)
-    loss = logistic_loss(room, 1, n_targets) if read else 0.0
-    repeat_labels(room, 1, n_targets, rate)
-    logistic_steps(room, n_targets)
-    update_one(rows, room, n_targets)
+    n_targets = pad_targets(rows, work, n_targets)
+    logits_of_one(rows, work, n_targets)
+    loss = logistic_loss(work, 1, n_targets) if read else 0.0
+    repeat_labels(work, 1, n_targets, rate)
+    logistic_steps(work, n_targets)
+    update_one(rows, work, n_targets)
     return loss
 
 
 @compiled()
-def learn_softmax(rows, room, n_targets, total, rate, read):
+def learn_softmax(rows, work, n_targets, total, rate, read):
     """The same with one softmax over all targets, whose labels sum to `total`."""
-    logits_of_one(rows, room, n_targets + (-n_targets) % TILE)
-    loss = softmax_loss(room.logits, room.labels, n_targets) if read else 0.0
-    softmax_steps(room.logits, room.labels, n_targets, total, rate)
-    update_one(rows, room, n_targets)
+    logits_of_one(rows, work, n_targets + (-n_targets) % TILE)
+    loss = softmax_loss(work.logits, work.labels, n_targets) if read else 0.0
+    softmax_steps(work.logits, work.labels, n_targets, total, rate)
+    update_one(rows, work, n_targets)
     return loss

@@ -12,7 +12,7 @@ _SUMS = {"reassoc", "nsz", "contract"}  # NaN and inf keep their meaning
 
 
 @compiled(fastmath=_SUMS)
-def normal_product(ids, starts, side, weight, include, v, out):
+def normal_product(ids, starts, numeric, weight, include, v, out):
     """Compute ``out_s = Z' W_s Z v_s``, Z being the one-hot columns of all levels beside the side inputs.
 
     Parameters
@@ -20,16 +20,16 @@ def normal_product(ids, starts, side, weight, include, v, out):
     ids : ndarray of shape (n_samples, n_columns), int32
     starts : ndarray of shape (n_columns + 1,), int64
         Each column's first row in `v`; the side inputs' rows follow at its end.
-    side : ndarray of shape (n_samples, n_side), float64
+    numeric : ndarray of shape (n_samples, n_numeric), float64
     weight : ndarray of shape (n_samples,), float64
     include : ndarray of shape (n_samples, n_systems), uint8
     v : ndarray of shape (n_rows, n_systems * n_targets), float64
     out : ndarray of the shape of `v`
         Is overwritten.
     """
-    n_columns, n_side, n_systems = ids.shape[1], side.shape[1], include.shape[1]
+    n_columns, n_numeric, n_systems = ids.shape[1], numeric.shape[1], include.shape[1]
     n_targets = v.shape[1] // n_systems
-    first_side = starts[n_columns]
+    first_numeric = starts[n_columns]
     n_grouped = n_systems - n_systems % 6
     out[:] = 0.0
     for i in range(ids.shape[0]):
@@ -48,8 +48,8 @@ def normal_product(ids, starts, side, weight, include, v, out):
                     f3 += v[row, c3]
                     f4 += v[row, c4]
                     f5 += v[row, c5]
-                for j in range(n_side):
-                    x, row = side[i, j], first_side + j
+                for j in range(n_numeric):
+                    x, row = numeric[i, j], first_numeric + j
                     f0 += x * v[row, c0]
                     f1 += x * v[row, c1]
                     f2 += x * v[row, c2]
@@ -70,8 +70,8 @@ def normal_product(ids, starts, side, weight, include, v, out):
                     out[row, c3] += f3
                     out[row, c4] += f4
                     out[row, c5] += f5
-                for j in range(n_side):
-                    x, row = side[i, j], first_side + j
+                for j in range(n_numeric):
+                    x, row = numeric[i, j], first_numeric + j
                     out[row, c0] += x * f0
                     out[row, c1] += x * f1
                     out[row, c2] += x * f2
@@ -85,13 +85,13 @@ def normal_product(ids, starts, side, weight, include, v, out):
                 fitted = 0.0
                 for c in range(n_columns):
                     fitted += v[starts[c] + ids[i, c], k]
-                for j in range(n_side):
-                    fitted += side[i, j] * v[first_side + j, k]
+                for j in range(n_numeric):
+                    fitted += numeric[i, j] * v[first_numeric + j, k]
                 fitted *= weight[i]
                 for c in range(n_columns):
                     out[starts[c] + ids[i, c], k] += fitted
-                for j in range(n_side):
-                    out[first_side + j, k] += side[i, j] * fitted
+                for j in range(n_numeric):
+                    out[first_numeric + j, k] += numeric[i, j] * fitted
 
 
 @compiled(fastmath=_SUMS)

@@ -1,11 +1,22 @@
-"""The logistic loss and the softmax of logits in lanes: what they cost, and which steps they ask for."""
+"""The logistic loss and the softmax of logits in SIMD vectors: what they cost, and which steps they ask for."""
 
 import math
 
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import LANES, add, broadcast, clamp, divide, load, multiply, multiply_add, store, subtract
+from skembed.kernels.simd import (
+    SIMD_WIDTH,
+    add,
+    broadcast,
+    clamp,
+    divide,
+    load,
+    multiply,
+    multiply_add,
+    store,
+    subtract,
+)
 
 __all__ = ["logistic_loss", "logistic_steps", "repeat_labels", "softmax_loss", "softmax_steps"]
 
@@ -15,7 +26,10 @@ _TINY = 1e-200  # far above the smallest float64
 
 @compiled(inline="always")
 def _sigmoid(x):
-    """1 / (1 + exp(-x)) of lanes, |x| <= 8, within 1e-5: exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256."""
+    """1 / (1 + exp(-x)) of a SIMD vector, |x| <= 8, within 1e-5.
+
+    exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256.
+    """
     one = broadcast(np.float32(1.0))
     y = multiply(clamp(x, broadcast(-MAX_LOGIT), broadcast(MAX_LOGIT)), broadcast(np.float32(1.0 / 256.0)))
     e = multiply_add(multiply_add(y, broadcast(np.float32(0.5)), broadcast(np.float32(-1.0))), y, one)
@@ -31,35 +45,35 @@ def _sigmoid(x):
 
 
 @compiled()
-def repeat_labels(room, n_contexts, n_targets, rate):
+def repeat_labels(work, n_contexts, n_targets, rate):
     """Write the labels times the learning rate, and the weights times it, once for each context.
 
-    Whole lanes are written; what they write beyond the last target the next context overwrites.
+    Whole SIMD vectors are written; what they hold beyond the last target the next context overwrites.
     """
     for i in range(n_contexts):
-        for k in range(0, n_targets, LANES):
-            store(room.wanted, i * n_targets + k, multiply(broadcast(rate), load(room.labels, k)))
-            store(room.rates, i * n_targets + k, multiply(broadcast(rate), load(room.weights, k)))
+        for k in range(0, n_targets, SIMD_WIDTH):
+            store(work.scaled_labels, i * n_targets + k, multiply(broadcast(rate), load(work.labels, k)))
+            store(work.rates, i * n_targets + k, multiply(broadcast(rate), load(work.weights, k)))
 
 
 @compiled()
-def logistic_steps(room, n):
+def logistic_steps(work, n):
     """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
-    for at in range(0, n, LANES):
-        step = multiply(load(room.rates, at), _sigmoid(load(room.logits, at)))
-        store(room.logits, at, subtract(load(room.wanted, at), step))
+    for at in range(0, n, SIMD_WIDTH):
+        step = multiply(load(work.rates, at), _sigmoid(load(work.logits, at)))
+        store(work.logits, at, subtract(load(work.scaled_labels, at), step))
 
 
 @compiled()
-def logistic_loss(room, n_contexts, n_targets):
+def logistic_loss(work, n_contexts, n_targets):
     """Sum of minus the log of what the sigmoids of the logits give to their labels, few logarithms a context."""
     loss = 0.0
     for i in range(n_contexts):
         likelihood = 1.0
         for k in range(n_targets):
-            logit = min(max(room.logits[i * n_targets + k], -MAX_LOGIT), MAX_LOGIT)
-            if room.weights[k] > 0.0:
-                likelihood *= 1.0 / (1.0 + math.exp(-logit if room.labels[k] > 0.0 else logit))
+            logit = min(max(work.logits[i * n_targets + k], -MAX_LOGIT), MAX_LOGIT)
+            if work.weights[k] > 0.0:
+                likelihood *= 1.0 / (1.0 + math.exp(-logit if work.labels[k] > 0.0 else logit))
                 if likelihood < _TINY:
                     loss -= math.log(likelihood)
                     likelihood = 1.0
@@ -98,9 +112,9 @@ def softmax_loss(logits, labels, n):
         largest = max(largest, logits[k])
     mass = 0.0
     total = 0.0
-    wanted = 0.0
+    labelled_logits = 0.0
     for k in range(n):
         mass += math.exp(logits[k] - largest)
         total += labels[k]
-        wanted += labels[k] * logits[k]
-    return total * (largest + math.log(mass)) - wanted
+        labelled_logits += labels[k] * logits[k]
+    return total * (largest + math.log(mass)) - labelled_logits

@@ -1,10 +1,10 @@
-"""Adding what partitions learned side by side to the rows of a table; a delta may be for several rows.
+"""Deltas that shards learned side by side, added to the rows of a table; a delta may be for several rows.
 
-The sum of the deltas is right where partitions hardly overlap: averaging instead would teach most rows a fraction of
-what was learned. But a row that each partition pulled all the way to its optimum would be moved that far several times
-by the sum, and diverge. So each row gets the sum times the ratio of two shares of that way: what all pulls together
-would have covered one after the other, by what they covered side by side, where a pull covers 1 - exp(-pull). It is 1
-for small pulls and makes the mean of large ones.
+The sum of the deltas is right where shards hardly overlap: averaging instead would teach most rows a fraction of
+what was learned. But a row that each shard moved all the way to its optimum would be moved that far several times
+by the sum, and diverge. So each row gets the sum times the ratio of two shares of that way: what all steps together
+would have covered one after the other, by what they covered side by side, where a step covers 1 - exp(-step weight).
+It is 1 for small weights and makes the mean of large ones.
 """
 
 import math
@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import pointer
-from skembed.kernels.localise import prefetch_row
+from skembed.kernels.local_ids import prefetch_row
+from skembed.kernels.simd import pointer
 
-__all__ = ["add_deltas", "add_pulls", "clear_pulls", "find_scales"]
+__all__ = ["add_deltas", "add_step_weights", "clear_step_weights", "find_scales"]
 
 AHEAD = 16  # rows: a delta is soon added, so that more of them pass while a row comes from memory
 
@@ -28,8 +28,8 @@ def is_in_part(row, part, n_parts):
 
 
 @compiled()
-def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
-    """Tally the pulls of one partition, before any deltas are added.
+def add_step_weights(rows, ends, step_weights, part, n_parts, total, covered):
+    """Tally the step weights of one shard, before any deltas are added.
 
     Parameters
     ----------
@@ -37,20 +37,20 @@ def add_pulls(rows, ends, pulls, part, n_parts, total, covered):
         All the rows that deltas are for.
     ends : ndarray of shape (n,), int64
         Delta i is for each of ``rows[ends[i - 1] : ends[i]]``.
-    pulls : ndarray of shape (n,), float32
+    step_weights : ndarray of shape (n,), float32
         Learning rate times curvature of the loss, summed over the updates of a row.
     part, n_parts : int
         The rows of that part are meant (`is_in_part`), so that parts can run at once.
     total, covered : ndarray of shape (n_rows,), float32
-        Sums over partitions of the pulls and of the shares they covered.
+        Sums over shards of the step weights and of the shares they covered.
     """
     begin = 0
     for i in range(ends.size):
-        share = np.float32(-math.expm1(-pulls[i]))
+        share = np.float32(-math.expm1(-step_weights[i]))
         for j in range(begin, ends[i]):
             row = rows[j]
             if is_in_part(row, part, n_parts):
-                total[row] += pulls[i]
+                total[row] += step_weights[i]
                 covered[row] += share
         begin = ends[i]
 
@@ -67,17 +67,17 @@ def find_scales(rows, part, n_parts, total, covered):
 
 @compiled(fastmath={"reassoc", "nsz", "contract"})
 def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
-    """Add the deltas of one partition to the rows of one part of a table.
+    """Add the deltas of one shard to the rows of one part of a table.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, embedding_dim), float32
         Changes in place.
     rows, ends, part, n_parts
-        As in `add_pulls`.
+        As in `add_step_weights`.
     deltas : ndarray of shape (n, embedding_dim or more), float32
     scales : ndarray of shape (n_rows,), float32
-        What `find_scales` made of the pulls of all partitions.
+        What `find_scales` made of the step weights of all shards.
     """
     dim = table.shape[1]
     start = pointer(table)
@@ -95,7 +95,7 @@ def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
 
 
 @compiled()
-def clear_pulls(rows, part, n_parts, total, covered):
+def clear_step_weights(rows, part, n_parts, total, covered):
     """Set the tallies of the rows of one part back to zero."""
     for i in range(rows.size):
         if is_in_part(rows[i], part, n_parts):

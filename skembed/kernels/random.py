@@ -1,7 +1,7 @@
 """A random number generator that lives in one element of an array: xorshift64* (Marsaglia 2003, Vigna 2016).
 
-Each partition of the work owns a state of its own, so that the numbers it draws depend on the seed and on what the
-partition is, never on which thread works on it or when.
+Each shard of the work owns a state of its own, so that the numbers it draws depend on the seed and on what the
+shard is, never on which thread works on it or when.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def new_state(*entropy: int) -> np.ndarray:
     Parameters
     ----------
     *entropy : int
-        The seed first, then what tells this stream from others: the pass, the partition.
+        The seed first, then what tells this stream from others: the pass, the shard.
 
     Returns
     -------

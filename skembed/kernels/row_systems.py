@@ -70,8 +70,8 @@ def add_squares(diagonals, ids, vectors, scale):
 
 
 @compiled(fastmath=_SUMS)
-def step_rows(weight, start, matrices, force, pull, damping):
-    """Add ``damping * solve(matrix + pull I, force - pull (weight - start))`` to each row, by Cholesky's factors.
+def step_rows(weight, start, matrices, force, penalty, damping):
+    """Add ``damping * solve(matrix + penalty I, force - penalty (weight - start))`` to each row, by Cholesky's factors.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def step_rows(weight, start, matrices, force, pull, damping):
         Positive semi-definite, read on and below the diagonal; holds the factors afterwards.
     force : ndarray of shape (n_rows, dim), float32
         Holds the solution afterwards.
-    pull : ndarray of shape (n_rows,), float32
+    penalty : ndarray of shape (n_rows,), float32
         Positive.
     damping : float
     """
@@ -91,12 +91,12 @@ def step_rows(weight, start, matrices, force, pull, damping):
         matrix, x = matrices[row], force[row]
         still = True
         for d in range(dim):
-            x[d] -= pull[row] * (weight[row, d] - start[row, d])
+            x[d] -= penalty[row] * (weight[row, d] - start[row, d])
             still &= x[d] == 0.0
         if still:  # a row that no sample touched
             continue
         for d in range(dim):
-            diagonal = matrix[d, d] + pull[row]
+            diagonal = matrix[d, d] + penalty[row]
             for e in range(d):
                 diagonal -= matrix[d, e] * matrix[d, e]
             root = math.sqrt(diagonal)

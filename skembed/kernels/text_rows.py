@@ -25,7 +25,7 @@ _SPACE, _TAB, _RETURN, _NEWLINE, _PLUS, _MINUS, _POINT, _ZERO, _E = 32, 9, 13, 1
 
 @compiled()
 def split_lines(data, dim, spans):
-    """See `_numbers.split_lines`; `spans` is room for as many lines as there are. Returns their number, and `bad`."""
+    """See `_numbers.split_lines`; `spans` has as many rows as there are lines. Returns their number, and `bad`."""
     n_lines, start, n_bytes = 0, 0, len(data)
     while start < n_bytes:
         n_fields, place, inside = 0, start, False

@@ -13,10 +13,17 @@ import numpy as np
 
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, update_one
-from skembed.kernels.lanes import LANES, add, broadcast, load, multiply_add, pointer, store, sum_lanes
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
 from skembed.kernels.random import draw_below
-from skembed.kernels.stretch import TILE, choices_of, choose_contexts, choose_targets, room_of, rows_of
+from skembed.kernels.shard import (
+    TILE,
+    choose_contexts,
+    choose_targets,
+    shard_pointers,
+    target_pointers,
+    workspace_pointers,
+)
+from skembed.kernels.simd import SIMD_WIDTH, add, broadcast, horizontal_sum, load, multiply_add, pointer, store
 
 __all__ = ["train_cbow", "train_skip_gram"]
 
@@ -24,12 +31,12 @@ LOSS_EVERY = 16  # the loss is read at every 16th center
 
 
 @compiled()
-def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from each context row the targets of the center.
+def train_skip_gram(shard, targets, window, shrink, learning_rate, state, workspace):
+    """Learn from every window of a shard, in place: from each context row the targets of the center.
 
     Parameters
     ----------
-    stretch : Stretch
+    shard : Shard
         Its inputs and outputs change.
     targets : Targets
     window : int
@@ -39,7 +46,7 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
     learning_rate : float
     state : ndarray of shape (1,), uint64
         See `skembed.kernels.random`.
-    scratch : Scratch
+    workspace : Workspace
 
     Returns
     -------
@@ -51,29 +58,30 @@ def train_skip_gram(stretch, targets, window, shrink, learning_rate, state, scra
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
-            n_targets = choose_targets(rows, choices, rows.tokens[position], right - left - 1, random, room)
-            n_contexts = choose_contexts(rows, left, position, right, n_targets, room)
-            _logits(rows, room, n_contexts, n_targets)
+            n_targets = choose_targets(rows, choices, rows.tokens[position], right - left - 1, random, work)
+            n_contexts = choose_contexts(rows, left, position, right, n_targets, work)
+            _logits(rows, work, n_contexts, n_targets)
             if position % LOSS_EVERY == 0:
-                loss += logistic_loss(room, n_contexts, n_targets)
+                loss += logistic_loss(work, n_contexts, n_targets)
                 n_losses += n_contexts
-            repeat_labels(room, n_contexts, n_targets, rate)
-            logistic_steps(room, n_contexts * n_targets)
-            _update(rows, room, n_contexts, n_targets)
+            repeat_labels(work, n_contexts, n_targets, rate)
+            logistic_steps(work, n_contexts * n_targets)
+            _update(rows, work, n_contexts, n_targets)
         begin = end
     return loss, n_losses
 
 
 @compiled()
-def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
-    """Learn from every window of a stretch, in place: from the mean of the context rows the targets of the center.
+def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
+    """Learn from every window of a shard, in place: from the mean of the context rows the targets of the center.
 
     Parameters and returns are those of `train_skip_gram`, but that a loss is that of a center. Each context row moves
     by the whole step of the mean, as in the word2vec program, not by its share of it.
@@ -81,39 +89,40 @@ def train_cbow(stretch, targets, window, shrink, learning_rate, state, scratch):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices, room, random = rows_of(stretch), choices_of(targets), room_of(scratch), pointer(state)
+    rows, choices = shard_pointers(shard), target_pointers(targets)
+    work, random = workspace_pointers(workspace), pointer(state)
     begin = 0
-    for sequence in range(stretch.ends.size):
-        end = stretch.ends[sequence]
+    for sequence in range(shard.ends.size):
+        end = shard.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
-            n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, room)
-            n_contexts = choose_contexts(rows, left, position, right, n_targets, room)
-            mean_of_rows(rows.inputs, rows.width, room.contexts, 0, n_contexts, room.hidden)
-            logits_of_one(rows, room, n_targets)
+            n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, work)
+            n_contexts = choose_contexts(rows, left, position, right, n_targets, work)
+            mean_of_rows(rows.inputs, rows.width, work.contexts, 0, n_contexts, work.hidden)
+            logits_of_one(rows, work, n_targets)
             if position % LOSS_EVERY == 0:
-                loss += logistic_loss(room, 1, n_targets)
+                loss += logistic_loss(work, 1, n_targets)
                 n_losses += 1
-            repeat_labels(room, 1, n_targets, rate)
-            logistic_steps(room, n_targets)
-            update_one(rows, room, n_targets)
-            move_rows(rows.inputs, rows.width, room.contexts, room.sinks, 0, n_contexts, room.hidden)
+            repeat_labels(work, 1, n_targets, rate)
+            logistic_steps(work, n_targets)
+            update_one(rows, work, n_targets)
+            move_rows(rows.inputs, rows.width, work.contexts, work.write_offsets, 0, n_contexts, work.hidden)
         begin = end
     return loss, n_losses
 
 
 @compiled()
-def _logits(rows, room, n_contexts, n_targets):
+def _logits(rows, work, n_contexts, n_targets):
     """``logits[i * n_targets + k]`` is context i times target k: two contexts and three targets at once."""
-    inputs, outputs, logits = rows.inputs, rows.outputs, room.logits
+    inputs, outputs, logits = rows.inputs, rows.outputs, work.logits
     zero = broadcast(np.float32(0.0))
     for i in range(0, n_contexts, 2):
-        context0, context1 = room.contexts[i], room.contexts[i + 1]
+        context0, context1 = work.contexts[i], work.contexts[i + 1]
         for k in range(0, n_targets, TILE):
-            target0, target1, target2 = room.targets[k], room.targets[k + 1], room.targets[k + 2]
+            target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
             a00 = a01 = a02 = a10 = a11 = a12 = zero
-            for d in range(0, rows.width, LANES):
+            for d in range(0, rows.width, SIMD_WIDTH):
                 v0 = load(inputs, context0 + d)
                 v1 = load(inputs, context1 + d)
                 u = load(outputs, target0 + d)
@@ -126,37 +135,37 @@ def _logits(rows, room, n_contexts, n_targets):
                 a02 = multiply_add(v0, u, a02)
                 a12 = multiply_add(v1, u, a12)
             at = i * n_targets + k
-            logits[at] = sum_lanes(a00)
-            logits[at + 1] = sum_lanes(a01)
-            logits[at + 2] = sum_lanes(a02)
+            logits[at] = horizontal_sum(a00)
+            logits[at + 1] = horizontal_sum(a01)
+            logits[at + 2] = horizontal_sum(a02)
             at += n_targets
-            logits[at] = sum_lanes(a10)
-            logits[at + 1] = sum_lanes(a11)
-            logits[at + 2] = sum_lanes(a12)
+            logits[at] = horizontal_sum(a10)
+            logits[at + 1] = horizontal_sum(a11)
+            logits[at + 2] = horizontal_sum(a12)
 
 
 @compiled()
-def _update(rows, room, n_contexts, n_targets):
+def _update(rows, work, n_contexts, n_targets):
     """Add ``steps`` times the targets to the contexts, and ``steps`` times the contexts to the targets."""
-    inputs, outputs, steps = rows.inputs, rows.outputs, room.logits
+    inputs, outputs, steps = rows.inputs, rows.outputs, work.logits
     zero = broadcast(np.float32(0.0))
     for k in range(0, n_targets, TILE):
-        target0, target1, target2 = room.targets[k], room.targets[k + 1], room.targets[k + 2]
-        for d in range(0, rows.width, LANES):
+        target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
+        for d in range(0, rows.width, SIMD_WIDTH):
             u0 = load(outputs, target0 + d)
             u1 = load(outputs, target1 + d)
             u2 = load(outputs, target2 + d)
             a0 = a1 = a2 = zero
             at = k
             for i in range(n_contexts):
-                v = load(inputs, room.contexts[i] + d)
+                v = load(inputs, work.contexts[i] + d)
                 g0, g1, g2 = broadcast(steps[at]), broadcast(steps[at + 1]), broadcast(steps[at + 2])
                 a0 = multiply_add(g0, v, a0)
                 a1 = multiply_add(g1, v, a1)
                 a2 = multiply_add(g2, v, a2)
                 v = multiply_add(g0, u0, v)
                 v = multiply_add(g1, u1, v)
-                store(inputs, room.sinks[i] + d, multiply_add(g2, u2, v))
+                store(inputs, work.write_offsets[i] + d, multiply_add(g2, u2, v))
                 at += n_targets
             # a row may be there twice among the negatives: each adds to what the one before left
             store(outputs, target0 + d, add(load(outputs, target0 + d), a0))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import config_context
 
-from skembed.data.mixed import MixedColumns, Rows
+from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.memory import check_memory
 from skembed.projection._linear import reciprocal, with_fixed_signs
 from skembed.projection._solvers import Task, principal_map
@@ -45,7 +45,7 @@ class Codec:
     def _width(self) -> int:
         return self.weights["encoder"][0][0].shape[0] if self.weights["encoder"] else 0
 
-    def encode(self, rows: Rows) -> np.ndarray:
+    def encode(self, rows: MixedRows) -> np.ndarray:
         """Return codes, (n_samples, dim), in the dtype of the rows' numbers."""
         out = np.empty((len(rows.ids), self.dim), dtype=rows.numbers.dtype)
         weights = _cast(self.weights, out.dtype)
@@ -112,7 +112,7 @@ class Codec:
 
 def fit_codec(
     columns: MixedColumns,
-    rows: Rows,
+    rows: MixedRows,
     task: Task,
     *,
     hidden_layer_sizes: Sequence[int],
@@ -127,7 +127,7 @@ def fit_codec(
     ----------
     columns : MixedColumns
         Fitted on `rows`.
-    rows : Rows
+    rows : MixedRows
     task : Task
     hidden_layer_sizes, batch_size, early_stopping, validation_fraction
         As in `ProjectionEmbedder`.
@@ -169,8 +169,8 @@ def fit_codec(
             **settings,
         )
     codec = Codec(columns, weights)
-    _settle_unknown(codec)
-    _settle_axes(codec, codec.encode(rows), whiten=task.whiten)
+    _set_unknown(codec)
+    _set_axes(codec, codec.encode(rows), whiten=task.whiten)
     return codec, history
 
 
@@ -197,7 +197,7 @@ def with_flags(values: np.ndarray, missing: np.ndarray | None, flagged: np.ndarr
     return np.hstack([values, flags.astype(values.dtype)])
 
 
-def linear_start(columns: MixedColumns, rows: Rows, task: Task) -> dict[str, np.ndarray]:
+def linear_start(columns: MixedColumns, rows: MixedRows, task: Task) -> dict[str, np.ndarray]:
     """Return principal components of numbers and categories together, as `AutoencoderNet` takes them.
 
     Levels enter as indicators divided by the root of their share (factor analysis of mixed data, Pagès 2004). In the
@@ -227,7 +227,7 @@ def linear_start(columns: MixedColumns, rows: Rows, task: Task) -> dict[str, np.
     return {"encode": encode, "encode_bias": -center @ encode[place], "decode": decode, "decode_bias": decode_bias}
 
 
-def _indicators(columns: MixedColumns, rows: Rows, scale: list[np.ndarray]) -> Any:
+def _indicators(columns: MixedColumns, rows: MixedRows, scale: list[np.ndarray]) -> Any:
     """Return numbers and scaled indicators of levels side by side, dense where that is small."""
     if not scale:
         return rows.numbers
@@ -253,7 +253,7 @@ def _untrained(start: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _settle_unknown(codec: Codec) -> None:
+def _set_unknown(codec: Codec) -> None:
     """Give the unknown level of a column that had none in fit the average of the column's levels."""
     columns = codec.columns
     table = codec.weights["encode_in"][len(columns.numeric) + len(columns.flagged) :]
@@ -262,7 +262,7 @@ def _settle_unknown(codec: Codec) -> None:
             table[begin] = shares.astype(np.float32) @ table[begin : begin + len(shares)]
 
 
-def _settle_axes(codec: Codec, codes: np.ndarray, *, whiten: bool) -> None:
+def _set_axes(codec: Codec, codes: np.ndarray, *, whiten: bool) -> None:
     """Turn the code to its principal axes, in place, and divide by their spreads if asked to; decoders follow."""
     weights, width = codec.weights, codec._width
     codes = codes.astype(np.float64)

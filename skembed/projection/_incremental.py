@@ -10,10 +10,12 @@ from sklearn.decomposition import IncrementalPCA
 from skembed.projection._linear import LinearMap
 from skembed.projection._solvers import AUTO_SHARE
 
-__all__ = ["go_on", "incremental_map"]
+__all__ = ["incremental_map", "partial_pca"]
 
 
-def go_on(X: np.ndarray, known: tuple[LinearMap, int] | IncrementalPCA | None, embedding_dim: Any) -> IncrementalPCA:
+def partial_pca(
+    X: np.ndarray, known: tuple[LinearMap, int] | IncrementalPCA | None, embedding_dim: Any
+) -> IncrementalPCA:
     """Learn principal components from one more batch (Ross et al. 2008, as scikit-learn's IncrementalPCA).
 
     Parameters

@@ -1,4 +1,4 @@
-"""What `ProjectionEmbedder` accepts for its parameters, as data, and the checks that data cannot say."""
+"""Parameters of `ProjectionEmbedder`: what they accept, as data, and the checks that data cannot say."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real

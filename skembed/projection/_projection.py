@@ -17,9 +17,9 @@ from sklearn.utils.validation import (
 
 from skembed.base import EmbeddingTransformer
 from skembed.data.matrix import FLOATS
-from skembed.data.mixed import MixedColumns, Rows
+from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.projection._autoencoder import Codec, fit_codec
-from skembed.projection._incremental import go_on, incremental_map
+from skembed.projection._incremental import incremental_map, partial_pca
 from skembed.projection._inputs import TAKES_SPARSE, read_rows, read_training
 from skembed.projection._linear import LinearMap
 from skembed.projection._memory import Cache
@@ -57,7 +57,7 @@ def _is_incremental(estimator: Any) -> bool:
 
 
 def _learn_codec(
-    mixed: MixedColumns, rows: Rows, task: Task, settings: dict, *, random_state: Any, observer: Any
+    mixed: MixedColumns, rows: MixedRows, task: Task, settings: dict, *, random_state: Any, observer: Any
 ) -> tuple[Codec, Any]:
     return fit_codec(mixed, rows, replace(task, random_state=random_state), observer=observer, **settings)
 
@@ -292,7 +292,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         if sparse.issparse(X):
             X = X.toarray()
         known = None if first else getattr(self, "_increments", None) or (self._map, self._n_rows)
-        self._increments = go_on(X, known, self.embedding_dim)
+        self._increments = partial_pca(X, known, self.embedding_dim)
         self._n_rows = int(self._increments.n_samples_seen_)
         found = incremental_map(self._increments)
         self._expose_map(found.whitened_components() if self.whiten else found)
@@ -369,7 +369,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         callbacks.end()
         return read, found.output
 
-    def _fit_codec(self, X: Any, y: Any, task: Task) -> Rows:
+    def _fit_codec(self, X: Any, y: Any, task: Task) -> MixedRows:
         if sparse.issparse(X):
             raise TypeError("X is sparse, but method='autoencoder' needs dense rows: X.toarray(), or method='svd'.")
         columns = self._read_columns(X, reset=True)

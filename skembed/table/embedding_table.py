@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
-from skembed.table.keys import build_index, hashable, key_list, rows_of, unseen_message
+from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
 
@@ -62,10 +62,10 @@ class EmbeddingTable(KeyedVectors):
     __slots__ = ("__weakref__", "_unknown")
 
     def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
-        self._check_and_hold(key_list(keys), vectors, unknown, metric, finite=True)
+        self._validate_and_set(key_list(keys), vectors, unknown, metric, finite=True)
 
     @classmethod
-    def _checked(
+    def _validated(
         cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric, *, finite: bool
     ) -> "EmbeddingTable":
         """A table of canonical keys and parts read from a file.
@@ -73,10 +73,10 @@ class EmbeddingTable(KeyedVectors):
         `finite=False` leaves the components unread, as of a large memory map.
         """
         table = cls.__new__(cls)
-        table._check_and_hold(keys, vectors, unknown, metric, finite=finite)
+        table._validate_and_set(keys, vectors, unknown, metric, finite=finite)
         return table
 
-    def _check_and_hold(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
+    def _validate_and_set(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
         vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
@@ -90,7 +90,7 @@ class EmbeddingTable(KeyedVectors):
         index = build_index(keys)
         if finite:
             _check_finite(vectors, keys)
-        self._hold(object_array(keys), vectors, unknown, metric)
+        self._set_arrays(object_array(keys), vectors, unknown, metric)
         self._index_of_keys = index
 
     @classmethod
@@ -99,11 +99,11 @@ class EmbeddingTable(KeyedVectors):
     ) -> "EmbeddingTable":
         """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
         table = cls.__new__(cls)
-        table._hold(keys, vectors, unknown, metric)
+        table._set_arrays(keys, vectors, unknown, metric)
         table._index_of_keys = {}
         return table
 
-    def _hold(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
+    def _set_arrays(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
         self._keys, self._vectors = _read_only(keys), _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
         self._metric = metric
@@ -209,7 +209,7 @@ class EmbeddingTable(KeyedVectors):
         array([[0.5, 0.5]], dtype=float32)
         """
         keys = key_list(keys)
-        rows = rows_of(keys, self._index)
+        rows = find_rows(keys, self._index)
         unseen = rows < 0
         if not unseen.any():
             return np.take(self._vectors, rows, axis=0)
@@ -331,7 +331,7 @@ class EmbeddingTable(KeyedVectors):
             raise ValueError(
                 f"other must have the same embedding_dim, got {other.embedding_dim} beside {self.embedding_dim}."
             )
-        rows = rows_of(self._keys.tolist(), other._index)
+        rows = find_rows(self._keys.tolist(), other._index)
         n_shared = int((rows >= 0).sum())
         if not n_shared:
             raise ValueError("other has no key in common with this table, so nothing says how to turn it.")

@@ -115,7 +115,7 @@ def hashable(key: Any) -> bool:
     return True
 
 
-def rows_of(keys: list, index: dict[Any, int]) -> np.ndarray:
+def find_rows(keys: list, index: dict[Any, int]) -> np.ndarray:
     """Row of each key, int64 (n,); -1 for keys that the index does not hold."""
     try:
         return np.fromiter((index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))

@@ -1,4 +1,4 @@
-"""What one asks of the vectors of a table: neighbours, analogies, similarities, outliers."""
+"""Queries to the vectors of a table: neighbours, analogies, similarities, outliers."""
 
 from collections.abc import Iterable
 from numbers import Integral
@@ -8,7 +8,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 from skembed.table.approximate import ApproximateIndex
-from skembed.table.keys import UnseenKeyError, build_index, hashable, key_list, rows_of, unseen_message
+from skembed.table.keys import UnseenKeyError, build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
 
 
@@ -80,7 +80,7 @@ class KeyedVectors:
         [('Bern', 1.0)]
         """
         vectors, own_rows = self._queries(query)
-        excluded = rows_of(key_list(exclude, "exclude"), self._index)
+        excluded = find_rows(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else np.unique(self._seen_rows(restrict_to, "restrict_to"))
         k, metric = positive_int(k, "k"), self._metric_or_own(metric)
         vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
@@ -295,7 +295,7 @@ class KeyedVectors:
     def _seen_rows(self, keys: Iterable, name: str = "keys") -> np.ndarray:
         """Rows of keys that must all be there, int64 (n,)."""
         listed = key_list(keys, name)
-        rows = rows_of(listed, self._index)
+        rows = find_rows(listed, self._index)
         if (rows < 0).any():
             raise KeyError(f"{name}: {unseen_message(listed, rows)}.")
         return rows

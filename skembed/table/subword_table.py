@@ -7,7 +7,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 from skembed.table.embedding_table import RAISE, EmbeddingTable
-from skembed.table.keys import hashable, key_list, rows_of, unseen_message
+from skembed.table.keys import find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import Metric
 from skembed.table.queries import as_float32
 from skembed.table.subwords import Subwords
@@ -104,7 +104,7 @@ class SubwordTable(EmbeddingTable):
     def _from(cls, table: EmbeddingTable, subwords: Subwords, counts: np.ndarray | None) -> "SubwordTable":
         """The parts of a table and those that it lacks, all known to be sound."""
         made = cls.__new__(cls)
-        made._hold(table._keys, table._vectors, table._unknown, table._metric)
+        made._set_arrays(table._keys, table._vectors, table._unknown, table._metric)
         made._index_of_keys = table._index_of_keys
         made._carry(subwords, counts)
         return made
@@ -186,7 +186,7 @@ class SubwordTable(EmbeddingTable):
             A new array.
         """
         keys = key_list(keys)
-        rows = rows_of(keys, self._index)
+        rows = find_rows(keys, self._index)
         unseen = np.flatnonzero(rows < 0)
         if not len(unseen):
             return np.take(self._vectors, rows, axis=0)
@@ -214,7 +214,7 @@ class SubwordTable(EmbeddingTable):
         if isinstance(query, str) and canonical_key(query) not in self._index:
             return self[query], None
         if isinstance(query, list | tuple) and all(isinstance(key, str) for key in query) and not hashable(query):
-            return self.lookup(query), rows_of(key_list(query), self._index)
+            return self.lookup(query), find_rows(key_list(query), self._index)
         return super()._queries(query)
 
     def subset(self, keys: Iterable) -> "SubwordTable":

@@ -1,4 +1,4 @@
-"""What is checked on vectorizers of text, each check a function of an estimator that raises where it fails."""
+"""Checks of vectorizers of text, each a function of an estimator that raises where it fails."""
 
 import os
 import pickle

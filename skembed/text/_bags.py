@@ -132,10 +132,10 @@ def hash_word_ngrams(hashes: np.ndarray, ends: np.ndarray, longest: int) -> Iter
         Where each n-gram begins.
     """
     signed = hashes.view(np.int32).astype(np.int64).view(np.uint64)
-    room = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(len(hashes))  # words from here to the end
+    n_left = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(len(hashes))  # words from here to the end
     firsts, numbers = np.arange(len(hashes)), signed
     for n in range(2, longest + 1):
-        inside = room[firsts] >= n
+        inside = n_left[firsts] >= n
         firsts, numbers = firsts[inside], numbers[inside]
         numbers = numbers * _WORD_NGRAM_PRIME + signed[firsts + n - 1]
         yield numbers, firsts

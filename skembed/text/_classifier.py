@@ -18,7 +18,7 @@ from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._train import draw_seed, watch_passes
+from skembed.text._word_training import draw_seed, watch_passes
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.corpus import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
-from skembed.text._phrases import Phrases, Rounds, phrase_of
+from skembed.text._phrases import PhraseRounds, Phrases, phrase_of
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["WordEncoder"]
@@ -25,7 +25,7 @@ class WordEncoder:
     tokenizer : Tokenizer
     """
 
-    def __init__(self, words: Iterable[str], rounds: Rounds, tokenizer: Tokenizer) -> None:
+    def __init__(self, words: Iterable[str], rounds: PhraseRounds, tokenizer: Tokenizer) -> None:
         self.words = list(words)
         self.rounds = rounds
         self.tokenizer = tokenizer

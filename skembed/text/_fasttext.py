@@ -15,11 +15,11 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._encoder import WordEncoder
-from skembed.text._members import SubwordRows, buckets_of, check_subwords, rows_of_words, starting_rows
+from skembed.text._subword_rows import WordRows, buckets_of, check_subwords, rows_of_words, starting_rows
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import check_init, draw_seed, train_words
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
+from skembed.text._word_training import check_init, draw_seed, train_words
 from skembed.text._words import check_table_memory, read_stop_words
 from skembed.training.callbacks import PassCallbacks
 
@@ -165,7 +165,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     }
 
     embedding_: SubwordTable
-    _rows: SubwordRows
+    _rows: WordRows
     _encoder: SubwordEncoder
 
     def __init__(
@@ -233,7 +233,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         Parameters
         ----------
         X : iterable of str or of token lists
-            A `LineCorpus` or generator is read piece by piece.
+            A `LineCorpus` or generator is read chunk by chunk.
 
         Returns
         -------
@@ -254,28 +254,28 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             pool_documents(ids, ends, vectors, poolings, out=pooled[-1])
         return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
 
-    def _check_start(self, go_on: bool) -> None:
+    def _check_start(self, partial: bool) -> None:
         if self.max_n and self.min_n > self.max_n:
             raise ValueError(
                 f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}, or max_n=0 for "
                 "no n-grams."
             )
 
-        check_init(self.init, self.embedding_dim, self.embedding_ if go_on else None)
+        check_init(self.init, self.embedding_dim, self.embedding_ if partial else None)
         rule = self.min_n, self.max_n, self.n_buckets
         check_subwords(self.init, "init", *rule)
-        check_subwords(self.embedding_ if go_on else None, "the earlier calls", *rule)
+        check_subwords(self.embedding_ if partial else None, "the earlier calls", *rule)
 
-    def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    def _fit_tables(
+        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
-        from skembed.kernels.bags import Members  # numba: to fit, not to transform
-        from skembed.training.sequences import first_vectors
+        from skembed.kernels.bags import SubwordRows  # numba: to fit, not to transform
+        from skembed.training.sequences import uniform_vectors
 
         seed = draw_seed(self.random_state)
         # A second call must not repeat the draws of the first.
-        seed = (seed + self.n_iter_) % 2**31 if go_on else seed
-        known = self.embedding_ if go_on else self.init
+        seed = (seed + self.n_iter_) % 2**31 if partial else seed
+        known = self.embedding_ if partial else self.init
         held = buckets_of(known.subwords) if isinstance(known, SubwordTable) else None
         words = vocabulary.keys.tolist()
         self._rows = rows_of_words(words, self.min_n, self.max_n, self.n_buckets, held)
@@ -283,21 +283,23 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         check_table_memory(n_rows, self.embedding_dim)
         start = None
         if known is not None:
-            first = first_vectors(n_rows, self.embedding_dim, seed)
-            output = self._known_output(len(words)) if go_on else None
+            first = uniform_vectors(n_rows, self.embedding_dim, seed)
+            output = self._known_output(len(words)) if partial else None
             start = starting_rows(first, words, self._rows.buckets, known), output
         return train_words(
             sequences,
             vocabulary.counts,
             **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
-            members=Members(self._rows.starts, self._rows.rows),
+            subword_rows=SubwordRows(self._rows.starts, self._rows.rows),
             max_iter=max_iter,
             seed=seed,
             start=start,
             callbacks=callbacks,
         )
 
-    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
+    def _set_fitted(
+        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
+    ) -> None:
         n_words = len(vocabulary)
         subwords = Subwords(
             tables.input[n_words:],
@@ -310,5 +312,5 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         del self._rows  # the buckets are in the table, the others are quickly found again
         table = SubwordTable.from_rows(vocabulary.keys, tables.input[:n_words], subwords, counts=vocabulary.counts)
         words = SubwordEncoder(encoder.words, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
-        super()._hold(vocabulary, tables._replace(input=np.array(table.vectors)), words, go_on)
+        super()._set_fitted(vocabulary, tables._replace(input=np.array(table.vectors)), words, partial)
         self.embedding_ = table

@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import check_init, draw_seed, watch_passes
 from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._word_training import check_init, draw_seed, watch_passes
 from skembed.training.callbacks import PassCallbacks
 
 if TYPE_CHECKING:
@@ -204,11 +204,11 @@ class GloVeVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, go_on: bool) -> None:
+    def _check_start(self, partial: bool) -> None:
         check_init(self.init, self.embedding_dim)
 
-    def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    def _fit_tables(
+        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         from skembed.training.cooccurrence import count_cooccurrences  # numba: to fit, not to transform
         from skembed.training.sequences import SequenceTables
@@ -269,9 +269,9 @@ class GloVeVectorizer(DocumentVectorizer):
         """Vectors of words and contexts to begin with where `init` has some."""
         if self.init is None:
             return None
-        from skembed.training.glove import first_vectors
+        from skembed.training.glove import glove_vectors
 
-        words, contexts = first_vectors(len(vocabulary), self.embedding_dim, seed)
+        words, contexts = glove_vectors(len(vocabulary), self.embedding_dim, seed)
         given = np.array([word in self.init for word in vocabulary.keys], dtype=bool)
         vectors = self.init.lookup(vocabulary.keys[given])
         if self.combine == "sum":

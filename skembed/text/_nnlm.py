@@ -17,8 +17,8 @@ from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import draw_seed
 from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._word_training import draw_seed
 from skembed.text._words import read_stop_words
 from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings
@@ -195,7 +195,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, go_on: bool) -> None:
+    def _check_start(self, partial: bool) -> None:
         sizes = self._layer_sizes()
         if any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes!r}, expected ints of at least 1.")
@@ -212,8 +212,8 @@ class NNLMVectorizer(DocumentVectorizer):
         with_unknown[[number for number, word in enumerate(corpus.words) if word in stop_words]] = UNKNOWN
         return corpus.sequences(with_unknown)
 
-    def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    def _fit_tables(
+        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         from skembed.training.nets.nnlm import learn_next_words  # torch: to fit, not to transform
         from skembed.training.sequences import SequenceTables
@@ -240,8 +240,10 @@ class NNLMVectorizer(DocumentVectorizer):
         self.validation_scores_ = history.validation_scores
         return SequenceTables(self._weights.embedding[:n_words].copy(), self._weights.output, history.loss_curve)
 
-    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
-        super()._hold(vocabulary, tables, encoder, go_on)
+    def _set_fitted(
+        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
+    ) -> None:
+        super()._set_fitted(vocabulary, tables, encoder, partial)
         if len(vocabulary.infrequent):  # else training has never met the unknown word
             unknown = self._weights.embedding[len(vocabulary)]
             self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input, unknown=unknown)

@@ -11,9 +11,9 @@ import numpy as np
 
 from skembed.data.corpus import EncodedCorpus
 
-__all__ = ["Phrases", "Rounds", "join_phrases", "learn_phrases", "phrase_of"]
+__all__ = ["PhraseRounds", "Phrases", "join_phrases", "learn_phrases", "phrase_of"]
 
-Rounds = list[list[tuple[str, str]]]  # the pairs of words that each round joins
+PhraseRounds = list[list[tuple[str, str]]]  # the pairs of words that each round joins
 
 _HELD_PAIRS = 2**24  # pairs counted apart before they are added up: 256 MiB
 
@@ -29,7 +29,7 @@ class Phrases:
         The id of each word; pairs of which the two words or the phrase have none are left out.
     """
 
-    def __init__(self, rounds: Rounds, number: dict[str, int]) -> None:
+    def __init__(self, rounds: PhraseRounds, number: dict[str, int]) -> None:
         self._rounds = []
         for pairs in rounds:
             known = [(a, b) for a, b in pairs if a in number and b in number and phrase_of(a, b) in number]
@@ -62,7 +62,7 @@ def phrase_of(first: str, second: str) -> str:
 
 def learn_phrases(
     corpus: EncodedCorpus, *, n_rounds: int, threshold: float, min_count: int, barred: Collection[str] = ()
-) -> Rounds:
+) -> PhraseRounds:
     """Find the phrases of a corpus and join them in it.
 
     Parameters
@@ -83,7 +83,7 @@ def learn_phrases(
     list of list of (str, str)
         The pairs of each round, as `Phrases` and `join_phrases` take them.
     """
-    rounds: Rounds = []
+    rounds: PhraseRounds = []
     while len(rounds) < n_rounds:
         words, counts = corpus.words, corpus.counts
         eligible = counts >= min_count
@@ -98,7 +98,7 @@ def learn_phrases(
     return rounds
 
 
-def join_phrases(corpus: EncodedCorpus, rounds: Rounds) -> None:
+def join_phrases(corpus: EncodedCorpus, rounds: PhraseRounds) -> None:
     """Make one word of each of these pairs that the corpus holds, behind the others in its list of words."""
     number = {word: position for position, word in enumerate(corpus.words)}
     for first, second in itertools.chain.from_iterable(rounds):

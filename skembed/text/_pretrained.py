@@ -12,7 +12,8 @@ from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_nam
 from skembed.data.corpus import UNKNOWN
 from skembed.data.documents import read_documents
 from skembed.table import EmbeddingTable
-from skembed.text._given import (
+from skembed.text._inputs import Chunks, ColumnInputs, TextInputs, has_columns, levels_of
+from skembed.text._lookup import (
     given_vectors,
     held_table,
     pooled_chunks,
@@ -21,18 +22,17 @@ from skembed.text._given import (
     vocabulary_of,
     warn_unknown,
 )
-from skembed.text._material import Cells, Chunks, Texts, has_columns, levels_of
-from skembed.text._policy import DIGITS, PUNCTUATION, WordPolicy, find_policy
-from skembed.text._readings import ReadingEncoder
+from skembed.text._normalized_encoder import NormalizedEncoder
+from skembed.text._normalizer import DIGITS, PUNCTUATION, TextNormalizer, find_normalizer
 from skembed.text._tokens import Tokenizer
-from skembed.text._train import draw_seed, starting_tables, train_words
 from skembed.text._vectorizer import DocumentPooler
-from skembed.text._words import check_table_memory, read_stop_words, rows_of
+from skembed.text._word_training import draw_seed, starting_tables, train_words
+from skembed.text._words import check_table_memory, read_stop_words, vocabulary_rows
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
 __all__ = ["PretrainedVectorizer"]
 
-_INSPECTED = 50_000  # keys that tell the policies
+_INSPECTED = 50_000  # keys that tell the normalization
 
 _TRAINER_OPTIONS = ("architecture", "window", "negative", "subsample", "learning_rate", "n_jobs", "verbose")
 
@@ -75,9 +75,9 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         "drop": words are runs of letters and digits. "keep": words may hold apostrophes, hyphens and full stops, and
         marks are words, where they are keys; where they are none, words are split at them ("do" and "n't", or parts).
     tokenizer : callable, default=None
-        Text -> iterable of pieces, in place of `token_pattern`.
+        Text -> iterable of tokens, in place of `token_pattern`.
     token_pattern : str, default=None
-        Of the pieces that are then read as words. None: one that suits `punctuation`.
+        Of the tokens that are then normalized to words. None: one that suits `punctuation`.
     stop_words : "english", list of str or None, default=None
         Words that are left out.
     format : str, default="auto"
@@ -119,9 +119,9 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     known word get the table's `unknown` vector where it has one. A cell that is a key as a whole ("New York", also as
     "New_York") has that vector; else its words are pooled.
 
-    The policies are found from at most 50,000 keys, of a file from the first: more than one in a hundred with a capital
-    says that case was kept; "##" more often than numbers, that digits became "#"; no digit, and all of "zero" to
-    "nine", that they were spelled out; two marks among the keys, or marks within one key in a hundred, that
+    The normalization is found from at most 50,000 keys, of a file from the first: more than one in a hundred with a
+    capital says that case was kept; "##" more often than numbers, that digits became "#"; no digit, and all of "zero"
+    to "nine", that they were spelled out; two marks among the keys, or marks within one key in a hundred, that
     punctuation was kept.
 
     Examples
@@ -261,35 +261,35 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     def _learn(self, X: Any, *, transform: bool = False) -> np.ndarray | None:
         self._validate_params()
         names = pooling_names(self.pooling)
-        policy, table = self._find_policy()
-        tokenizer = Tokenizer(policy.lowercase, self.tokenizer, self.token_pattern or policy.token_pattern)
+        normalizer, table = self._find_normalizer()
+        tokenizer = Tokenizer(normalizer.lowercase, self.tokenizer, self.token_pattern or normalizer.token_pattern)
         stop_words = read_stop_words(self.stop_words)
-        with self._material(X, tokenizer) as material:
+        with self._inputs(X, tokenizer) as inputs:
             callbacks = PassCallbacks(self, self.max_iter if self.trainable else 1, X)
             if table is None:
-                keys = material.candidates(policy) | {None}
+                keys = inputs.candidates(normalizer) | {None}
                 table = self._load(limit=self.limit, keys=keys, subwords=self.keep != "corpus")
-            material.read(policy, table)
-            given = given_vectors(material.words, table)
-            unknown, self.unknown_share_ = unknown_words(material.words, material.counts, given, stop_words)
+            inputs.normalize(normalizer, table)
+            given = given_vectors(inputs.words, table)
+            unknown, self.unknown_share_ = unknown_words(inputs.words, inputs.counts, given, stop_words)
             self.unknown_words_ = list(unknown)
             least = self.min_count if self.trainable else None
-            self.vocabulary_ = vocabulary_of(material, given, stop_words, least)
-            warn_unknown(unknown, self.unknown_share_, policy)
+            self.vocabulary_ = vocabulary_of(inputs, given, stop_words, least)
+            warn_unknown(unknown, self.unknown_share_, normalizer)
             self.loss_curve_: list[float] = []
             known = given.subset(word for word in self.vocabulary_.keys if word in given)
-            learned = self._train(material, known, callbacks) if self.trainable else known
+            learned = self._fit_tables(inputs, known, callbacks) if self.trainable else known
             self.n_iter_ = len(self.loss_curve_)
             keep_all = self.keep == "all" or (self.keep == "auto" and isinstance(self.source, EmbeddingTable))
             self.embedding_ = held_table(learned, table, keep_all=keep_all, with_subwords=self.keep != "corpus")
             self._missing = table.lookup([None])[0] if None in table else np.zeros(table.embedding_dim, np.float32)
-            self._encoder = ReadingEncoder(self.embedding_.keys.tolist(), policy, tokenizer, stop_words)
-            documents = self._learn_poolings(names, material, self._encoder)
+            self._encoder = NormalizedEncoder(self.embedding_.keys.tolist(), normalizer, tokenizer, stop_words)
+            documents = self._learn_poolings(names, inputs, self._encoder)
             callbacks.end()
             return self._pool(documents) if transform else None
 
-    def _find_policy(self) -> tuple[WordPolicy, EmbeddingTable | None]:
-        """The policy of the source, and the source itself unless it is a file of which a part will do."""
+    def _find_normalizer(self) -> tuple[TextNormalizer, EmbeddingTable | None]:
+        """The normalizer of the source's words, and the source itself unless it is a file of which a part will do."""
         table = head = self.source
         if not isinstance(self.source, EmbeddingTable):
             table = self._load(limit=self.limit) if self.keep == "all" else None
@@ -299,31 +299,33 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
                 else self._load(limit=min(self.limit or _INSPECTED, _INSPECTED), subwords=False)
             )
         step = -(-len(head) // _INSPECTED) or 1
-        found = find_policy([key for key in head.keys[::step].tolist() if isinstance(key, str)], head)
+        found = find_normalizer([key for key in head.keys[::step].tolist() if isinstance(key, str)], head)
         self.lowercase_, self.digits_, self.punctuation_ = (
             getattr(found, name) if getattr(self, name) == "auto" else getattr(self, name)
             for name in ("lowercase", "digits", "punctuation")
         )
-        return WordPolicy(self.lowercase_, self.digits_, self.punctuation_), table
+        return TextNormalizer(self.lowercase_, self.digits_, self.punctuation_), table
 
     def _load(self, **options: Any) -> EmbeddingTable:
         return EmbeddingTable.load(self.source, format=self.format, **options)
 
-    def _material(self, X: Any, tokenizer: Tokenizer) -> Texts | Cells:
+    def _inputs(self, X: Any, tokenizer: Tokenizer) -> TextInputs | ColumnInputs:
         self._has_columns = has_columns(X)
         if self._has_columns:
-            return Cells(self._read_columns(X, reset=True), tokenizer)
+            return ColumnInputs(self._read_columns(X, reset=True), tokenizer)
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
             self.__dict__.pop(name, None)
-        return Texts(X, tokenizer)
+        return TextInputs(X, tokenizer)
 
-    def _train(self, material: Texts | Cells, given: EmbeddingTable, callbacks: PassCallbacks) -> EmbeddingTable:
+    def _fit_tables(
+        self, inputs: TextInputs | ColumnInputs, given: EmbeddingTable, callbacks: PassCallbacks
+    ) -> EmbeddingTable:
         vocabulary, dim = self.vocabulary_, given.embedding_dim
         check_table_memory(len(vocabulary), dim)
         seed = draw_seed(self.random_state)
         start, _ = starting_tables(vocabulary.keys, dim, None, given, seed)
         tables = train_words(
-            material.sequences(rows_of(vocabulary, material.words)),
+            inputs.sequences(vocabulary_rows(vocabulary, inputs.words)),
             vocabulary.counts,
             embedding_dim=dim,
             **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
@@ -335,17 +337,19 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         self.loss_curve_ = tables.loss_curve
         return EmbeddingTable(vocabulary.keys, tables.input)
 
-    def _learn_poolings(self, names: list[str], material: Texts | Cells, encoder: ReadingEncoder) -> Chunks:
+    def _learn_poolings(
+        self, names: list[str], inputs: TextInputs | ColumnInputs, encoder: NormalizedEncoder
+    ) -> Chunks:
         """Set the poolings of each column; return the documents anew."""
-        row_of = encoder.rows_of(material.words)
+        row_of = encoder.encode_words(inputs.words)
         counts = np.zeros(len(self.embedding_), dtype=np.int64)
-        counts[row_of[row_of != UNKNOWN]] = material.counts[row_of != UNKNOWN]
+        counts[row_of[row_of != UNKNOWN]] = inputs.counts[row_of != UNKNOWN]
         options = {"vectors": self.embedding_.vectors, "counts": counts, "sif_smoothing": self.sif_smoothing}
-        learned = [learn_poolings(names, documents, **options) for documents in material.documents(row_of)]
+        learned = [learn_poolings(names, documents, **options) for documents in inputs.documents(row_of)]
         self._poolings_of = [poolings for poolings, _ in learned]
         self._poolings = self._poolings_of[0]
         self._n_documents = [counted.n_documents for _, counted in learned]
-        return material.documents(row_of)[0]
+        return inputs.documents(row_of)[0]
 
     # ------------------------------------------------------------------------------------------------- applying
 

@@ -9,7 +9,7 @@ from skembed.apply.pooling import DocumentCounts, Pooling
 from skembed.data.corpus import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
 from skembed.table import SubwordTable
 from skembed.text._encoder import WordEncoder
-from skembed.text._phrases import Rounds
+from skembed.text._phrases import PhraseRounds
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["Chunk", "SubwordEncoder", "read_chunks", "with_composed"]
@@ -45,7 +45,11 @@ class SubwordEncoder(WordEncoder):
     """
 
     def __init__(
-        self, words: Iterable[str], rounds: Rounds, tokenizer: Tokenizer, stop_words: Collection[str] = frozenset()
+        self,
+        words: Iterable[str],
+        rounds: PhraseRounds,
+        tokenizer: Tokenizer,
+        stop_words: Collection[str] = frozenset(),
     ) -> None:
         self.stop_words = stop_words
         super().__init__(words, rounds, tokenizer)

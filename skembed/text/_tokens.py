@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 __all__ = ["TOKEN_PATTERN", "Tokenizer"]
 
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # as in CountVectorizer
-_LONG_TEXT = 2**22  # characters; longer documents are tokenized piece by piece
+_LONG_TEXT = 2**22  # characters; longer documents are tokenized chunk by chunk
 _PIECE_TOKENS = 2**18
 _WHITESPACE = re.compile(r"\s")
 
@@ -25,7 +25,7 @@ class Tokenizer:
 
     Examples
     --------
-    >>> list(Tokenizer(True, None, TOKEN_PATTERN).pieces("A cat, THE cat's mat"))
+    >>> list(Tokenizer(True, None, TOKEN_PATTERN).token_chunks("A cat, THE cat's mat"))
     [['cat', 'the', 'cat', 'mat']]
     """
 
@@ -48,7 +48,7 @@ class Tokenizer:
             (c.lower() if lowercase else c) if c.isalnum() or c == "_" else " " for c in ascii_characters
         )
 
-    def pieces(self, text: str) -> Iterator[list[str]]:
+    def token_chunks(self, text: str) -> Iterator[list[str]]:
         """Yield the words of one text in lists, one list unless the text is long."""
         if len(text) <= _LONG_TEXT or self.tokenizer is not None:
             yield self._words(text)

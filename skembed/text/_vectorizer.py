@@ -1,4 +1,4 @@
-"""What vectorizers of documents share: words of raw documents, a vocabulary, and pooling of the vectors learned."""
+"""The base of vectorizers of documents: words of raw documents, a vocabulary, and pooling of the vectors learned."""
 
 import itertools
 from abc import abstractmethod
@@ -18,9 +18,9 @@ from skembed.data.documents import read_documents
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
-from skembed.text._phrases import Rounds, phrase_of
+from skembed.text._phrases import PhraseRounds, phrase_of
 from skembed.text._tokens import Tokenizer
-from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, rows_of
+from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, vocabulary_rows
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         Parameters
         ----------
         X : iterable of str or of token lists
-            A `LineCorpus` or generator is read piece by piece.
+            A `LineCorpus` or generator is read chunk by chunk.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
     """Base of the estimators that learn word vectors from documents and pool them.
 
     A subclass has the parameters declared here, `embedding_dim` and what its trainer needs, and says how tables come
-    from sequences of word numbers (`_train`) and what else its parameters must fulfil (`_check_start`).
+    from sequences of word numbers (`_fit_tables`) and what else its parameters must fulfil (`_check_start`).
     """
 
     _parameter_constraints: dict = {
@@ -150,27 +150,29 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         """
         return self._learn(X, transform=True)
 
-    def _learn(self, X: Any, *, go_on: bool = False, transform: bool = False) -> np.ndarray | None:
+    def _learn(self, X: Any, *, partial: bool = False, transform: bool = False) -> np.ndarray | None:
         """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
         self._validate_params()
         poolings = pooling_names(self.pooling)
-        self._check_start(go_on)
+        self._check_start(partial)
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
-            vocabulary, rounds = self._vocabulary_of(corpus, go_on)
+            vocabulary, rounds = self._vocabulary_of(corpus, partial)
             check_table_memory(len(vocabulary), self.embedding_dim)
-            row_of = rows_of(vocabulary, corpus.words)
+            row_of = vocabulary_rows(vocabulary, corpus.words)
             max_iter = self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)
-            tables = self._train(self._sequences(corpus, vocabulary, row_of), vocabulary, go_on, max_iter, callbacks)
-            self._hold(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), go_on)
+            tables = self._fit_tables(
+                self._sequences(corpus, vocabulary, row_of), vocabulary, partial, max_iter, callbacks
+            )
+            self._set_fitted(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), partial)
             self._poolings, self._document_counts = learn_poolings(
                 poolings,
                 corpus.documents(row_of),
                 self.embedding_.vectors,
                 vocabulary.counts,
                 sif_smoothing=self.sif_smoothing,
-                seen=self._document_counts if go_on else None,
+                seen=self._document_counts if partial else None,
             )
             callbacks.end()
             return self._pool_corpus(corpus, row_of) if transform else None
@@ -180,11 +182,11 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         return self._pool(corpus.documents(row_of))
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
-        """What `_train` learns from: documents without the words that have no row."""
+        """What `_fit_tables` learns from: documents without the words that have no row."""
         return corpus.sequences(row_of)
 
     @abstractmethod
-    def _check_start(self, go_on: bool) -> None:
+    def _check_start(self, partial: bool) -> None:
         """Raise ValueError if parameters do not fit together, or do not fit what an earlier call has learned."""
 
     def _n_passes(self, vocabulary: Vocabulary) -> int:
@@ -194,20 +196,22 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         return int(np.clip(self._auto_words / vocabulary.counts.sum(), *self._auto_passes))
 
     @abstractmethod
-    def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    def _fit_tables(
+        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         """Learn `input` and `output` tables and a `loss_curve`; `sequences` yields (ids, ends), once a pass."""
 
-    def _vocabulary_of(self, corpus: EncodedCorpus, go_on: bool) -> tuple[Vocabulary, Rounds]:
+    def _vocabulary_of(self, corpus: EncodedCorpus, partial: bool) -> tuple[Vocabulary, PhraseRounds]:
         stop_words = read_stop_words(self.stop_words)
-        if go_on:
+        if partial:
             return grown_vocabulary(self.vocabulary_, self._encoder.rounds, corpus, stop_words)
         limits = {"min_count": self.min_count, "max_features": self.max_features}
         phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
         return first_vocabulary(corpus, stop_words, **limits, **phrases)
 
-    def _hold(self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, go_on: bool) -> None:
+    def _set_fitted(
+        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
+    ) -> None:
         tables.input.flags.writeable = False  # so that the table need not copy it
         self.vocabulary_ = vocabulary
         self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input)
@@ -215,12 +219,12 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         self._encoder = encoder
         phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(encoder.rounds))
         self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
-        self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *tables.loss_curve]
+        self.loss_curve_ = [*(self.loss_curve_ if partial else []), *tables.loss_curve]
         self.n_iter_ = len(self.loss_curve_)
 
 
 class PartialFitMixin:
-    """`partial_fit` of the estimators whose `_train` can go on."""
+    """`partial_fit` of the estimators whose `_fit_tables` can start from earlier tables."""
 
     loss: str
     embedding_: EmbeddingTable
@@ -245,7 +249,7 @@ class PartialFitMixin:
         -------
         self
         """
-        self._learn(X, go_on=hasattr(self, "embedding_"))
+        self._learn(X, partial=hasattr(self, "embedding_"))
         return self
 
     def _known_output(self, n_words: int) -> np.ndarray | None:

@@ -9,8 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
-from skembed.text._train import check_init, draw_seed, starting_tables, train_words
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
+from skembed.text._word_training import check_init, draw_seed, starting_tables, train_words
 from skembed.training.callbacks import PassCallbacks
 
 if TYPE_CHECKING:
@@ -210,22 +210,22 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, go_on: bool) -> None:
-        check_init(self.init, self.embedding_dim, self.embedding_ if go_on else None)
+    def _check_start(self, partial: bool) -> None:
+        check_init(self.init, self.embedding_dim, self.embedding_ if partial else None)
         if self.init_frozen and self.init is None:
             raise ValueError(
                 "init_frozen=True keeps the vectors of init, but init is None; pass a table or init_frozen=False."
             )
 
-    def _train(
-        self, sequences: Iterable, vocabulary: Vocabulary, go_on: bool, max_iter: int, callbacks: PassCallbacks
+    def _fit_tables(
+        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         seed = draw_seed(self.random_state)
         start = frozen = None
-        if go_on or self.init is not None:
+        if partial or self.init is not None:
             # A second call must not repeat the draws of the first.
-            seed = (seed + self.n_iter_) % 2**31 if go_on else seed
-            known = (self.embedding_, self._known_output(len(vocabulary))) if go_on else None
+            seed = (seed + self.n_iter_) % 2**31 if partial else seed
+            known = (self.embedding_, self._known_output(len(vocabulary))) if partial else None
             start, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             frozen = given if self.init_frozen else None
         return train_words(

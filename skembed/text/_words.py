@@ -1,4 +1,4 @@
-"""Which words of a corpus get a row."""
+"""The vocabulary of a corpus: words that get a row."""
 
 import itertools
 from collections.abc import Collection, Iterable
@@ -10,9 +10,9 @@ from skembed.data.columns import Factor
 from skembed.data.corpus import UNKNOWN, EncodedCorpus
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
-from skembed.text._phrases import Rounds, join_phrases, learn_phrases
+from skembed.text._phrases import PhraseRounds, join_phrases, learn_phrases
 
-__all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "rows_of"]
+__all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_stop_words", "vocabulary_rows"]
 
 _TABLES = 3  # those of words and contexts, and what training holds of them at a time
 
@@ -32,7 +32,7 @@ def first_vocabulary(
     max_features: int | None,
     n_rounds: int,
     threshold: float,
-) -> tuple[Vocabulary, Rounds]:
+) -> tuple[Vocabulary, PhraseRounds]:
     """Join the phrases of a corpus, and return the words that get a row, the most frequent first, and the phrases.
 
     Parameters
@@ -59,8 +59,8 @@ def first_vocabulary(
 
 
 def grown_vocabulary(
-    vocabulary: Vocabulary, rounds: Rounds, corpus: EncodedCorpus, stop_words: Collection[str]
-) -> tuple[Vocabulary, Rounds]:
+    vocabulary: Vocabulary, rounds: PhraseRounds, corpus: EncodedCorpus, stop_words: Collection[str]
+) -> tuple[Vocabulary, PhraseRounds]:
     """Join known phrases in a corpus, and return the vocabulary of all words counted so far; rows keep their words."""
     join_phrases(corpus, rounds)
     words, counts = _seen_words(corpus, stop_words)
@@ -92,7 +92,7 @@ def _not_empty(vocabulary: Vocabulary, corpus: EncodedCorpus, min_count: int) ->
     )
 
 
-def rows_of(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
+def vocabulary_rows(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
     """Return the row of each word in a table without a row for unknown ones, int32 (n_words,); `UNKNOWN` if none."""
     row_of = dict(zip(vocabulary.keys.tolist(), itertools.count()))
     return np.fromiter(map(row_of.get, words, itertools.repeat(UNKNOWN)), dtype=np.int32, count=len(words))

@@ -16,7 +16,7 @@ import numpy as np
 from skembed.kernels.cooccurrence import SEPARATOR, bucket_cells, distance_weights
 from skembed.kernels.random import new_state
 from skembed.parallel import open_workers
-from skembed.training.counting import CELL_BYTES, Counter, Part, Rows, Runs, Source
+from skembed.training.counting import CELL_BYTES, CountedRows, Counter, Part, Runs, Source
 from skembed.training.sequences import checked_chunks
 
 __all__ = ["SMALLEST_MEMORY", "Cooccurrences", "count_cooccurrences", "cut_blocks"]
@@ -206,7 +206,7 @@ def _fill(result: Cooccurrences, counter: Counter, source: Source, x_max: float,
     """Count all rows and put their cells into buckets."""
     starts = result.block_starts
     block, n_rows = 0, 0
-    waiting: list[Rows] = []  # of the block that is not yet whole
+    waiting: list[CountedRows] = []  # of the block that is not yet whole
     for batch in counter.batches(source, starts):
         tasks = []
         while block < len(starts) - 1 and (starts[block] == starts[block + 1] or batch):
@@ -222,15 +222,15 @@ def _fill(result: Cooccurrences, counter: Counter, source: Source, x_max: float,
 
 
 def _bucket(
-    pieces: list[Rows], block_starts: np.ndarray, block: int, x_max: float, alpha: float, seed: int
+    ranges: list[CountedRows], block_starts: np.ndarray, block: int, x_max: float, alpha: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Cells of a block of rows in buckets, where these end, and how many cells are on the diagonal."""
     bucket_ends = np.zeros(len(block_starts) - 1, np.int64)
-    if not pieces:
+    if not ranges:
         return np.zeros((0, 3), np.uint32), bucket_ends, 0
-    shifts = np.cumsum([0, *(len(piece.columns) for piece in pieces[:-1])])
-    ends = np.concatenate([piece.ends + shift for piece, shift in zip(pieces, shifts)])
-    columns, values = (np.concatenate([piece[which] for piece in pieces]) for which in (1, 2))
+    shifts = np.cumsum([0, *(len(rows.columns) for rows in ranges[:-1])])
+    ends = np.concatenate([rows.ends + shift for rows, shift in zip(ranges, shifts)])
+    columns, values = (np.concatenate([rows[which] for rows in ranges]) for which in (1, 2))
     cells = np.empty((len(columns), 3), np.uint32)
     state = new_state(seed, SHUFFLE, block)
     bucket_cells(ends, columns, values, block_starts, x_max, alpha, state, cells, bucket_ends)
@@ -268,16 +268,16 @@ def _parts(
     for ids, ends in checked_chunks(chunks, n_keys):
         tokens = _separated(ids, ends)
         for begin in range(0, len(tokens), most_tokens):
-            piece = tokens[begin : begin + most_tokens]
-            if n_waiting + len(piece) > most_tokens and n_waiting > first_new:
+            more = tokens[begin : begin + most_tokens]
+            if n_waiting + len(more) > most_tokens and n_waiting > first_new:
                 part = np.concatenate([*waiting, separator])
                 kept = part[max(1, len(part) - 1 - window) : -1].copy()
                 waiting = [separator, kept]
                 yield part, first_new, False
                 del part  # before the next one is made
                 n_waiting = first_new = 1 + len(kept)
-            waiting.append(piece)
-            n_waiting += len(piece)
+            waiting.append(more)
+            n_waiting += len(more)
     yield np.concatenate([*waiting, separator]), first_new, True
 
 

@@ -1,4 +1,4 @@
-"""Where rows of a table of co-occurrences are counted from: a part of the tokens in memory, or runs on disk."""
+"""Sources that rows of a table of co-occurrences are counted from: a part of the tokens in memory, or runs on disk."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,14 +10,14 @@ import numpy as np
 from skembed.kernels.cooccurrence import add_runs, count_rows, index_tokens
 from skembed.parallel import Workers
 
-__all__ = ["CELL_BYTES", "Counter", "Part", "Rows", "Runs", "Source"]
+__all__ = ["CELL_BYTES", "CountedRows", "Counter", "Part", "Runs", "Source"]
 
 CELL_BYTES = 12  # a column and a sum
-PIECES = 64  # rows are counted in at least so many pieces of about equal work
-PIECES_AT_ONCE = 16  # have room together
+N_RANGES = 64  # rows are counted in at least so many ranges of about equal cost
+RANGES_AT_ONCE = 16  # fit in memory together
 
 
-class Rows(NamedTuple):
+class CountedRows(NamedTuple):
     """Consecutive rows of the table.
 
     Attributes
@@ -38,16 +38,16 @@ class Source(Protocol):
 
     Attributes
     ----------
-    work : ndarray of shape (n_keys,), int64
+    cost : ndarray of shape (n_keys,), int64
         How long each row takes, in no unit.
     most_cells : ndarray of shape (n_keys,), int64
         How many cells each row can have.
     """
 
-    work: np.ndarray
+    cost: np.ndarray
     most_cells: np.ndarray
 
-    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> CountedRows:
         """Count the rows `first` to ``last - 1``; `sums` and `touched` as `count_rows` takes them."""
 
 
@@ -57,46 +57,46 @@ class Part:
     def __init__(self, tokens: np.ndarray, first_new: int, n_keys: int, weights: np.ndarray, both_sides: bool) -> None:
         self.tokens, self.first_new, self.weights, self.both_sides = tokens, first_new, weights, both_sides
         self.starts, self.positions = index_tokens(tokens, n_keys)
-        self.work = np.diff(self.starts) * ((len(weights) - 1) * (2 if both_sides else 1))
-        self.most_cells = np.minimum(self.work, n_keys - np.arange(n_keys) if both_sides else n_keys)
+        self.cost = np.diff(self.starts) * ((len(weights) - 1) * (2 if both_sides else 1))
+        self.most_cells = np.minimum(self.cost, n_keys - np.arange(n_keys) if both_sides else n_keys)
 
-    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> CountedRows:
         n = int(self.most_cells[first:last].sum())
         ends, columns, values = np.empty(last - first, np.int64), np.empty(n, np.int32), np.empty(n, np.int64)
         n = count_rows(
             self.tokens, self.starts, self.positions, first, last, self.both_sides, self.first_new, self.weights,
             sums, touched, ends, columns, values,
         )  # fmt: skip
-        return Rows(ends, columns[:n].copy(), values[:n].copy())
+        return CountedRows(ends, columns[:n].copy(), values[:n].copy())
 
 
 class Runs:
     """Runs in temporary files, each with all rows in order; a row is the sum of those of the runs."""
 
     def __init__(self, n_keys: int) -> None:
-        self.work = self.most_cells = np.zeros(n_keys, np.int64)
+        self.cost = self.most_cells = np.zeros(n_keys, np.int64)
         self._runs: list[tuple[np.ndarray, IO[bytes], IO[bytes]]] = []
         self._reading = Lock()  # a file has one position
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    def append(self, pieces: Iterable[Rows]) -> None:
-        """Add a run: all rows, in pieces."""
-        starts = np.zeros(len(self.work) + 1, np.int64)
+    def append(self, ranges: Iterable[CountedRows]) -> None:
+        """Add a run: all rows, range after range."""
+        starts = np.zeros(len(self.cost) + 1, np.int64)
         columns, values = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         self._runs.append((starts, columns, values))
         row = 0
-        for piece in pieces:
-            starts[row + 1 : row + 1 + len(piece.ends)] = starts[row] + piece.ends
-            row += len(piece.ends)
-            piece.columns.tofile(columns)
-            piece.values.tofile(values)
+        for rows in ranges:
+            starts[row + 1 : row + 1 + len(rows.ends)] = starts[row] + rows.ends
+            row += len(rows.ends)
+            rows.columns.tofile(columns)
+            rows.values.tofile(values)
         for file in (columns, values):
             file.flush()
-        self.work = self.most_cells = self.most_cells + np.diff(starts)
+        self.cost = self.most_cells = self.most_cells + np.diff(starts)
 
-    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> Rows:
+    def count(self, first: int, last: int, sums: np.ndarray, touched: np.ndarray) -> CountedRows:
         sizes = [int(starts[last] - starts[first]) for starts, _, _ in self._runs]
         columns, values = np.empty(sum(sizes), np.int32), np.empty(sum(sizes), np.int64)
         begins, ends = (np.empty((len(sizes), last - first), np.int64) for _ in range(2))
@@ -110,7 +110,7 @@ class Runs:
                 at += sizes[run]
         row_ends, merged_columns, merged_values = np.empty(last - first, np.int64), columns.copy(), values.copy()
         n = add_runs(begins, ends, columns, values, sums, touched, row_ends, merged_columns, merged_values)
-        return Rows(row_ends, merged_columns[:n].copy(), merged_values[:n].copy())
+        return CountedRows(row_ends, merged_columns[:n].copy(), merged_values[:n].copy())
 
     def close(self) -> None:
         """Remove the files."""
@@ -128,7 +128,7 @@ def _read_into(file: IO[bytes], numbers: np.ndarray, first: int) -> None:
 
 
 class Counter:
-    """Counts rows with workers, piece by piece, so that pieces at work have room together.
+    """Counts rows with workers, one range after another, so that those at work fit in memory together.
 
     Parameters
     ----------
@@ -143,11 +143,11 @@ class Counter:
         self.map: Any = workers.map if workers.share_memory else lambda function, tasks: [function(*t) for t in tasks]
         self.n_keys = n_keys
         self.most_cells = max(1, most_bytes // CELL_BYTES // 2)  # each is copied once
-        self._room: list[tuple[np.ndarray, np.ndarray]] = []
+        self._workspaces: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def batches(self, source: Source, cuts: np.ndarray) -> Iterator[list[Rows]]:
-        """Count all rows, in order, a few pieces at a time; no piece crosses one of `cuts`, ascending row numbers."""
-        bounds = self._pieces(source, cuts)
+    def batches(self, source: Source, cuts: np.ndarray) -> Iterator[list[CountedRows]]:
+        """Count all rows, in order, a few ranges at a time; no range crosses one of `cuts`, ascending row numbers."""
+        bounds = self._cut(source, cuts)
         cells = np.concatenate([[0], np.cumsum(source.most_cells)])[bounds]
         begin = 0
         while begin < len(bounds) - 1:
@@ -156,15 +156,16 @@ class Counter:
             yield self.map(self._count, [(source, bounds[i], bounds[i + 1]) for i in range(begin, end)])
             begin = end
 
-    def _pieces(self, source: Source, cuts: np.ndarray) -> np.ndarray:
-        """Cut rows where a share of the work or of the room is full."""
-        by_work = np.cumsum(source.work) // max(1, int(source.work.sum()) // PIECES)
-        by_room = np.cumsum(source.most_cells) // max(1, self.most_cells // PIECES_AT_ONCE)
-        full = np.flatnonzero((np.diff(by_work) > 0) | (np.diff(by_room) > 0)) + 1
+    def _cut(self, source: Source, cuts: np.ndarray) -> np.ndarray:
+        """Cut rows where a share of the cost or of the memory is full."""
+        by_cost = np.cumsum(source.cost) // max(1, int(source.cost.sum()) // N_RANGES)
+        by_memory = np.cumsum(source.most_cells) // max(1, self.most_cells // RANGES_AT_ONCE)
+        full = np.flatnonzero((np.diff(by_cost) > 0) | (np.diff(by_memory) > 0)) + 1
         return np.unique(np.concatenate([[0], full, cuts, [self.n_keys]])).astype(np.int64)
 
-    def _count(self, source: Source, first: int, last: int) -> Rows:
-        room = self._room.pop() if self._room else (np.zeros(self.n_keys, np.int64), np.empty(self.n_keys, np.int32))
-        rows = source.count(int(first), int(last), *room)
-        self._room.append(room)
+    def _count(self, source: Source, first: int, last: int) -> CountedRows:
+        free = self._workspaces
+        workspace = free.pop() if free else (np.zeros(self.n_keys, np.int64), np.empty(self.n_keys, np.int32))
+        rows = source.count(int(first), int(last), *workspace)
+        free.append(workspace)
         return rows

@@ -1,6 +1,6 @@
 """A linear classifier of bags of rows, rows learned with it: fastText's supervised model (Joulin et al. 2017).
 
-arXiv:1607.01759. Parallel and reproducible at once, as `skembed.training.sequences`: rounds of stretches of documents,
+arXiv:1607.01759. Parallel and reproducible at once, as `skembed.training.sequences`: rounds of shards of documents,
 each learned on a compact copy of the rows it touches, and merged in their order.
 """
 
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skembed.kernels import localise
-from skembed.kernels.bags import new_room
+from skembed.kernels import local_ids
+from skembed.kernels.bags import new_hidden_workspace
 from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_documents
 from skembed.kernels.huffman import huffman_tree
-from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
-from skembed.kernels.stretch import Stretch, Targets
+from skembed.kernels.shard import Shard, Targets
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Rounds, RowDeltas, open_workers
 
 __all__ = ["NOISE_EXPONENT", "Bags", "ClassTables", "train_classes"]
@@ -27,10 +27,10 @@ KINDS = {
     "softmax": SOFTMAX, "one-vs-all": ONE_VS_ALL, "negative-sampling": SAMPLED, "hierarchical-softmax": SAMPLED,
 }  # fmt: skip
 NOISE_EXPONENT = 0.5  # of the counts of classes, as in the fastText program
-N_SHARDS = 4  # stretches of a round
-STRETCH = 8192  # members of a stretch, a document more or less
-FEW_MEMBERS = 1 << 20  # with fewer, one stretch after another
-CURVATURE = 0.1  # see `skembed.training.stretches`
+N_SHARDS = 4  # shards of a round
+ROWS_PER_SHARD = 8192  # rows of a shard, a document more or less
+FEW_ROWS = 1 << 20  # with fewer, one shard after another
+CURVATURE = 0.1  # see `skembed.training.shards`
 INITIAL, ORDER, TRAINING = 0, 1, 2  # what a stream of random numbers is for
 
 
@@ -113,7 +113,7 @@ def train_classes(
     n_outputs = len(counts) - (loss == "hierarchical-softmax")
     tables = input_, np.zeros((n_outputs, embedding_dim), np.float32)
     fit = _FitDocuments(bags, labels, weights, counts, loss, negative)
-    n_shards = 1 if len(bags.rows) < FEW_MEMBERS else N_SHARDS
+    n_shards = 1 if len(bags.rows) < FEW_ROWS else N_SHARDS
     loss_curve: list[float] = []
     n_done, n_total = 0, len(labels) * max_iter
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
@@ -121,13 +121,13 @@ def train_classes(
         for pass_ in range(max_iter):
             order = np.random.default_rng((seed, ORDER, pass_)).permutation(len(labels))
             lost = 0.0
-            stretches = _cut(order, bags.starts)
-            for first in range(0, len(stretches), n_shards):
-                chosen = stretches[first : first + n_shards]
+            shards = _cut(order, bags.starts)
+            for first in range(0, len(shards), n_shards):
+                chosen = shards[first : first + n_shards]
                 rate = learning_rate * (1.0 - n_done / n_total)
-                seeds = [(seed, TRAINING, pass_, first + shard) for shard in range(len(chosen))]
-                partitions = [(documents, rate, shard) for shard, documents in enumerate(chosen)]
-                reports = rounds.run(partitions, seeds, accept=_all_finite)
+                seeds = [(seed, TRAINING, pass_, first + index) for index in range(len(chosen))]
+                tasks = [(documents, rate, index) for index, documents in enumerate(chosen)]
+                reports = rounds.run(tasks, seeds, accept=_all_finite)
                 if not _all_finite(reports):
                     warnings.warn(
                         f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
@@ -152,14 +152,14 @@ def _all_finite(reports: list) -> bool:
 
 
 def _cut(order: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """The documents in this order, in stretches of about `STRETCH` members."""
-    members = np.cumsum(np.diff(starts)[order])
-    bounds = np.flatnonzero(np.diff(members // STRETCH)) + 1
+    """The documents in this order, in shards of about `ROWS_PER_SHARD` rows."""
+    n_rows = np.cumsum(np.diff(starts)[order])
+    bounds = np.flatnonzero(np.diff(n_rows // ROWS_PER_SHARD)) + 1
     return np.split(order, bounds)
 
 
 class _FitDocuments:
-    """`fit_partition` for documents (see `skembed.parallel`); a partition is (documents, learning rate, shard)."""
+    """`fit_shard` for documents (see `skembed.parallel`); a shard is (documents, learning rate, shard index)."""
 
     def __init__(
         self, bags: Bags, labels: np.ndarray, weights: np.ndarray, counts: np.ndarray, loss: str, negative: int
@@ -174,39 +174,39 @@ class _FitDocuments:
         return self.__dict__ | {"_slots": {}}
 
     def __call__(
-        self, tables: Sequence[np.ndarray], partition: Any, seed: tuple[int, ...]
+        self, tables: Sequence[np.ndarray], shard: Any, seed: tuple[int, ...]
     ) -> tuple[list[RowDeltas], tuple[float, bool]]:
-        documents, rate, shard = partition
+        documents, rate, shard_index = shard
         state = new_state(*seed)
-        local, ends = _members(self.bags, documents)
-        width = -(-tables[0].shape[1] // LANES) * LANES
-        slot = self._slots.setdefault(shard, np.full(len(tables[0]), -1, np.int32))
+        local, ends = _bag_rows(self.bags, documents)
+        width = -(-tables[0].shape[1] // SIMD_WIDTH) * SIMD_WIDTH
+        slot = self._slots.setdefault(shard_index, np.full(len(tables[0]), -1, np.int32))
         rows = np.empty(len(local), np.int32)
-        n_rows = localise.add_rows(local, slot, rows, 0)
+        n_rows = local_ids.add_rows(local, slot, rows, 0)
         rows = rows[:n_rows]
-        localise.release(slot, rows)
+        local_ids.release(slot, rows)
         outputs_of = np.arange(len(tables[1]), dtype=np.int32)
         inputs, outputs = aligned_zeros(n_rows + 1, width), aligned_zeros(len(outputs_of) + 1, width)
-        localise.gather_rows(tables[0], rows, inputs)
-        localise.gather_rows(tables[1], outputs_of, outputs)
-        stretch = Stretch(
+        local_ids.gather_rows(tables[0], rows, inputs)
+        local_ids.gather_rows(tables[1], outputs_of, outputs)
+        local_shard = Shard(
             tokens=local, ends=ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
             frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
             output_pairs=np.zeros(len(outputs), np.int32),
         )  # fmt: skip
         targets, n_targets = self._targets(len(documents), len(outputs_of), state)
         loss = train_documents(
-            stretch, local.astype(np.int64) * width, self.labels[documents], self.weights[documents], targets,
-            self.kind, rate, state, new_room(0, n_targets, width),
+            local_shard, local.astype(np.int64) * width, self.labels[documents], self.weights[documents], targets,
+            self.kind, rate, state, new_hidden_workspace(0, n_targets, width),
         )  # fmt: skip
-        finite = localise.subtract_rows(tables[0], rows, inputs)
-        finite &= localise.subtract_rows(tables[1], outputs_of, outputs)
-        pull = np.float32(rate * CURVATURE)
+        finite = local_ids.subtract_rows(tables[0], rows, inputs)
+        finite &= local_ids.subtract_rows(tables[1], outputs_of, outputs)
+        step_weight = np.float32(rate * CURVATURE)
         # a row moves by its share of the step, and moves the mean by its share of that
-        shares = pull * stretch.input_pairs * np.float32(len(documents) / max(len(local), 1)) ** 2
+        shares = step_weight * local_shard.input_pairs * np.float32(len(documents) / max(len(local), 1)) ** 2
         return [
             RowDeltas(rows, inputs, shares),
-            RowDeltas(outputs_of, outputs, pull * stretch.output_pairs),
+            RowDeltas(outputs_of, outputs, step_weight * local_shard.output_pairs),
         ], (loss, finite)
 
     def _targets(self, n_documents: int, n_outputs: int, state: np.ndarray) -> tuple[Targets, int]:
@@ -220,7 +220,7 @@ class _FitDocuments:
         return Targets(False, self.negative, pool, *none), self.negative + 1
 
 
-def _members(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bag_rows(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows of these documents one after the other, and where each ends."""
     lengths = np.diff(bags.starts)[documents]
     ends = np.cumsum(lengths)

@@ -1,7 +1,7 @@
 """GloVe over a counted table of co-occurrences, whatever its keys stand for; in parallel and the same to the bit.
 
 Pennington, Socher & Manning 2014 (https://aclanthology.org/D14-1162). Keys are cut into blocks. A pass is a tournament
-of the blocks: in a round each block meets one other, and the workers learn from cells of pairs that
+of the blocks: in a round each block is paired with one other, and the workers learn from cells of pairs that
 have no row in common. So they write to the tables directly, nothing is copied or merged, and who did what leaves no
 trace. This is the stratified gradient descent of Gemulla et al. 2011 for a table whose rows and columns are one.
 """
@@ -18,7 +18,7 @@ from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
 
-__all__ = ["GloVeTables", "first_vectors", "train_glove"]
+__all__ = ["GloVeTables", "glove_vectors", "train_glove"]
 
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 INITIAL_REACH = 0.5  # times 1 / embedding_dim
@@ -47,7 +47,7 @@ class GloVeTables(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two blocks that meet, or one with itself, and where their buckets lie.
+    """Two blocks of a round, or one with itself, and where their buckets lie.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ def train_glove(
         f"GloVe of {n_keys} keys with embedding_dim={embedding_dim}",
         "lower embedding_dim or the number of keys",
     )
-    records = new_records(*(first_vectors(n_keys, embedding_dim, seed) if start is None else start))
+    records = new_records(*(glove_vectors(n_keys, embedding_dim, seed) if start is None else start))
     learning_rate = min(learning_rate, LARGEST_RATE)
     rounds = _rounds(cooccurrences)
     loss_curve: list[float] = []
@@ -149,7 +149,7 @@ def train_glove(
     return _tables(records, embedding_dim, loss_curve)
 
 
-def first_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
+def glove_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
     """Words and contexts uniform in +- INITIAL_REACH / dim, each of shape (n_keys, dim), float32."""
     generator = np.random.default_rng((seed, INITIAL))
     reach = np.float32(INITIAL_REACH / dim)
@@ -182,11 +182,11 @@ def _warn_if_diverged(
 def _rounds(cooccurrences: Cooccurrences) -> list[list[Pair]]:
     """Rounds of pairs of blocks: one of each block with itself, then those of the circle method."""
     n_blocks = len(cooccurrences.block_starts) - 1
-    meetings = [[(block, block) for block in range(n_blocks)]]
+    block_pairs = [[(block, block) for block in range(n_blocks)]]
     for turn in range(n_blocks - 1):  # the last block stays, the others go round
         first, *others = ((turn + i) % (n_blocks - 1) for i in range(n_blocks - 1))
-        meetings.append([(first, n_blocks - 1), *((others[i], others[-1 - i]) for i in range(len(others) // 2))])
-    pairs = [[_pair(cooccurrences, *sorted(meeting)) for meeting in round_] for round_ in meetings]
+        block_pairs.append([(first, n_blocks - 1), *((others[i], others[-1 - i]) for i in range(len(others) // 2))])
+    pairs = [[_pair(cooccurrences, *sorted(block_pair)) for block_pair in round_] for round_ in block_pairs]
     return [found for round_ in pairs if (found := [pair for pair in round_ if pair.n_cells])]
 
 
@@ -199,7 +199,7 @@ def _learn(
     workers: Workers, records: np.ndarray, cooccurrences: Cooccurrences, pairs: list[Pair], learning_rate: float
 ) -> float:
     """Learn from the pairs of a round, which have no row in common; returns the sum of losses in their order."""
-    groups = _dealt([pair.n_cells for pair in pairs], workers.n_workers)
+    groups = _balanced([pair.n_cells for pair in pairs], workers.n_workers)
     starts, both = cooccurrences.block_starts, cooccurrences.both
     losses = np.zeros(len(pairs))
     if workers.share_memory:
@@ -221,15 +221,15 @@ def _learn(
     return float(losses.sum())
 
 
-def _dealt(sizes: list[int], n_hands: int) -> list[list[int]]:
-    """Deal things of these sizes to so many hands, the largest first to the hand that has least."""
-    hands: list[list[int]] = [[] for _ in range(min(n_hands, len(sizes)))]
-    held = np.zeros(len(hands), np.int64)
+def _balanced(sizes: list[int], n_workers: int) -> list[list[int]]:
+    """Divide things of these sizes among workers, the largest first to the one that has least."""
+    shares: list[list[int]] = [[] for _ in range(min(n_workers, len(sizes)))]
+    held = np.zeros(len(shares), np.int64)
     for i in np.argsort(sizes, kind="stable")[::-1]:
         least = int(np.argmin(held))
-        hands[least].append(int(i))
+        shares[least].append(int(i))
         held[least] += sizes[i]
-    return hands
+    return shares
 
 
 def _learn_pairs(

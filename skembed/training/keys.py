@@ -111,8 +111,8 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
 
 def _grown(start: KeyTables, n_keys: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return both tables, those of new keys begun afresh."""
-    from skembed.training.sequences import first_vectors
+    from skembed.training.sequences import uniform_vectors
 
     new = np.isnan(start.vectors).any(axis=1)
-    vectors = np.where(new[:, None], first_vectors(n_keys, dim, seed), start.vectors)
+    vectors = np.where(new[:, None], uniform_vectors(n_keys, dim, seed), start.vectors)
     return vectors, np.nan_to_num(start.contexts)  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ import numpy as np
 
 from skembed.training.passes import History
 
-__all__ = ["CODE_FLOOR", "DEFAULT_SHRINKAGE", "LevelProblem", "NetPart", "NetSettings"]
+__all__ = ["DEFAULT_SHRINKAGE", "DIRECTION_FLOOR", "LevelProblem", "NetPart", "NetSettings"]
 
 DEFAULT_SHRINKAGE = 50.0  # where there are no validation rows to choose it on
 ADAPTING_LAYERS = (128, 64)
-CODE_FLOOR = 0.35  # a direction of the net's rows along which the prediction changes less than this is not read
+DIRECTION_FLOOR = 0.35  # a direction of the net's rows along which the prediction changes less than this is not read
 
 
 class LevelProblem(Protocol):
@@ -21,27 +21,27 @@ class LevelProblem(Protocol):
     Attributes
     ----------
     ids : ndarray of shape (n_samples, n_columns), int32
-    side : ndarray of shape (n_samples, n_side)
+    numeric : ndarray of shape (n_samples, n_numeric)
     coded : ndarray of shape (n_samples, n_targets)
     weight : ndarray of shape (n_samples,)
     target : object
         With `n_targets` and `outputs`, each of a `kind` between `start` and `stop`.
-    codes, begin : list of ndarray of shape (n_table_rows, dim), float32
-        What tables are pulled towards, and where they begin; `begin` may be empty.
-    given, frozen : set of int
+    initial, warm_start : list of ndarray of shape (n_table_rows, dim), float32
+        What tables are pulled towards, and where they begin; `warm_start` may be empty.
+    from_init, frozen : set of int
         Columns whose tables came from elsewhere, and those of them that stay as they are.
     folds : list of (train, test)
     holds_out : bool
     """
 
     ids: np.ndarray
-    side: np.ndarray
+    numeric: np.ndarray
     coded: np.ndarray
     weight: np.ndarray
     target: Any
-    codes: list[np.ndarray]
-    begin: list[np.ndarray]
-    given: set[int]
+    initial: list[np.ndarray]
+    warm_start: list[np.ndarray]
+    from_init: set[int]
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool
@@ -82,8 +82,8 @@ class NetPart:
 
     Attributes
     ----------
-    codes : list of ndarray of shape (n_table_rows, dim), float32
-        The start codes.
+    initial : list of ndarray of shape (n_table_rows, dim), float32
+        The vectors that the tables began from.
     raw : list of ndarray of shape (n_table_rows, dim), float32
         The net's own rows, before they are scaled.
     fold_raw : list of such lists
@@ -96,7 +96,7 @@ class NetPart:
     history : History
     """
 
-    codes: list[np.ndarray]
+    initial: list[np.ndarray]
     raw: list[np.ndarray]
     fold_raw: list[list[np.ndarray]]
     scalings: list[np.ndarray]

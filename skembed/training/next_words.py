@@ -1,4 +1,4 @@
-"""What a language model of the next word is: its settings and its weights, as plain arrays that need no torch."""
+"""A language model of the next word: its settings and its weights, as plain arrays that need no torch."""
 
 from dataclasses import dataclass
 

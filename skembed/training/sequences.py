@@ -1,8 +1,8 @@
 """Word2vec's models over sequences of integer ids, whatever they stand for: words, nodes of walks, items of baskets.
 
 Mikolov et al. 2013 (arXiv:1301.3781, arXiv:1310.4546). Training is parallel and reproducible at once. The stream of
-tokens is cut into rounds, a round into a fixed number of stretches. Each stretch is learned on a compact copy of the
-rows it touches, from the tables as they were when the round began, and what the stretches learned is added in their
+tokens is cut into rounds, a round into a fixed number of shards. Each shard is learned on a compact copy of the
+rows it touches, from the tables as they were when the round began, and what the shards learned is added in their
 order. Where the cuts are depends on how many tokens there are, not on workers or chunks. It is no slower than threads
 that write to the same tables at will: the copy stays in the cache of its core.
 """
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skembed.kernels.bags import Members
+from skembed.kernels.bags import SubwordRows
 from skembed.parallel import Rounds, open_workers
-from skembed.training.stretches import KERNELS, FitStretch, Partition, Report
-from skembed.training.subword_stretches import FitSubwordStretch, count_rows
+from skembed.training.shards import KERNELS, FitShard, Report, TokenShard
+from skembed.training.subword_shards import FitSubwordShard, count_rows
 
-__all__ = ["SequenceTables", "checked_chunks", "first_vectors", "train_sequences"]
+__all__ = ["SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
-N_SHARDS = 4  # stretches of a round
-FEW_TOKENS = 1 << 19  # with fewer, one stretch after another: rounds would be a large part of a pass
-SHORTEST_STRETCH = 1024  # windows do not cross the ends of a stretch
+N_SHARDS = 4  # shards of a round
+FEW_TOKENS = 1 << 19  # with fewer, one shard after another: rounds would be a large part of a pass
+SHORTEST_SHARD = 1024  # windows do not cross the ends of a shard
 INITIAL_REACH = 2.0  # times 1 / embedding_dim; word2vec's 0.5 leaves the saddle at zero later, CBOW's above all
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 
@@ -67,7 +67,7 @@ def train_sequences(
     seed: int,
     start: Any = None,
     frozen: np.ndarray | None = None,
-    members: Members | None = None,
+    subword_rows: SubwordRows | None = None,
     on_pass: Callable[[int, SequenceTables], Any] | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> SequenceTables:
@@ -84,7 +84,7 @@ def train_sequences(
     embedding_dim : int
     architecture : {"skip-gram", "cbow"}
     loss : {"negative-sampling", "hierarchical-softmax", "softmax"}
-        "softmax", over all keys, with `members` only.
+        "softmax", over all keys, with `subword_rows` only.
     window : int
         Contexts are at most so many tokens away.
     shrink_window : bool
@@ -106,7 +106,7 @@ def train_sequences(
         Tables to begin from, such as SequenceTables; `output` may be None.
     frozen : ndarray of shape (n_keys,), bool, or None
         Rows of the input table that stay as they are.
-    members : Members or None
+    subword_rows : SubwordRows or None
         The input rows that each key is the mean of (`skembed.kernels.bags`), for keys that have parts in common,
         such as words and their character n-grams; `input` then has as many rows as they name, and none is frozen.
         None: key i has row i. `start` may have more rows than are named; these stay as they are.
@@ -141,11 +141,11 @@ def train_sequences(
     ((4, 8), 5)
     """
     counts = np.asarray(counts)
-    _check_names(architecture, loss, members)
+    _check_names(architecture, loss, subword_rows)
     n_keys, n_tokens = len(counts), int(counts.sum())
-    kind: type[FitStretch] = FitStretch if members is None else FitSubwordStretch
-    n_shards, stretch = _cuts(n_tokens, kind.tokens_per_stretch[architecture])
-    fit_stretch = kind(
+    kind: type[FitShard] = FitShard if subword_rows is None else FitSubwordShard
+    n_shards, shard_size = _cuts(n_tokens, kind.tokens_per_shard[architecture])
+    fit_shard = kind(
         counts,
         architecture=architecture,
         loss=loss,
@@ -155,55 +155,55 @@ def train_sequences(
         negative=negative,
         ns_exponent=ns_exponent,
         frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
-        max_tokens=stretch,
-        **({} if members is None else {"members": members}),
+        max_tokens=shard_size,
+        **({} if subword_rows is None else {"subword_rows": subword_rows}),
     )
-    n_rows = n_keys if members is None else count_rows(members, n_keys)
-    if members is not None and start is not None:
+    n_rows = n_keys if subword_rows is None else count_rows(subword_rows, n_keys)
+    if subword_rows is not None and start is not None:
         n_rows = max(n_rows, len(start.input))
     tables = _first_tables(n_rows, n_keys - (loss == "hierarchical-softmax"), embedding_dim, seed, start)
     loss_curve: list[float] = []
     with open_workers(n_jobs if n_shards > 1 else 1) as workers:
-        rounds = Rounds(workers, fit_stretch, tables)
+        rounds = Rounds(workers, fit_shard, tables)
         for pass_ in range(max_iter):
             n_done = 0
-            reports: list[Report] = []
-            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), stretch * n_shards)):
+            pass_reports: list[Report] = []
+            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
                 share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
                 rate = max(min(min_learning_rate, learning_rate), learning_rate * (1.0 - share))
-                pieces = _cut([(ids, ends)], -(-len(ids) // n_shards))
-                partitions = [Partition(*piece, rate, shard) for shard, piece in enumerate(pieces)]
-                seeds = [(seed, TRAINING, pass_, round_, shard) for shard in range(len(partitions))]
-                news = rounds.run(partitions, seeds, accept=_all_finite)
-                if not _all_finite(news):
+                cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
+                shards = [TokenShard(*cut, rate, index) for index, cut in enumerate(cuts)]
+                seeds = [(seed, TRAINING, pass_, round_, index) for index in range(len(shards))]
+                reports = rounds.run(shards, seeds, accept=_all_finite)
+                if not _all_finite(reports):
                     _warn_not_finite(pass_, learning_rate)
                     return SequenceTables(*tables, loss_curve)
-                reports += news
+                pass_reports += reports
                 n_done += len(ids)
                 if progress is not None:
                     progress(len(ids))
-            loss_curve.append(sum(r.loss for r in reports) / max(1, sum(r.n_losses for r in reports)))
+            loss_curve.append(sum(r.loss for r in pass_reports) / max(1, sum(r.n_losses for r in pass_reports)))
             if on_pass is not None and on_pass(pass_, SequenceTables(*tables, list(loss_curve))):
                 break
     return SequenceTables(*tables, loss_curve)
 
 
-def _check_names(architecture: str, loss: str, members: Members | None) -> None:
+def _check_names(architecture: str, loss: str, subword_rows: SubwordRows | None) -> None:
     if architecture not in KERNELS:
         raise ValueError(f"architecture={architecture!r} is not known; choose one of {', '.join(map(repr, KERNELS))}.")
-    losses = LOSSES if members is None else (*LOSSES, "softmax")
+    losses = LOSSES if subword_rows is None else (*LOSSES, "softmax")
     if loss not in losses:
         raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, losses))}.")
 
 
 def _cuts(n_tokens: int, longest: int) -> tuple[int, int]:
-    """How many stretches a round has and how many tokens a stretch, from the size of the corpus alone."""
+    """How many shards a round has and how many tokens a shard, from the size of the corpus alone."""
     if n_tokens < FEW_TOKENS:
-        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_STRETCH, longest), longest))
+        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_SHARD, longest), longest))
     return N_SHARDS, longest
 
 
-def first_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
+def uniform_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
     """Vectors to begin with, uniform in +- INITIAL_REACH / dim: float32 of shape (n_rows, dim)."""
     generator = np.random.default_rng((seed, INITIAL))
     return (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) * np.float32(INITIAL_REACH / dim)
@@ -212,7 +212,7 @@ def first_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
 def _first_tables(n_rows: int, n_outputs: int, dim: int, seed: int, start: Any) -> tuple[np.ndarray, np.ndarray]:
     """Copies of `start`; without, uniform in +- 2 / dim for the input and zeros for the output."""
     if start is None or start.input is None:
-        input_ = first_vectors(n_rows, dim, seed)
+        input_ = uniform_vectors(n_rows, dim, seed)
     else:
         input_ = _copied("start.input", start.input, (n_rows, dim))
     if start is None or start.output is None:
@@ -255,7 +255,7 @@ def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterat
     ends_so_far: list[np.ndarray] = []
     n = 0
 
-    def piece() -> tuple[np.ndarray, np.ndarray]:
+    def chunk() -> tuple[np.ndarray, np.ndarray]:
         ends = np.concatenate(ends_so_far)
         if ends.size == 0 or ends[-1] < n:
             ends = np.append(ends, n)
@@ -271,10 +271,10 @@ def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterat
             n += stop - begin
             begin = stop
             if n == length:
-                yield piece()
+                yield chunk()
                 ids_so_far, ends_so_far, n = [], [], 0
     if n:
-        yield piece()
+        yield chunk()
 
 
 def _all_finite(reports: list[Report]) -> bool:

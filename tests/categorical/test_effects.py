@@ -22,49 +22,49 @@ def tight_solver(monkeypatch):
     monkeypatch.setattr(effects_module, "MAX_SOLVE_ITER", 2000)
 
 
-def problem(n=80, n_side=2, n_targets=3, seed=0):
+def problem(n=80, n_numeric=2, n_targets=3, seed=0):
     rng = np.random.default_rng(seed)
     ids = np.stack([rng.integers(1, size, n) for size in SIZES], axis=1)
-    side = rng.standard_normal((n, n_side))
+    numeric = rng.standard_normal((n, n_numeric))
     target = rng.standard_normal((n, n_targets))
     weight = rng.uniform(0.5, 2.0, n)
     weight[::7] = 0.0
-    return ids, side, target, weight
+    return ids, numeric, target, weight
 
 
 RATIOS = VarianceRatios(crossed=np.array([3.0, 7.0]), marginal=np.array([2.0, 5.0]))
 
 
-def dense_crossed(ids, side, target, weight, ratios):
+def dense_crossed(ids, numeric, target, weight, ratios):
     """Ridge on dense one-hot columns and side inputs, the target centered."""
-    Z = np.hstack([np.eye(size)[ids[:, c]] for c, size in enumerate(SIZES)] + [side])
-    penalty = np.concatenate([np.repeat(ratios.crossed, SIZES), np.full(side.shape[1], weight.sum() * 1e-6)])
+    Z = np.hstack([np.eye(size)[ids[:, c]] for c, size in enumerate(SIZES)] + [numeric])
+    penalty = np.concatenate([np.repeat(ratios.crossed, SIZES), np.full(numeric.shape[1], weight.sum() * 1e-6)])
     centered = target - np.average(target, axis=0, weights=weight)
     return np.linalg.solve(Z.T @ (weight[:, None] * Z) + np.diag(penalty), Z.T @ (weight[:, None] * centered))
 
 
-@pytest.mark.parametrize("n_side", [0, 2])
+@pytest.mark.parametrize("n_numeric", [0, 2])
 @pytest.mark.parametrize("n_targets", [1, 3])
-def test_crossed_effects_are_a_ridge(n_side, n_targets):
-    ids, side, target, weight = problem(n_side=n_side, n_targets=n_targets)
-    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
-    expected = dense_crossed(ids, side, target, weight, RATIOS)
+def test_crossed_effects_are_a_ridge(n_numeric, n_targets):
+    ids, numeric, target, weight = problem(n_numeric=n_numeric, n_targets=n_targets)
+    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    expected = dense_crossed(ids, numeric, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-8)
     np.testing.assert_allclose(found.crossed[1][1:], expected[7:10], atol=1e-8)
-    np.testing.assert_allclose(found.side, expected[10:], atol=1e-8)
+    np.testing.assert_allclose(found.numeric, expected[10:], atol=1e-8)
 
 
 def test_the_default_tolerance_is_far_below_sampling_error(monkeypatch):
     monkeypatch.setattr(effects_module, "SOLVE_TOL", DEFAULT_TOL)
-    ids, side, target, weight = problem()
-    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
-    expected = dense_crossed(ids, side, target, weight, RATIOS)
+    ids, numeric, target, weight = problem()
+    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    expected = dense_crossed(ids, numeric, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-3)
 
 
 def test_marginal_effects_are_shrunken_means():
-    ids, side, target, weight = problem()
-    (found,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    ids, numeric, target, weight = problem()
+    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
     centered = target - np.average(target, axis=0, weights=weight)
     for c, size in enumerate(SIZES):
         for level in range(1, size):
@@ -74,18 +74,18 @@ def test_marginal_effects_are_shrunken_means():
 
 
 def test_rows_of_weight_zero_have_no_influence():
-    ids, side, target, weight = problem()
+    ids, numeric, target, weight = problem()
     kept = weight > 0
-    (everything,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
-    (without,) = solve_effects(ids[kept], SIZES, side[kept], target[kept], weight[kept], RATIOS)
+    (everything,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    (without,) = solve_effects(ids[kept], SIZES, numeric[kept], target[kept], weight[kept], RATIOS)
     for a, b in zip(everything.crossed + everything.marginal, without.crossed + without.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
 def test_predict_adds_the_effects_up():
     effects = Effects([np.array([[0.0], [1.0]]), np.array([[0.0], [10.0]])], [], np.array([[100.0]]))
-    ids, side = np.array([[1, 1], [0, 1]]), np.array([[2.0], [0.0]])
-    np.testing.assert_array_equal(effects.predict(ids, side), [[211.0], [10.0]])
+    ids, numeric = np.array([[1, 1], [0, 1]]), np.array([[2.0], [0.0]])
+    np.testing.assert_array_equal(effects.predict(ids, numeric), [[211.0], [10.0]])
 
 
 def test_variances_are_recovered():
@@ -109,26 +109,28 @@ def test_noise_is_shrunk_to_nothing():
 
 
 def test_solving_some_rows_does_not_see_the_others():
-    ids, side, target, weight = problem()
+    ids, numeric, target, weight = problem()
     rows = np.arange(0, len(ids), 2)
     changed = target.copy()
     changed[1::2] = 1e3
-    ratios_of = EffectsModel(ids, SIZES, side, target, weight, np.random.RandomState(0))
-    other = EffectsModel(ids, SIZES, side, changed, weight, np.random.RandomState(0))
+    ratios_of = EffectsModel(ids, SIZES, numeric, target, weight, np.random.RandomState(0))
+    other = EffectsModel(ids, SIZES, numeric, changed, weight, np.random.RandomState(0))
     other.ratios = ratios_of.ratios
     for a, b in zip(ratios_of.solve(rows).crossed, other.solve(rows).crossed):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
 def test_sets_of_rows_side_by_side_are_as_each_on_its_own():
-    ids, side, target, weight = problem()
+    ids, numeric, target, weight = problem()
     include = (np.random.default_rng(3).random((len(ids), 4)) < 0.7).astype(np.uint8)
     include[:, 3] = 1
-    together = solve_effects(ids, SIZES, side, target, weight, RATIOS, include=include)
+    together = solve_effects(ids, SIZES, numeric, target, weight, RATIOS, include=include)
     for s, found in enumerate(together):
         rows = include[:, s] > 0
-        (alone,) = solve_effects(ids[rows], SIZES, side[rows], target[rows], weight[rows], RATIOS)
-        for a, b in zip([*found.crossed, *found.marginal, found.side], [*alone.crossed, *alone.marginal, alone.side]):
+        (alone,) = solve_effects(ids[rows], SIZES, numeric[rows], target[rows], weight[rows], RATIOS)
+        for a, b in zip(
+            [*found.crossed, *found.marginal, found.numeric], [*alone.crossed, *alone.marginal, alone.numeric]
+        ):
             np.testing.assert_allclose(a, b, atol=1e-8)
 
 
@@ -173,23 +175,23 @@ def test_share_unknown_without_any_data():
 
 
 def test_marginal_effects_with_a_prior_are_those_of_all_rows():
-    ids, side, target, weight = problem(n=120)
+    ids, numeric, target, weight = problem(n=120)
     weight[:] = 1.0
     target -= target.mean(axis=0)
     first, second = np.arange(60), np.arange(60, 120)
     target[first] -= target[first].mean(axis=0)  # the level of the target is settled by the first rows
     target[second] -= target[second].mean(axis=0)
-    (old,) = solve_effects(ids[first], SIZES, side[first], target[first], weight[first], RATIOS)
+    (old,) = solve_effects(ids[first], SIZES, numeric[first], target[first], weight[first], RATIOS)
     seen = [np.bincount(ids[first, c], minlength=size).astype(float) for c, size in enumerate(SIZES)]
     prior = Effects(
         [t * (n > 0)[:, None] for t, n in zip(old.crossed, seen)],
         [t * (n > 0)[:, None] for t, n in zip(old.marginal, seen)],
-        old.side,
+        old.numeric,
     )
     (found,) = solve_effects(
-        ids[second], SIZES, side[second], target[second], weight[second], RATIOS, prior=prior, prior_counts=seen
+        ids[second], SIZES, numeric[second], target[second], weight[second], RATIOS, prior=prior, prior_counts=seen
     )
-    (everything,) = solve_effects(ids, SIZES, side, target, weight, RATIOS)
+    (everything,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
     for a, b in zip(found.marginal, everything.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
     for a, b in zip(

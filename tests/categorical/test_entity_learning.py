@@ -133,12 +133,12 @@ class TestWarmStart:
         )
         assert np.isfinite(warm.fit(X[:, 1:], shop.y).transform(X[:, 1:])).all()
 
-    def test_start_codes_hold_nothing_of_the_target(self, X, shop):
+    def test_initial_vectors_hold_nothing_of_the_target(self, X, shop):
         options = {"hidden_layer_sizes": (128, 64), "learning_rate": 0.02, "early_stopping": False, "max_iter": 20}
         warm = encoder(warm_start=True, **options).fit(X, shop.y)
-        codes, raw = warm._learned.net.codes, warm._learned.net.raw
+        initial, raw = warm._learned.net.initial, warm._learned.net.raw
         warm.fit(X, shop.y)
-        for before, learned, after in zip(codes, raw, warm._learned.net.codes):
+        for before, learned, after in zip(initial, raw, warm._learned.net.initial):
             np.testing.assert_array_equal(after, before)
             assert not np.array_equal(learned, before)
 

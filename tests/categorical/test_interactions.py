@@ -9,10 +9,10 @@ from skembed.categorical._interactions import (
     Cells,
     Interactions,
     is_worth_it,
+    numeric_bins,
     principal_axes,
     profiles,
     screen_pairs,
-    side_bins,
 )
 
 
@@ -180,14 +180,14 @@ def test_profiles_leave_out_levels_that_came_later():
 
 
 def test_bins():
-    side = np.column_stack([np.arange(100.0), np.repeat([0.0, 1.0], 50), np.zeros(100)])
-    bins, edges = side_bins(side)
+    numeric = np.column_stack([np.arange(100.0), np.repeat([0.0, 1.0], 50), np.zeros(100)])
+    bins, edges = numeric_bins(numeric)
     assert bins.min() == 1
     assert set(np.unique(bins[:, 0], return_counts=True)[1]) == {12, 13}
     assert bins.max() == 8
     assert len(np.unique(bins[:, 1])) == 2
     assert len(np.unique(bins[:, 2])) == 1
-    again, _ = side_bins(side[::-1], edges)
+    again, _ = numeric_bins(numeric[::-1], edges)
     np.testing.assert_array_equal(again, bins[::-1])
 
 

@@ -1,4 +1,4 @@
-"""What must not predict, does not: rows get vectors that were learned without them."""
+"""Leakage: what must not predict, does not, since rows get vectors that were learned without them."""
 
 import numpy as np
 import pytest

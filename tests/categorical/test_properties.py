@@ -1,4 +1,4 @@
-"""What holds for every table: order, containers, labels, seeds, processes."""
+"""Properties that hold for every table: order, containers, labels, seeds, processes."""
 
 import hashlib
 import os

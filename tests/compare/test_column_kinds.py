@@ -1,4 +1,4 @@
-"""What columns hold: numbers and dates written as text, row numbers, codes, levels."""
+"""Kinds of columns: numbers and dates written as text, row numbers, codes, levels."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
-from skembed.compare import InputError, Problem, evaluate, pipeline
+from skembed.compare import ComparisonProblem, InputError, evaluate, pipeline
 
 FAST = ("onehot", "target")
 
@@ -33,7 +33,7 @@ def problem_of(task, n=120, n_levels=6):
         "binary": np.where(signal > n_levels / 2, "high", "low"),
         "multiclass": np.array(["low", "middle", "high"])[np.clip(signal * 3 / n_levels, 0, 2).astype(int)],
     }[task]
-    return Problem(X, y, task, [0], [1], "levels", "y", ["level", "size"])
+    return ComparisonProblem(X, y, task, [0], [1], "levels", "y", ["level", "size"])
 
 
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
@@ -144,7 +144,7 @@ def test_the_entity_encoder_knows_the_numbers(as_frame):
         pd = pytest.importorskip("pandas")
         X = pd.DataFrame({"size": X[:, 0].astype(float), "level": X[:, 1]})
         categorical, numeric = ["level"], ["size"]
-    problem = Problem(X, y, "regression", categorical, numeric, "levels", "y", ["size", "level"])
+    problem = ComparisonProblem(X, y, "regression", categorical, numeric, "levels", "y", ["size", "level"])
     model = pipeline("entity", "linear", problem).fit(X, y)
     encoder = model.named_steps["columns"].named_transformers_["categorical"]
     effects = encoder.embeddings_["level" if as_frame else "x0"]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from skembed.compare import Problem, evaluate
+from skembed.compare import ComparisonProblem, evaluate
 from skembed.compare._evaluate import Encoding, Row
 from skembed.compare._map import LevelMap, map_levels, principal_plane
 from skembed.compare._picture import level_picture, score_chart
@@ -38,7 +38,7 @@ def level_map(n=40, task="regression", classes=(), **changes):
 
 def problem(name="y"):
     X = np.array([["a", 1.0], ["b", 2.0]] * 10, dtype=object)
-    return Problem(X, np.arange(20.0), "regression", [0], [1], name, name, [name, name], {name: name}, [name])
+    return ComparisonProblem(X, np.arange(20.0), "regression", [0], [1], name, name, [name, name], {name: name}, [name])
 
 
 class _Page(HTMLParser):
@@ -168,7 +168,9 @@ def test_map_takes_the_column_whose_vectors_differ_most():
     strong, weak = rng.integers(0, 12, 400), rng.integers(0, 12, 400)
     X = np.array([[f"s{k}" for k in strong], [f"w{k}" for k in weak]], dtype=object).T
     X[:5, 0] = None
-    made = Problem(X, strong * 5 + rng.normal(size=400), "regression", [0, 1], [], "s", "y", ["strong", "weak"])
+    made = ComparisonProblem(
+        X, strong * 5 + rng.normal(size=400), "regression", [0, 1], [], "s", "y", ["strong", "weak"]
+    )
     levels = map_levels(made)
     assert levels.column == "strong"
     assert len(levels.keys) == 13
@@ -179,6 +181,8 @@ def test_map_takes_the_column_whose_vectors_differ_most():
 
 
 def test_no_map_without_levels():
-    made = Problem(np.array([["a"], ["b"]] * 20, dtype=object), np.arange(40.0), "regression", [0], [], "s", "y", ["c"])
+    made = ComparisonProblem(
+        np.array([["a"], ["b"]] * 20, dtype=object), np.arange(40.0), "regression", [0], [], "s", "y", ["c"]
+    )
     assert map_levels(made) is None
     assert evaluate(made, encoders=["onehot"], learners=["linear"], cv=2)

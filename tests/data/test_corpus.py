@@ -20,7 +20,7 @@ DOCUMENTS = st.lists(ANY_TEXT | st.lists(st.sampled_from("abcdef")))
 
 
 def words_of(text, tokenizer):
-    return list(itertools.chain.from_iterable(tokenizer.pieces(text)))
+    return list(itertools.chain.from_iterable(tokenizer.token_chunks(text)))
 
 
 @given(ANY_TEXT, st.booleans(), st.sampled_from([TOKEN_PATTERN, r"\w+", r"(\w)\w*", r"[^ ]+ [^ ]+"]))

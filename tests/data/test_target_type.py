@@ -1,4 +1,4 @@
-"""What a target is taken for: strings and few whole numbers are classes, many are amounts, dates are neither."""
+"""Types of targets: strings and few whole numbers are classes, many are amounts, dates are neither."""
 
 import datetime
 import warnings

@@ -85,8 +85,8 @@ def test_parts_with_what_came_before_add_up_to_the_whole(tokens, cut, window, bo
     begins = np.stack([np.r_[0, ends[0, :-1]], np.r_[shift, ends[1, :-1]]])
     columns, values = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
     merged_ends, merged_columns, merged_values = np.zeros(6, np.int64), columns.copy(), values.copy()
-    room = np.zeros(6, np.int64), np.zeros(6, np.int32)
-    n = add_runs(begins, ends, columns, values, *room, merged_ends, merged_columns, merged_values)
+    workspace = np.zeros(6, np.int64), np.zeros(6, np.int32)
+    n = add_runs(begins, ends, columns, values, *workspace, merged_ends, merged_columns, merged_values)
     merged = as_dict(merged_ends, merged_columns[:n], merged_values[:n])
     assert merged == as_dict(*count(stream([tokens]), 6, window, both_sides, True))
 

@@ -6,27 +6,27 @@ import pytest
 from skembed.kernels.level_effects import cell_statistic, level_sums, normal_product, sweep_effects
 
 
-def problem(n_systems, n_targets, n_side=2, n=150, seed=0):
+def problem(n_systems, n_targets, n_numeric=2, n=150, seed=0):
     rng = np.random.default_rng(seed)
     sizes = [5, 9, 3]
     ids = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    side = rng.standard_normal((n, n_side))
+    numeric = rng.standard_normal((n, n_numeric))
     weight = rng.uniform(0, 2, n)
     include = (rng.random((n, n_systems)) < 0.7).astype(np.uint8)
     dense = np.hstack([np.eye(size)[ids[:, c]] for c, size in enumerate(sizes)])
-    return rng, ids, starts, side, weight, include, dense
+    return rng, ids, starts, numeric, weight, include, dense
 
 
 @pytest.mark.parametrize("n_systems", [1, 5, 6, 7, 12])
 @pytest.mark.parametrize("n_targets", [1, 3])
-@pytest.mark.parametrize("n_side", [0, 2])
-def test_normal_product(n_systems, n_targets, n_side):
-    rng, ids, starts, side, weight, include, dense = problem(n_systems, n_targets, n_side)
-    Z = np.hstack([dense, side])
+@pytest.mark.parametrize("n_numeric", [0, 2])
+def test_normal_product(n_systems, n_targets, n_numeric):
+    rng, ids, starts, numeric, weight, include, dense = problem(n_systems, n_targets, n_numeric)
+    Z = np.hstack([dense, numeric])
     v = rng.standard_normal((Z.shape[1], n_systems * n_targets))
     out = np.full_like(v, np.nan)
-    normal_product(ids, starts, side, weight, include, v, out)
+    normal_product(ids, starts, numeric, weight, include, v, out)
     for s in range(n_systems):
         part = slice(s * n_targets, (s + 1) * n_targets)
         expected = Z.T @ ((weight * include[:, s])[:, None] * (Z @ v[:, part]))

@@ -51,16 +51,16 @@ def test_steps_solve_the_system_of_each_row(damping, **shape):
     weight = start.copy()
     moved = generator.random(n_rows) < 0.5
     weight[moved] += generator.normal(size=(moved.sum(), dim)).astype(np.float32)
-    pull = generator.uniform(0.5, 20, size=n_rows).astype(np.float32)
+    penalty = generator.uniform(0.5, 20, size=n_rows).astype(np.float32)
     force, matrices = np.zeros((n_rows, dim), np.float32), np.zeros((n_rows, dim, dim), np.float32)
     add_vectors(force, ids, vectors, scale)
     add_outer_products(matrices, ids, vectors, scale)
-    system = matrices.astype(np.float64) + pull[:, None, None] * np.eye(dim)
-    right = force - pull[:, None] * (weight - start)
+    system = matrices.astype(np.float64) + penalty[:, None, None] * np.eye(dim)
+    right = force - penalty[:, None] * (weight - start)
     expected = weight + damping * np.linalg.solve(system, right[:, :, None])[:, :, 0]
 
     before = weight.copy()
-    step_rows(weight, start, matrices, force, pull, damping)
+    step_rows(weight, start, matrices, force, penalty, damping)
     np.testing.assert_allclose(weight, expected, atol=1e-5, rtol=1e-4)
     untouched = np.setdiff1d(np.flatnonzero(~moved), ids)
     assert weight[untouched].tobytes() == before[untouched].tobytes()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from skembed.kernels import localise
+from skembed.kernels import local_ids
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import draw, draw_below, new_state
@@ -44,7 +44,7 @@ def test_draws_are_those_of_the_twin(seed, bound):
         assert int(draw_below(state, bound)) == twin.draw_below(bound)
 
 
-def test_streams_of_different_partitions_differ():
+def test_streams_of_different_shards_differ():
     states = {int(new_state(seed, shard, part)[0]) for seed in range(5) for shard in range(5) for part in range(5)}
     assert len(states) == 125
 
@@ -125,7 +125,7 @@ def test_keep_thresholds_are_the_rule_of_word2vec():
     counts = np.array([90_000, 9_990, 10])
     share = counts / counts.sum()
     expected = np.minimum(1.0, np.sqrt(1e-3 / share) + 1e-3 / share)
-    np.testing.assert_allclose(localise.keep_thresholds(counts, 1e-3) / 2**32, expected, rtol=1e-6)
+    np.testing.assert_allclose(local_ids.keep_thresholds(counts, 1e-3) / 2**32, expected, rtol=1e-6)
 
 
 @settings(deadline=None)
@@ -135,14 +135,14 @@ def test_keep_thresholds_are_the_rule_of_word2vec():
     seed=st.integers(0, 1000),
     subsample=st.sampled_from([0.0, 0.05]),
 )
-def test_localise_is_subsampling_in_local_numbers(tokens, cuts, seed, subsample):
+def test_to_local_ids_is_subsampling_and_numbering(tokens, cuts, seed, subsample):
     ends = np.array([*sorted(min(cut, len(tokens)) for cut in cuts), len(tokens)])
-    keep = localise.keep_thresholds(np.bincount(np.maximum(tokens, 0), minlength=10), subsample)
+    keep = local_ids.keep_thresholds(np.bincount(np.maximum(tokens, 0), minlength=10), subsample)
     state = new_state(seed)
     twin = Xorshift(state)
     slot, rows = np.full(10, -1, np.int32), np.empty(20, np.int32)
     local_tokens, local_ends = np.empty(80, np.int32), np.empty(90, np.int64)
-    n, n_sequences, n_rows = localise.localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state)
+    n, n_sequences, n_rows = local_ids.to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state)
 
     expected = []
     for sequence in np.split(tokens, ends[:-1]):
@@ -154,10 +154,10 @@ def test_localise_is_subsampling_in_local_numbers(tokens, cuts, seed, subsample)
     assert len(set(rows[:n_rows])) == n_rows
 
     pool = np.array([9, 3, 9], np.int32)
-    n_all = localise.add_rows(pool, slot, rows, n_rows)
+    n_all = local_ids.add_rows(pool, slot, rows, n_rows)
     assert rows[pool].tolist() == [9, 3, 9]
     assert len(set(rows[:n_all])) == n_all
-    localise.release(slot, rows[:n_all])
+    local_ids.release(slot, rows[:n_all])
     assert (slot == -1).all()
 
 
@@ -166,7 +166,7 @@ def test_paths_in_local_numbers_are_the_same_paths():
     rows = np.array([3, 0], np.int32)
     slot, node_rows = np.full(4, -1, np.int32), np.empty(4, np.int32)
     starts, nodes, codes = np.empty(3, np.int64), np.empty(8, np.int32), np.empty(8, np.uint8)
-    n_nodes = localise.localise_paths(rows, tree.starts, tree.nodes, tree.codes, slot, node_rows, starts, nodes, codes)
+    n_nodes = local_ids.to_local_paths(rows, tree.starts, tree.nodes, tree.codes, slot, node_rows, starts, nodes, codes)
     for i, row in enumerate(rows):
         whole = slice(tree.starts[row], tree.starts[row + 1])
         assert node_rows[nodes[starts[i] : starts[i + 1]]].tolist() == tree.nodes[whole].tolist()
@@ -178,14 +178,14 @@ def test_local_rows_and_their_deltas():
     table = np.arange(12, dtype=np.float32).reshape(4, 3)
     rows = np.array([2, 0], np.int32)
     local = np.full((4, 16), 7.0, np.float32)
-    localise.gather_rows(table, rows, local)
+    local_ids.gather_rows(table, rows, local)
     assert local[:2, :3].tolist() == [[6, 7, 8], [0, 1, 2]]
     assert (local[:2, 3:] == 0).all()
     assert (local[2] == 0).all()
     assert (local[3] == 7).all()
     local[:2, :3] += 1
-    assert localise.subtract_rows(table, rows, local)
+    assert local_ids.subtract_rows(table, rows, local)
     assert (local[:2, :3] == 1).all()
     for bad in (np.nan, np.inf, -np.inf):
         local[1, 2] = bad
-        assert not localise.subtract_rows(table, rows, local)
+        assert not local_ids.subtract_rows(table, rows, local)

@@ -1,4 +1,4 @@
-"""What all vectorizers of documents have in common: poolings, limits, pipelines, and the faults of text (13 to 17)."""
+"""All vectorizers of documents: poolings, limits, pipelines, and the faults of text (13 to 17)."""
 
 import warnings
 

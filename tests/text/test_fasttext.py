@@ -9,9 +9,9 @@ from skembed.table.subwords import word_ngrams
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
-from skembed.text._members import rows_of_words
+from skembed.text._subword_rows import rows_of_words
 from skembed.training import sequences
-from skembed.training.subword_stretches import FitSubwordStretch
+from skembed.training.subword_shards import FitSubwordShard
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
@@ -203,7 +203,7 @@ def test_gensim_reads_what_is_saved(tmp_path, fitted):
 
 def test_bits_do_not_depend_on_jobs_or_containers(monkeypatch):
     monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
-    monkeypatch.setattr(FitSubwordStretch, "tokens_per_stretch", dict.fromkeys(["skip-gram", "cbow"], 300))
+    monkeypatch.setattr(FitSubwordShard, "tokens_per_shard", dict.fromkeys(["skip-gram", "cbow"], 300))
     for parameters in ({}, {"architecture": "cbow", "loss": "softmax"}, {"loss": "hierarchical-softmax"}):
         expected = joblib.hash(small(**parameters).fit(TEXTS).transform(TEXTS))
         for n_jobs in (2, 3):

@@ -137,8 +137,8 @@ def test_embedding_and_pickle(fitted):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
-    monkeypatch.setattr(training, "FEW_MEMBERS", 0)
-    monkeypatch.setattr(training, "STRETCH", 200)
+    monkeypatch.setattr(training, "FEW_ROWS", 0)
+    monkeypatch.setattr(training, "ROWS_PER_SHARD", 200)
     settings = {"loss": loss, "word_ngrams": 2, "max_iter": 3}
     expected = small(**settings).fit(TEXTS, LABELS).predict_proba(TEXTS)
     for n_jobs in (2, 3):
@@ -147,10 +147,10 @@ def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
     assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
 
 
-def test_rounds_learn_as_one_stretch_after_another(monkeypatch):
+def test_rounds_learn_as_one_shard_after_another(monkeypatch):
     texts, y = themes()
-    monkeypatch.setattr(training, "FEW_MEMBERS", 0)
-    monkeypatch.setattr(training, "STRETCH", 200)
+    monkeypatch.setattr(training, "FEW_ROWS", 0)
+    monkeypatch.setattr(training, "ROWS_PER_SHARD", 200)
     unseen, y_unseen = themes(seed=1)
     assert small(max_iter=15).fit(texts, y).score(unseen, y_unseen) > 0.95
 

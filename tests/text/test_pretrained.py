@@ -1,4 +1,4 @@
-"""PretrainedVectorizer: policies found from keys, documents and columns, subwords, files, learning on."""
+"""PretrainedVectorizer: normalizers found from keys, documents and columns, subwords, files, learning on."""
 
 import gzip
 import pickle
@@ -21,7 +21,7 @@ from skembed.table.subwords import Subwords
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import PretrainedVectorizer, Word2VecVectorizer
-from skembed.text._policy import WordPolicy, find_policy
+from skembed.text._normalizer import TextNormalizer, find_normalizer
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "data" / "vectors"
 TEXTS = made_up_documents()
@@ -92,48 +92,53 @@ def test_parameters_out_of_range_are_named(parameters, message):
         PretrainedVectorizer(**{"source": TABLE, **parameters}).fit(TEXTS)
 
 
-# ------------------------------------------------------------------------------------------------- policies
+# ------------------------------------------------------------------------------------------------- normalizers
 
 
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        (["the", "of", "and", *NAMES], WordPolicy(True, "spelled", "drop")),
-        (["the", "The", "Ulm", "1984", "##"], WordPolicy(False, "keep", "drop")),
-        (["The", "of", "##", "####", "#", "3", "don't"], WordPolicy(False, "#", "keep")),
-        (["the", ",", ".", "n't", "'s", "1984", "3.5"], WordPolicy(True, "keep", "keep")),
-        (["the", "00", "0000", "0-0", *NAMES], WordPolicy(True, "0", "keep")),
-        (["the", "00", "mp3", "1984", *NAMES], WordPolicy(True, "keep", "drop")),
-        (["the", "well-known"] + ["word"] * 10, WordPolicy(True, "keep", "keep")),
+        (["the", "of", "and", *NAMES], TextNormalizer(True, "spelled", "drop")),
+        (["the", "The", "Ulm", "1984", "##"], TextNormalizer(False, "keep", "drop")),
+        (["The", "of", "##", "####", "#", "3", "don't"], TextNormalizer(False, "#", "keep")),
+        (["the", ",", ".", "n't", "'s", "1984", "3.5"], TextNormalizer(True, "keep", "keep")),
+        (["the", "00", "0000", "0-0", *NAMES], TextNormalizer(True, "0", "keep")),
+        (["the", "00", "mp3", "1984", *NAMES], TextNormalizer(True, "keep", "drop")),
+        (["the", "well-known"] + ["word"] * 10, TextNormalizer(True, "keep", "keep")),
         (
             ["the", "a-b"] + [f"w{chr(97 + i % 26)}{i // 26 * 'x'}" for i in range(200)],
-            WordPolicy(True, "keep", "drop"),
+            TextNormalizer(True, "keep", "drop"),
         ),
-        (["слово", "мир"], WordPolicy(True, "keep", "drop")),
-        ([], WordPolicy(True, "keep", "drop")),
+        (["слово", "мир"], TextNormalizer(True, "keep", "drop")),
+        ([], TextNormalizer(True, "keep", "drop")),
     ],
 )
-def test_policies_are_told_by_the_keys(keys, expected):
-    assert find_policy(keys, set(keys)) == expected
+def test_the_normalizer_is_told_by_the_keys(keys, expected):
+    assert find_normalizer(keys, set(keys)) == expected
 
 
 @pytest.mark.parametrize(
-    ("policy", "known", "text", "words"),
+    ("normalizer", "known", "text", "words"),
     [
-        (WordPolicy(True, "spelled", "drop"), [*NAMES, "in", "mp"], "In 1984, MP3", "in one nine eight four mp three"),
-        (WordPolicy(False, "#", "keep"), ["####", "7", "In"], "In 1984 7", "In #### 7"),
-        (WordPolicy(True, "0", "keep"), ["0,000", "0000"], "1,984 1984", "0,000 0000"),
-        (WordPolicy(True, "keep", "keep"), ["do", "n't", "it", "'s", "."], f"Don't. It{QUOTE}s", "do n't . it 's"),
-        (WordPolicy(True, "keep", "keep"), ["don't", "do", "n't"], f"Don't don{QUOTE}t", "don't don't"),
-        (WordPolicy(True, "keep", "keep"), ["well", "known", "u.s"], "well-known u.s.", "well known u.s"),
-        (WordPolicy(True, "keep", "drop"), ["don", "t"], "Don't!", "don t"),
-        (WordPolicy(True, "keep", "keep"), [], "x-ray no!", "x ray no"),
-        (WordPolicy(True, "keep", "drop"), ["new_york", "ulm", "er"], "new_york ulm_er", "new_york ulm er"),
+        (
+            TextNormalizer(True, "spelled", "drop"),
+            [*NAMES, "in", "mp"],
+            "In 1984, MP3",
+            "in one nine eight four mp three",
+        ),
+        (TextNormalizer(False, "#", "keep"), ["####", "7", "In"], "In 1984 7", "In #### 7"),
+        (TextNormalizer(True, "0", "keep"), ["0,000", "0000"], "1,984 1984", "0,000 0000"),
+        (TextNormalizer(True, "keep", "keep"), ["do", "n't", "it", "'s", "."], f"Don't. It{QUOTE}s", "do n't . it 's"),
+        (TextNormalizer(True, "keep", "keep"), ["don't", "do", "n't"], f"Don't don{QUOTE}t", "don't don't"),
+        (TextNormalizer(True, "keep", "keep"), ["well", "known", "u.s"], "well-known u.s.", "well known u.s"),
+        (TextNormalizer(True, "keep", "drop"), ["don", "t"], "Don't!", "don t"),
+        (TextNormalizer(True, "keep", "keep"), [], "x-ray no!", "x ray no"),
+        (TextNormalizer(True, "keep", "drop"), ["new_york", "ulm", "er"], "new_york ulm_er", "new_york ulm er"),
     ],
 )
-def test_texts_are_read_as_the_vectors_were_made(policy, known, text, words):
+def test_texts_are_read_as_the_vectors_were_made(normalizer, known, text, words):
     table = table_of([*known, "x"])
-    parameters = {"lowercase": policy.lowercase, "digits": policy.digits, "punctuation": policy.punctuation}
+    parameters = {"lowercase": normalizer.lowercase, "digits": normalizer.digits, "punctuation": normalizer.punctuation}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         vectorizer = PretrainedVectorizer(table, **parameters).fit(["x", text])

@@ -47,7 +47,7 @@ def test_counts_do_not_depend_on_memory_chunks_or_jobs(corpus, symmetric, monkey
     assert bits(corpus, symmetric=symmetric, chunks=chunked(ids, ends, 40)) == expected
     runs = []
     append = counting.Runs.append
-    monkeypatch.setattr(counting.Runs, "append", lambda self, pieces: (runs.append(1), append(self, pieces)))
+    monkeypatch.setattr(counting.Runs, "append", lambda self, ranges: (runs.append(1), append(self, ranges)))
     assert bits(corpus, symmetric=symmetric, memory_limit=SMALLEST_MEMORY) == expected
     assert len(runs) >= 3
     assert bits(corpus, symmetric=symmetric, memory_limit=SMALLEST_MEMORY, n_jobs=2) == expected

@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skembed.training import sequences
 from skembed.training.sequences import SequenceTables, train_sequences
-from skembed.training.stretches import FitStretch
-from skembed.training.subword_stretches import FitSubwordStretch
+from skembed.training.shards import FitShard
+from skembed.training.subword_shards import FitSubwordShard
 
 KINDS = list(itertools.product(["skip-gram", "cbow"], ["negative-sampling", "hierarchical-softmax"]))
 
@@ -38,13 +38,13 @@ def same_bits(a, b):
 
 
 def cut_every(n_tokens, monkeypatch):
-    for kind in (FitStretch, FitSubwordStretch):
-        monkeypatch.setattr(kind, "tokens_per_stretch", dict.fromkeys(["skip-gram", "cbow"], n_tokens))
+    for kind in (FitShard, FitSubwordShard):
+        monkeypatch.setattr(kind, "tokens_per_shard", dict.fromkeys(["skip-gram", "cbow"], n_tokens))
 
 
 @pytest.fixture
 def many_rounds(monkeypatch):
-    """Cut small corpora as large ones are: several stretches a round, many rounds a pass."""
+    """Cut small corpora as large ones are: several shards a round, many rounds a pass."""
     monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
     cut_every(300, monkeypatch)
 
@@ -91,7 +91,7 @@ def test_processes_give_the_same_bits():
 
 
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
-@pytest.mark.parametrize("cut", ["one stretch", "many rounds"])
+@pytest.mark.parametrize("cut", ["one shard", "many rounds"])
 def test_keys_of_a_topic_come_to_lie_together(architecture, loss, cut, request):
     if cut == "many rounds":
         request.getfixturevalue("many_rounds")
@@ -109,8 +109,8 @@ def test_keys_of_a_topic_come_to_lie_together(architecture, loss, cut, request):
 
 
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
-def test_a_key_that_is_everywhere_does_not_make_partitions_diverge(architecture, loss, monkeypatch):
-    """All partitions pull its rows to the same place; the plain sum of what they did goes far beyond it."""
+def test_a_key_that_is_everywhere_does_not_make_shards_diverge(architecture, loss, monkeypatch):
+    """All shards pull its rows to the same place; the plain sum of what they did goes far beyond it."""
     monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
     ids, ends = topics(3000)
     ids[::2] = 40
@@ -272,17 +272,17 @@ def test_a_learning_rate_below_the_smallest_is_taken_as_it_is():
 def test_buffers_do_not_travel_in_a_pickle():
     ids, ends = topics(50)
     counts = np.bincount(ids)
-    fit = sequences.FitStretch(
+    fit = sequences.FitShard(
         counts, architecture="cbow", loss="negative-sampling", window=2, shrink_window=True, subsample=0, negative=2,
         ns_exponent=0.75, frozen=np.zeros(40, bool), max_tokens=1000,
     )  # fmt: skip
     tables = np.ones((40, 100), np.float32), np.ones((40, 100), np.float32)
-    partition = sequences.Partition(ids, ends, 0.1, 0)
-    first, report = fit(tables, partition, (1,))
+    shard = sequences.TokenShard(ids, ends, 0.1, 0)
+    first, report = fit(tables, shard, (1,))
     first = [[array.copy() for array in deltas[:3]] for deltas in first]
     copy = pickle.loads(pickle.dumps(fit))
     assert len(pickle.dumps(fit)) < 20_000
-    again, report_again = copy(tables, partition, (1,))
+    again, report_again = copy(tables, shard, (1,))
     assert report == report_again
     for a, b in zip(first, again):
         assert all((x[: len(a[0])] == y[: len(a[0])]).all() for x, y in zip(a, b))

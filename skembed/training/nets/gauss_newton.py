@@ -29,7 +29,7 @@ def relearn_tables(
     ratio: float,
     n_iter: int,
     seed: int,
-    begin: Sequence[torch.Tensor] | None = None,
+    initial: Sequence[torch.Tensor] | None = None,
     row_ratio: Sequence[torch.Tensor] | None = None,
 ) -> list[torch.Tensor]:
     """Learn the tables of `net` from some of its rows with the head as it is.
@@ -40,11 +40,11 @@ def relearn_tables(
         Only its head, offsets, targets and starts are used; it is left as it was.
     rows : LongTensor of shape (n_rows,)
     ratio : float
-        Strength of the pull towards the start, in samples of curvature 1. Infinity returns the start.
+        Penalty on the distance from the start, in samples of curvature 1. Infinity returns the start.
     n_iter : int
     seed : int
         Decides which occurrences are made unknown, so that the unknown row is learned too.
-    begin : sequence of Tensor, optional
+    initial : sequence of Tensor, optional
         Where to begin and shrink to; the blocks' own starts by default.
     row_ratio : sequence of Tensor of shape (n_table_rows,), optional
         Added to `ratio`, a value for each table row.
@@ -54,7 +54,7 @@ def relearn_tables(
     list of Tensor of shape (n_table_rows, dim)
         One for each block. Untouched rows have the unknown row's vector if they are levels that `rows` never shows.
     """
-    starts = [block.start for block in net.blocks] if begin is None else list(begin)
+    starts = [block.start for block in net.blocks] if initial is None else list(initial)
     weights = [start.clone() for start in starts]
     if ratio == float("inf"):
         return weights
@@ -63,8 +63,8 @@ def relearn_tables(
         ratios = [a + b.to(a.device)[:, None] for a, b in zip(ratios, row_ratio)]
     for _ in range(n_iter):
         systems = _accumulate(net, rows, weights, seed)
-        for weight, start, pull, (curvature, force) in zip(weights, starts, ratios, systems):
-            _step(weight, start, curvature, force, pull)
+        for weight, start, penalty, (curvature, force) in zip(weights, starts, ratios, systems):
+            _step(weight, start, curvature, force, penalty)
     for block, weight, start in zip(net.blocks, weights, starts):
         if not block.trainable:
             weight.copy_(start)
@@ -145,18 +145,20 @@ def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
     return [tensor.contiguous().numpy() for tensor in tensors]
 
 
-def _step(weight: torch.Tensor, start: torch.Tensor, curvature: torch.Tensor, force: torch.Tensor, pull: torch.Tensor):
+def _step(
+    weight: torch.Tensor, start: torch.Tensor, curvature: torch.Tensor, force: torch.Tensor, penalty: torch.Tensor
+):
     """Move every row towards the minimum of its quadratic model, in place."""
     if curvature.ndim == 3 and _on_cpu(weight):
         step: Any = row_systems.step_rows
-        step(*_arrays(weight, start, curvature, force, pull[:, 0]), DAMPING)
+        step(*_arrays(weight, start, curvature, force, penalty[:, 0]), DAMPING)
         return
-    force = force - pull * (weight - start)
+    force = force - penalty * (weight - start)
     if curvature.ndim == 2:
         # the diagonal ignores how the dimensions lean on each other: share the step among them
-        weight += DAMPING * force / (weight.shape[1] ** 0.5 * curvature + pull)
+        weight += DAMPING * force / (weight.shape[1] ** 0.5 * curvature + penalty)
     else:
-        curvature.diagonal(dim1=1, dim2=2).add_(pull)
+        curvature.diagonal(dim1=1, dim2=2).add_(penalty)
         weight += DAMPING * torch.linalg.solve(curvature, force)
 
 

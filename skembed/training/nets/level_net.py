@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skembed.training.level_net import CODE_FLOOR, DEFAULT_SHRINKAGE, LevelProblem, NetPart, NetSettings
+from skembed.training.level_net import DEFAULT_SHRINKAGE, DIRECTION_FLOOR, LevelProblem, NetPart, NetSettings
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.gauss_newton import input_metric, relearn_tables
 from skembed.training.nets.loop import run_passes
@@ -66,12 +66,12 @@ def learn_net(
         found = relearn_tables(
             net, torch.as_tensor(rows, device=net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed
         )
-        return found, split_blocks(net.blocks, found, problem.codes)
+        return found, split_blocks(net.blocks, found, problem.initial)
 
     weights, raw = tables(np.arange(n))
     helped = np.isfinite(shrinkage)
     return NetPart(
-        codes=problem.codes,
+        initial=problem.initial,
         raw=raw,
         fold_raw=[tables(train)[1] for train, _ in problem.folds] if problem.holds_out and helped else [],
         scalings=scalings(problem, net, weights, seed, helped),
@@ -96,7 +96,7 @@ def continue_net(
     Parameters
     ----------
     problem : LevelProblem
-        Of the new rows; its codes are the tables so far.
+        Of the new rows; `initial` are the tables so far.
     offset : ndarray of shape (n_samples, n_targets)
     settings : NetSettings
         With the head so far.
@@ -134,7 +134,7 @@ def continue_net(
         net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed, row_ratio=stacked
     )
     head = [p.detach().cpu().numpy() for p in net.head.parameters()]
-    return split_blocks(net.blocks, weights, problem.codes), head, history.loss_curve
+    return split_blocks(net.blocks, weights, problem.initial), head, history.loss_curve
 
 
 def build_net(
@@ -149,7 +149,7 @@ def build_net(
     generator = seeded_generator(rng)
     seed = int(rng.randint(2**31 - 1))
     blocks = stack_blocks(problem)
-    n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.side.shape[1]
+    n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.numeric.shape[1]
     head = build_head(n_inputs, settings.hidden_layer_sizes, problem.target.n_targets, generator)
     if settings.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in settings.head]:
         with torch.no_grad():
@@ -157,7 +157,7 @@ def build_net(
                 parameter.copy_(torch.as_tensor(value, device="cpu"))
     net = TableNet(
         blocks,
-        problem.side,
+        problem.numeric,
         offset,
         problem.coded,
         problem.weight / problem.weight.mean(),
@@ -169,42 +169,42 @@ def build_net(
         validation=validation,
         device=device,
     )
-    if problem.begin:
+    if problem.warm_start:
         for block, table in zip(net.blocks, net.tables):
-            begin = np.concatenate([problem.begin[c] for c in block.columns])
-            table.weight.copy_(torch.as_tensor(begin, dtype=torch.float32, device=net.device))
+            warm_start = np.concatenate([problem.warm_start[c] for c in block.columns])
+            table.weight.copy_(torch.as_tensor(warm_start, dtype=torch.float32, device=net.device))
     return net, generator, seed
 
 
 def stack_blocks(problem: LevelProblem) -> list[Block]:
     """Stack the tables of columns with equal dimension: one gather and one update for all of them."""
-    codes = problem.codes
+    initial = problem.initial
     groups: dict[tuple[int, bool], list[int]] = {}
-    for c, code in enumerate(codes):
-        if code.shape[1]:
-            groups.setdefault((code.shape[1], c in problem.frozen), []).append(c)
+    for c, table in enumerate(initial):
+        if table.shape[1]:
+            groups.setdefault((table.shape[1], c in problem.frozen), []).append(c)
     blocks = []
     for (_, frozen), columns in sorted(groups.items()):
-        starts = np.concatenate([[0], np.cumsum([len(codes[c]) for c in columns])])[:-1]
+        starts = np.concatenate([[0], np.cumsum([len(initial[c]) for c in columns])])[:-1]
         blocks.append(
             Block(
                 columns=columns,
                 starts=torch.as_tensor(starts, device="cpu"),
                 ids=torch.as_tensor(problem.ids[:, columns].astype(np.int64) + starts, device="cpu"),
-                start=torch.as_tensor(np.concatenate([codes[c] for c in columns]), dtype=torch.float32, device="cpu"),
+                start=torch.as_tensor(np.concatenate([initial[c] for c in columns]), dtype=torch.float32, device="cpu"),
                 trainable=not frozen,
             )
         )
     return blocks
 
 
-def split_blocks(blocks: list[Block], weights: list[torch.Tensor], codes: list[np.ndarray]) -> list[np.ndarray]:
+def split_blocks(blocks: list[Block], weights: list[torch.Tensor], initial: list[np.ndarray]) -> list[np.ndarray]:
     """Return the table of each column from the stacks; columns without dimensions keep their empty one."""
-    out = list(codes)
+    out = list(initial)
     for block, weight in zip(blocks, weights):
         array = weight.cpu().numpy()
         for c, start in zip(block.columns, block.starts.tolist()):
-            out[c] = array[start : start + len(codes[c])].copy()
+            out[c] = array[start : start + len(initial[c])].copy()
     return out
 
 
@@ -245,16 +245,16 @@ def scalings(
     their own space; of a net that did not help nothing is read.
     """
     maps = [
-        np.eye(code.shape[1]) if c in problem.given else np.empty((code.shape[1], 0))
-        for c, code in enumerate(problem.codes)
+        np.eye(table.shape[1]) if c in problem.from_init else np.empty((table.shape[1], 0))
+        for c, table in enumerate(problem.initial)
     ]
     if not helped:
         return maps
     rows = torch.arange(len(problem.ids), device=net.device)
     for block, found in zip(net.blocks, input_metric(net, weights, rows, seed)):
         for c, metric in zip(block.columns, found.cpu().double().numpy()):
-            if c not in problem.given:
+            if c not in problem.from_init:
                 values, vectors = np.linalg.eigh(metric)
-                read = values > CODE_FLOOR**2
+                read = values > DIRECTION_FLOOR**2
                 maps[c] = (vectors[:, read] * np.sqrt(values[read]))[:, ::-1]
     return maps

@@ -65,12 +65,12 @@ def build_head(
 
 
 class TableNet:
-    """Scores = offset + head([rows of every column, side]); a `Trainable` of the loop.
+    """Scores = offset + head([rows of every column, numeric]); a `Trainable` of the loop.
 
     Parameters
     ----------
     blocks : list of Block
-    side, offset, target, weight : ndarray of shape (n_samples, ...)
+    numeric, offset, target, weight : ndarray of shape (n_samples, ...)
         Numeric inputs, what is added to the scores, the coded target, and sample weights.
     loss : MultiLoss
     head : torch.nn.Sequential
@@ -87,7 +87,7 @@ class TableNet:
     def __init__(
         self,
         blocks: list[Block],
-        side: np.ndarray,
+        numeric: np.ndarray,
         offset: np.ndarray,
         target: np.ndarray,
         weight: np.ndarray,
@@ -104,8 +104,8 @@ class TableNet:
         self.blocks = [
             Block(b.columns, b.starts.to(device), b.ids.to(device), b.start.to(device), b.trainable) for b in blocks
         ]
-        self.side, self.offset, self.target, self.weight = (
-            torch.as_tensor(a, dtype=torch.float32, device=device) for a in (side, offset, target, weight)
+        self.numeric, self.offset, self.target, self.weight = (
+            torch.as_tensor(a, dtype=torch.float32, device=device) for a in (numeric, offset, target, weight)
         )
         self.loss, self.head = loss, head.to(device)
         self.generator, self.unknown_rate = generator, unknown_rate
@@ -147,7 +147,7 @@ class TableNet:
         return [w.index_select(0, i.flatten()).view(*i.shape, -1) for w, i in zip(weights, ids)]
 
     def scores(self, gathered: list[torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
-        inputs = torch.cat([*(part.flatten(1) for part in gathered), self.side[rows]], dim=1)
+        inputs = torch.cat([*(part.flatten(1) for part in gathered), self.numeric[rows]], dim=1)
         return self.head(inputs) + self.offset[rows]
 
     @torch.no_grad()

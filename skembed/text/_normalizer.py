@@ -1,10 +1,10 @@
-"""How the makers of word vectors wrote words: case, digits and punctuation, told by the vectors' keys."""
+"""Normalization of words as the makers of word vectors wrote them: case, digits, punctuation, told by the keys."""
 
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["DIGITS", "PUNCTUATION", "WordPolicy", "find_policy"]
+__all__ = ["DIGITS", "PUNCTUATION", "TextNormalizer", "find_normalizer"]
 
 DIGITS = ("keep", "#", "0", "spelled")
 PUNCTUATION = ("drop", "keep")
@@ -16,13 +16,13 @@ _PART = re.compile(r"[^\W_]+")
 _CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
 _MARKS = frozenset(".,;:!?()\"'-")
 
-_FEW = 0.01  # a share of keys below this is what slips through any cleaning, and no policy
+_FEW = 0.01  # a share of keys below this is what slips through any cleaning, and no rule
 _LEAST_MARKS = 2  # one mark alone among the keys may be a stray
 
 
 @dataclass(frozen=True)
-class WordPolicy:
-    """What was done to texts before vectors were learned from them.
+class TextNormalizer:
+    """The normalization of texts before vectors were learned from them.
 
     Attributes
     ----------
@@ -36,8 +36,8 @@ class WordPolicy:
 
     Examples
     --------
-    >>> policy = WordPolicy(lowercase=True, digits="spelled", punctuation="drop")
-    >>> policy.read("1984", {"one", "nine", "eight", "four"})
+    >>> normalizer = TextNormalizer(lowercase=True, digits="spelled", punctuation="drop")
+    >>> normalizer.normalize("1984", {"one", "nine", "eight", "four"})
     ('one', 'nine', 'eight', 'four')
     """
 
@@ -47,12 +47,12 @@ class WordPolicy:
 
     @property
     def token_pattern(self) -> str:
-        """A regular expression that finds the pieces of a text that `read` takes."""
-        # Inner marks stay, so that what the vectors hold as one word is found as one; `read` splits the others.
+        """A regular expression that finds the tokens of a text that `normalize` takes."""
+        # Inner marks stay, so that what the vectors hold as one word is found as one; `normalize` splits the others.
         return r"(?u)\w+(?:[^\w\s]+\w+)*|[^\w\s]" if self.punctuation == "keep" else r"(?u)\b\w+\b"
 
-    def read(self, token: str, known: Container[str]) -> tuple[str, ...]:
-        """Return the words that a piece of text is: the first of its readings that is known, or else the last one.
+    def normalize(self, token: str, known: Container[str]) -> tuple[str, ...]:
+        """Return the words that a token is: the first of its normalized forms that is known, or else the last one.
 
         Parameters
         ----------
@@ -65,14 +65,14 @@ class WordPolicy:
         tuple of str
             Empty for marks that are no words.
         """
-        reading: tuple[str, ...] = ()
-        for reading in self.readings(token):
-            if all(word in known for word in reading):
-                return reading
-        return reading
+        form: tuple[str, ...] = ()
+        for form in self.normalized_forms(token):
+            if all(word in known for word in form):
+                return form
+        return form
 
-    def readings(self, token: str) -> Iterator[tuple[str, ...]]:
-        """Yield the ways to read a piece of text as words, the plainest first: as it is, and then in more parts."""
+    def normalized_forms(self, token: str) -> Iterator[tuple[str, ...]]:
+        """Yield the forms of a token as words, the plainest first: as it is, and then in more parts."""
         word = token.lower() if self.lowercase else token
         yield (word,)
         if word.isalpha():
@@ -89,7 +89,7 @@ class WordPolicy:
         if parts != (word,):
             yield tuple(code for part in parts for code in self._recoded(part))
 
-    def whole_readings(self, level: str) -> list[str]:
+    def whole_forms(self, level: str) -> list[str]:
         """Return the keys under which a category, of one word or several, may stand as a whole."""
         forms = [level, level.lower()] if self.lowercase else [level]
         return list(dict.fromkeys([*forms, *(form.strip().replace(" ", "_") for form in forms)]))
@@ -102,8 +102,8 @@ class WordPolicy:
         return (_DIGIT.sub(self.digits, word),)
 
 
-def find_policy(keys: Sequence[str], known: Container[str]) -> WordPolicy:
-    """Tell the policy of a vocabulary.
+def find_normalizer(keys: Sequence[str], known: Container[str]) -> TextNormalizer:
+    """Tell the normalization of a vocabulary from its keys.
 
     Lower case, unless more than one key in a hundred has a capital. "#" for digits, where more keys hold "##" than two
     digits in a row; "0", where hardly any digit is another; spelled, where no key has a digit and all of "zero" to
@@ -118,9 +118,9 @@ def find_policy(keys: Sequence[str], known: Container[str]) -> WordPolicy:
 
     Returns
     -------
-    WordPolicy
+    TextNormalizer
     """
-    return WordPolicy(_is_lowercase(keys), _digits_of(keys, known), _punctuation_of(keys, known))
+    return TextNormalizer(_is_lowercase(keys), _digits_of(keys, known), _punctuation_of(keys, known))
 
 
 def _is_lowercase(keys: Iterable[str]) -> bool:

@@ -1,5 +1,6 @@
-"""What a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one face."""
+"""Inputs that a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one interface."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,13 +10,13 @@ from skembed.data.columns import Columns, factorize
 from skembed.data.corpus import UNKNOWN, EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.factor import Factor
-from skembed.text._policy import WordPolicy
-from skembed.text._readings import read_under_policy, repeat_documents
+from skembed.text._normalized_encoder import normalize_corpus, repeat_documents
+from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
-__all__ = ["Cells", "Chunks", "Texts", "has_columns", "level_documents", "levels_of"]
+__all__ = ["Chunks", "ColumnInputs", "TextInputs", "has_columns", "level_documents", "levels_of"]
 
-_ROWS = 2**16  # rows of columns handed out at a time
+_ROWS = 2**16  # rows of columns in a chunk
 
 Chunks = Iterable[tuple[np.ndarray, np.ndarray]]
 
@@ -25,31 +26,31 @@ def has_columns(X: Any) -> bool:
     return len(getattr(X, "shape", ())) == 2
 
 
-class Texts:
+class TextInputs:
     """Documents, read once.
 
     Attributes
     ----------
-    pieces : list of str
-        The different pieces that the tokenizer found.
+    tokens : list of str
+        The different tokens that the tokenizer found.
     words : list of str
-        What they are read as.
+        The words that they are after normalization.
     counts : ndarray of shape (n_words,), int64
         How often each word occurs.
     """
 
     def __init__(self, X: Any, tokenizer: Tokenizer) -> None:
         self._corpus = EncodedCorpus.read(read_documents(X), tokenizer)
-        self.pieces = self._corpus.words
+        self.tokens = self._corpus.words
         self.size = f"{self._corpus.n_documents} documents with {int(self._corpus.counts.sum())} words"
 
-    def candidates(self, policy: WordPolicy) -> set[str]:
-        """Return all words that a reading may need."""
-        return {word for piece in self.pieces for reading in policy.readings(piece) for word in reading}
+    def candidates(self, normalizer: TextNormalizer) -> set[str]:
+        """Return all words that a normalized form may need."""
+        return {word for token in self.tokens for form in normalizer.normalized_forms(token) for word in form}
 
-    def read(self, policy: WordPolicy, known: Any) -> None:
-        """Read the pieces as words, the known ones first."""
-        read_under_policy(self._corpus, [policy.read(piece, known) for piece in self.pieces])
+    def normalize(self, normalizer: TextNormalizer, known: Any) -> None:
+        """Normalize the tokens to words, known ones first."""
+        normalize_corpus(self._corpus, [normalizer.normalize(token, known) for token in self.tokens])
         self.words, self.counts = self._corpus.words, self._corpus.counts
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
@@ -60,14 +61,14 @@ class Texts:
         """Return the documents of each column, here of the only one, as chunks of (ids, ends)."""
         return [self._corpus.documents(row_of)]
 
-    def __enter__(self) -> "Texts":
+    def __enter__(self) -> "TextInputs":
         return self
 
     def __exit__(self, *error: object) -> None:
         self._corpus.__exit__(*error)
 
 
-class Cells:
+class ColumnInputs:
     """Columns of short texts: each different cell of a column is read once, however many rows hold it.
 
     Parameters
@@ -77,8 +78,8 @@ class Cells:
 
     Attributes
     ----------
-    pieces, words, counts
-        As of `Texts`; a word counts in every row that holds it.
+    tokens, words, counts
+        As of `TextInputs`; a word counts in every row that holds it.
     factors : list of Factor
         One a column.
     """
@@ -87,21 +88,23 @@ class Cells:
         self.factors = [levels_of(columns, position) for position in range(len(columns.values))]
         levels = [level for factor in self.factors for level in factor.keys]
         self._levels = levels
-        self._pieces = [[piece for pieces in tokenizer.pieces(level) for piece in pieces] for level in levels]
-        self.pieces = list(dict.fromkeys(piece for pieces in self._pieces for piece in pieces))
+        self._tokens = [list(itertools.chain.from_iterable(tokenizer.token_chunks(level))) for level in levels]
+        self.tokens = list(dict.fromkeys(itertools.chain.from_iterable(self._tokens)))
         self.size = f"{columns.n_rows} rows with {len(levels)} different cells"
 
-    def candidates(self, policy: WordPolicy) -> set[str]:
-        words = {word for piece in self.pieces for reading in policy.readings(piece) for word in reading}
-        return words.union(*(policy.whole_readings(level) for level in self._levels))
+    def candidates(self, normalizer: TextNormalizer) -> set[str]:
+        words = {word for token in self.tokens for form in normalizer.normalized_forms(token) for word in form}
+        return words.union(*(normalizer.whole_forms(level) for level in self._levels))
 
-    def read(self, policy: WordPolicy, known: Any) -> None:
+    def normalize(self, normalizer: TextNormalizer, known: Any) -> None:
         number: dict[str, int] = {}
         ids: list[int] = []
         ends: list[int] = []
-        for level, pieces in zip(self._levels, self._pieces):
-            whole = next((key for key in policy.whole_readings(level) if key in known), None)
-            words = [whole] if whole is not None else [w for piece in pieces for w in policy.read(piece, known)]
+        for level, tokens in zip(self._levels, self._tokens):
+            whole = next((key for key in normalizer.whole_forms(level) if key in known), None)
+            words = (
+                [whole] if whole is not None else [w for token in tokens for w in normalizer.normalize(token, known)]
+            )
             ids += [number.setdefault(word, len(number)) for word in words]
             ends.append(len(ids))
         self.words = list(number)
@@ -113,7 +116,7 @@ class Cells:
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
         """Return the rows, the cells of each one after the other."""
-        return _Rows(self, row_of)
+        return _RowSequences(self, row_of)
 
     def documents(self, row_of: np.ndarray) -> list[Chunks]:
         return [self._column(row_of, position) for position in range(len(self.factors))]
@@ -134,22 +137,22 @@ class Cells:
         firsts = np.cumsum([0, *(len(factor.keys) for factor in self.factors[:-1])])
         return np.stack([np.where(f.codes < 0, -1, f.codes + first) for f, first in zip(self.factors, firsts)])
 
-    def __enter__(self) -> "Cells":
+    def __enter__(self) -> "ColumnInputs":
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
 
 
-class _Rows:
+class _RowSequences:
     """The rows of some columns as sequences, over and over again."""
 
-    def __init__(self, cells: Cells, row_of: np.ndarray) -> None:
-        self._cells, self._row_of = cells, row_of
+    def __init__(self, inputs: ColumnInputs, row_of: np.ndarray) -> None:
+        self._inputs, self._row_of = inputs, row_of
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        ids, ends = self._cells._level_rows(self._row_of)
-        places = self._cells._places()
+        ids, ends = self._inputs._level_rows(self._row_of)
+        places = self._inputs._places()
         for start in range(0, places.shape[1], _ROWS):
             which = places[:, start : start + _ROWS]
             repeated, stops = repeat_documents(ids, ends, which.ravel(order="F"))
@@ -168,8 +171,8 @@ def levels_of(columns: Columns, position: int) -> Factor:
     return factor
 
 
-def level_documents(levels: list[str], policy: WordPolicy, known: Any) -> Iterator[str | list]:
+def level_documents(levels: list[str], normalizer: TextNormalizer, known: Any) -> Iterator[str | list]:
     """Yield each level as a document: a list of one key where it stands as a whole, else its text."""
     for level in levels:
-        whole = next((key for key in policy.whole_readings(level) if key in known), None)
+        whole = next((key for key in normalizer.whole_forms(level) if key in known), None)
         yield level if whole is None else [whole]

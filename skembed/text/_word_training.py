@@ -181,9 +181,9 @@ def starting_tables(
     given : ndarray of shape (n_words,), bool
         Whether `init` holds the word.
     """
-    from skembed.training.sequences import first_vectors
+    from skembed.training.sequences import uniform_vectors
 
-    vectors = first_vectors(len(words), embedding_dim, seed)
+    vectors = uniform_vectors(len(words), embedding_dim, seed)
     output = None
     given = np.zeros(len(words), dtype=bool)
     if init is not None:

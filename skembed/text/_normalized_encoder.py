@@ -1,4 +1,4 @@
-"""Documents as rows of a table of given words, the pieces of a text read as those who made the table read theirs."""
+"""Documents as rows of a table of given words, their tokens normalized as those that the table was learned from."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -15,30 +15,30 @@ from skembed.data.corpus import (
     encode_documents,
     whole_documents,
 )
-from skembed.text._policy import WordPolicy
+from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
-__all__ = ["ReadingEncoder", "read_under_policy", "repeat_documents"]
+__all__ = ["NormalizedEncoder", "normalize_corpus", "repeat_documents"]
 
 
-class ReadingEncoder:
+class NormalizedEncoder:
     """Numbers the words of documents by the rows of a table; may be used by several threads.
 
     Parameters
     ----------
     words : iterable of str
         Row i is that of the i-th word.
-    policy : WordPolicy
+    normalizer : TextNormalizer
     tokenizer : Tokenizer
-        Text -> pieces that the policy reads as words.
+        Text -> tokens that the normalizer turns into words.
     stop_words : frozenset of str
         Are left out.
     """
 
     def __init__(
-        self, words: Iterable[str], policy: WordPolicy, tokenizer: Tokenizer, stop_words: frozenset[str]
+        self, words: Iterable[str], normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: frozenset[str]
     ) -> None:
-        self.words, self.policy, self.tokenizer, self.stop_words = words, policy, tokenizer, stop_words
+        self.words, self.normalizer, self.tokenizer, self.stop_words = words, normalizer, tokenizer, stop_words
         self.row_of: dict[Any, int] = dict(zip(words, itertools.count()))
         self._number: dict[Any, int] = {**self.row_of, END_OF_DOCUMENT: END, **dict.fromkeys(stop_words, UNKNOWN)}
 
@@ -50,7 +50,7 @@ class ReadingEncoder:
         Parameters
         ----------
         documents : iterable of str or list
-            The tokens of lists are read under the policy too, one by one.
+            The tokens of lists are normalized too, one by one.
         further : dict, optional
             Where words without a row are numbered, from the number of rows on; not given, they are left out.
 
@@ -70,49 +70,49 @@ class ReadingEncoder:
                 for word in words
             )
 
-        read = (self._read(document) if isinstance(document, list) else document for document in documents)
-        for stream in whole_documents(encode_documents(read, self, number)):
+        normalized = (self._normalized(document) if isinstance(document, list) else document for document in documents)
+        for stream in whole_documents(encode_documents(normalized, self, number)):
             yield as_sequences(stream)
 
-    def pieces(self, text: str) -> Iterator[list[str]]:
+    def token_chunks(self, text: str) -> Iterator[list[str]]:
         """Yield the words of one text in lists, as a `Tokenizer` does."""
-        return map(self._read, self.tokenizer.pieces(text))
+        return map(self._normalized, self.tokenizer.token_chunks(text))
 
-    def rows_of(self, words: list[str]) -> np.ndarray:
+    def encode_words(self, words: list[str]) -> np.ndarray:
         """Return the row of each word, int32 (n_words,); `UNKNOWN` for stop words and those without one."""
         return np.fromiter(map(self._number.get, words, itertools.repeat(UNKNOWN)), np.int32, count=len(words))
 
-    def _read(self, tokens: list) -> list:
-        known, read = self._number, self.policy.read
+    def _normalized(self, tokens: list) -> list:
+        known, normalize = self._number, self.normalizer.normalize
         words: list = []
         for token in tokens:
             try:
-                words += (token,) if token in known or not isinstance(token, str) else read(token, known)
+                words += (token,) if token in known or not isinstance(token, str) else normalize(token, known)
             except TypeError:
                 words.append(token)  # cannot be hashed: who numbers it will say so
         return words
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("words", "policy", "tokenizer", "stop_words")}
+        return {name: getattr(self, name) for name in ("words", "normalizer", "tokenizer", "stop_words")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
 
-def read_under_policy(corpus: EncodedCorpus, readings: list[tuple[str, ...]]) -> None:
-    """Replace each piece of text in a corpus by the words that it is read as; `readings[i]` is that of piece i."""
+def normalize_corpus(corpus: EncodedCorpus, forms: list[tuple[str, ...]]) -> None:
+    """Replace each token in a corpus by the words of its normalized form; `forms[i]` is that of token i."""
     number: dict[str, int] = {}
-    for reading in readings:
-        for word in reading:
+    for form in forms:
+        for word in form:
             number.setdefault(word, len(number))
-    flat = [number[word] for reading in readings for word in reading]
+    flat = [number[word] for form in forms for word in form]
     ids = np.array([*flat, END], dtype=np.int32)  # END is -1 and finds the last entries
-    ends = np.cumsum([*map(len, readings), 1])
+    ends = np.cumsum([*map(len, forms), 1])
 
-    def read(stream: np.ndarray) -> np.ndarray:
+    def rewrite(stream: np.ndarray) -> np.ndarray:
         return repeat_documents(ids, ends, stream)[0]
 
-    corpus.rewrite(read, list(number))
+    corpus.rewrite(rewrite, list(number))
 
 
 def repeat_documents(ids: np.ndarray, ends: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Sixteen float32 side by side as one value inside numba functions, so that kernels decide what stays in registers.
 
 LLVM maps a value to what the processor has: one AVX-512 register, two AVX ones, four of NEON or SSE. The automatic
-vectoriser sees one loop at a time; kernels written in lanes keep several dot products in registers at once, which made
-skip-gram four times faster here.
+vectoriser sees one loop at a time; kernels written in these values keep several dot products in registers at once,
+which made skip-gram four times faster here.
 """
 
 import math
@@ -16,12 +16,13 @@ from numba.core import cgutils
 from numba.extending import models, register_model
 
 __all__ = [
-    "LANES",
+    "SIMD_WIDTH",
     "add",
     "aligned_zeros",
     "broadcast",
     "clamp",
     "divide",
+    "horizontal_sum",
     "load",
     "multiply",
     "multiply_add",
@@ -29,35 +30,34 @@ __all__ = [
     "prefetch",
     "store",
     "subtract",
-    "sum_lanes",
 ]
 
 intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
-LANES = 16  # float32 in a cache line
+SIMD_WIDTH = 16  # float32 in a cache line
 CACHE_LINE = 64  # bytes
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_VECTOR = ir.VectorType(ir.FloatType(), SIMD_WIDTH)
 _FAST = ("reassoc", "nsz", "arcp", "contract")  # NaN and inf keep their meaning
 
 
 def aligned_zeros(*shape: int) -> np.ndarray:
-    """C-contiguous float32 zeros that begin at a cache line: lanes that straddle two lines cost nearly double."""
+    """C-contiguous float32 zeros that begin at a cache line: vectors that straddle two lines cost nearly double."""
     n = math.prod(shape)
     values = np.zeros(n + CACHE_LINE // 4, np.float32)
     first = -values.ctypes.data % CACHE_LINE // 4
     return values[first : first + n].reshape(shape)
 
 
-class _Lanes(types.Type):
+class _SimdType(types.Type):
     def __init__(self) -> None:
-        super().__init__(name="Lanes16")
+        super().__init__(name="Simd16")
 
 
-_lanes = _Lanes()
+_simd = _SimdType()
 
 
-@register_model(_Lanes)
-class _LanesModel(models.PrimitiveModel):
+@register_model(_SimdType)
+class _SimdModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
         super().__init__(dmm, fe_type, _VECTOR)
 
@@ -66,7 +66,7 @@ class _LanesModel(models.PrimitiveModel):
 def pointer(typing_context, array):
     """Where a C-contiguous array begins, to be indexed like an array of one dimension; bounds are not checked.
 
-    An array is counted each time it is handed to a function, with a locked instruction; twelve arrays in an inner loop
+    An array is counted each time it is passed to a function, with a locked instruction; twelve arrays in an inner loop
     cost more than all its arithmetic. A pointer is a number. The caller keeps the array alive.
     """
     if not (isinstance(array, types.Array) and array.layout == "C"):
@@ -78,7 +78,7 @@ def pointer(typing_context, array):
     return types.CPointer(array.dtype)(array), generate
 
 
-def _lanes_at(builder, start, offset):
+def _simd_at(builder, start, offset):
     return builder.bitcast(builder.gep(start, [offset]), _VECTOR.as_pointer())
 
 
@@ -93,22 +93,22 @@ def load(typing_context, start, offset):
         return None
 
     def generate(context, builder, signature, arguments):
-        return builder.load(_lanes_at(builder, *arguments), align=4)
+        return builder.load(_simd_at(builder, *arguments), align=4)
 
-    return _lanes(start, types.intp), generate
+    return _simd(start, types.intp), generate
 
 
 @intrinsic
-def store(typing_context, start, offset, lanes):
-    """``start[offset : offset + 16] = lanes``."""
+def store(typing_context, start, offset, vector):
+    """``start[offset : offset + 16] = vector``."""
     if not _is_float32(start):
         return None
 
     def generate(context, builder, signature, arguments):
-        builder.store(arguments[2], _lanes_at(builder, *arguments[:2]), align=4)
+        builder.store(arguments[2], _simd_at(builder, *arguments[:2]), align=4)
         return context.get_dummy_value()
 
-    return types.void(start, types.intp, _lanes), generate
+    return types.void(start, types.intp, _simd), generate
 
 
 @intrinsic
@@ -137,10 +137,10 @@ def broadcast(typing_context, number):
 
     def generate(context, builder, signature, arguments):
         one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), SIMD_WIDTH), [0] * SIMD_WIDTH)
         return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), everywhere)
 
-    return _lanes(types.float32), generate
+    return _simd(types.float32), generate
 
 
 @intrinsic
@@ -153,7 +153,7 @@ def multiply_add(typing_context, a, b, c):
         )
         return builder.call(function, arguments)
 
-    return _lanes(_lanes, _lanes, _lanes), generate
+    return _simd(_simd, _simd, _simd), generate
 
 
 @intrinsic
@@ -163,7 +163,7 @@ def multiply(typing_context, a, b):
     def generate(context, builder, signature, arguments):
         return builder.fmul(*arguments, flags=_FAST)
 
-    return _lanes(_lanes, _lanes), generate
+    return _simd(_simd, _simd), generate
 
 
 @intrinsic
@@ -173,7 +173,7 @@ def add(typing_context, a, b):
     def generate(context, builder, signature, arguments):
         return builder.fadd(*arguments, flags=_FAST)
 
-    return _lanes(_lanes, _lanes), generate
+    return _simd(_simd, _simd), generate
 
 
 @intrinsic
@@ -183,7 +183,7 @@ def subtract(typing_context, a, b):
     def generate(context, builder, signature, arguments):
         return builder.fsub(*arguments, flags=_FAST)
 
-    return _lanes(_lanes, _lanes), generate
+    return _simd(_simd, _simd), generate
 
 
 @intrinsic
@@ -193,7 +193,7 @@ def divide(typing_context, a, b):
     def generate(context, builder, signature, arguments):
         return builder.fdiv(*arguments, flags=_FAST)
 
-    return _lanes(_lanes, _lanes), generate
+    return _simd(_simd, _simd), generate
 
 
 @intrinsic
@@ -205,11 +205,11 @@ def clamp(typing_context, a, low, high):
         value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
         return builder.select(builder.fcmp_ordered(">", value, high), high, value)
 
-    return _lanes(_lanes, _lanes, _lanes), generate
+    return _simd(_simd, _simd, _simd), generate
 
 
 @intrinsic
-def sum_lanes(typing_context, lanes):
+def horizontal_sum(typing_context, vector):
     """The sum of the sixteen numbers, a float32."""
 
     def generate(context, builder, signature, arguments):
@@ -218,4 +218,4 @@ def sum_lanes(typing_context, lanes):
         )
         return builder.call(function, [ir.Constant(ir.FloatType(), 0.0), arguments[0]], fastmath=("reassoc", "nsz"))
 
-    return types.float32(_lanes), generate
+    return types.float32(_simd), generate

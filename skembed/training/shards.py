@@ -1,48 +1,48 @@
-"""What one stretch of sequences teaches: the pure function that `skembed.training.sequences` runs in rounds."""
+"""Learning from one shard of sequences: the pure function that `skembed.training.sequences` runs in rounds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from skembed.kernels import localise
+from skembed.kernels import local_ids
 from skembed.kernels.huffman import HuffmanTree, huffman_tree
-from skembed.kernels.lanes import LANES, aligned_zeros
 from skembed.kernels.noise import AliasTable, alias_table, draw_many
 from skembed.kernels.random import new_state
-from skembed.kernels.stretch import Scratch, Stretch, Targets, new_scratch
+from skembed.kernels.shard import Shard, Targets, Workspace, new_workspace
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.kernels.windows import train_cbow, train_skip_gram
 from skembed.parallel import RowDeltas
 
-__all__ = ["FitStretch", "Partition", "Report"]
+__all__ = ["FitShard", "Report", "TokenShard"]
 
 KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
 # of the logistic loss of a pair of rows, p (1 - p) times a squared length, seen from one direction; a context of CBOW
 # has a share of the mean only, and means are short
 CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
-# A stretch draws its negatives from so small a pool that their rows stay in the cache. Analogies of CBOW, which moves a
+# A shard draws its negatives from so small a pool that their rows stay in the cache. Analogies of CBOW, which moves a
 # negative once a window and not once a context, suffer from a smaller one.
 TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 8}
 # Of large corpora: long enough that copying rows and merging them is a small part, short enough for the cache.
-TOKENS_PER_STRETCH = {"skip-gram": 8192, "cbow": 8192}
+TOKENS_PER_SHARD = {"skip-gram": 8192, "cbow": 8192}
 
 
-class Partition(NamedTuple):
-    """A stretch of tokens, as `FitStretch` takes it.
+class TokenShard(NamedTuple):
+    """A shard of tokens, as `FitShard` takes it.
 
     Attributes
     ----------
     tokens : ndarray of shape (n_tokens,), int32
     ends : ndarray of shape (n_sequences,), int64
     learning_rate : float
-    shard : int
-        Partitions that run at the same time have different ones: each has buffers of its own.
+    shard_index : int
+        Shards that run at the same time have different ones: each has buffers of its own.
     """
 
     tokens: np.ndarray
     ends: np.ndarray
     learning_rate: float
-    shard: int
+    shard_index: int
 
 
 class Report(NamedTuple):
@@ -53,11 +53,11 @@ class Report(NamedTuple):
     finite: bool
 
 
-class FitStretch:
-    """`fit_partition` for sequences (see `skembed.parallel`).
+class FitShard:
+    """`fit_shard` for sequences (see `skembed.parallel`).
 
-    It is pure but for its buffers: the deltas it returns are valid until the next call for the same shard. Buffers do
-    not travel in a pickle.
+    It is pure but for its buffers: the deltas it returns are valid until the next call for the same
+    `shard_index`. Buffers do not travel in a pickle.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class FitStretch:
         See `skembed.training.sequences.train_sequences`.
     frozen : ndarray of shape (n_keys,), bool
     max_tokens : int
-        The longest stretch there will be.
+        The longest shard there will be.
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
-    tokens_per_stretch = TOKENS_PER_STRETCH
+    tokens_per_shard = TOKENS_PER_SHARD
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class FitStretch:
         self.negative = negative
         self.frozen = frozen
         self.max_tokens = max_tokens
-        self.keep = localise.keep_thresholds(counts, subsample)
+        self.keep = local_ids.keep_thresholds(counts, subsample)
         self.source: HuffmanTree | AliasTable  # of the targets
         if loss == "hierarchical-softmax":
             self.source = huffman_tree(counts)
@@ -108,20 +108,20 @@ class FitStretch:
         return self.__dict__ | {"_buffers": {}}
 
     def __call__(
-        self, tables: Sequence[np.ndarray], partition: Partition, seed: tuple[int, ...]
+        self, tables: Sequence[np.ndarray], shard: TokenShard, seed: tuple[int, ...]
     ) -> tuple[list[RowDeltas], Report]:
-        """Learn from a stretch, starting from `tables` (input, output), which stay as they are."""
-        buffers = self._buffers_of(partition.shard, tables)
+        """Learn from a shard, starting from `tables` (input, output), which stay as they are."""
+        buffers = self._buffers_of(shard.shard_index, tables)
         state = new_state(*seed)
-        n_tokens, n_sequences, n_rows = localise.localise(
-            partition.tokens, partition.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
+        n_tokens, n_sequences, n_rows = local_ids.to_local_ids(
+            shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
         )
         input_rows = buffers.rows[:n_rows]
-        output_rows, targets = self._targets(buffers, n_rows, len(partition.tokens), state)
-        localise.gather_rows(tables[0], input_rows, buffers.inputs)
-        localise.gather_rows(tables[1], output_rows, buffers.outputs)
+        output_rows, targets = self._targets(buffers, n_rows, len(shard.tokens), state)
+        local_ids.gather_rows(tables[0], input_rows, buffers.inputs)
+        local_ids.gather_rows(tables[1], output_rows, buffers.outputs)
         inputs, outputs = buffers.inputs[: n_rows + 1], buffers.outputs[: len(output_rows) + 1]
-        stretch = Stretch(
+        local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
             inputs=inputs.ravel(),
@@ -132,51 +132,51 @@ class FitStretch:
             output_pairs=np.zeros(len(outputs), np.int32),
         )
         loss, n_losses = KERNELS[self.architecture](
-            stretch, targets, self.window, self.shrink_window, partition.learning_rate, state, buffers.scratch
+            local_shard, targets, self.window, self.shrink_window, shard.learning_rate, state, buffers.workspace
         )
-        finite = localise.subtract_rows(tables[0], input_rows, inputs)
-        finite &= localise.subtract_rows(tables[1], output_rows, outputs)
-        pull = np.float32(partition.learning_rate * CURVATURE[self.architecture])
+        finite = local_ids.subtract_rows(tables[0], input_rows, inputs)
+        finite &= local_ids.subtract_rows(tables[1], output_rows, outputs)
+        step_weight = np.float32(shard.learning_rate * CURVATURE[self.architecture])
         deltas = [
-            RowDeltas(input_rows, inputs, pull * stretch.input_pairs),
-            RowDeltas(output_rows, outputs, pull * stretch.output_pairs),
+            RowDeltas(input_rows, inputs, step_weight * local_shard.input_pairs),
+            RowDeltas(output_rows, outputs, step_weight * local_shard.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
 
     def _targets(
         self, buffers: "_Buffers", n_rows: int, n_tokens: int, state: np.ndarray
     ) -> tuple[np.ndarray, Targets]:
-        """Return the output rows that the stretch touches, and what its centers are among them."""
+        """Return the output rows that the shard touches, and what its centers are among them."""
         source = self.source
         paths = buffers.path_starts, buffers.path_nodes, buffers.path_codes
         if isinstance(source, AliasTable):
             pool = buffers.pool[: -(-n_tokens // self.tokens_per_negative[self.architecture])]
             draw_many(source.threshold, source.alias, pool, state)
-            n_output = localise.add_rows(pool, buffers.slot, buffers.rows, n_rows)
-            localise.release(buffers.slot, buffers.rows[:n_output])
+            n_output = local_ids.add_rows(pool, buffers.slot, buffers.rows, n_rows)
+            local_ids.release(buffers.slot, buffers.rows[:n_output])
             return buffers.rows[:n_output], Targets(False, self.negative, pool, *paths)
         rows = buffers.rows[:n_rows]
-        localise.release(buffers.slot, rows)
-        n_nodes = localise.localise_paths(
+        local_ids.release(buffers.slot, rows)
+        n_nodes = local_ids.to_local_paths(
             rows, source.starts, source.nodes, source.codes, buffers.node_slot, buffers.node_rows, *paths
         )
-        localise.release(buffers.node_slot, buffers.node_rows[:n_nodes])
+        local_ids.release(buffers.node_slot, buffers.node_rows[:n_nodes])
         return buffers.node_rows[:n_nodes], Targets(True, 0, buffers.pool[:0], *paths)
 
-    def _buffers_of(self, shard: int, tables: Sequence[np.ndarray]) -> "_Buffers":
-        if shard not in self._buffers:
+    def _buffers_of(self, shard_index: int, tables: Sequence[np.ndarray]) -> "_Buffers":
+        if shard_index not in self._buffers:
             dim = tables[0].shape[1]
-            self._buffers[shard] = _Buffers(
+            self._buffers[shard_index] = _Buffers(
                 self.max_tokens, dim, self.window, self.negative, self.source, len(self.keep),
                 min(self.tokens_per_negative.values()),
             )  # fmt: skip
-        return self._buffers[shard]
+        return self._buffers[shard_index]
 
 
 class _Buffers:
-    """Room for one stretch, allocated once: fresh pages for every stretch would cost as much as learning from it."""
+    """The arrays of one shard, allocated once: fresh pages for every shard would cost as much as learning from it."""
 
-    scratch: Scratch
+    workspace: Workspace
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Buffers:
         n_keys: int,
         tokens_per_negative: int,
     ) -> None:
-        width = -(-dim // LANES) * LANES
+        width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
         n_pool = -(-n_tokens // tokens_per_negative)
         n_rows = min(n_tokens, n_keys)
         self.tokens = np.empty(n_tokens, np.int32)
@@ -207,4 +207,4 @@ class _Buffers:
         self.rows = np.empty(n_rows + n_pool, np.int32)
         self.inputs = aligned_zeros(n_rows + 1, width)
         self.outputs = aligned_zeros(n_output + 1, width)
-        self.scratch = new_scratch(window, max(longest, negative + 1), width)
+        self.workspace = new_workspace(window, max(longest, negative + 1), width)

@@ -1,4 +1,4 @@
-"""What a kernel over windows is given: a stretch of sequences, what its centers are to be told from, room to work.
+"""The arguments of a kernel over windows: a shard of sequences, the targets of its centers, a workspace.
 
 The rows of one window are chosen here, contexts and targets, for skip-gram and CBOW and both losses alike.
 """
@@ -8,33 +8,33 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import LANES, aligned_zeros, pointer
 from skembed.kernels.random import draw_below
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, pointer
 
 __all__ = [
     "TILE",
-    "Scratch",
-    "Stretch",
+    "Shard",
     "Targets",
-    "choices_of",
+    "Workspace",
     "choose_contexts",
     "choose_targets",
-    "new_scratch",
+    "new_workspace",
     "pad_targets",
-    "room_of",
-    "rows_of",
+    "shard_pointers",
+    "target_pointers",
+    "workspace_pointers",
 ]
 
 TILE = 3  # targets worked on at once: 2 x 3 products fill the registers of AVX2; lists are padded to a multiple
 
 
-class Stretch(NamedTuple):
-    """A stretch of sequences in local numbers, and the rows it touches, as `skembed.kernels.localise` makes them.
+class Shard(NamedTuple):
+    """A shard of sequences in local ids, and the rows it touches, as `skembed.kernels.local_ids` makes them.
 
     Attributes
     ----------
     tokens : ndarray of shape (n_tokens,), int32
-        Local number of each token.
+        Local id of each token.
     ends : ndarray of shape (n_sequences,), int64
         Ends of the sequences in `tokens`.
     inputs : ndarray of shape ((n_rows + 1) * width,), float32
@@ -70,7 +70,7 @@ class Targets(NamedTuple):
     pool : ndarray of shape (n_pool,), int32
         Local output rows, drawn from the noise distribution; negatives are picked from them evenly.
     path_starts, path_nodes, path_codes
-        The paths of the local tokens in local numbers of the nodes, as in `HuffmanTree`.
+        The paths of the local tokens in local ids of the nodes, as in `HuffmanTree`.
     """
 
     hierarchical: bool
@@ -81,40 +81,40 @@ class Targets(NamedTuple):
     path_codes: np.ndarray
 
 
-class Scratch(NamedTuple):
-    """Room for one window; see `new_scratch`."""
+class Workspace(NamedTuple):
+    """The arrays that hold one window; see `new_workspace`."""
 
     contexts: np.ndarray
-    sinks: np.ndarray
+    write_offsets: np.ndarray
     targets: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
-    wanted: np.ndarray
+    scaled_labels: np.ndarray
     rates: np.ndarray
     logits: np.ndarray
     hidden: np.ndarray
 
 
-def new_scratch(window: int, max_targets: int, width: int) -> Scratch:
-    """Room for windows of up to ``2 * window`` contexts and `max_targets` targets."""
+def new_workspace(window: int, max_targets: int, width: int) -> Workspace:
+    """A workspace for windows of up to ``2 * window`` contexts and `max_targets` targets."""
     n_contexts = 2 * window + 2  # one to make the last pair whole
     n_targets = max_targets + TILE
-    n_logits = n_contexts * n_targets + 2 * LANES  # whole lanes are written
-    return Scratch(
+    n_logits = n_contexts * n_targets + 2 * SIMD_WIDTH  # whole SIMD vectors are written
+    return Workspace(
         contexts=np.zeros(n_contexts, np.int64),
-        sinks=np.zeros(n_contexts, np.int64),
+        write_offsets=np.zeros(n_contexts, np.int64),
         targets=np.zeros(n_targets, np.int64),
-        labels=aligned_zeros(n_targets + LANES),
-        weights=aligned_zeros(n_targets + LANES),
-        wanted=aligned_zeros(n_logits),
+        labels=aligned_zeros(n_targets + SIMD_WIDTH),
+        weights=aligned_zeros(n_targets + SIMD_WIDTH),
+        scaled_labels=aligned_zeros(n_logits),
         rates=aligned_zeros(n_logits),
         logits=aligned_zeros(n_logits),
         hidden=aligned_zeros(2 * width),
     )
 
 
-class Rows(NamedTuple):
-    """A stretch as pointers, see `skembed.kernels.lanes.pointer`; `spare` and `blank`: where the spare rows begin."""
+class ShardPointers(NamedTuple):
+    """A shard as pointers, see `skembed.kernels.simd.pointer`; `spare` and `blank`: where the spare rows begin."""
 
     tokens: Any
     inputs: Any
@@ -127,7 +127,7 @@ class Rows(NamedTuple):
     output_pairs: Any
 
 
-class Choices(NamedTuple):
+class TargetPointers(NamedTuple):
     """`Targets` as pointers."""
 
     hierarchical: bool
@@ -139,38 +139,38 @@ class Choices(NamedTuple):
     path_codes: Any
 
 
-class Room(NamedTuple):
-    """`Scratch` as pointers."""
+class WorkspacePointers(NamedTuple):
+    """`Workspace` as pointers; kernels call it `work`."""
 
     contexts: Any
-    sinks: Any
+    write_offsets: Any
     targets: Any
     labels: Any
     weights: Any
-    wanted: Any
+    scaled_labels: Any
     rates: Any
     logits: Any
     hidden: Any
 
 
 @compiled(inline="always")
-def rows_of(stretch):
-    return Rows(
-        pointer(stretch.tokens),
-        pointer(stretch.inputs),
-        pointer(stretch.outputs),
-        stretch.width,
-        stretch.inputs.size - stretch.width,
-        stretch.outputs.size - stretch.width,
-        pointer(stretch.frozen.view(np.uint8)),
-        pointer(stretch.input_pairs),
-        pointer(stretch.output_pairs),
+def shard_pointers(shard):
+    return ShardPointers(
+        pointer(shard.tokens),
+        pointer(shard.inputs),
+        pointer(shard.outputs),
+        shard.width,
+        shard.inputs.size - shard.width,
+        shard.outputs.size - shard.width,
+        pointer(shard.frozen.view(np.uint8)),
+        pointer(shard.input_pairs),
+        pointer(shard.output_pairs),
     )
 
 
 @compiled(inline="always")
-def choices_of(targets):
-    return Choices(
+def target_pointers(targets):
+    return TargetPointers(
         targets.hierarchical,
         targets.negative,
         pointer(targets.pool),
@@ -182,37 +182,37 @@ def choices_of(targets):
 
 
 @compiled(inline="always")
-def room_of(scratch):
-    return Room(
-        pointer(scratch.contexts),
-        pointer(scratch.sinks),
-        pointer(scratch.targets),
-        pointer(scratch.labels),
-        pointer(scratch.weights),
-        pointer(scratch.wanted),
-        pointer(scratch.rates),
-        pointer(scratch.logits),
-        pointer(scratch.hidden),
+def workspace_pointers(workspace):
+    return WorkspacePointers(
+        pointer(workspace.contexts),
+        pointer(workspace.write_offsets),
+        pointer(workspace.targets),
+        pointer(workspace.labels),
+        pointer(workspace.weights),
+        pointer(workspace.scaled_labels),
+        pointer(workspace.rates),
+        pointer(workspace.logits),
+        pointer(workspace.hidden),
     )
 
 
 @compiled(inline="always")
-def choose_contexts(rows, left, position, right, n_targets, room):
+def choose_contexts(rows, left, position, right, n_targets, work):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
     n_contexts = 0
     for other in range(left, right):
         if other != position:
             token = np.int64(rows.tokens[other])
-            room.contexts[n_contexts] = token * rows.width
-            room.sinks[n_contexts] = rows.spare if rows.frozen[token] != 0 else token * rows.width
+            work.contexts[n_contexts] = token * rows.width
+            work.write_offsets[n_contexts] = rows.spare if rows.frozen[token] != 0 else token * rows.width
             rows.input_pairs[token] += n_targets
             n_contexts += 1
-    room.contexts[n_contexts] = room.contexts[0]  # makes the last pair whole
+    work.contexts[n_contexts] = work.contexts[0]  # makes the last pair whole
     return n_contexts
 
 
 @compiled(inline="always")
-def choose_targets(rows, choices, center, n_pairs, random, room):
+def choose_targets(rows, choices, center, n_pairs, random, work):
     """Write where the target rows begin, their labels, and weight 0 where a negative is the center; returns
     how many there are, padded to a multiple of TILE with rows of weight 0.
     """
@@ -221,31 +221,31 @@ def choose_targets(rows, choices, center, n_pairs, random, room):
         n_targets = choices.path_starts[center + 1] - first
         for k in range(n_targets):
             node = np.int64(choices.path_nodes[first + k])
-            room.targets[k] = node * rows.width
-            room.labels[k] = np.float32(1 - choices.path_codes[first + k])
-            room.weights[k] = np.float32(1.0)
+            work.targets[k] = node * rows.width
+            work.labels[k] = np.float32(1 - choices.path_codes[first + k])
+            work.weights[k] = np.float32(1.0)
             rows.output_pairs[node] += n_pairs
     else:
         n_targets = choices.negative + 1
-        room.targets[0] = center * rows.width
-        room.labels[0] = np.float32(1.0)
-        room.weights[0] = np.float32(1.0)
+        work.targets[0] = center * rows.width
+        work.labels[0] = np.float32(1.0)
+        work.weights[0] = np.float32(1.0)
         rows.output_pairs[center] += n_pairs
         for k in range(1, n_targets):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
-            room.targets[k] = sample * rows.width
-            room.labels[k] = np.float32(0.0)
-            room.weights[k] = np.float32(1.0) if sample != center else np.float32(0.0)
+            work.targets[k] = sample * rows.width
+            work.labels[k] = np.float32(0.0)
+            work.weights[k] = np.float32(1.0) if sample != center else np.float32(0.0)
             rows.output_pairs[sample] += n_pairs
-    return pad_targets(rows, room, n_targets)
+    return pad_targets(rows, work, n_targets)
 
 
 @compiled(inline="always")
-def pad_targets(rows, room, n_targets):
+def pad_targets(rows, work, n_targets):
     """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
     while n_targets % TILE:
-        room.targets[n_targets] = rows.blank
-        room.labels[n_targets] = np.float32(0.0)
-        room.weights[n_targets] = np.float32(0.0)
+        work.targets[n_targets] = rows.blank
+        work.labels[n_targets] = np.float32(0.0)
+        work.weights[n_targets] = np.float32(0.0)
         n_targets += 1
     return n_targets

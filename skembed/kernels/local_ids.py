@@ -1,24 +1,24 @@
-"""A stretch of sequences as a small problem of its own: which rows it touches, and the same stretch in local numbers.
+"""Local ids of a shard of sequences: the rows that it touches, numbered from 0 in order of appearance.
 
-A kernel that works on a compact copy of the few thousand rows a stretch touches stays in the cache, and what it learned
+A kernel that works on a compact copy of the few thousand rows a shard touches stays in the cache, and what it learned
 is a list of rows and deltas, which is all that has to be merged.
 """
 
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.lanes import LANES, pointer, prefetch
 from skembed.kernels.random import draw
+from skembed.kernels.simd import SIMD_WIDTH, pointer, prefetch
 
 __all__ = [
     "add_rows",
     "gather_rows",
     "keep_thresholds",
-    "localise",
-    "localise_paths",
     "prefetch_row",
     "release",
     "subtract_rows",
+    "to_local_ids",
+    "to_local_paths",
 ]
 
 AHEAD = 4  # rows of a table, met in no order, that are asked for before they are needed
@@ -56,8 +56,8 @@ def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
 
 
 @compiled()
-def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
-    """Subsample a stretch and number its keys in order of appearance.
+def to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
+    """Subsample a shard and number its keys in order of appearance.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
     keep : ndarray of shape (n_keys,), uint32
         See `keep_thresholds`.
     slot : ndarray of shape (n_keys,), int32
-        -1 everywhere; afterwards the local number of each row seen. `release` cleans it.
+        -1 everywhere; afterwards the local id of each row seen. `release` cleans it.
     rows, local_tokens, local_ends
-        Outputs: the global row of each local number, the kept tokens in local numbers, the ends of the sequences that
+        Outputs: the global row of each local id, the kept tokens in local ids, the ends of the sequences that
         kept at least two.
     state : ndarray of shape (1,), uint64
 
@@ -103,7 +103,7 @@ def localise(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
 
 @compiled()
 def add_rows(tokens, slot, rows, n_rows):
-    """Replace `tokens`, int32 (m,), by local numbers, appending to `rows` what was not seen; returns the new n_rows."""
+    """Replace `tokens`, int32 (m,), by local ids, appending to `rows` what was not seen; returns the new n_rows."""
     for i in range(tokens.size):
         token = tokens[i]
         if slot[token] < 0:
@@ -115,8 +115,8 @@ def add_rows(tokens, slot, rows, n_rows):
 
 
 @compiled()
-def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, local_nodes, local_codes):
-    """Write the paths of `rows` through a Huffman tree in local numbers of the inner nodes; returns how many nodes.
+def to_local_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, local_nodes, local_codes):
+    """Write the paths of `rows` through a Huffman tree in local ids of the inner nodes; returns how many nodes.
 
     Parameters
     ----------
@@ -124,9 +124,9 @@ def localise_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, lo
     starts, nodes, codes
         The tree; see `skembed.kernels.huffman.HuffmanTree`.
     slot : ndarray of shape (n_nodes,), int32
-        As for `localise`, of the inner nodes.
+        As for `to_local_ids`, of the inner nodes.
     node_rows : ndarray, int32
-        Output: the inner node of each local number.
+        Output: the inner node of each local id.
     local_starts, local_nodes, local_codes
         Outputs: the ragged array of paths.
     """
@@ -163,7 +163,7 @@ def release(slot, rows):
 @compiled(inline="always")
 def prefetch_row(start, row, dim):
     """Ask for the cache lines of a row of a table of `dim` columns that begins at the pointer `start`."""
-    for d in range(0, dim + LANES - 1, LANES):
+    for d in range(0, dim + SIMD_WIDTH - 1, SIMD_WIDTH):
         prefetch(start, row * dim + min(d, dim - 1))
 
 

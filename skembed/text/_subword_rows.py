@@ -1,4 +1,4 @@
-"""Words as means of rows, their own and those of their n-grams: which rows these are, and what they begin with."""
+"""Subword rows: the rows that each word is the mean of, its own and those of its n-grams, and their initial vectors."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,17 @@ import numpy as np
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords, hash_ngrams
 
-__all__ = ["SubwordRows", "buckets_of", "check_subwords", "rows_of_words", "starting_rows"]
+__all__ = ["WordRows", "buckets_of", "check_subwords", "rows_of_words", "starting_rows"]
 
 
-class SubwordRows(NamedTuple):
-    """Which rows words are the mean of: row i is that of word i, and behind them come the n-grams'.
+class WordRows(NamedTuple):
+    """The rows that words are the mean of: row i is that of word i, and behind them come the n-grams'.
 
     Attributes
     ----------
     starts : ndarray of shape (n_words + 1,), int64
         The rows of word i are ``rows[starts[i]:starts[i + 1]]``, its own first.
-    rows : ndarray of shape (n_members,), int32
+    rows : ndarray of shape (n_subword_rows,), int32
     buckets : ndarray of shape (n_used,), int64
         The buckets that have a row, rising.
     """
@@ -27,9 +27,7 @@ class SubwordRows(NamedTuple):
     buckets: np.ndarray
 
 
-def rows_of_words(
-    words: list[str], min_n: int, max_n: int, n_buckets: int, held: np.ndarray | None = None
-) -> SubwordRows:
+def rows_of_words(words: list[str], min_n: int, max_n: int, n_buckets: int, held: np.ndarray | None = None) -> WordRows:
     """Give rows to words and to the buckets of their n-grams, and to those that are `held` already.
 
     Examples
@@ -48,7 +46,7 @@ def rows_of_words(
     of_ngrams[starts[:-1]] = False
     rows[starts[:-1]] = np.arange(n_words)
     rows[of_ngrams] = n_words + places[: len(used)]
-    return SubwordRows(starts, rows, buckets)
+    return WordRows(starts, rows, buckets)
 
 
 def buckets_of(subwords: Subwords) -> np.ndarray:
@@ -75,7 +73,7 @@ def _spelled(settings: dict[str, int]) -> str:
 def starting_rows(vectors: np.ndarray, words: list[str], buckets: np.ndarray, table: EmbeddingTable) -> np.ndarray:
     """Put the rows that `table` has of these words and buckets into `vectors`, the words' first; returns it.
 
-    A table without n-grams gives the words their own rows, as vectors that the fastText program is handed.
+    A table without n-grams gives the words their own rows, as vectors that the fastText program is given.
     """
     known = [row for row, word in enumerate(words) if word in table]
     if not isinstance(table, SubwordTable):

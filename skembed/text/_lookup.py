@@ -1,4 +1,4 @@
-"""What is taken from given word vectors: those of a corpus, those that stay, and those composed of subwords."""
+"""Lookup in given word vectors: those of a corpus, those that stay, and those composed of subwords."""
 
 import itertools
 import warnings
@@ -13,9 +13,9 @@ from skembed.data.corpus import UNKNOWN
 from skembed.data.factor import Factor
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
-from skembed.text._material import Cells, Texts, level_documents
-from skembed.text._policy import WordPolicy
-from skembed.text._readings import ReadingEncoder
+from skembed.text._inputs import ColumnInputs, TextInputs, level_documents
+from skembed.text._normalized_encoder import NormalizedEncoder
+from skembed.text._normalizer import TextNormalizer
 
 __all__ = [
     "given_vectors",
@@ -53,32 +53,32 @@ def unknown_words(
     return {word: -count for count, word in unknown}, -sum(count for count, _ in unknown) / max(total, 1)
 
 
-def warn_unknown(unknown: dict[str, int], share: float, policy: WordPolicy) -> None:
+def warn_unknown(unknown: dict[str, int], share: float, normalizer: TextNormalizer) -> None:
     """Warn, if more than a third of the running words is unknown, and name the most frequent ones."""
     if share <= _UNKNOWN_SHARE:
         return
     shown = ", ".join(f"{word[:40]!r} ({count} times)" for word, count in itertools.islice(unknown.items(), _SHOWN))
     warnings.warn(
         f"{share:.0%} of the running words of X have no vector in source, most often {shown}. Texts were read with "
-        f"lowercase={policy.lowercase}, digits={policy.digits!r}, punctuation={policy.punctuation!r}; if the vectors "
-        "are of words written otherwise, pass these parameters or a tokenizer.",
+        f"lowercase={normalizer.lowercase}, digits={normalizer.digits!r}, punctuation={normalizer.punctuation!r}; if "
+        "the vectors are of words written otherwise, pass these parameters or a tokenizer.",
         UserWarning,
         stacklevel=5,
     )
 
 
 def vocabulary_of(
-    material: Texts | Cells, given: EmbeddingTable, stop_words: frozenset[str], min_count: int | None
+    inputs: TextInputs | ColumnInputs, given: EmbeddingTable, stop_words: frozenset[str], min_count: int | None
 ) -> Vocabulary:
     """Return the words that are given, and others that occur `min_count` times; ValueError if there is none."""
     least = np.inf if min_count is None else min_count
-    counted = zip(material.words, material.counts.tolist())
+    counted = zip(inputs.words, inputs.counts.tolist())
     kept = {w: c for w, c in counted if (w in given or c >= least) and w not in stop_words}
     if kept:
         return Vocabulary.from_counts(kept.keys(), kept.values())
-    shown = ", ".join(repr(word[:40]) for word in material.words[:_SHOWN]) or "none at all"
+    shown = ", ".join(repr(word[:40]) for word in inputs.words[:_SHOWN]) or "none at all"
     raise ValueError(
-        f"empty vocabulary: X has {material.size}, and none of these words has a vector in source: {shown}. "
+        f"empty vocabulary: X has {inputs.size}, and none of these words has a vector in source: {shown}. "
         "A generator that was read before is empty."
     )
 
@@ -120,7 +120,7 @@ def held_table(
 
 def pooled_chunks(
     texts: Iterable[str | list],
-    encoder: ReadingEncoder,
+    encoder: NormalizedEncoder,
     table: EmbeddingTable,
     poolings: list[Pooling],
     n_documents: int,
@@ -130,7 +130,7 @@ def pooled_chunks(
     Parameters
     ----------
     texts : iterable of str or list
-    encoder : ReadingEncoder
+    encoder : NormalizedEncoder
         Over the rows of `table`.
     table : EmbeddingTable
     poolings : list of Pooling
@@ -159,7 +159,7 @@ def pooled_chunks(
 def pooled_column(
     factor: Factor,
     missing: np.ndarray,
-    encoder: ReadingEncoder,
+    encoder: NormalizedEncoder,
     table: EmbeddingTable,
     poolings: list[Pooling],
     n_documents: int,
@@ -175,7 +175,7 @@ def pooled_column(
     encoder, table, poolings, n_documents
         As in `pooled_chunks`.
     """
-    texts = level_documents(factor.keys, encoder.policy, encoder.row_of)
+    texts = level_documents(factor.keys, encoder.normalizer, encoder.row_of)
     parts = list(pooled_chunks(texts, encoder, table, poolings, n_documents))
     levels = np.concatenate([*(pooled for pooled, _ in parts), np.tile(missing, len(poolings))[None]])
     if table.unknown is not None:
@@ -205,7 +205,7 @@ def compose_unknown(ids: np.ndarray, ends: np.ndarray, table: SubwordTable, furt
     Parameters
     ----------
     ids, ends
-        As `ReadingEncoder.encode` yields them.
+        As `NormalizedEncoder.encode` yields them.
     table : SubwordTable
     further : list of str
         The word of each number from ``len(table)`` on.
