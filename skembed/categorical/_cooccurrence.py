@@ -26,7 +26,7 @@ from skembed.training.run import Run, draw_seed
 __all__ = ["CooccurrenceEncoder"]
 
 MAX_DIM = 24  # "auto" takes no more: what the second dozen adds to a model is little
-JOINT_DIMS = 40  # more of them are learned for all columns together; each column keeps the directions it varies along
+JOINT_DIMS = 16  # more of them are learned for all columns together; each column keeps the directions it varies along
 _SKIP_GRAM = available_if(lambda self: self.method == "skip-gram" or _refuse(self.method))
 
 
@@ -76,6 +76,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         some, else the mean of the column.
     categories_, infrequent_categories_ : list of ndarray
         The levels with a vector, and those that share the unknown one.
+    loss_curve_ : list of float
+        Mean loss of each pass; "ppmi-svd" has none.
+    n_iter_ : int
+        Passes that were finished, 1 for "ppmi-svd".
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -180,7 +184,9 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
         self._vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
         self._bins = [QuantileBins(v, self.n_bins) for v in numeric_columns(columns, self._context_positions())]
-        self._dims = resolve_dims(self.embedding_dim, names, [len(v) for v in self._vocabularies])
+        n_levels = [len(v) for v in self._vocabularies]
+        dims = resolve_dims(self.embedding_dim, names, n_levels)
+        self._dims = [dim or min(MAX_DIM, max(n - 1, 1)) for dim, n in zip(dims, n_levels)]
         ids = [v.encode(f) for v, f in zip(self._vocabularies, factors)]
         self._learn(columns, ids, names, PassCallbacks(self, self.max_iter, X, y))
         return self
@@ -256,12 +262,13 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         sizes = [*(len(v) + 1 for v in self._vocabularies), *(bins.n_rows for bins in self._bins)]
         if len(terms) < 2:
             raise ValueError(
-                f"one column takes part, {', '.join(map(repr, names))}; levels are learned from those beside them in "
-                "other columns. Give at least two columns, or n_bins for numeric ones."
+                f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
+                "them in other columns. Give at least two columns, or n_bins for numeric ones."
             )
         first = np.cumsum([0, *sizes])
-        dims = [d or min(MAX_DIM, max(len(v) - 1, 1)) for d, v in zip(self._dims, self._vocabularies)]
-        settings = KeySettings(self.method, max(dims) + (JOINT_DIMS if self.method == "ppmi-svd" else 0), self.max_iter)
+        settings = KeySettings(
+            self.method, max(self._dims) + (JOINT_DIMS if self.method == "ppmi-svd" else 0), self.max_iter
+        )
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks)
         start = None if self._learned is None else self._learned.grown(sizes)
         learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
@@ -273,10 +280,14 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         if self.method == "skip-gram":
             self._learned = LearnedColumns(learned, sizes)
         self.embeddings_ = {}
-        for name, vocabulary, axes, part, count, dim in zip(names, self._vocabularies, self._axes, parts, counts, dims):
+        for name, vocabulary, axes, part, count, dim in zip(
+            names, self._vocabularies, self._axes, parts, counts, self._dims
+        ):
             matrix = cut(axes.apply(part), dim)
             unknown = matrix[0] if count[0] else np.zeros(dim, dtype=np.float32)
             self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
+        self.loss_curve_ = learned.loss_curve
+        self.n_iter_ = max(len(learned.loss_curve), 1)
         self.categories_ = [v.keys for v in self._vocabularies]
         self.infrequent_categories_ = [v.infrequent for v in self._vocabularies]
 

@@ -7,9 +7,14 @@ products gather, and threads that own rows never write to the same place.
 
 import math
 
+import numpy as np
+
 from skembed.kernels.compile import compiled
+from skembed.kernels.simd import SIMD_WIDTH, broadcast, load, multiply_add, pointer, prefetch, store
 
 __all__ = ["count_partners", "multiply", "write_ppmi"]
+
+AHEAD = 12  # places that are fetched before they are needed
 
 
 @compiled()
@@ -62,7 +67,7 @@ def _gather_partners(indptr, indices, key_indptr, key_rows, key, counts, partner
 
 @compiled()
 def write_ppmi(
-    indptr, indices, key_indptr, key_rows, begin, end, marginals, smoothed, total, least,
+    indptr, indices, key_indptr, key_rows, begin, end, log_marginals, log_smoothed, log_total, least,
     counts, partners, starts, columns, values, transposed, n_written,
 ):  # fmt: skip
     """Write rows `begin` to `end` of the matrix and of its transpose, without places at which both are zero.
@@ -75,12 +80,10 @@ def write_ppmi(
     ----------
     indptr, indices, key_indptr, key_rows, begin, end, counts, partners
         As in `count_partners`.
-    marginals : ndarray of shape (n_keys,), float64
-        Pairs of each key.
-    smoothed : ndarray of shape (n_keys,), float64
-        The same as contexts, to a power.
-    total : float
-        The sum of `smoothed`.
+    log_marginals, log_smoothed : ndarray of shape (n_keys,), float64
+        Logarithms of the pairs of each key, and of the same as contexts, to a power.
+    log_total : float
+        Of the sum of the latter.
     least : int
         Pairs that share fewer sequences are left out.
     starts : ndarray of shape (n_keys,), int64
@@ -102,8 +105,9 @@ def write_ppmi(
                 continue
             fewer = float(min(own, key_indptr[other + 1] - key_indptr[other]))
             discount = x / (x + 1.0) * fewer / (fewer + 1.0)
-            value = math.log(x * total / (marginals[key] * smoothed[other]))
-            reverse = math.log(x * total / (marginals[other] * smoothed[key]))
+            log_x = math.log(x) + log_total if x > 1.0 else log_total
+            value = log_x - log_marginals[key] - log_smoothed[other]
+            reverse = log_x - log_marginals[other] - log_smoothed[key]
             if value > 0.0 or reverse > 0.0:
                 columns[at] = other
                 values[at] = max(value, 0.0) * discount
@@ -112,25 +116,44 @@ def write_ppmi(
         n_written[key] = at - starts[key]
 
 
-@compiled(fastmath={"contract"})
+@compiled()
 def multiply(starts, lengths, columns, values, table, begin, end, out):
     """Compute rows `begin` to `end` of the product of the sparse matrix and a dense table.
 
     Parameters
     ----------
     starts, lengths : ndarray of shape (n_keys,), int64
-    columns, values : ndarray of shape (n_places,)
+    columns, values : ndarray of shape (n_places,), int32 and float32
     table : ndarray of shape (n_keys, width), float32
+        Made by `aligned_zeros`; `width` is a multiple of `SIMD_WIDTH`.
     begin, end : int
     out : ndarray of shape (n_keys, width), float32
         Rows `begin` to `end` are written.
     """
     width = table.shape[1]
+    four = width - width % (4 * SIMD_WIDTH)
+    source, target = pointer(table), pointer(out)
+    others, factors = pointer(columns), pointer(values)
+    zero = broadcast(np.float32(0.0))
     for key in range(begin, end):
-        row = out[key]
-        row[:] = 0
-        for at in range(starts[key], starts[key] + lengths[key]):
-            value = values[at]
-            other = table[columns[at]]
-            for d in range(width):
-                row[d] += value * other[d]
+        first, last = starts[key], starts[key] + lengths[key]
+        for d in range(0, four, 4 * SIMD_WIDTH):
+            a, b, c, e = zero, zero, zero, zero
+            for at in range(first, last):
+                ahead = others[min(at + AHEAD, last - 1)] * width + d
+                for line in range(4):
+                    prefetch(source, ahead + line * SIMD_WIDTH)
+                factor, row = broadcast(factors[at]), others[at] * width + d
+                a = multiply_add(factor, load(source, row), a)
+                b = multiply_add(factor, load(source, row + SIMD_WIDTH), b)
+                c = multiply_add(factor, load(source, row + 2 * SIMD_WIDTH), c)
+                e = multiply_add(factor, load(source, row + 3 * SIMD_WIDTH), e)
+            store(target, key * width + d, a)
+            store(target, key * width + d + SIMD_WIDTH, b)
+            store(target, key * width + d + 2 * SIMD_WIDTH, c)
+            store(target, key * width + d + 3 * SIMD_WIDTH, e)
+        for d in range(four, width, SIMD_WIDTH):
+            a = zero
+            for at in range(first, last):
+                a = multiply_add(broadcast(factors[at]), load(source, others[at] * width + d), a)
+            store(target, key * width + d, a)

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from skembed.data.ragged import Ragged
 from skembed.kernels.ppmi import count_partners, multiply, write_ppmi
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.run import Run
@@ -44,8 +45,8 @@ class PPMISettings:
     embedding_dim: int
     context_exponent: float = 0.75
     eigenvalue_exponent: float = 0.5
-    n_oversamples: int = 8
-    n_power_iter: int = 2
+    n_oversamples: int = 16
+    n_power_iter: int = 1
     memory_limit: int = 2**31
 
 
@@ -70,23 +71,26 @@ class _Matrix:
                 lambda i, b, e, *w: count_partners(*arrays, b, e, least, *w, histograms[i], n_partners), workspace=True
             )
 
-        count(1)
-        least = _least_count(histograms.sum(axis=0), settings.memory_limit)
-        if least > 1:
-            count(least)
+        least = 1
+        np.minimum(marginals, n_keys - 1, out=n_partners)
+        if n_partners.sum() * PLACE_BYTES > settings.memory_limit:
+            count(1)
+            least = _least_count(histograms.sum(axis=0), settings.memory_limit)
+            if least > 1:
+                count(least)
         self.starts = np.concatenate([[0], np.cumsum(n_partners)])[:-1]
         n_places = int(n_partners.sum())
         check_memory(n_places * PLACE_BYTES, f"{n_places} pairs of levels that occur together", "raise min_frequency")
         self.columns = np.empty(n_places, np.int32)
         self.values, self.transposed = np.empty(n_places, np.float32), np.empty(n_places, np.float32)
         self.lengths = np.zeros(n_keys, np.int64)
-        marginals = marginals.astype(np.float64)
-        smoothed = np.power(marginals, settings.context_exponent)
-        total = float(smoothed.sum())
+        log_marginals = np.log(np.maximum(marginals, 1))
+        log_smoothed = settings.context_exponent * log_marginals
+        log_total = float(np.log(np.exp(log_smoothed)[marginals > 0].sum()))
 
         def write(_: int, begin: int, end: int, *workspace: np.ndarray) -> None:
             write_ppmi(
-                *arrays, begin, end, marginals, smoothed, total, least, *workspace,
+                *arrays, begin, end, log_marginals, log_smoothed, log_total, least, *workspace,
                 self.starts, self.columns, self.values, self.transposed, self.lengths,
             )  # fmt: skip
 
@@ -94,11 +98,12 @@ class _Matrix:
 
     def product(self, table: np.ndarray, *, transposed: bool) -> np.ndarray:
         """Return the product of the matrix, or of its transpose, and a table, float32 (n_keys, width)."""
-        table = np.ascontiguousarray(table, dtype=np.float32)
-        out = np.empty_like(table)
+        padded = aligned_zeros(len(table), -(-table.shape[1] // SIMD_WIDTH) * SIMD_WIDTH)
+        padded[:, : table.shape[1]] = table
+        out = aligned_zeros(*padded.shape)
         values = self.transposed if transposed else self.values
-        self._each(lambda _, b, e: multiply(self.starts, self.lengths, self.columns, values, table, b, e, out))
-        return out
+        self._each(lambda _, b, e: multiply(self.starts, self.lengths, self.columns, values, padded, b, e, out))
+        return out[:, : table.shape[1]]
 
     def _each(self, function, workspace: bool = False) -> None:
         n_workers = self.workers.n_workers

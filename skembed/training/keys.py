@@ -1,5 +1,6 @@
 """Vectors of keys from the sequences they share, by one of three methods: of baskets, walks and rows alike."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,10 +32,20 @@ class KeySettings:
 
 
 class KeyTables(NamedTuple):
-    """Vectors of the keys, and with "skip-gram" those of the keys as contexts, float32 (n_keys, dim)."""
+    """What was learned.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (n_keys, dim), float32
+    contexts : ndarray of shape (n_keys, dim), float32, or None
+        The keys as contexts, of "skip-gram".
+    loss_curve : sequence of float
+        One value a pass.
+    """
 
     vectors: np.ndarray
     contexts: np.ndarray | None = None
+    loss_curve: Sequence[float] = ()
 
 
 class LearnedColumns(NamedTuple):
@@ -52,7 +63,8 @@ class LearnedColumns(NamedTuple):
             parts = [np.pad(p, ((0, n), (0, 0)), constant_values=np.nan) for p, n in zip(np.split(table, cuts), new)]
             return np.concatenate(parts)
 
-        return KeyTables(*(grow(table) for table in self.tables if table is not None))
+        contexts = self.tables.contexts
+        return KeyTables(grow(self.tables.vectors), None if contexts is None else grow(contexts))
 
 
 def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start: KeyTables | None = None) -> KeyTables:
@@ -94,7 +106,7 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
             ),
             n_iter, total=len(rows.indices) * n_iter, unit="levels",
         )  # fmt: skip
-        return KeyTables(learned.input, learned.output)
+        return KeyTables(learned.input, learned.output, learned.loss_curve)
     with count_cooccurrences(
         chunks, counts, window=window, symmetric=True, distance_weighting=False, x_max=10.0, alpha=0.75,
         memory_limit=2**31, n_jobs=run.n_jobs, seed=run.seed,
@@ -106,7 +118,7 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
             ),
             n_iter, total=len(cells.cells) * n_iter, unit="pairs",
         )  # fmt: skip
-    return KeyTables(tables.words + tables.contexts)
+    return KeyTables(tables.words + tables.contexts, loss_curve=tables.loss_curve)
 
 
 def _grown(start: KeyTables, n_keys: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
