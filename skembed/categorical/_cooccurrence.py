@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.apply.axes import PrincipalAxes
-from skembed.apply.columns import gather, invert, output_names
-from skembed.base import EmbeddingTransformer
+from skembed.categorical._column_encoder import ColumnEncoder, ColumnSchema
 from skembed.categorical._dims import RULES, cut, resolve_dims
 from skembed.data.bins import QuantileBins
-from skembed.data.columns import Columns
-from skembed.data.levels import encode_levels, factorize_columns, warn_degenerate, warn_strangers, weighted_vocabulary
+from skembed.data.columns import Columns, Factor
+from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.table import EmbeddingTable
@@ -34,7 +32,7 @@ def _refuse(method: str) -> bool:
     raise AttributeError(f"partial_fit needs method='skip-gram'; method={method!r} counts all rows at once, use fit.")
 
 
-class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
+class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     """Embed categories by the categories they occur with in other columns; no target is needed.
 
     A row is taken for a sentence of its levels: levels that occur beside the same levels of other columns get similar
@@ -175,20 +173,20 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self._validate_params()
         columns = self._read_columns(X, reset=True)
         self._learned: LearnedColumns | None = None
-        self._positions = some_categorical_positions(self.categorical_features, columns)
-        self._numeric = [i for i in range(len(columns.values)) if i not in self._positions]
-        names = [columns.label(i) for i in self._positions]
-        factors = factorize_columns(columns, self._positions)
+        positions = some_categorical_positions(self.categorical_features, columns)
+        numeric = [i for i in range(len(columns.values)) if i not in positions]
+        names = [columns.label(i) for i in positions]
+        factors = factorize_columns(columns, positions)
         everyone, ones = np.arange(columns.n_rows), np.ones(columns.n_rows)
         warn_degenerate(names, factors, everyone)
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
-        self._vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
+        vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
+        self._schema = ColumnSchema(names, positions, numeric, vocabularies)
         self._bins = [QuantileBins(v, self.n_bins) for v in numeric_columns(columns, self._context_positions())]
-        n_levels = [len(v) for v in self._vocabularies]
+        n_levels = [len(v) for v in vocabularies]
         dims = resolve_dims(self.embedding_dim, names, n_levels)
         self._dims = [dim or min(MAX_DIM, max(n - 1, 1)) for dim, n in zip(dims, n_levels)]
-        ids = [v.encode(f) for v, f in zip(self._vocabularies, factors)]
-        self._learn(columns, ids, names, PassCallbacks(self, self.max_iter, X, y))
+        self._learn(columns, factors, PassCallbacks(self, self.max_iter, X, y))
         return self
 
     @_SKIP_GRAM
@@ -210,56 +208,18 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
             return self.fit(X, y)
         self._validate_params()
         columns = self._read_columns(X, reset=False)
-        factors = factorize_columns(columns, self._positions)
-        self._vocabularies = [v.extend(f) for v, f in zip(self._vocabularies, factors)]
-        ids = [v.encode(f) for v, f in zip(self._vocabularies, factors)]
-        self._learn(columns, ids, list(self.embeddings_), PassCallbacks(self, self.max_iter, X, y))
+        factors = factorize_columns(columns, self._schema.positions)
+        self._schema.vocabularies = [v.extend(f) for v, f in zip(self._schema.vocabularies, factors)]
+        self._learn(columns, factors, PassCallbacks(self, self.max_iter, X, y))
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Replace each category by its vector.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
-        """
-        check_is_fitted(self)
-        columns = self._read_columns(X, reset=False)
-        strict = self.handle_unknown == "error"
-        ids = encode_levels(columns, self._positions, self._vocabularies, check_unknown=strict)
-        warn_strangers(columns, self._positions, self._vocabularies, ids)
-        return gather(list(self.embeddings_.values()), ids, numeric_columns(columns, self._passed()), columns.n_rows)
-
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Return the level whose vector is nearest, column by column; None for numeric columns that were dropped.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features_out)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_in_), object
-        """
-        check_is_fitted(self)
-        return invert(X, list(self.embeddings_.values()), self._positions, self._passed(), self.n_features_in_)
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return ``{column}_{i}`` for each dimension, then the names of numeric columns that pass through."""
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        dims = [table.embedding_dim for table in self.embeddings_.values()]
-        return output_names([names[i] for i in self._positions], dims, [names[i] for i in self._passed()])
-
-    def _learn(self, columns: Columns, ids: list[np.ndarray], names: list[str], callbacks: PassCallbacks) -> None:
+    def _learn(self, columns: Columns, factors: list[Factor], callbacks: PassCallbacks) -> None:
         """Learn from the rows, going on from the tables of earlier calls where there are any, and set the tables."""
+        names, vocabularies = self._schema.names, self._schema.vocabularies
+        ids = [v.encode(f) for v, f in zip(vocabularies, factors)]
         numbers = numeric_columns(columns, self._context_positions())
         terms = [*ids, *(bins.encode(values) for bins, values in zip(self._bins, numbers))]
-        sizes = [*(len(v) + 1 for v in self._vocabularies), *(bins.n_rows for bins in self._bins)]
+        sizes = [*(len(v) + 1 for v in vocabularies), *(bins.n_rows for bins in self._bins)]
         if len(terms) < 2:
             raise ValueError(
                 f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
@@ -280,25 +240,14 @@ class CooccurrenceEncoder(CallbackSupportMixin, EmbeddingTransformer):
         if self.method == "skip-gram":
             self._learned = LearnedColumns(learned, sizes)
         self.embeddings_ = {}
-        for name, vocabulary, axes, part, count, dim in zip(
-            names, self._vocabularies, self._axes, parts, counts, self._dims
-        ):
+        for name, vocabulary, axes, part, count, dim in zip(names, vocabularies, self._axes, parts, counts, self._dims):
             matrix = cut(axes.apply(part), dim)
             unknown = matrix[0] if count[0] else np.zeros(dim, dtype=np.float32)
             self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
         self.loss_curve_ = learned.loss_curve
         self.n_iter_ = max(len(learned.loss_curve), 1)
-        self.categories_ = [v.keys for v in self._vocabularies]
-        self.infrequent_categories_ = [v.infrequent for v in self._vocabularies]
+        self.categories_ = [v.keys for v in vocabularies]
+        self.infrequent_categories_ = [v.infrequent for v in vocabularies]
 
     def _context_positions(self) -> list[int]:
-        return self._numeric if self.n_bins is not None else []
-
-    def _passed(self) -> list[int]:
-        return self._numeric if self.remainder == "passthrough" else []
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = tags.input_tags.string = tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags
+        return self._schema.numeric_positions if self.n_bins is not None else []

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, check_memory
+from sklearn.utils.validation import check_memory
 
-from skembed.apply.columns import gather, invert, output_names
-from skembed.base import EmbeddingTransformer
+from skembed.categorical._column_encoder import ColumnEncoder
 from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
@@ -17,8 +16,6 @@ from skembed.categorical._partial import update
 from skembed.categorical._problem import Learned
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
 from skembed.data.columns import Columns
-from skembed.data.levels import encode_levels, warn_strangers
-from skembed.data.roles import numeric_columns
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.level_net import NetSettings
@@ -26,7 +23,7 @@ from skembed.training.level_net import NetSettings
 __all__ = ["EntityEmbeddingEncoder"]
 
 
-class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
+class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     """Replace each category by a vector learned against the target.
 
     A vector holds the level's effects on the target: the crossed one, with all other columns accounted for, and where
@@ -273,7 +270,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         columns, setup, rows = self._fit(X, y, sample_weight, groups)
         out = self._gather(columns, setup.ids)  # stays as it is for rows of weight 0: all was learned without them
         start = 0
-        for values, dim in zip(rows, self._dims()):
+        for values, dim in zip(rows, self._output_dims()):
             out[setup.rows, start : start + dim] = cut(values, dim)
             start += dim
         return out
@@ -311,58 +308,6 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         callbacks.end()
         self._expose(learned)
         return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Replace each category by its vector.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
-        """
-        check_is_fitted(self)
-        columns = self._read_columns(X, reset=False)
-        schema, strict = self._schema, self.handle_unknown == "error"
-        ids = encode_levels(columns, schema.positions, schema.vocabularies, check_unknown=strict)
-        warn_strangers(columns, schema.positions, schema.vocabularies, ids)
-        return self._gather(columns, ids)
-
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Return the level whose vector is nearest, column by column.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features_out)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_in_), object
-            None where a level is missing, or a side input was dropped.
-        """
-        check_is_fitted(self)
-        passed = self._schema.numeric_positions if self.remainder == "passthrough" else []
-        return invert(X, list(self.embeddings_.values()), self._schema.positions, passed, self.n_features_in_)
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return ``{column}_{i}`` for each dimension, then the names of numeric columns that pass through.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the columns where `fit` saw none.
-
-        Returns
-        -------
-        ndarray of shape (n_features_out,), object
-        """
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        passed = [names[p] for p in self._schema.numeric_positions] if self.remainder == "passthrough" else []
-        embedded = [names[position] for position in self._schema.positions]
-        return output_names(embedded, self._dims(), passed)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
@@ -415,23 +360,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, EmbeddingTransformer):
         self.loss_curve_, self.validation_scores_ = learned.history.loss_curve, learned.history.validation_scores
         self.shrinkage_ = learned.net.shrinkage
 
-    def _dims(self) -> list[int]:
-        """Columns of the output for each categorical column."""
-        return [table.embedding_dim for table in self.embeddings_.values()]
-
-    def _gather(self, columns: Columns, ids: list[np.ndarray]) -> np.ndarray:
-        """Put the vectors of every column side by side, and the numeric columns behind them."""
-        numeric = []
-        if self.remainder == "passthrough":
-            numeric = numeric_columns(columns, self._schema.numeric_positions)
-        return gather(list(self.embeddings_.values()), ids, numeric, columns.n_rows)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = []
         return tags

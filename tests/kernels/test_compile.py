@@ -102,10 +102,10 @@ with warnings.catch_warnings(record=True) as caught:
     from skembed.kernels import merge
     exec(sys.argv[1])
     total, covered = np.ones(2, np.float32), np.ones(2, np.float32)
-    merge.clear_pulls(np.array([1], np.int32), 0, 1, total, covered)
-    merge.clear_pulls(np.array([1], np.int64), 0, 1, total, covered)
+    merge.clear_step_weights(np.array([1], np.int32), 0, 1, total, covered)
+    merge.clear_step_weights(np.array([1], np.int64), 0, 1, total, covered)
     assert total.tolist() == [1, 0]
-print(sum(merge.clear_pulls.stats.cache_hits.values()))
+print(sum(merge.clear_step_weights.stats.cache_hits.values()))
 for warning in caught:
     print(warning.category.__name__, warning.message)
 """
@@ -161,7 +161,7 @@ exec(sys.argv[2])
 arguments = 0, 1, np.ones(9, np.float32), np.ones(9, np.float32)
 rows = [np.arange(9, dtype=kind) for kind in (np.int16, np.int32, np.int64)]
 with ThreadPoolExecutor(2) as pool:
-    done = [pool.submit(kernel, row, *arguments) for row in rows for kernel in (merge.clear_pulls, merge.find_scales)]
+    done = [pool.submit(kernel, row, *arguments) for row in rows for kernel in (merge.clear_step_weights, merge.find_scales)]
 [each.result() for each in done]
 """
 
@@ -196,7 +196,7 @@ class TestLine:
         wait = (
             "import io, sys, time\n"
             "sys.stderr, stderr = io.StringIO(), sys.stderr\n"
-            "compiler, compile_now = merge.clear_pulls._compiler, merge.clear_pulls._compiler.compile\n"
+            "compiler, compile_now = merge.clear_step_weights._compiler, merge.clear_step_weights._compiler.compile\n"
             "def wait(*arguments):\n"
             "    for _ in range(600):\n"
             "        if sys.stderr.getvalue(): break\n"
