@@ -45,23 +45,29 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     from skembed.table import EmbeddingTable, SubwordTable
     from skembed.table.subwords import Subwords
     from skembed.text._subword_rows import rows_of_words
-    from skembed.training.sequences import train_sequences
+    from skembed.training.run import Run
+    from skembed.training.sequences import SequenceSettings, train_sequences
 
     settings = {
         "embedding_dim": DIM, "architecture": architecture, "window": WINDOW, "subsample": SUBSAMPLE,
-        "negative": NEGATIVE, "learning_rate": rate, "n_jobs": n_threads, "seed": seed,
+        "negative": NEGATIVE, "learning_rate": rate,
     }  # fmt: skip
+    run, passes = Run(seed, n_threads), SequenceSettings(max_iter=PASSES, **settings)
     few = ids[:20_000] % 100  # compiles, or loads what was compiled
     alone = SubwordRows(np.arange(101), np.arange(100, dtype=np.int32)) if ngrams else None
     train_sequences(
-        [(few, np.array([len(few)]))], np.bincount(few, minlength=100), max_iter=1, subword_rows=alone, **settings
+        [(few, np.array([len(few)]))],
+        np.bincount(few, minlength=100),
+        SequenceSettings(max_iter=1, **settings),
+        run,
+        subword_rows=alone,
     )
     begin = time.perf_counter()
     if not ngrams:
-        tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, **settings)
+        tables = train_sequences([(ids, ends)], counts, passes, run)
         return time.perf_counter() - begin, EmbeddingTable(words, tables.input)
     starts, rows, buckets = rows_of_words(words, MIN_N, MAX_N, BUCKETS)
-    tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, subword_rows=SubwordRows(starts, rows), **settings)
+    tables = train_sequences([(ids, ends)], counts, passes, run, subword_rows=SubwordRows(starts, rows))
     seconds = time.perf_counter() - begin
     own, ngram_rows = np.split(tables.input, [len(words)])
     subwords = Subwords(ngram_rows, min_n=MIN_N, max_n=MAX_N, n_buckets=BUCKETS, buckets=buckets, absent="zero")

@@ -58,6 +58,7 @@ def compile_kernels(n_threads: int) -> None:
 def fit_glove(documents: list[str], dim: int, n_threads: int, seed: int) -> tuple[dict, object]:
     from skembed import GloVeVectorizer
     from skembed.training import cooccurrence, glove
+    from skembed.training.run import Run
 
     times: dict[str, float] = {}
     ends: list[float] = []
@@ -68,9 +69,18 @@ def fit_glove(documents: list[str], dim: int, n_threads: int, seed: int) -> tupl
         times["count"] = time.perf_counter() - begin
         return result
 
-    def timed_training(*arguments, on_pass, **options):
+    class TimedRun(Run):
+        """Notes when each pass ends."""
+
+        def passes(self, train, max_iter, *, total):
+            def timed(on_pass, progress):
+                return train(lambda *a: (ends.append(time.perf_counter()), on_pass(*a))[1], progress)
+
+            return super().passes(timed, max_iter, total=total)
+
+    def timed_training(cells, settings, run, **options):
         ends.append(time.perf_counter())
-        return train(*arguments, on_pass=lambda *a: (ends.append(time.perf_counter()), on_pass(*a))[1], **options)
+        return train(cells, settings, TimedRun(**vars(run)), **options)
 
     count, train = cooccurrence.count_cooccurrences, glove.train_glove
     cooccurrence.count_cooccurrences, glove.train_glove = timed_count, timed_training
@@ -99,13 +109,14 @@ def fit_word2vec(documents: list[str], dim: int, n_threads: int, seed: int) -> t
 
 def write_cells(share: float, folder: Path) -> None:
     """The files that the authors' program reads: words with their counts, and the shuffled cells."""
-    from skembed.training.cooccurrence import count_cooccurrences
+    from skembed.training.cooccurrence import CountSettings, count_cooccurrences
+    from skembed.training.run import Run
 
     words, counts, ids, ends = read_corpus(share)
     lines = "".join(f"{word} {count}\n" for word, count in zip(words, counts))
     (folder / "vocabulary.txt").write_text(lines)
-    settings = {"window": WINDOW, "x_max": X_MAX, "alpha": ALPHA, "memory_limit": 1 << 34, "seed": 0}
-    with count_cooccurrences([(ids, ends)], counts, **settings) as cooccurrences:
+    settings = CountSettings(WINDOW, x_max=X_MAX, alpha=ALPHA, memory_limit=1 << 34)
+    with count_cooccurrences([(ids, ends)], counts, settings, Run(seed=0)) as cooccurrences:
         rows, columns, values = cooccurrences.triplets()
     places = np.random.default_rng(0).permutation(len(rows))
     cells = np.empty(len(rows), RECORD)

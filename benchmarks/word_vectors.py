@@ -61,16 +61,19 @@ def read_corpus(share: float) -> tuple[list[str], np.ndarray, np.ndarray, np.nda
 
 
 def train_ours(words, counts, ids, ends, architecture, loss, n_threads, seed):
-    from skembed.training.sequences import train_sequences
+    from skembed.training.run import Run
+    from skembed.training.sequences import SequenceSettings, train_sequences
 
     settings = {
         "embedding_dim": DIM, "architecture": architecture, "loss": loss, "window": WINDOW, "subsample": SUBSAMPLE,
-        "negative": NEGATIVE, "learning_rate": RATE, "n_jobs": n_threads, "seed": seed,
+        "negative": NEGATIVE, "learning_rate": RATE,
     }  # fmt: skip
+    run = Run(seed, n_threads)
     few = ids[:20_000] % 100  # compiles, or loads what was compiled
-    train_sequences([(few, np.array([len(few)]))], np.bincount(few, minlength=100), max_iter=1, **settings)
+    counts_of_few = np.bincount(few, minlength=100)
+    train_sequences([(few, np.array([len(few)]))], counts_of_few, SequenceSettings(max_iter=1, **settings), run)
     begin = time.perf_counter()
-    tables = train_sequences([(ids, ends)], counts, max_iter=PASSES, **settings)
+    tables = train_sequences([(ids, ends)], counts, SequenceSettings(max_iter=PASSES, **settings), run)
     return time.perf_counter() - begin, tables.input
 
 

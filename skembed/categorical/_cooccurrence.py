@@ -229,7 +229,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         settings = KeySettings(
             self.method, max(self._dims) + (JOINT_DIMS if self.method == "ppmi-svd" else 0), self.max_iter
         )
-        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks)
+        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "levels")
         start = None if self._learned is None else self._learned.grown(sizes)
         learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
         callbacks.end()

@@ -1,6 +1,6 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,9 +18,9 @@ from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._word_training import draw_seed, watch_passes
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.run import Run, draw_seed
 
 __all__ = ["FastTextClassifier"]
 
@@ -190,7 +190,12 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If vectors were no longer finite; the last finite ones are kept.
         """
-        from skembed.training.documents import NOISE_EXPONENT, Bags, ClassTables, train_classes  # numba: not to predict
+        from skembed.training.documents import (  # numba: not to predict
+            NOISE_EXPONENT,
+            Bags,
+            ClassSettings,
+            train_classes,
+        )
 
         self._validate_params()
         if self.max_n and self.min_n > self.max_n:
@@ -213,19 +218,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
         bags = Bags(np.append(0, np.cumsum(sizes)), np.concatenate([rows for _, rows in parts]))
 
-        def train(on_pass: Callable, progress: Callable) -> ClassTables:
-            return train_classes(
-                bags, labels.astype(np.int32), weights, n_rows=reader.n_rows, counts=counts,
-                embedding_dim=self.embedding_dim, loss=self.loss, negative=self.negative,
-                learning_rate=self.learning_rate, max_iter=self.max_iter, n_jobs=self.n_jobs,
-                seed=draw_seed(self.random_state), on_pass=on_pass, progress=progress,
-            )  # fmt: skip
-
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        total = len(y) * self.max_iter
-        tables = watch_passes(
-            train, self.max_iter, total=total, what="documents", verbose=self.verbose, callbacks=callbacks
-        )
+        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "documents")
+        settings = ClassSettings(self.embedding_dim, self.loss, self.negative, self.learning_rate, self.max_iter)
+        tables = train_classes(bags, labels.astype(np.int32), weights, reader.n_rows, counts, settings, run)
         self.classes_, self.vocabulary_ = classes, vocabulary
         self._tokenizer, self._bag_reader = tokenizer, reader
         self._input, self._output = tables.input, tables.output

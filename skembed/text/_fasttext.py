@@ -19,29 +19,15 @@ from skembed.text._subword_rows import WordRows, buckets_of, check_subwords, row
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
-from skembed.text._word_training import check_init, draw_seed, train_words
+from skembed.text._word_training import check_init, warn_of_no_pairs
 from skembed.text._words import check_table_memory, read_stop_words
 from skembed.training.callbacks import PassCallbacks
+from skembed.training.run import Run, draw_seed, settings_of
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
 __all__ = ["FastTextVectorizer"]
-
-# what the trainer takes by the same name
-_TRAINER_OPTIONS = (
-    "embedding_dim",
-    "architecture",
-    "loss",
-    "window",
-    "shrink_window",
-    "subsample",
-    "negative",
-    "ns_exponent",
-    "learning_rate",
-    "n_jobs",
-    "verbose",
-)
 
 
 class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
@@ -270,7 +256,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
         from skembed.kernels.bags import SubwordRows  # numba: to fit, not to transform
-        from skembed.training.sequences import uniform_vectors
+        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences, uniform_vectors
 
         seed = draw_seed(self.random_state)
         # A second call must not repeat the draws of the first.
@@ -285,17 +271,13 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         if known is not None:
             first = uniform_vectors(n_rows, self.embedding_dim, seed)
             output = self._known_output(len(words)) if partial else None
-            start = starting_rows(first, words, self._rows.buckets, known), output
-        return train_words(
-            sequences,
-            vocabulary.counts,
-            **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
-            subword_rows=SubwordRows(self._rows.starts, self._rows.rows),
-            max_iter=max_iter,
-            seed=seed,
-            start=start,
-            callbacks=callbacks,
-        )
+            start = SequenceTables(starting_rows(first, words, self._rows.buckets, known), output, [])  # type: ignore[arg-type]
+        settings = settings_of(SequenceSettings, self, max_iter=max_iter)
+        run = Run(seed, self.n_jobs, self.verbose, callbacks, "words")
+        subword_rows = SubwordRows(self._rows.starts, self._rows.rows)
+        learned = train_sequences(sequences, vocabulary.counts, settings, run, start=start, subword_rows=subword_rows)
+        warn_of_no_pairs(learned.loss_curve, self.subsample)
+        return learned
 
     def _set_fitted(
         self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool

@@ -1,7 +1,7 @@
 """GloVeVectorizer: word vectors from a counted table of co-occurrences, and documents as pooled word vectors."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,11 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
-from skembed.text._word_training import check_init, draw_seed, watch_passes
+from skembed.text._word_training import check_init
 from skembed.training.callbacks import PassCallbacks
+from skembed.training.run import Run, draw_seed, settings_of
 
 if TYPE_CHECKING:
-    from skembed.training.cooccurrence import Cooccurrences
-    from skembed.training.glove import GloVeTables
     from skembed.training.sequences import SequenceTables
 
 __all__ = ["GloVeVectorizer"]
@@ -210,22 +209,13 @@ class GloVeVectorizer(DocumentVectorizer):
     def _fit_tables(
         self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
-        from skembed.training.cooccurrence import count_cooccurrences  # numba: to fit, not to transform
+        from skembed.training.cooccurrence import CountSettings, count_cooccurrences  # numba: to fit, not to transform
+        from skembed.training.glove import GloVeSettings, train_glove
         from skembed.training.sequences import SequenceTables
 
-        seed = draw_seed(self.random_state)
-        with count_cooccurrences(
-            sequences,
-            vocabulary.counts,
-            window=self.window,
-            symmetric=self.symmetric,
-            distance_weighting=self.distance_weighting,
-            x_max=self._x_max(vocabulary),
-            alpha=self.alpha,
-            memory_limit=self.memory_limit,
-            n_jobs=self.n_jobs,
-            seed=seed,
-        ) as cooccurrences:
+        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "pairs")
+        counting = settings_of(CountSettings, self, x_max=self._x_max(vocabulary))
+        with count_cooccurrences(sequences, vocabulary.counts, counting, run) as cooccurrences:
             if not cooccurrences.n_cells:
                 warnings.warn(
                     "there was nothing to learn from: no document has two known words. Pass longer documents, or lower "
@@ -233,7 +223,8 @@ class GloVeVectorizer(DocumentVectorizer):
                     ConvergenceWarning,
                     stacklevel=2,
                 )
-            tables = self._learn_tables(cooccurrences, vocabulary, max_iter, seed, callbacks)
+            settings = settings_of(GloVeSettings, self, max_iter=max_iter)
+            tables = train_glove(cooccurrences, settings, run, start=self._starting_vectors(vocabulary, run.seed))
         self.n_cooccurrences_ = cooccurrences.n_cells
         vectors = tables.words + tables.contexts if self.combine == "sum" else tables.words.copy()
         return SequenceTables(vectors, tables.contexts.copy(), tables.loss_curve)
@@ -242,28 +233,6 @@ class GloVeVectorizer(DocumentVectorizer):
         if self.x_max != "auto":
             return self.x_max
         return _LARGE_X_MAX if vocabulary.counts.sum() >= _LARGE_CORPUS else _SMALL_X_MAX
-
-    def _learn_tables(
-        self, cooccurrences: "Cooccurrences", vocabulary: Vocabulary, max_iter: int, seed: int, callbacks: PassCallbacks
-    ) -> "GloVeTables":
-        """Train; Ctrl-C after the first pass keeps what was learned, with a warning."""
-        from skembed.training.glove import train_glove
-
-        def train(on_pass: Callable, progress: Callable) -> "GloVeTables":
-            return train_glove(
-                cooccurrences,
-                embedding_dim=self.embedding_dim,
-                learning_rate=self.learning_rate,
-                max_iter=max_iter,
-                n_jobs=self.n_jobs,
-                seed=seed,
-                start=self._starting_vectors(vocabulary, seed),
-                on_pass=on_pass,
-                progress=progress,
-            )
-
-        total = len(cooccurrences.cells) * max_iter
-        return watch_passes(train, max_iter, total=total, what="pairs", verbose=self.verbose, callbacks=callbacks)
 
     def _starting_vectors(self, vocabulary: Vocabulary, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Vectors of words and contexts to begin with where `init` has some."""

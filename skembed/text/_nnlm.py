@@ -18,10 +18,10 @@ from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
-from skembed.text._word_training import draw_seed
 from skembed.text._words import read_stop_words
 from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings
+from skembed.training.run import draw_seed
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables

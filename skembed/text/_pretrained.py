@@ -26,15 +26,14 @@ from skembed.text._normalized_encoder import NormalizedEncoder
 from skembed.text._normalizer import DIGITS, PUNCTUATION, TextNormalizer, find_normalizer
 from skembed.text._tokens import Tokenizer
 from skembed.text._vectorizer import DocumentPooler
-from skembed.text._word_training import draw_seed, starting_tables, train_words
+from skembed.text._word_training import starting_tables, warn_of_no_pairs
 from skembed.text._words import check_table_memory, read_stop_words, vocabulary_rows
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.run import Run, draw_seed, settings_of
 
 __all__ = ["PretrainedVectorizer"]
 
 _INSPECTED = 50_000  # keys that tell the normalization
-
-_TRAINER_OPTIONS = ("architecture", "window", "negative", "subsample", "learning_rate", "n_jobs", "verbose")
 
 
 class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
@@ -322,18 +321,18 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     ) -> EmbeddingTable:
         vocabulary, dim = self.vocabulary_, given.embedding_dim
         check_table_memory(len(vocabulary), dim)
+        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences  # numba: to fit only
+
         seed = draw_seed(self.random_state)
         start, _ = starting_tables(vocabulary.keys, dim, None, given, seed)
-        tables = train_words(
+        tables = train_sequences(
             inputs.sequences(vocabulary_rows(vocabulary, inputs.words)),
             vocabulary.counts,
-            embedding_dim=dim,
-            **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
-            max_iter=self.max_iter,
-            seed=seed,
-            start=start,
-            callbacks=callbacks,
+            settings_of(SequenceSettings, self, embedding_dim=dim),
+            Run(seed, self.n_jobs, self.verbose, callbacks, "words"),
+            start=SequenceTables(*start, []),  # type: ignore[arg-type]
         )
+        warn_of_no_pairs(tables.loss_curve, self.subsample)
         self.loss_curve_ = tables.loss_curve
         return EmbeddingTable(vocabulary.keys, tables.input)
 

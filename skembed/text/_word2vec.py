@@ -10,27 +10,14 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
-from skembed.text._word_training import check_init, draw_seed, starting_tables, train_words
+from skembed.text._word_training import check_init, starting_tables, warn_of_no_pairs
 from skembed.training.callbacks import PassCallbacks
+from skembed.training.run import Run, draw_seed, settings_of
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
 
 __all__ = ["Word2VecVectorizer"]
-
-# what the trainer takes by the same name
-_TRAINER_OPTIONS = (
-    "embedding_dim",
-    "architecture",
-    "loss",
-    "window",
-    "shrink_window",
-    "subsample",
-    "negative",
-    "ns_exponent",
-    "n_jobs",
-    "verbose",
-)
 
 
 class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
@@ -220,25 +207,22 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
     def _fit_tables(
         self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
+        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences  # numba: to fit only
+
         seed = draw_seed(self.random_state)
         start = frozen = None
         if partial or self.init is not None:
             # A second call must not repeat the draws of the first.
             seed = (seed + self.n_iter_) % 2**31 if partial else seed
             known = (self.embedding_, self._known_output(len(vocabulary))) if partial else None
-            start, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
+            tables, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
+            start = SequenceTables(*tables, [])  # type: ignore[arg-type]
             frozen = given if self.init_frozen else None
-        return train_words(
-            sequences,
-            vocabulary.counts,
-            **{name: getattr(self, name) for name in _TRAINER_OPTIONS},
-            max_iter=max_iter,
-            learning_rate=self._learning_rate(),
-            seed=seed,
-            start=start,
-            frozen=frozen,
-            callbacks=callbacks,
-        )
+        settings = settings_of(SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=max_iter)
+        run = Run(seed, self.n_jobs, self.verbose, callbacks, "words")
+        learned = train_sequences(sequences, vocabulary.counts, settings, run, start=start, frozen=frozen)
+        warn_of_no_pairs(learned.loss_curve, self.subsample)
+        return learned
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

@@ -9,6 +9,7 @@ they are needed; else each part is counted into a run on disk, rows in order, an
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -17,9 +18,10 @@ from skembed.kernels.cooccurrence import SEPARATOR, bucket_cells, distance_weigh
 from skembed.kernels.random import new_state
 from skembed.parallel import open_workers
 from skembed.training.counting import CELL_BYTES, CountedRows, Counter, Part, Runs, Source
+from skembed.training.run import Run
 from skembed.training.sequences import checked_chunks
 
-__all__ = ["SMALLEST_MEMORY", "Cooccurrences", "count_cooccurrences", "cut_blocks"]
+__all__ = ["SMALLEST_MEMORY", "Cooccurrences", "CountSettings", "count_cooccurrences", "cut_blocks"]
 
 SMALLEST_MEMORY = 1 << 20
 SHUFFLE = 2  # what a stream of random numbers is for; see `skembed.training.sequences`
@@ -121,27 +123,12 @@ class Cooccurrences:
             self._file.close()
 
 
-def count_cooccurrences(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
-    counts: np.ndarray,
-    *,
-    window: int = 15,
-    symmetric: bool = True,
-    distance_weighting: bool = True,
-    x_max: float = 100.0,
-    alpha: float = 0.75,
-    memory_limit: int = 1 << 31,
-    n_jobs: int | None = None,
-    seed: int,
-) -> Cooccurrences:
-    """Count how often keys stand near each other, and put the counts into the order in which they will be learned.
+@dataclass(frozen=True)
+class CountSettings:
+    """Settings of `count_cooccurrences`.
 
-    Parameters
+    Attributes
     ----------
-    chunks : iterable of (ids, ends)
-        As `skembed.training.sequences.train_sequences` takes them; read once.
-    counts : ndarray of shape (n_keys,)
-        How often each key occurs; blocks of keys are cut by it.
     window : int
         Neighbours are at most so many tokens away, in the same sequence.
     symmetric : bool
@@ -153,10 +140,30 @@ def count_cooccurrences(
     memory_limit : int
         Bytes that tokens, runs and cells may take while counting, and cells while training; what is beyond lies in
         temporary files. Twelve bytes a key for each worker come on top. It changes no bit of the result.
-    n_jobs : int or None
-        As in scikit-learn. It changes no bit of the result.
-    seed : int
-        Non-negative; decides the order within buckets.
+    """
+
+    window: int = 15
+    symmetric: bool = True
+    distance_weighting: bool = True
+    x_max: float = 100.0
+    alpha: float = 0.75
+    memory_limit: int = 1 << 31
+
+
+def count_cooccurrences(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]], counts: np.ndarray, settings: CountSettings, run: Run
+) -> Cooccurrences:
+    """Count how often keys stand near each other, and put the counts into the order in which they will be learned.
+
+    Parameters
+    ----------
+    chunks : iterable of (ids, ends)
+        As `skembed.training.sequences.train_sequences` takes them; read once.
+    counts : ndarray of shape (n_keys,)
+        How often each key occurs; blocks of keys are cut by it.
+    settings : CountSettings
+    run : Run
+        Its seed decides the order within buckets.
 
     Returns
     -------
@@ -170,30 +177,31 @@ def count_cooccurrences(
     Examples
     --------
     >>> ids = np.array([0, 1, 0, 2], np.int32)
-    >>> with count_cooccurrences([(ids, np.array([4]))], [2, 1, 1], window=2, seed=0) as cooccurrences:
+    >>> chunks, settings = [(ids, np.array([4]))], CountSettings(window=2)
+    >>> with count_cooccurrences(chunks, [2, 1, 1], settings, Run(seed=0)) as cooccurrences:
     ...     rows, columns, values = cooccurrences.triplets()
     >>> np.stack([rows, columns, values.round(3)], axis=1)[:3]
     array([[0., 0., 1.],
            [0., 1., 2.],
            [0., 2., 1.]])
     """
-    if memory_limit < SMALLEST_MEMORY:
-        raise ValueError(f"memory_limit={memory_limit} bytes; counting needs at least {SMALLEST_MEMORY}.")
+    if settings.memory_limit < SMALLEST_MEMORY:
+        raise ValueError(f"memory_limit={settings.memory_limit} bytes; counting needs at least {SMALLEST_MEMORY}.")
     counts = np.asarray(counts)
-    n_keys, share = len(counts), memory_limit // 4
-    weights = distance_weights(window, distance_weighting)
+    n_keys, share = len(counts), settings.memory_limit // 4
+    weights = distance_weights(settings.window, settings.distance_weighting)
     runs = Runs(n_keys)
-    result = Cooccurrences(symmetric, cut_blocks(counts, window), share)
+    result = Cooccurrences(settings.symmetric, cut_blocks(counts, settings.window), share)
     try:
-        with open_workers(n_jobs) as workers:
+        with open_workers(run.n_jobs) as workers:
             counter = Counter(workers, n_keys, share // 2)
             source: Source = runs
-            for tokens, first_new, is_last in _parts(chunks, n_keys, window, share // TOKEN_BYTES):
-                source = Part(tokens, first_new, n_keys, weights, symmetric)
+            for tokens, first_new, is_last in _parts(chunks, n_keys, settings.window, share // TOKEN_BYTES):
+                source = Part(tokens, first_new, n_keys, weights, settings.symmetric)
                 if runs or not is_last:
                     runs.append(rows for batch in counter.batches(source, result.block_starts) for rows in batch)
                     source = runs
-            _fill(result, counter, source, x_max, alpha, seed)
+            _fill(result, counter, source, settings.x_max, settings.alpha, run.seed)
     except BaseException:
         result.close()
         raise

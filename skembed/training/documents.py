@@ -6,6 +6,7 @@ each learned on a compact copy of the rows it touches, and merged in their order
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Rounds, RowDeltas, open_workers
+from skembed.training.run import Run
 
 __all__ = ["NOISE_EXPONENT", "Bags", "ClassTables", "train_classes"]
 
@@ -58,22 +60,35 @@ class ClassTables(NamedTuple):
     loss_curve: list[float]
 
 
+@dataclass(frozen=True)
+class ClassSettings:
+    """Settings of `train_classes`.
+
+    Attributes
+    ----------
+    embedding_dim : int
+    loss : {"softmax", "one-vs-all", "negative-sampling", "hierarchical-softmax"}
+    negative : int
+    learning_rate : float
+        At the start; it falls linearly to 0.
+    max_iter : int
+    """
+
+    embedding_dim: int
+    loss: str
+    negative: int
+    learning_rate: float
+    max_iter: int
+
+
 def train_classes(
     bags: Bags,
     labels: np.ndarray,
     weights: np.ndarray,
-    *,
     n_rows: int,
     counts: np.ndarray,
-    embedding_dim: int,
-    loss: str,
-    negative: int,
-    learning_rate: float,
-    max_iter: int,
-    n_jobs: int | None,
-    seed: int,
-    on_pass: Callable[[int, ClassTables], Any] | None = None,
-    progress: Callable[[int], Any] | None = None,
+    settings: ClassSettings,
+    run: Run,
 ) -> ClassTables:
     """Learn rows and classes.
 
@@ -87,17 +102,8 @@ def train_classes(
     n_rows : int
     counts : ndarray of shape (n_classes,)
         How often each class occurs.
-    embedding_dim : int
-    loss : {"softmax", "one-vs-all", "negative-sampling", "hierarchical-softmax"}
-    negative : int
-    learning_rate : float
-        At the start; it falls linearly to 0.
-    max_iter : int
-    n_jobs : int or None
-        Changes no bit of the result.
-    seed : int
-    on_pass, progress : callable or None
-        As in `skembed.training.sequences.train_sequences`; progress is counted in documents.
+    settings : ClassSettings
+    run : Run
 
     Returns
     -------
@@ -108,43 +114,48 @@ def train_classes(
     ConvergenceWarning
         If what was learned is not finite; the last finite tables are returned.
     """
-    generator = np.random.default_rng((seed, INITIAL))
-    input_ = (2 * generator.random((n_rows, embedding_dim), dtype=np.float32) - 1) / np.float32(embedding_dim)
-    n_outputs = len(counts) - (loss == "hierarchical-softmax")
-    tables = input_, np.zeros((n_outputs, embedding_dim), np.float32)
-    fit = _FitDocuments(bags, labels, weights, counts, loss, negative)
+    generator = np.random.default_rng((run.seed, INITIAL))
+    dim = settings.embedding_dim
+    input_ = (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) / np.float32(dim)
+    n_outputs = len(counts) - (settings.loss == "hierarchical-softmax")
+    tables = input_, np.zeros((n_outputs, dim), np.float32)
+    fit = _FitDocuments(bags, labels, weights, counts, settings.loss, settings.negative)
     n_shards = 1 if len(bags.rows) < FEW_ROWS else N_SHARDS
-    loss_curve: list[float] = []
-    n_done, n_total = 0, len(labels) * max_iter
-    with open_workers(n_jobs if n_shards > 1 else 1) as workers:
-        rounds = Rounds(workers, fit, tables)
-        for pass_ in range(max_iter):
-            order = np.random.default_rng((seed, ORDER, pass_)).permutation(len(labels))
-            lost = 0.0
-            shards = _cut(order, bags.starts)
-            for first in range(0, len(shards), n_shards):
-                chosen = shards[first : first + n_shards]
-                rate = learning_rate * (1.0 - n_done / n_total)
-                seeds = [(seed, TRAINING, pass_, first + index) for index in range(len(chosen))]
-                tasks = [(documents, rate, index) for index, documents in enumerate(chosen)]
-                reports = rounds.run(tasks, seeds, accept=_all_finite)
-                if not _all_finite(reports):
-                    warnings.warn(
-                        f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
-                        f"ones. Lower learning_rate={learning_rate}.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
-                    return ClassTables(*tables, loss_curve)
-                lost += sum(report[0] for report in reports)
-                n_learned = sum(map(len, chosen))
-                n_done += n_learned
-                if progress is not None:
+    n_total = len(labels) * settings.max_iter
+
+    def train(on_pass: Callable, progress: Callable) -> ClassTables:
+        loss_curve: list[float] = []
+        n_done = 0
+        with open_workers(run.n_jobs if n_shards > 1 else 1) as workers:
+            rounds = Rounds(workers, fit, tables)
+            for pass_ in range(settings.max_iter):
+                order = np.random.default_rng((run.seed, ORDER, pass_)).permutation(len(labels))
+                lost = 0.0
+                shards = _cut(order, bags.starts)
+                for first in range(0, len(shards), n_shards):
+                    chosen = shards[first : first + n_shards]
+                    rate = settings.learning_rate * (1.0 - n_done / n_total)
+                    seeds = [(run.seed, TRAINING, pass_, first + index) for index in range(len(chosen))]
+                    tasks = [(documents, rate, index) for index, documents in enumerate(chosen)]
+                    reports = rounds.run(tasks, seeds, accept=_all_finite)
+                    if not _all_finite(reports):
+                        warnings.warn(
+                            f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
+                            f"ones. Lower learning_rate={settings.learning_rate}.",
+                            ConvergenceWarning,
+                            stacklevel=4,
+                        )
+                        return ClassTables(*tables, loss_curve)
+                    lost += sum(report[0] for report in reports)
+                    n_learned = sum(map(len, chosen))
+                    n_done += n_learned
                     progress(n_learned)
-            loss_curve.append(lost / max(float(weights.sum()), 1e-30))
-            if on_pass is not None and on_pass(pass_, ClassTables(*tables, list(loss_curve))):
-                break
-    return ClassTables(*tables, loss_curve)
+                loss_curve.append(lost / max(float(weights.sum()), 1e-30))
+                if on_pass(pass_, ClassTables(*tables, list(loss_curve))):
+                    break
+        return ClassTables(*tables, loss_curve)
+
+    return run.passes(train, settings.max_iter, total=n_total)
 
 
 def _all_finite(reports: list) -> bool:

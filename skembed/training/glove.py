@@ -8,7 +8,8 @@ trace. This is the stratified gradient descent of Gemulla et al. 2011 for a tabl
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,8 +18,9 @@ from skembed.kernels.glove import CACHE, PARTS, new_records, train_buckets
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
+from skembed.training.run import Run
 
-__all__ = ["GloVeTables", "glove_vectors", "train_glove"]
+__all__ = ["GloVeSettings", "GloVeTables", "glove_vectors", "train_glove"]
 
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 INITIAL_REACH = 0.5  # times 1 / embedding_dim
@@ -65,39 +67,41 @@ class Pair(NamedTuple):
         return sum(end - begin for begin, end, _, _ in self.buckets)
 
 
+@dataclass(frozen=True)
+class GloVeSettings:
+    """Settings of `train_glove`.
+
+    Attributes
+    ----------
+    embedding_dim : int
+    learning_rate : float
+        Of AdaGrad.
+    max_iter : int
+        Passes.
+    """
+
+    embedding_dim: int
+    learning_rate: float = 0.05
+    max_iter: int = 15
+
+
 def train_glove(
     cooccurrences: Cooccurrences,
+    settings: GloVeSettings,
+    run: Run,
     *,
-    embedding_dim: int,
-    learning_rate: float = 0.05,
-    max_iter: int = 15,
-    n_jobs: int | None = None,
-    seed: int,
     start: tuple[np.ndarray, np.ndarray] | None = None,
-    on_pass: Callable[[int, GloVeTables], Any] | None = None,
-    progress: Callable[[int], Any] | None = None,
 ) -> GloVeTables:
     """Learn vectors whose products are the logarithms of the counts.
 
     Parameters
     ----------
     cooccurrences : Cooccurrences
-    embedding_dim : int
-    learning_rate : float
-        Of AdaGrad.
-    max_iter : int
-        Passes.
-    n_jobs : int or None
-        As in scikit-learn. It changes no bit of the result.
-    seed : int
-        Non-negative; decides where vectors begin and the order of rounds.
+    settings : GloVeSettings
+    run : Run
+        Its seed decides where vectors begin and the order of rounds.
     start : (words, contexts) or None
         Vectors to begin with, each of shape (n_keys, embedding_dim).
-    on_pass : callable or None
-        Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
-        the next pass changes. Training ends if it returns something true.
-    progress : callable or None
-        Called after each round with its number of stored cells; a pass has ``len(cooccurrences.cells)``.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def train_glove(
     MemoryError
         If what is learned is larger than the machine's memory.
     KeyboardInterrupt
-        On Ctrl-C, when no worker runs any more.
+        On Ctrl-C before the first pass has ended, when no worker runs any more; later it warns.
 
     Warns
     -----
@@ -117,36 +121,40 @@ def train_glove(
 
     Examples
     --------
-    >>> from skembed.training.cooccurrence import count_cooccurrences
-    >>> ids = np.tile(np.array([0, 1, 2, 3], np.int32), 500)
-    >>> with count_cooccurrences([(ids, np.array([2000]))], np.bincount(ids), window=1, seed=0) as cooccurrences:
-    ...     tables = train_glove(cooccurrences, embedding_dim=8, seed=0)
+    >>> from skembed.training.cooccurrence import CountSettings, count_cooccurrences
+    >>> ids, run = np.tile(np.array([0, 1, 2, 3], np.int32), 500), Run(seed=0)
+    >>> settings = CountSettings(window=1)
+    >>> with count_cooccurrences([(ids, np.array([2000]))], np.bincount(ids), settings, run) as cooccurrences:
+    ...     tables = train_glove(cooccurrences, GloVeSettings(embedding_dim=8), run)
     >>> tables.words.shape, len(tables.loss_curve)
     ((4, 8), 15)
     """
-    n_keys = int(cooccurrences.block_starts[-1])
+    n_keys, dim = int(cooccurrences.block_starts[-1]), settings.embedding_dim
     check_memory(
-        (PARTS + 1) * n_keys * (embedding_dim + 2) * 4,
-        f"GloVe of {n_keys} keys with embedding_dim={embedding_dim}",
+        (PARTS + 1) * n_keys * (dim + 2) * 4,
+        f"GloVe of {n_keys} keys with embedding_dim={dim}",
         "lower embedding_dim or the number of keys",
     )
-    records = new_records(*(glove_vectors(n_keys, embedding_dim, seed) if start is None else start))
-    learning_rate = min(learning_rate, LARGEST_RATE)
+    records = new_records(*(glove_vectors(n_keys, dim, run.seed) if start is None else start))
+    learning_rate = min(settings.learning_rate, LARGEST_RATE)
     rounds = _rounds(cooccurrences)
-    loss_curve: list[float] = []
-    with open_workers(n_jobs) as workers:
-        for pass_ in range(max_iter):
-            order = np.random.default_rng((seed, TRAINING, pass_)).permutation(len(rounds))
-            losses = np.zeros(len(rounds))
-            for round_ in order:
-                losses[round_] = _learn(workers, records, cooccurrences, rounds[round_], learning_rate)
-                if progress is not None:
+
+    def train(on_pass: Callable, progress: Callable) -> GloVeTables:
+        loss_curve: list[float] = []
+        with open_workers(run.n_jobs) as workers:
+            for pass_ in range(settings.max_iter):
+                order = np.random.default_rng((run.seed, TRAINING, pass_)).permutation(len(rounds))
+                losses = np.zeros(len(rounds))
+                for round_ in order:
+                    losses[round_] = _learn(workers, records, cooccurrences, rounds[round_], learning_rate)
                     progress(sum(pair.n_cells for pair in rounds[round_]))
-            loss_curve.append(float(losses.sum()) / max(1, cooccurrences.n_cells))
-            if on_pass is not None and on_pass(pass_, _tables(records, embedding_dim, loss_curve)):
-                break
-    _warn_if_diverged(cooccurrences, loss_curve, learning_rate, with_start=start is not None)
-    return _tables(records, embedding_dim, loss_curve)
+                loss_curve.append(float(losses.sum()) / max(1, cooccurrences.n_cells))
+                if on_pass(pass_, _tables(records, dim, loss_curve)):
+                    break
+        _warn_if_diverged(cooccurrences, loss_curve, learning_rate, with_start=start is not None)
+        return _tables(records, dim, loss_curve)
+
+    return run.passes(train, settings.max_iter, total=len(cooccurrences.cells) * settings.max_iter)
 
 
 def glove_vectors(n_keys: int, dim: int, seed: int) -> list[np.ndarray]:
@@ -175,7 +183,7 @@ def _warn_if_diverged(
             f"the loss of the last pass, {loss_curve[-1]:.4g}, is above {bound:.4g}, that of vectors of zeros. "
             f"Lower learning_rate={learning_rate}.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
 
 

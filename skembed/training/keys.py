@@ -11,7 +11,7 @@ from skembed.training.run import Run
 
 __all__ = ["KeySettings", "KeyTables", "LearnedColumns", "learn_keys"]
 
-LEARNING_RATE = {"skip-gram": 0.05, "glove": 0.05}
+SKIP_GRAM_RATE = 0.05
 
 
 @dataclass(frozen=True)
@@ -85,39 +85,25 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
     KeyTables
     """
     # numba: to learn, not to hold what was learned
-    from skembed.training.cooccurrence import count_cooccurrences
+    from skembed.training.cooccurrence import CountSettings, count_cooccurrences
     from skembed.training.factorization import PPMISettings, factorize_ppmi
-    from skembed.training.glove import train_glove
-    from skembed.training.sequences import SequenceTables, train_sequences
+    from skembed.training.glove import GloVeSettings, train_glove
+    from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences
 
+    dim, n_iter = settings.embedding_dim, settings.max_iter
     if settings.method == "ppmi-svd":
-        return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(settings.embedding_dim), run))
-    counts = np.bincount(rows.indices, minlength=n_keys)
-    chunks = [(rows.indices, rows.ends)]
+        return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(dim), run))
+    chunks, counts = [(rows.indices, rows.ends)], np.bincount(rows.indices, minlength=n_keys)
     window = max(int(np.diff(rows.indptr).max()) - 1, 1)
-    dim, n_iter, rate = settings.embedding_dim, settings.max_iter, LEARNING_RATE[settings.method]
     if settings.method == "skip-gram":
         begin = None if start is None else SequenceTables(*_grown(start, n_keys, dim, run.seed), [])
-        learned = run.passes(
-            lambda on_pass, progress: train_sequences(
-                chunks, counts, embedding_dim=dim, window=window, shrink_window=False, subsample=0.0,
-                learning_rate=rate, max_iter=n_iter, n_jobs=run.n_jobs, seed=run.seed, start=begin, on_pass=on_pass,
-                progress=progress,
-            ),
-            n_iter, total=len(rows.indices) * n_iter, unit="levels",
-        )  # fmt: skip
-        return KeyTables(learned.input, learned.output, learned.loss_curve)
-    with count_cooccurrences(
-        chunks, counts, window=window, symmetric=True, distance_weighting=False, x_max=10.0, alpha=0.75,
-        memory_limit=2**31, n_jobs=run.n_jobs, seed=run.seed,
-    ) as cells:  # fmt: skip
-        tables = run.passes(
-            lambda on_pass, progress: train_glove(
-                cells, embedding_dim=dim, learning_rate=rate, max_iter=n_iter, n_jobs=run.n_jobs, seed=run.seed,
-                on_pass=on_pass, progress=progress,
-            ),
-            n_iter, total=len(cells.cells) * n_iter, unit="pairs",
-        )  # fmt: skip
+        options = SequenceSettings(
+            dim, window=window, shrink_window=False, subsample=0.0, learning_rate=SKIP_GRAM_RATE, max_iter=n_iter
+        )
+        return KeyTables(*train_sequences(chunks, counts, options, run, start=begin))
+    counting = CountSettings(window, distance_weighting=False, x_max=10.0)
+    with count_cooccurrences(chunks, counts, counting, run) as cells:
+        tables = train_glove(cells, GloVeSettings(dim, max_iter=n_iter), run)
     return KeyTables(tables.words + tables.contexts, loss_curve=tables.loss_curve)
 
 

@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,7 +11,10 @@ from tqdm.auto import tqdm
 
 from skembed.training.callbacks import PassCallbacks
 
-__all__ = ["Run", "draw_seed"]
+__all__ = ["Run", "draw_seed", "settings_of"]
+
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,17 @@ class Run:
         A progress bar when positive.
     callbacks : PassCallbacks or None
         Are told of each pass, and may ask to stop after it.
+    unit : str
+        What the progress bar counts.
     """
 
     seed: int
     n_jobs: int | None = None
     verbose: int = 0
     callbacks: PassCallbacks | None = None
+    unit: str = "tokens"
 
-    def passes(self, train: Callable[[Callable, Callable], Any], max_iter: int, *, total: int, unit: str) -> Any:
+    def passes(self, train: Callable[[Callable, Callable], Any], max_iter: int, *, total: int) -> Any:
         """Train with a progress bar and callbacks; Ctrl-C after the first pass keeps what was learned, with a warning.
 
         Parameters
@@ -47,13 +53,31 @@ class Run:
             Passes at most.
         total : int
             Of what is done in all of them.
-        unit : str
-            What is done, for the bar.
 
         Returns
         -------
         object
             What `train` returns, or the tables after the last whole pass.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C before the first pass has ended.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C later.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C before the first pass has ended.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C later.
         """
         finished: Any = None  # after the last whole pass; the next one goes on in the same arrays
 
@@ -69,7 +93,7 @@ class Run:
             return stop
 
         quiet, leave = self.verbose <= 0, self.verbose > 1
-        with tqdm(total=total, desc=unit, unit="", unit_scale=True, disable=quiet, leave=leave) as bar:
+        with tqdm(total=total, desc=self.unit, unit="", unit_scale=True, disable=quiet, leave=leave) as bar:
             if self.callbacks is not None:
                 self.callbacks.begin_pass()
             try:
@@ -89,3 +113,19 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def settings_of(cls: type[Settings], estimator: Any, **resolved: Any) -> Settings:
+    """Return the settings of a trainer: those given here, then the estimator's parameters of the same names.
+
+    Parameters
+    ----------
+    cls : type
+        A frozen dataclass, whose fields are all that the trainer takes.
+    estimator : estimator instance
+    **resolved
+        What the estimator has under another name, or as "auto".
+    """
+    parameters = estimator.get_params(deep=False)
+    names = [f.name for f in fields(cls) if f.name in parameters and f.name not in resolved]  # type: ignore[arg-type]
+    return cls(**{name: parameters[name] for name in names}, **resolved)

@@ -9,6 +9,7 @@ that write to the same tables at will: the copy stays in the cache of its core.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skembed.kernels.bags import SubwordRows
 from skembed.parallel import Rounds, open_workers
+from skembed.training.run import Run
 from skembed.training.shards import KERNELS, FitShard, Report, TokenShard
 from skembed.training.subword_shards import FitSubwordShard, count_rows
 
-__all__ = ["SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
+__all__ = ["SequenceSettings", "SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
 N_SHARDS = 4  # shards of a round
@@ -48,39 +50,12 @@ class SequenceTables(NamedTuple):
     loss_curve: list[float]
 
 
-def train_sequences(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
-    counts: np.ndarray,
-    *,
-    embedding_dim: int,
-    architecture: str = "skip-gram",
-    loss: str = "negative-sampling",
-    window: int = 5,
-    shrink_window: bool = True,
-    subsample: float = 1e-4,
-    negative: int = 5,
-    ns_exponent: float = 0.75,
-    learning_rate: float = 0.025,
-    min_learning_rate: float = 1e-4,
-    max_iter: int = 5,
-    n_jobs: int | None = None,
-    seed: int,
-    start: Any = None,
-    frozen: np.ndarray | None = None,
-    subword_rows: SubwordRows | None = None,
-    on_pass: Callable[[int, SequenceTables], Any] | None = None,
-    progress: Callable[[int], Any] | None = None,
-) -> SequenceTables:
-    """Learn a vector for each key from the keys around it.
+@dataclass(frozen=True)
+class SequenceSettings:
+    """Settings of `train_sequences`.
 
-    Parameters
+    Attributes
     ----------
-    chunks : re-iterable of (ids, ends)
-        Iterated over once a pass. `ids`, int32 of shape (n_tokens,), are rows of `counts`; negative ones are left out,
-        and windows reach over them. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
-        last sequence ends with the chunk. How sequences are spread over chunks changes nothing.
-    counts : ndarray of shape (n_keys,)
-        How often each key occurs. Their sum is what the decay of the learning rate goes by.
     embedding_dim : int
     architecture : {"skip-gram", "cbow"}
     loss : {"negative-sampling", "hierarchical-softmax", "softmax"}
@@ -98,10 +73,44 @@ def train_sequences(
         It falls linearly from the one towards zero, and stays at the other; where that is more, at the first.
     max_iter : int
         Passes.
-    n_jobs : int or None
-        As in scikit-learn. It changes no bit of the result. Corpora of less than half a million tokens take one.
-    seed : int
-        Non-negative; decides everything.
+    """
+
+    embedding_dim: int
+    architecture: str = "skip-gram"
+    loss: str = "negative-sampling"
+    window: int = 5
+    shrink_window: bool = True
+    subsample: float = 1e-4
+    negative: int = 5
+    ns_exponent: float = 0.75
+    learning_rate: float = 0.025
+    min_learning_rate: float = 1e-4
+    max_iter: int = 5
+
+
+def train_sequences(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    counts: np.ndarray,
+    settings: SequenceSettings,
+    run: Run,
+    *,
+    start: Any = None,
+    frozen: np.ndarray | None = None,
+    subword_rows: SubwordRows | None = None,
+) -> SequenceTables:
+    """Learn a vector for each key from the keys around it.
+
+    Parameters
+    ----------
+    chunks : re-iterable of (ids, ends)
+        Iterated over once a pass. `ids`, int32 of shape (n_tokens,), are rows of `counts`; negative ones are left out,
+        and windows reach over them. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
+        last sequence ends with the chunk. How sequences are spread over chunks changes nothing.
+    counts : ndarray of shape (n_keys,)
+        How often each key occurs. Their sum is what the decay of the learning rate goes by.
+    settings : SequenceSettings
+    run : Run
+        Corpora of less than half a million tokens take one worker.
     start : object with attributes `input` and `output`, or None
         Tables to begin from, such as SequenceTables; `output` may be None.
     frozen : ndarray of shape (n_keys,), bool, or None
@@ -110,11 +119,6 @@ def train_sequences(
         The input rows that each key is the mean of (`skembed.kernels.bags`), for keys that have parts in common,
         such as words and their character n-grams; `input` then has as many rows as they name, and none is frozen.
         None: key i has row i. `start` may have more rows than are named; these stay as they are.
-    on_pass : callable or None
-        Called after each pass as ``on_pass(pass, tables)``, passes counted from 0. The tables are the live ones, which
-        the next pass changes. Training ends if it returns something true.
-    progress : callable or None
-        Called after each round with its number of tokens.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def train_sequences(
     ValueError
         If a name is unknown, shapes do not fit, an id is not below ``len(counts)``, or `start` is not finite.
     KeyboardInterrupt
-        On Ctrl-C, when no worker runs any more.
+        On Ctrl-C before the first pass has ended, when no worker runs any more; later it warns.
 
     Warns
     -----
@@ -136,24 +140,24 @@ def train_sequences(
     --------
     >>> ids = np.tile(np.array([0, 1, 2, 3], np.int32), 500)
     >>> chunk = ids, np.arange(4, 2001, 4)
-    >>> tables = train_sequences([chunk], np.bincount(ids), embedding_dim=8, subsample=0, seed=0)
+    >>> tables = train_sequences([chunk], np.bincount(ids), SequenceSettings(8, subsample=0), Run(seed=0))
     >>> tables.input.shape, len(tables.loss_curve)
     ((4, 8), 5)
     """
     counts = np.asarray(counts)
-    _check_names(architecture, loss, subword_rows)
+    _check_names(settings.architecture, settings.loss, subword_rows)
     n_keys, n_tokens = len(counts), int(counts.sum())
     kind: type[FitShard] = FitShard if subword_rows is None else FitSubwordShard
-    n_shards, shard_size = _cuts(n_tokens, kind.tokens_per_shard[architecture])
+    n_shards, shard_size = _cuts(n_tokens, kind.tokens_per_shard[settings.architecture])
     fit_shard = kind(
         counts,
-        architecture=architecture,
-        loss=loss,
-        window=window,
-        shrink_window=shrink_window,
-        subsample=subsample,
-        negative=negative,
-        ns_exponent=ns_exponent,
+        architecture=settings.architecture,
+        loss=settings.loss,
+        window=settings.window,
+        shrink_window=settings.shrink_window,
+        subsample=settings.subsample,
+        negative=settings.negative,
+        ns_exponent=settings.ns_exponent,
         frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
         max_tokens=shard_size,
         **({} if subword_rows is None else {"subword_rows": subword_rows}),
@@ -161,31 +165,41 @@ def train_sequences(
     n_rows = n_keys if subword_rows is None else count_rows(subword_rows, n_keys)
     if subword_rows is not None and start is not None:
         n_rows = max(n_rows, len(start.input))
-    tables = _first_tables(n_rows, n_keys - (loss == "hierarchical-softmax"), embedding_dim, seed, start)
-    loss_curve: list[float] = []
-    with open_workers(n_jobs if n_shards > 1 else 1) as workers:
-        rounds = Rounds(workers, fit_shard, tables)
-        for pass_ in range(max_iter):
-            n_done = 0
-            pass_reports: list[Report] = []
-            for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
-                share = (pass_ + min(1.0, n_done / max(n_tokens, 1))) / max_iter
-                rate = max(min(min_learning_rate, learning_rate), learning_rate * (1.0 - share))
-                cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
-                shards = [TokenShard(*cut, rate, index) for index, cut in enumerate(cuts)]
-                seeds = [(seed, TRAINING, pass_, round_, index) for index in range(len(shards))]
-                reports = rounds.run(shards, seeds, accept=_all_finite)
-                if not _all_finite(reports):
-                    _warn_not_finite(pass_, learning_rate)
-                    return SequenceTables(*tables, loss_curve)
-                pass_reports += reports
-                n_done += len(ids)
-                if progress is not None:
+    n_outputs = n_keys - (settings.loss == "hierarchical-softmax")
+    tables = _first_tables(n_rows, n_outputs, settings.embedding_dim, run.seed, start)
+
+    def train(on_pass: Callable, progress: Callable) -> SequenceTables:
+        loss_curve: list[float] = []
+        with open_workers(run.n_jobs if n_shards > 1 else 1) as workers:
+            rounds = Rounds(workers, fit_shard, tables)
+            for pass_ in range(settings.max_iter):
+                n_done = 0
+                pass_reports: list[Report] = []
+                for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
+                    rate = _learning_rate(settings, pass_ + min(1.0, n_done / max(n_tokens, 1)))
+                    cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
+                    shards = [TokenShard(*cut, rate, index) for index, cut in enumerate(cuts)]
+                    seeds = [(run.seed, TRAINING, pass_, round_, index) for index in range(len(shards))]
+                    reports = rounds.run(shards, seeds, accept=_all_finite)
+                    if not _all_finite(reports):
+                        _warn_not_finite(pass_, settings.learning_rate)
+                        return SequenceTables(*tables, loss_curve)
+                    pass_reports += reports
+                    n_done += len(ids)
                     progress(len(ids))
-            loss_curve.append(sum(r.loss for r in pass_reports) / max(1, sum(r.n_losses for r in pass_reports)))
-            if on_pass is not None and on_pass(pass_, SequenceTables(*tables, list(loss_curve))):
-                break
-    return SequenceTables(*tables, loss_curve)
+                n_losses = sum(report.n_losses for report in pass_reports)
+                loss_curve.append(sum(report.loss for report in pass_reports) / max(1, n_losses))
+                if on_pass(pass_, SequenceTables(*tables, list(loss_curve))):
+                    break
+        return SequenceTables(*tables, loss_curve)
+
+    return run.passes(train, settings.max_iter, total=n_tokens * settings.max_iter)
+
+
+def _learning_rate(settings: SequenceSettings, n_passes: float) -> float:
+    """Return the rate after so many passes, whole and begun ones."""
+    rate, least = settings.learning_rate, settings.min_learning_rate
+    return max(min(least, rate), rate * (1.0 - n_passes / settings.max_iter))
 
 
 def _check_names(architecture: str, loss: str, subword_rows: SubwordRows | None) -> None:
@@ -286,5 +300,5 @@ def _warn_not_finite(pass_: int, learning_rate: float) -> None:
         f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite ones. "
         f"Lower learning_rate={learning_rate}.",
         ConvergenceWarning,
-        stacklevel=3,
+        stacklevel=5,
     )

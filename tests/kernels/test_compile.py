@@ -161,7 +161,8 @@ exec(sys.argv[2])
 arguments = 0, 1, np.ones(9, np.float32), np.ones(9, np.float32)
 rows = [np.arange(9, dtype=kind) for kind in (np.int16, np.int32, np.int64)]
 with ThreadPoolExecutor(2) as pool:
-    done = [pool.submit(kernel, row, *arguments) for row in rows for kernel in (merge.clear_step_weights, merge.find_scales)]
+    kernels = merge.clear_step_weights, merge.find_scales
+    done = [pool.submit(kernel, row, *arguments) for row in rows for kernel in kernels]
 [each.result() for each in done]
 """
 

@@ -6,25 +6,29 @@ import sys
 
 import pytest
 
+from skembed.training.run import Run
+
 
 @pytest.fixture
 def interrupt_training(monkeypatch):
-    """Let a trainer, ``module.name``, be interrupted after so many passes."""
+    """Let training be interrupted after so many passes."""
+    original = Run.passes
 
-    def interrupt(module, name, n_passes):
-        original = getattr(module, name)
+    def interrupt(n_passes):
+        def passes(self, train, max_iter, *, total):
+            def interrupted(on_pass, progress):
+                def on_pass_then_interrupt(number, tables):
+                    on_pass(number, tables)
+                    if len(tables.loss_curve) == n_passes:
+                        raise KeyboardInterrupt
 
-        def train(*arguments, on_pass, **options):
-            def on_pass_then_interrupt(number, tables):
-                on_pass(number, tables)
-                if len(tables.loss_curve) == n_passes:
+                if not n_passes:
                     raise KeyboardInterrupt
+                return train(on_pass_then_interrupt, progress)
 
-            if not n_passes:
-                raise KeyboardInterrupt
-            return original(*arguments, on_pass=on_pass_then_interrupt, **options)
+            return original(self, interrupted, max_iter, total=total)
 
-        monkeypatch.setattr(module, name, train)
+        monkeypatch.setattr(Run, "passes", passes)
 
     return interrupt
 

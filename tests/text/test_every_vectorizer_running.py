@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import joblib
 import numpy as np
@@ -15,18 +14,13 @@ from sklearn.exceptions import NotFittedError
 from skembed import memory
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer, GloVeVectorizer, LineCorpus, Word2VecVectorizer
-from skembed.training import glove, sequences
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
-TRAINED_BY = {
-    Word2VecVectorizer: (sequences, "train_sequences"),
-    GloVeVectorizer: (glove, "train_glove"),
-    FastTextVectorizer: (sequences, "train_sequences"),
-}
+CLASSES = [Word2VecVectorizer, GloVeVectorizer, FastTextVectorizer]
 
 
-@pytest.fixture(scope="module", params=TRAINED_BY, ids=lambda class_: class_.__name__)
+@pytest.fixture(scope="module", params=CLASSES, ids=lambda class_: class_.__name__)
 def small(request):
     """Make a small vectorizer of each kind."""
     defaults = {"embedding_dim": 8, "max_iter": 2, "random_state": 0}
@@ -40,23 +34,17 @@ def fitted(small):
     return small(pooling=POOLINGS).fit(TEXTS)
 
 
-@pytest.fixture
-def interrupt(small, interrupt_training):
-    """Let training be interrupted after so many passes."""
-    return partial(interrupt_training, *TRAINED_BY[type(small())])
-
-
-def test_ctrl_c_keeps_what_was_learned(small, interrupt):
+def test_ctrl_c_keeps_what_was_learned(small, interrupt_training):
     whole = small(max_iter=4).fit(TEXTS)
-    interrupt(3)
+    interrupt_training(3)
     with pytest.warns(UserWarning, match="interrupted in pass 4 of 4; kept"):
         vectorizer = small(max_iter=4).fit(TEXTS)
     assert vectorizer.loss_curve_ == whole.loss_curve_[:3]
     assert vectorizer.transform(TEXTS).shape == (len(TEXTS), 8)
 
 
-def test_ctrl_c_before_the_first_pass_ends_goes_on(small, interrupt):
-    interrupt(0)
+def test_ctrl_c_before_the_first_pass_ends_goes_on(small, interrupt_training):
+    interrupt_training(0)
     vectorizer = small()
     with pytest.raises(KeyboardInterrupt):
         vectorizer.fit(TEXTS)

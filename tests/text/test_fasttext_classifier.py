@@ -249,13 +249,13 @@ def test_predicting_imports_no_numba(heavy_imports, fitted):
 
 def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(interrupt_training):
     whole = small(max_iter=4).fit(TEXTS, LABELS)
-    interrupt_training(training, "train_classes", 3)
+    interrupt_training(3)
     with pytest.warns(UserWarning, match="interrupted in pass 4 of 4; kept"):
         classifier = small(max_iter=4).fit(TEXTS, LABELS)
     assert classifier.loss_curve_ == whole.loss_curve_[:3]
     assert classifier.n_iter_ == 3
     assert classifier.predict_proba(TEXTS).shape == (len(TEXTS), 3)
-    interrupt_training(training, "train_classes", 0)
+    interrupt_training(0)
     classifier = small()
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(TEXTS, LABELS)

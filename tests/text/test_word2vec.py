@@ -107,9 +107,9 @@ def test_partial_fit_grows_the_vocabulary_and_goes_on():
 def test_partial_fit_draws_anew_in_each_call(monkeypatch):
     seeds = []
 
-    def train(*arguments, seed, **options):
-        seeds.append(seed)
-        return original(*arguments, seed=seed, **options)
+    def train(chunks, counts, settings, run, **options):
+        seeds.append(run.seed)
+        return original(chunks, counts, settings, run, **options)
 
     original = sequences.train_sequences
     monkeypatch.setattr(sequences, "train_sequences", train)

@@ -8,10 +8,10 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from trainers import count_cooccurrences, train_glove
 
 from skembed.training import cooccurrence, counting, glove
-from skembed.training.cooccurrence import SMALLEST_MEMORY, count_cooccurrences, cut_blocks
-from skembed.training.glove import train_glove
+from skembed.training.cooccurrence import SMALLEST_MEMORY, cut_blocks
 
 N_KEYS = 700
 

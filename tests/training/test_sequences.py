@@ -9,9 +9,10 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from trainers import train_sequences
 
 from skembed.training import sequences
-from skembed.training.sequences import SequenceTables, train_sequences
+from skembed.training.sequences import SequenceTables
 from skembed.training.shards import FitShard
 from skembed.training.subword_shards import FitSubwordShard
 
@@ -264,8 +265,8 @@ def test_errors_name_what_is_wrong(changes, message):
 def test_a_learning_rate_below_the_smallest_is_taken_as_it_is():
     ids, ends = topics(50)
     settings = {"embedding_dim": 8, "subsample": 0, "max_iter": 1, "seed": 0}
-    start = sequences.train_sequences([(ids, ends)], np.bincount(ids), **settings)
-    found = sequences.train_sequences([(ids, ends)], np.bincount(ids), start=start, learning_rate=1e-9, **settings)
+    start = train_sequences([(ids, ends)], np.bincount(ids), **settings)
+    found = train_sequences([(ids, ends)], np.bincount(ids), start=start, learning_rate=1e-9, **settings)
     np.testing.assert_allclose(found.input, start.input, atol=1e-6)
 
 

@@ -1,0 +1,66 @@
+"""Lists of keys, such as baskets and palettes, as sequences of ids."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from skembed.data.canonical import canonical_key
+from skembed.data.ragged import NO_ROW, Ragged
+
+__all__ = ["encode_lists", "read_lists"]
+
+
+def read_lists(X: Any) -> tuple[Ragged, list[Any]]:
+    """Number the keys of lists in order of first appearance; a key counts once in each list.
+
+    Parameters
+    ----------
+    X : iterable of lists, tuples, sets or arrays of hashable keys
+
+    Returns
+    -------
+    ragged : Ragged
+    keys : list
+        Number i is ``keys[i]``.
+
+    Raises
+    ------
+    TypeError
+        If X is a string, or an entry is no list, or a key cannot be hashed.
+
+    Examples
+    --------
+    >>> ragged, keys = read_lists([["red", "blue", "red"], [], ["blue"]])
+    >>> ragged.indptr, ragged.indices, keys
+    (array([0, 2, 2, 3]), array([0, 1, 1], dtype=int32), ['red', 'blue'])
+    """
+    numbers: dict[Any, int] = {}
+    ragged = _numbered(X, lambda key: numbers.setdefault(key, len(numbers)))
+    return ragged, list(numbers)
+
+
+def encode_lists(X: Any, keys: Iterable[Any]) -> Ragged:
+    """Return lists as ids of known keys, those that are not among them left out; otherwise as `read_lists`."""
+    numbers = {key: i for i, key in enumerate(keys)}
+    return _numbered(X, lambda key: numbers.get(key, NO_ROW))
+
+
+def _numbered(X: Any, number: Any) -> Ragged:
+    if isinstance(X, (str, bytes)):
+        raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
+    ids: list[int] = []
+    ends = [0]
+    for row, entry in enumerate(X):
+        if isinstance(entry, (str, bytes)) or not isinstance(entry, Iterable):
+            raise TypeError(
+                f"entry {row} of X must be a list of keys, got {entry!r} of type {type(entry).__name__}; pass "
+                f"[{entry!r}] for a list of one key."
+            )
+        try:
+            found = [number(key) for key in dict.fromkeys(map(canonical_key, entry))]
+        except TypeError as error:
+            raise TypeError(f"entry {row} of X holds a key that cannot be hashed: {error}.") from error
+        ids += [i for i in found if i != NO_ROW]
+        ends.append(len(ids))
+    return Ragged(np.array(ends, dtype=np.int64), np.array(ids, dtype=np.int32))
