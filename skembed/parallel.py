@@ -123,10 +123,17 @@ def open_workers(n_jobs: int | None = None) -> Iterator[Workers]:
                 lambda function, tasks: parallel(joblib.delayed(function)(*task) for task in tasks), n_workers, False
             )
     elif n_workers == 1:
-        yield Workers(lambda function, tasks: [function(*task) for task in tasks], 1, True)
+        yield Workers(_map_here, 1, True)
     else:
         with ThreadPoolExecutor(n_workers, thread_name_prefix="skembed") as pool:
             yield Workers(lambda function, tasks: _map_threads(pool, function, tasks), n_workers, True)
+
+
+def _map_here(function: Callable[..., Any], tasks: Iterable[tuple]) -> list:
+    results = []
+    for task in tasks:
+        results.append(function(*task))  # a comprehension would be one more frame in every traceback
+    return results
 
 
 def _map_threads(pool: ThreadPoolExecutor, function: Callable[..., Any], tasks: Iterable[tuple]) -> list:

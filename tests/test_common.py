@@ -7,9 +7,9 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skembed import EntityEmbeddingEncoder, ProjectionEmbedder
+from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder, ProjectionEmbedder
 
-ESTIMATORS = [EntityEmbeddingEncoder(), EntityEmbeddingEncoder(cv=None)]
+ESTIMATORS = [EntityEmbeddingEncoder(), EntityEmbeddingEncoder(cv=None), CooccurrenceEncoder()]
 ESTIMATORS += [ProjectionEmbedder(method) for method in ("pca", "lda", "random", "nca", "svd", "autoencoder")]
 
 # called with (name, estimator), as check_estimator calls its own

@@ -193,3 +193,37 @@ def test_transform_of_an_unpickled_encoder_imports_neither_torch_nor_numba(tmp_p
         str(path),
     )
     assert loaded.strip() == "[]"
+
+
+FIRST_KERNEL = """
+import pathlib, sys, traceback, warnings
+warnings.simplefilter("ignore")
+import numpy as np, skembed, skembed.kernels.compile as compile
+root, stacks = pathlib.Path(skembed.__file__).parent, []
+original = compile._OptionalCache.load_overload
+def load(self, *arguments):
+    files = [f.filename for f in traceback.extract_stack() if pathlib.Path(f.filename).is_relative_to(root)]
+    stacks.append([file for file in files if not file.endswith("compile.py")])
+    return original(self, *arguments)
+compile._OptionalCache.load_overload = load
+texts = ["the king rules the land", "the queen eats fish"] * 40
+X = np.array([[str(i % 7), str(i % 5), str(i % 3)] for i in range(400)], dtype=object)
+ESTIMATOR
+print(len(stacks[0]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("most", "fit"),
+    [
+        (6, "Word2VecVectorizer(8, max_iter=1).fit(texts)"),
+        (6, "GloVeVectorizer(8, max_iter=1).fit(texts)"),
+        (6, "CooccurrenceEncoder().fit(X)"),
+        (6, "EntityEmbeddingEncoder().fit(X, np.arange(400) % 7 + 0.5)"),
+        (7, "FastTextVectorizer(8, max_iter=1).fit(texts)"),  # one more: its shards extend those of words
+        (7, "FastTextClassifier(8, max_iter=1).fit(texts, [0, 1] * 40)"),  # its first kernel is the training itself
+    ],
+)
+def test_from_fit_to_the_first_kernel_is_a_short_way(most, fit):
+    pytest.importorskip("numba")
+    assert int(run(FIRST_KERNEL.replace("ESTIMATOR", f"skembed.{fit}"))) <= most

@@ -84,8 +84,9 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     See Also
     --------
     EntityEmbeddingEncoder : Learns from a target; takes these tables as `init`, so that rows without a target help:
-        ``EntityEmbeddingEncoder(init=CooccurrenceEncoder().fit(X_all).embeddings_)``. The dimensions of `init` come
-        first then, and those of the effects on the target follow.
+        ``EntityEmbeddingEncoder(init=CooccurrenceEncoder().fit(X_all).embeddings_, init_frozen=True)``. A column that
+        has a table in `init` keeps its dimensions and gets none of effects on the target; a FeatureUnion of both
+        encoders has both.
 
     Notes
     -----

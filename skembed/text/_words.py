@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from skembed.data.columns import Factor
 from skembed.data.corpus import UNKNOWN, EncodedCorpus
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
@@ -64,7 +63,7 @@ def grown_vocabulary(
     """Join known phrases in a corpus, and return the vocabulary of all words counted so far; rows keep their words."""
     join_phrases(corpus, rounds)
     words, counts = _seen_words(corpus, stop_words)
-    return vocabulary.extend(Factor(np.repeat(np.arange(len(words)), counts), words)), rounds
+    return vocabulary.extend_counts(words, counts), rounds
 
 
 def _seen_words(corpus: EncodedCorpus, stop_words: Collection[str]) -> tuple[list[str], list[int]]:

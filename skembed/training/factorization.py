@@ -67,8 +67,12 @@ class _Matrix:
 
         def count(least: int) -> None:
             histograms[:] = 0
-            self._each(
-                lambda i, b, e, *w: count_partners(*arrays, b, e, least, *w, histograms[i], n_partners), workspace=True
+            workers.map(
+                count_partners,
+                [
+                    (*arrays, *part, least, *self._workspace(), histogram, n_partners)
+                    for part, histogram in zip(self.parts, histograms)
+                ],
             )
 
         least = 1
@@ -88,13 +92,9 @@ class _Matrix:
         log_smoothed = settings.context_exponent * log_marginals
         log_total = float(np.log(np.exp(log_smoothed)[marginals > 0].sum()))
 
-        def write(_: int, begin: int, end: int, *workspace: np.ndarray) -> None:
-            write_ppmi(
-                *arrays, begin, end, log_marginals, log_smoothed, log_total, least, *workspace,
-                self.starts, self.columns, self.values, self.transposed, self.lengths,
-            )  # fmt: skip
-
-        self._each(write, workspace=True)
+        logs = log_marginals, log_smoothed, log_total
+        written = self.starts, self.columns, self.values, self.transposed, self.lengths
+        workers.map(write_ppmi, ((*arrays, *part, *logs, least, *self._workspace(), *written) for part in self.parts))
 
     def product(self, table: np.ndarray, *, transposed: bool) -> np.ndarray:
         """Return the product of the matrix, or of its transpose, and a table, float32 (n_keys, width)."""
@@ -102,20 +102,13 @@ class _Matrix:
         padded[:, : table.shape[1]] = table
         out = aligned_zeros(*padded.shape)
         values = self.transposed if transposed else self.values
-        self._each(lambda _, b, e: multiply(self.starts, self.lengths, self.columns, values, padded, b, e, out))
+        matrix = self.starts, self.lengths, self.columns, values
+        self.workers.map(multiply, [(*matrix, padded, *part, out) for part in self.parts])
         return out[:, : table.shape[1]]
 
-    def _each(self, function, workspace: bool = False) -> None:
-        n_workers = self.workers.n_workers
-        dealt = [self.parts[w::n_workers] for w in range(n_workers)]
-        numbers = [range(w, len(self.parts), n_workers) for w in range(n_workers)]
-
-        def work(which: int) -> None:
-            spaces = [np.zeros(self.n_keys, np.int32) for _ in range(2)] if workspace else []
-            for i, (begin, end) in zip(numbers[which], dealt[which]):
-                function(i, begin, end, *spaces)
-
-        self.workers.map(work, [(w,) for w in range(n_workers)])
+    def _workspace(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return zeros, and room for the partners of a key."""
+        return np.zeros(self.n_keys, np.int32), np.empty(self.n_keys, np.int32)
 
 
 def factorize_ppmi(rows: Ragged, n_keys: int, settings: PPMISettings, run: Run) -> np.ndarray:

@@ -2,15 +2,18 @@
 
 import pickle
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import Word2VecVectorizer
+from skembed.text._words import grown_vocabulary
 from skembed.training import sequences
 
 TEXTS = made_up_documents()
@@ -115,6 +118,14 @@ def test_partial_fit_draws_anew_in_each_call(monkeypatch):
     monkeypatch.setattr(sequences, "train_sequences", train)
     small().partial_fit(TEXTS).partial_fit(TEXTS).partial_fit(TEXTS)
     assert len(set(seeds)) == 3
+
+
+def test_further_words_are_counted_without_a_copy_of_each_occurrence():
+    """A corpus of more words than memory holds, as its counts."""
+    corpus = SimpleNamespace(words=["often", "once"], counts=np.array([10**12, 1]))
+    vocabulary, _ = grown_vocabulary(Vocabulary.from_counts(["often"], [5], min_frequency=2), [], corpus, ())
+    assert vocabulary.counts.tolist() == [10**12 + 5]
+    assert vocabulary.infrequent.tolist() == ["once"]
 
 
 @pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax"])
