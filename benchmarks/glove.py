@@ -109,6 +109,7 @@ def fit_word2vec(documents: list[str], dim: int, n_threads: int, seed: int) -> t
 
 def write_cells(share: float, folder: Path) -> None:
     """The files that the authors' program reads: words with their counts, and the shuffled cells."""
+    from skembed.data.ragged import Ragged
     from skembed.training.cooccurrence import CountSettings, count_cooccurrences
     from skembed.training.run import Run
 
@@ -116,7 +117,7 @@ def write_cells(share: float, folder: Path) -> None:
     lines = "".join(f"{word} {count}\n" for word, count in zip(words, counts))
     (folder / "vocabulary.txt").write_text(lines)
     settings = CountSettings(WINDOW, x_max=X_MAX, alpha=ALPHA, memory_limit=1 << 34)
-    with count_cooccurrences([(ids, ends)], counts, settings, Run(seed=0)) as cooccurrences:
+    with count_cooccurrences([Ragged.from_ends(ids, ends)], counts, settings, Run(seed=0)) as cooccurrences:
         rows, columns, values = cooccurrences.triplets()
     places = np.random.default_rng(0).permutation(len(rows))
     cells = np.empty(len(rows), RECORD)

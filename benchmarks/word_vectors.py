@@ -61,6 +61,7 @@ def read_corpus(share: float) -> tuple[list[str], np.ndarray, np.ndarray, np.nda
 
 
 def train_ours(words, counts, ids, ends, architecture, loss, n_threads, seed):
+    from skembed.data.ragged import Ragged
     from skembed.training.run import Run
     from skembed.training.sequences import SequenceSettings, train_sequences
 
@@ -71,9 +72,11 @@ def train_ours(words, counts, ids, ends, architecture, loss, n_threads, seed):
     run = Run(seed, n_threads)
     few = ids[:20_000] % 100  # compiles, or loads what was compiled
     counts_of_few = np.bincount(few, minlength=100)
-    train_sequences([(few, np.array([len(few)]))], counts_of_few, SequenceSettings(max_iter=1, **settings), run)
+    train_sequences(
+        [Ragged(np.array([0, len(few)]), few)], counts_of_few, SequenceSettings(max_iter=1, **settings), run
+    )
     begin = time.perf_counter()
-    tables = train_sequences([(ids, ends)], counts, SequenceSettings(max_iter=PASSES, **settings), run)
+    tables = train_sequences([Ragged.from_ends(ids, ends)], counts, SequenceSettings(max_iter=PASSES, **settings), run)
     return time.perf_counter() - begin, tables.input
 
 

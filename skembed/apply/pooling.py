@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
+
 __all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents", "pooling_names"]
 
 POOLINGS = ("mean", "tfidf", "sif", "max", "min")
@@ -55,29 +57,25 @@ def pooling_names(pooling: str | Sequence[str]) -> list[str]:
     return names
 
 
-def pool_documents(
-    ids: np.ndarray, ends: np.ndarray, vectors: np.ndarray, poolings: list[Pooling], out: np.ndarray
-) -> None:
+def pool_documents(documents: Ragged, vectors: np.ndarray, poolings: list[Pooling], out: np.ndarray) -> None:
     """Write the vectors of documents, poolings side by side.
 
     A document's result depends on its words and their counts only: neither on their order nor on the other documents.
 
     Parameters
     ----------
-    ids : ndarray of shape (n,), int32
-        Rows of `vectors`.
-    ends : ndarray of shape (n_documents,), int64
-        Document i is ``ids[ends[i - 1] : ends[i]]``.
+    documents : Ragged
+        Of rows of `vectors`.
     vectors : ndarray of shape (n_words, embedding_dim), float32
     poolings : list of Pooling
     out : ndarray of shape (n_documents, len(poolings) * embedding_dim), float32
         A document without words gets zeros.
     """
     dim = vectors.shape[1]
-    for documents, bags in _blocks_of_bags(ids, ends, len(vectors)):
+    for which, bags in _blocks_of_bags(documents, len(vectors)):
         gathered = vectors[bags.words]
         for position, pooling in enumerate(poolings):
-            out[documents, position * dim : (position + 1) * dim] = _pool(gathered, bags, pooling)
+            out[which, position * dim : (position + 1) * dim] = _pool(gathered, bags, pooling)
 
 
 def _pool(gathered: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:
@@ -95,25 +93,25 @@ def _pool(gathered: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:
     return pooled
 
 
-def _blocks_of_bags(ids: np.ndarray, ends: np.ndarray, n_words: int) -> Iterator[tuple[np.ndarray, _Bags]]:
+def _blocks_of_bags(documents: Ragged, n_words: int) -> Iterator[tuple[np.ndarray, _Bags]]:
     """Yield (positions of documents that are not empty, their bags), about `_BLOCK_ROWS` words at a time."""
-    lengths = np.diff(ends, prepend=0)
+    ids, ends, lengths = documents.indices, documents.ends, documents.lengths
     filled = np.flatnonzero(lengths)
     first = 0
     while first < filled.size:
         start = int(ends[filled[first]] - lengths[filled[first]])
         last = max(int(np.searchsorted(ends[filled], start + _BLOCK_ROWS, side="right")), first + 1)
-        documents = filled[first:last]
-        document_of = np.repeat(np.arange(documents.size), lengths[documents])
-        codes, counts = np.unique(document_of * n_words + ids[start : ends[documents[-1]]], return_counts=True)
-        starts = np.searchsorted(codes, np.arange(documents.size) * n_words)
-        yield documents, _Bags(codes % n_words, counts.astype(np.float32), starts)
+        which = filled[first:last]
+        document_of = np.repeat(np.arange(which.size), lengths[which])
+        codes, counts = np.unique(document_of * n_words + ids[start : ends[which[-1]]], return_counts=True)
+        starts = np.searchsorted(codes, np.arange(which.size) * n_words)
+        yield which, _Bags(codes % n_words, counts.astype(np.float32), starts)
         first = last
 
 
 def learn_poolings(
     names: list[str],
-    documents: Iterable[tuple[np.ndarray, np.ndarray]],
+    documents: Iterable[Ragged],
     vectors: np.ndarray,
     counts: np.ndarray,
     *,
@@ -126,7 +124,7 @@ def learn_poolings(
     ----------
     names : list of str
         Of `POOLINGS`.
-    documents : iterable of (ids, ends)
+    documents : iterable of Ragged
         The corpus in chunks of whole documents; not read if no pooling needs it.
     vectors : ndarray of shape (n_words, embedding_dim), float32
     counts : ndarray of shape (n_words,), int64
@@ -148,9 +146,9 @@ def learn_poolings(
     frequency = np.concatenate([frequency, np.zeros(n_words - frequency.size, dtype=np.int64)])
     second_moment = np.zeros((dim, dim))
     sif_weights = (sif_smoothing / (sif_smoothing + counts / max(counts.sum(), 1))).astype(np.float32)
-    for ids, ends in documents if {"tfidf", "sif"}.intersection(names) else ():
-        n_documents += ends.size
-        for _, bags in _blocks_of_bags(ids, ends, n_words):
+    for chunk in documents if {"tfidf", "sif"}.intersection(names) else ():
+        n_documents += len(chunk)
+        for _, bags in _blocks_of_bags(chunk, n_words):
             frequency += np.bincount(bags.words, minlength=n_words)
             if "sif" in names:
                 pooled = _pool(vectors[bags.words], bags, Pooling("sif", sif_weights)).astype(np.float64)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
+
 __all__ = ["END", "UNKNOWN", "EncodedCorpus", "as_sequences", "encode_documents", "whole_documents"]
 
 END = -1  # stands after each document
@@ -98,18 +100,11 @@ def whole_documents(blocks: Iterable[np.ndarray], *, longest: int | None = None)
             waiting, n_waiting = [], 0
 
 
-def as_sequences(stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split whole documents into ids and where documents end, without the words that have no number.
-
-    Returns
-    -------
-    ids : ndarray of shape (n,), int32
-    ends : ndarray of shape (n_documents,), int64
-        Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
-    """
+def as_sequences(stream: np.ndarray) -> Ragged:
+    """Return whole documents as sequences, without the words that have no number; they may be empty."""
     stream = stream[stream != UNKNOWN]
     ends = np.flatnonzero(stream == END)
-    return stream[stream != END], ends - np.arange(ends.size)
+    return Ragged.from_ends(stream[stream != END], ends - np.arange(ends.size))
 
 
 class EncodedCorpus:
@@ -193,8 +188,8 @@ class EncodedCorpus:
         """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `UNKNOWN`."""
         return Sequences(self, row_of)
 
-    def documents(self, row_of: np.ndarray, *, longest: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (ids, ends) of documents as `as_sequences` does; `row_of[i]` is the row of word i, or `UNKNOWN`."""
+    def documents(self, row_of: np.ndarray, *, longest: int | None = None) -> Iterator[Ragged]:
+        """Yield documents as `as_sequences` does; `row_of[i]` is the row of word i, or `UNKNOWN`."""
         row_of = np.append(row_of, END).astype(np.int32)  # END is -1 and finds the last entry
         blocks = (row_of[block] for block in self.blocks())
         return map(as_sequences, whole_documents(blocks, longest=longest))
@@ -213,5 +208,5 @@ class Sequences:
         self._corpus = corpus
         self._row_of = row_of
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[Ragged]:
         return self._corpus.documents(self._row_of, longest=_CHUNK_TOKENS)

@@ -37,10 +37,32 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    @classmethod
+    def from_ends(cls, indices: np.ndarray, ends: np.ndarray) -> "Ragged":
+        """Return sequences of which is known where each ends."""
+        return cls(np.concatenate([[0], ends]).astype(np.int64), indices)
+
     @property
     def ends(self) -> np.ndarray:
         """Where each sequence ends in `indices`, (n_sequences,)."""
         return self.indptr[1:]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many ids each sequence has, (n_sequences,)."""
+        return np.diff(self.indptr)
+
+    def keep(self, kept: np.ndarray) -> "Ragged":
+        """Return the ids for which `kept`, bool of shape (n_tokens,), is true; sequences may become empty."""
+        return Ragged(np.append(0, np.cumsum(kept))[self.indptr], self.indices[kept])
+
+    def take(self, which: np.ndarray) -> "Ragged":
+        """Return these sequences one after the other; they may repeat, and -1 is the last one."""
+        lengths = self.lengths[which]
+        stops = np.cumsum(lengths)
+        shifts = self.indptr[:-1][which] - (stops - lengths)
+        places = np.arange(stops[-1] if stops.size else 0) + np.repeat(shifts, lengths)
+        return Ragged.from_ends(self.indices[places], stops)
 
     @classmethod
     def from_columns(cls, ids: list[np.ndarray], first_ids: list[int]) -> "Ragged":

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
 from skembed.table.subwords import encode_word, hash_ngrams
 
 __all__ = ["END_ROW", "BagReader", "hash_word_ngrams", "hash_words"]
@@ -49,24 +50,23 @@ class BagReader:
         own = np.fromiter((self.row_of.get(word, 0) for word in words), dtype=np.int32, count=len(words))
         return starts, own, hashes.astype(np.int64) % self.n_buckets
 
-    def buckets_of(self, words: Sequence[str], chunks: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        """The buckets that occur in documents, rising; `chunks` yields (ids, ends), ids counted in `words`."""
+    def buckets_of(self, words: Sequence[str], chunks: Iterator[Ragged]) -> np.ndarray:
+        """The buckets that occur in documents, rising; ids count in `words`."""
         found = [np.unique(self.words(words)[2])]
         hashes = hash_words(words)
-        for ids, ends in chunks:
-            for numbers, _ in hash_word_ngrams(hashes[ids], ends, self.word_ngrams):
+        for chunk in chunks:
+            for numbers, _ in hash_word_ngrams(hashes[chunk.indices], chunk.ends, self.word_ngrams):
                 found.append(np.unique(numbers % np.uint64(self.n_buckets)).astype(np.int64))
         return np.unique(np.concatenate(found))
 
-    def read(
-        self, words: Sequence[str], chunks: Iterator[tuple[np.ndarray, np.ndarray]]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def read(self, words: Sequence[str], chunks: Iterator[Ragged]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (starts, rows) of chunks of documents, as `skembed.training.documents.Bags`."""
         word_starts, own, of_characters = self.words(words)
         of_characters = self._rows(of_characters)
         hashes = hash_words(words)
-        for ids, ends in chunks:
-            document = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        for chunk in chunks:
+            ids, ends = chunk.indices, chunk.ends
+            document = np.repeat(np.arange(len(ends)), chunk.lengths)
             lengths = np.diff(word_starts)[ids]
             begins = word_starts[ids] - (np.cumsum(lengths) - lengths)
             places = np.arange(lengths.sum()) + np.repeat(begins, lengths)

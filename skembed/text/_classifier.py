@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.ragged import Ragged
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
@@ -291,7 +292,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weights = weights * compute_sample_weight(self.class_weight, y)
         return (weights / weights.mean()).astype(np.float32)
 
-    def _documents(self, corpus: EncodedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _documents(self, corpus: EncodedCorpus) -> Iterator[Ragged]:
         """Documents as numbers of words, without stop words."""
         return corpus.documents(corpus.numbers(read_stop_words(self.stop_words)))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.corpus import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
+from skembed.data.ragged import Ragged
 from skembed.text._phrases import PhraseRounds, Phrases, phrase_of
 from skembed.text._tokens import Tokenizer
 
@@ -43,10 +44,8 @@ class WordEncoder:
         self._row_of[END] = END  # UNKNOWN and END find the last two entries
         self._index = {**number, END_OF_DOCUMENT: END}
 
-    def encode(
-        self, documents: Iterable[str | list], *, unknown: int = UNKNOWN
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (ids, ends) of chunks of documents.
+    def encode(self, documents: Iterable[str | list], *, unknown: int = UNKNOWN) -> Iterator[Ragged]:
+        """Yield chunks of documents.
 
         Parameters
         ----------
@@ -56,9 +55,8 @@ class WordEncoder:
 
         Yields
         ------
-        ids : ndarray of shape (n,), int32
-        ends : ndarray of shape (n_documents,), int64
-            Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+        Ragged
+            Documents may be empty.
         """
         blocks = encode_documents(documents, self.tokenizer, self._numbers)
         for stream in whole_documents(blocks):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
 from skembed.training.next_words import NextWordWeights
 
 __all__ = ["Events", "held_out_events", "log_probabilities", "read_events"]
@@ -29,15 +30,15 @@ class Events:
         self.tokens, self.positions, self.documents = tokens, positions, documents
 
 
-def read_events(chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_words: int, n_previous: int) -> Events:
-    """Lay documents, chunks of (ids, ends), out one after the other; empty ones are left out."""
+def read_events(chunks: Iterable[Ragged], n_words: int, n_previous: int) -> Events:
+    """Lay documents out one after the other; empty ones are left out."""
     tokens, begin = [np.empty(0, dtype=np.int32)], np.full(n_previous, n_words + 2, dtype=np.int32)
     ends_of: list[int] = []
-    for ids, ends in chunks:
+    for chunk in chunks:
         start = 0
-        for end in ends.tolist():
+        for end in chunk.ends.tolist():
             if end > start:
-                tokens += (begin, ids[start:end], np.array([n_words + 1], dtype=np.int32))
+                tokens += (begin, chunk.indices[start:end], np.array([n_words + 1], dtype=np.int32))
                 ends_of.append(end - start + 1)
             start = end
     laid = np.concatenate(tokens)

@@ -235,9 +235,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
         pooled = [np.empty((0, self._n_features_out), dtype=np.float32)]
         for chunk in chunks:
-            ids, ends, vectors, poolings = with_composed(chunk, self.embedding_, self._poolings, self._document_counts)
-            pooled.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
-            pool_documents(ids, ends, vectors, poolings, out=pooled[-1])
+            documents, vectors, poolings = with_composed(chunk, self.embedding_, self._poolings, self._document_counts)
+            pooled.append(np.zeros((len(documents), self._n_features_out), dtype=np.float32))
+            pool_documents(documents, vectors, poolings, out=pooled[-1])
         return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
 
     def _check_start(self, partial: bool) -> None:

@@ -10,7 +10,8 @@ from skembed.data.columns import Columns, factorize
 from skembed.data.corpus import UNKNOWN, EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.factor import Factor
-from skembed.text._normalized_encoder import normalize_corpus, repeat_documents
+from skembed.data.ragged import Ragged
+from skembed.text._normalized_encoder import normalize_corpus
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
@@ -18,7 +19,7 @@ __all__ = ["Chunks", "ColumnInputs", "TextInputs", "has_columns", "level_documen
 
 _ROWS = 2**16  # rows of columns in a chunk
 
-Chunks = Iterable[tuple[np.ndarray, np.ndarray]]
+Chunks = Iterable[Ragged]
 
 
 def has_columns(X: Any) -> bool:
@@ -58,7 +59,7 @@ class TextInputs:
         return self._corpus.sequences(row_of)
 
     def documents(self, row_of: np.ndarray) -> list[Chunks]:
-        """Return the documents of each column, here of the only one, as chunks of (ids, ends)."""
+        """Return the documents of each column, here of the only one, as chunks."""
         return [self._corpus.documents(row_of)]
 
     def __enter__(self) -> "TextInputs":
@@ -108,11 +109,11 @@ class ColumnInputs:
             ids += [number.setdefault(word, len(number)) for word in words]
             ends.append(len(ids))
         self.words = list(number)
-        self._ids = np.array(ids, dtype=np.int32)
-        self._ends = np.array([*ends, len(ids)], dtype=np.int64)  # -1 finds the last one: missing, and empty
+        # -1 finds the last one: missing, and empty
+        self._words = Ragged.from_ends(np.array(ids, dtype=np.int32), np.array([*ends, len(ids)], dtype=np.int64))
         n_rows = np.concatenate([np.bincount(factor.codes + 1, minlength=1)[1:] for factor in self.factors])
-        weights = np.repeat(np.append(n_rows, 0), np.diff(self._ends, prepend=0))
-        self.counts = np.bincount(self._ids, weights, minlength=len(number)).astype(np.int64)
+        weights = np.repeat(np.append(n_rows, 0), self._words.lengths)
+        self.counts = np.bincount(self._words.indices, weights, minlength=len(number)).astype(np.int64)
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
         """Return the rows, the cells of each one after the other."""
@@ -121,16 +122,15 @@ class ColumnInputs:
     def documents(self, row_of: np.ndarray) -> list[Chunks]:
         return [self._column(row_of, position) for position in range(len(self.factors))]
 
-    def _column(self, row_of: np.ndarray, position: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        ids, ends = self._level_rows(row_of)
+    def _column(self, row_of: np.ndarray, position: int) -> Iterator[Ragged]:
+        levels = self._level_rows(row_of)
         which = self._places()[position]
         for start in range(0, len(which), _ROWS):
-            yield repeat_documents(ids, ends, which[start : start + _ROWS])
+            yield levels.take(which[start : start + _ROWS])
 
-    def _level_rows(self, row_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = row_of[self._ids]
-        known = rows != UNKNOWN
-        return rows[known], np.append(0, np.cumsum(known))[self._ends]
+    def _level_rows(self, row_of: np.ndarray) -> Ragged:
+        rows = row_of[self._words.indices]
+        return Ragged(self._words.indptr, rows).keep(rows != UNKNOWN)
 
     def _places(self) -> np.ndarray:
         """The number of each cell among all levels, -1 where it is missing, (n_columns, n_rows)."""
@@ -150,13 +150,13 @@ class _RowSequences:
     def __init__(self, inputs: ColumnInputs, row_of: np.ndarray) -> None:
         self._inputs, self._row_of = inputs, row_of
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        ids, ends = self._inputs._level_rows(self._row_of)
+    def __iter__(self) -> Iterator[Ragged]:
+        levels = self._inputs._level_rows(self._row_of)
         places = self._inputs._places()
         for start in range(0, places.shape[1], _ROWS):
             which = places[:, start : start + _ROWS]
-            repeated, stops = repeat_documents(ids, ends, which.ravel(order="F"))
-            yield repeated, stops[len(which) - 1 :: len(which)]
+            repeated = levels.take(which.ravel(order="F"))
+            yield Ragged(repeated.indptr[:: len(which)], repeated.indices)
 
 
 def levels_of(columns: Columns, position: int) -> Factor:

@@ -11,6 +11,7 @@ import numpy as np
 from skembed.apply.pooling import Pooling, pool_documents
 from skembed.data.corpus import UNKNOWN
 from skembed.data.factor import Factor
+from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import ColumnInputs, TextInputs, level_documents
@@ -145,15 +146,15 @@ def pooled_chunks(
     """
     further: dict[str, int] | None = {} if isinstance(table, SubwordTable) else None
     new_weight = {"tfidf": np.log(1 + n_documents) + 1}
-    for ids, ends in encoder.encode(texts, further):
+    for documents in encoder.encode(texts, further):
         vectors, used = table.vectors, poolings
         if isinstance(table, SubwordTable) and further:
-            compact = compose_unknown(ids, ends, table, list(further))
-            ids, ends, vectors = compact.ids, compact.ends, compact.vectors
+            compact = compose_unknown(documents, table, list(further))
+            documents, vectors = compact.documents, compact.vectors
             used = [replace(p, weights=compact.weights(p.weights, new_weight.get(p.name, 1.0))) for p in poolings]
-        out = np.zeros((len(ends), len(poolings) * table.embedding_dim), dtype=np.float32)
-        pool_documents(ids, ends, vectors, used, out=out)
-        yield out, np.diff(ends, prepend=0) == 0
+        out = np.zeros((len(documents), len(poolings) * table.embedding_dim), dtype=np.float32)
+        pool_documents(documents, vectors, used, out=out)
+        yield out, documents.lengths == 0
 
 
 def pooled_column(
@@ -187,8 +188,7 @@ def pooled_column(
 class Compact(NamedTuple):
     """A chunk of documents over a small table of its own, in which words without a row have one."""
 
-    ids: np.ndarray
-    ends: np.ndarray
+    documents: Ragged
     rows: np.ndarray  # of the large table, ascending; words without one come behind, in the order of their letters
     vectors: np.ndarray
 
@@ -199,12 +199,12 @@ class Compact(NamedTuple):
         return np.append(weights[self.rows], np.full(len(self.vectors) - len(self.rows), new, dtype=np.float32))
 
 
-def compose_unknown(ids: np.ndarray, ends: np.ndarray, table: SubwordTable, further: list[str]) -> Compact:
+def compose_unknown(documents: Ragged, table: SubwordTable, further: list[str]) -> Compact:
     """Give vectors to the words of a chunk that have no row, from their n-grams; those without one are left out.
 
     Parameters
     ----------
-    ids, ends
+    documents : Ragged
         As `NormalizedEncoder.encode` yields them.
     table : SubwordTable
     further : list of str
@@ -215,7 +215,7 @@ def compose_unknown(ids: np.ndarray, ends: np.ndarray, table: SubwordTable, furt
     Compact
         A document's order of words does not depend on the documents around it.
     """
-    n_rows = len(table)
+    n_rows, ids = len(table), documents.indices
     present = np.unique(ids)
     rows, new = present[present < n_rows], present[present >= n_rows] - n_rows
     words = sorted((further[number], number) for number in new.tolist())
@@ -225,10 +225,8 @@ def compose_unknown(ids: np.ndarray, ends: np.ndarray, table: SubwordTable, furt
     place_of_new = np.full(len(further) + 1, UNKNOWN, dtype=np.int64)
     place_of_new[numbers] = len(rows) + np.arange(len(numbers))
     places = np.where(ids < n_rows, np.searchsorted(rows, ids), place_of_new[np.maximum(ids - n_rows, -1)])
-    kept = places != UNKNOWN
     return Compact(
-        places[kept].astype(np.int32),
-        np.append(0, np.cumsum(kept))[ends],
+        Ragged(documents.indptr, places.astype(np.int32)).keep(places != UNKNOWN),
         rows,
         np.concatenate([table.vectors[rows], vectors[composed]]).astype(np.float32, copy=False),
     )

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skembed.data.corpus import UNKNOWN, EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
@@ -279,13 +280,13 @@ class NNLMVectorizer(DocumentVectorizer):
         events = read_events(self._with_unknown(X), len(self.vocabulary_), self._n_previous)
         return log_probabilities(self._weights, events, self._n_previous)
 
-    def _with_unknown(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (ids, ends) of documents in which words without a row are the unknown word, and stop words are none."""
+    def _with_unknown(self, X: Any) -> Iterator[Ragged]:
+        """Yield documents in which words without a row are the unknown word, and stop words are none."""
         n_words, stop_words = len(self.vocabulary_), sorted(self._stop_words)
         encoder = self._encoder
         if stop_words:
             encoder = WordEncoder([*encoder.words, *stop_words], encoder.rounds, encoder.tokenizer)
         unknown = n_words + len(stop_words)
-        for ids, ends in encoder.encode(read_documents(X), unknown=unknown):
-            kept = (ids < n_words) | (ids == unknown)
-            yield np.minimum(ids[kept], n_words), np.append(0, np.cumsum(kept))[ends]
+        for chunk in encoder.encode(read_documents(X), unknown=unknown):
+            kept = chunk.keep((chunk.indices < n_words) | (chunk.indices == unknown))
+            yield Ragged(kept.indptr, np.minimum(kept.indices, n_words))

@@ -15,10 +15,11 @@ from skembed.data.corpus import (
     encode_documents,
     whole_documents,
 )
+from skembed.data.ragged import Ragged
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
-__all__ = ["NormalizedEncoder", "normalize_corpus", "repeat_documents"]
+__all__ = ["NormalizedEncoder", "normalize_corpus"]
 
 
 class NormalizedEncoder:
@@ -42,10 +43,8 @@ class NormalizedEncoder:
         self.row_of: dict[Any, int] = dict(zip(words, itertools.count()))
         self._number: dict[Any, int] = {**self.row_of, END_OF_DOCUMENT: END, **dict.fromkeys(stop_words, UNKNOWN)}
 
-    def encode(
-        self, documents: Iterable[str | list], further: dict[str, int] | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (ids, ends) of chunks of documents.
+    def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
+        """Yield chunks of documents.
 
         Parameters
         ----------
@@ -56,9 +55,8 @@ class NormalizedEncoder:
 
         Yields
         ------
-        ids : ndarray of shape (n,), int32
-        ends : ndarray of shape (n_documents,), int64
-            Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+        Ragged
+            Documents may be empty.
         """
         n_rows = len(self.row_of)
 
@@ -107,33 +105,9 @@ def normalize_corpus(corpus: EncodedCorpus, forms: list[tuple[str, ...]]) -> Non
             number.setdefault(word, len(number))
     flat = [number[word] for form in forms for word in form]
     ids = np.array([*flat, END], dtype=np.int32)  # END is -1 and finds the last entries
-    ends = np.cumsum([*map(len, forms), 1])
+    words = Ragged.from_ends(ids, np.cumsum([*map(len, forms), 1]))
 
     def rewrite(stream: np.ndarray) -> np.ndarray:
-        return repeat_documents(ids, ends, stream)[0]
+        return words.take(stream).indices
 
     corpus.rewrite(rewrite, list(number))
-
-
-def repeat_documents(ids: np.ndarray, ends: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (ids, ends) of these documents one after the other; -1 is the last one.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (n,), int32
-    ends : ndarray of shape (n_documents,), int64
-        Document i is ``ids[ends[i - 1] : ends[i]]``.
-    which : ndarray of shape (m,), int
-        May repeat.
-
-    Returns
-    -------
-    ids : ndarray of shape (k,), int32
-    ends : ndarray of shape (m,), int64
-    """
-    lengths = np.diff(ends, prepend=0)
-    starts = (ends - lengths)[which]
-    lengths = lengths[which]
-    stops = np.cumsum(lengths)
-    places = np.arange(stops[-1] if stops.size else 0) + np.repeat(starts - (stops - lengths), lengths)
-    return ids[places], stops

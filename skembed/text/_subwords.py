@@ -7,6 +7,7 @@ import numpy as np
 
 from skembed.apply.pooling import DocumentCounts, Pooling
 from skembed.data.corpus import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.data.ragged import Ragged
 from skembed.table import SubwordTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds
@@ -20,16 +21,13 @@ class Chunk(NamedTuple):
 
     Attributes
     ----------
-    ids : ndarray of shape (n,), int32
-        Below the number of rows: the row of a word; from there on: ``others[id - n_rows]``.
-    ends : ndarray of shape (n_documents,), int64
-        Document i is ``ids[ends[i - 1] : ends[i]]``; it may be empty.
+    documents : Ragged
+        Ids below the number of rows: the row of a word; from there on: ``others[id - n_rows]``. Documents may be empty.
     others : list of str
         Words without a row, in the order of the alphabet.
     """
 
-    ids: np.ndarray
-    ends: np.ndarray
+    documents: Ragged
     others: list[str]
 
 
@@ -81,7 +79,7 @@ class SubwordEncoder(WordEncoder):
         kept = sorted(name for name in names if name not in self.stop_words)
         place = {name: n_rows + position for position, name in enumerate(kept)}
         ids[~known] = [place.get(name, UNKNOWN) for name in names]
-        return Chunk(*as_sequences(ids[places]), kept)
+        return Chunk(as_sequences(ids[places]), kept)
 
     def _name(self, number: int, fresh: list[str]) -> str:
         first = len(self._row_of) - 2
@@ -98,19 +96,19 @@ class SubwordEncoder(WordEncoder):
 
 def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_words: Collection[str]) -> Iterator[Chunk]:
     """Yield the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
-    for stream, ends in corpus.documents(corpus.numbers(stop_words)):
-        present, places = np.unique(stream, return_inverse=True)
+    for chunk in corpus.documents(corpus.numbers(stop_words)):
+        present, places = np.unique(chunk.indices, return_inverse=True)
         ids = np.asarray(row_of, dtype=np.int32)[present]
         fresh = present[ids == UNKNOWN].tolist()
         fresh.sort(key=corpus.words.__getitem__)
         ids[np.searchsorted(present, fresh)] = n_rows + np.arange(len(fresh), dtype=np.int32)
-        yield Chunk(ids[places], ends, [corpus.words[number] for number in fresh])
+        yield Chunk(Ragged(chunk.indptr, ids[places]), [corpus.words[number] for number in fresh])
 
 
 def with_composed(
     chunk: Chunk, table: SubwordTable, poolings: list[Pooling], counts: DocumentCounts
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Pooling]]:
-    """Return ids, ends, vectors and poolings of a chunk's own words only, those without a row composed.
+) -> tuple[Ragged, np.ndarray, list[Pooling]]:
+    """Return documents, vectors and poolings of a chunk's own words only, those without a row composed.
 
     Words that have neither a row nor an n-gram with a vector are left out. Of the poolings' weights, words without a
     row get those of words that no document holds.
@@ -118,9 +116,8 @@ def with_composed(
     n_rows = len(table)
     composed, n_ngrams = table.subwords.compose(chunk.others)
     has_vector = np.append(np.ones(n_rows, dtype=bool), n_ngrams > 0)
-    kept = has_vector[chunk.ids]
-    ends = np.append(0, np.cumsum(kept))[chunk.ends]
-    numbers, ids = np.unique(chunk.ids[kept], return_inverse=True)
+    documents = chunk.documents.keep(has_vector[chunk.documents.indices])
+    numbers, ids = np.unique(documents.indices, return_inverse=True)
     n_known = int(np.searchsorted(numbers, n_rows))
     vectors = np.concatenate([table.vectors[numbers[:n_known]], composed[numbers[n_known:] - n_rows]])
     weighted = []
@@ -130,4 +127,4 @@ def with_composed(
             unseen = np.log(1 + counts.n_documents) + 1 if pooling.name == "tfidf" else 1.0  # of a share of 0
             weights = np.append(weights[numbers[:n_known]], np.full(len(numbers) - n_known, unseen, dtype=np.float32))
         weighted.append(Pooling(pooling.name, weights, pooling.component))
-    return ids, ends, vectors, weighted
+    return Ragged(documents.indptr, ids), vectors, weighted

@@ -15,6 +15,7 @@ from skembed.apply.pooling import POOLINGS, DocumentCounts, Pooling, learn_pooli
 from skembed.base import EmbeddingTransformer
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
@@ -55,11 +56,11 @@ class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         check_is_fitted(self)
         return self._pool(self._encoder.encode(read_documents(X)))
 
-    def _pool(self, documents: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    def _pool(self, documents: Iterable[Ragged]) -> np.ndarray:
         chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
-        for ids, ends in documents:
-            chunks.append(np.zeros((len(ends), self._n_features_out), dtype=np.float32))
-            pool_documents(ids, ends, self.embedding_.vectors, self._poolings, out=chunks[-1])
+        for chunk in documents:
+            chunks.append(np.zeros((len(chunk), self._n_features_out), dtype=np.float32))
+            pool_documents(chunk, self.embedding_.vectors, self._poolings, out=chunks[-1])
         return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
 
     @property

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
 from skembed.kernels.cooccurrence import SEPARATOR, bucket_cells, distance_weights
 from skembed.kernels.random import new_state
 from skembed.parallel import open_workers
@@ -151,13 +152,13 @@ class CountSettings:
 
 
 def count_cooccurrences(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]], counts: np.ndarray, settings: CountSettings, run: Run
+    chunks: Iterable[Ragged], counts: np.ndarray, settings: CountSettings, run: Run
 ) -> Cooccurrences:
     """Count how often keys stand near each other, and put the counts into the order in which they will be learned.
 
     Parameters
     ----------
-    chunks : iterable of (ids, ends)
+    chunks : iterable of Ragged
         As `skembed.training.sequences.train_sequences` takes them; read once.
     counts : ndarray of shape (n_keys,)
         How often each key occurs; blocks of keys are cut by it.
@@ -176,8 +177,8 @@ def count_cooccurrences(
 
     Examples
     --------
-    >>> ids = np.array([0, 1, 0, 2], np.int32)
-    >>> chunks, settings = [(ids, np.array([4]))], CountSettings(window=2)
+    >>> chunks = [Ragged(np.array([0, 4]), np.array([0, 1, 0, 2], np.int32))]
+    >>> settings = CountSettings(window=2)
     >>> with count_cooccurrences(chunks, [2, 1, 1], settings, Run(seed=0)) as cooccurrences:
     ...     rows, columns, values = cooccurrences.triplets()
     >>> np.stack([rows, columns, values.round(3)], axis=1)[:3]
@@ -265,7 +266,7 @@ def cut_blocks(counts: np.ndarray, window: int) -> np.ndarray:
 
 
 def _parts(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_keys: int, window: int, most_tokens: int
+    chunks: Iterable[Ragged], n_keys: int, window: int, most_tokens: int
 ) -> Iterator[tuple[np.ndarray, int, bool]]:
     """Join sequences to parts of so many tokens: separated tokens, the first that is new, whether it is the last part.
 

@@ -121,10 +121,11 @@ def train_glove(
 
     Examples
     --------
+    >>> from skembed.data.ragged import Ragged
     >>> from skembed.training.cooccurrence import CountSettings, count_cooccurrences
     >>> ids, run = np.tile(np.array([0, 1, 2, 3], np.int32), 500), Run(seed=0)
-    >>> settings = CountSettings(window=1)
-    >>> with count_cooccurrences([(ids, np.array([2000]))], np.bincount(ids), settings, run) as cooccurrences:
+    >>> chunks, settings = [Ragged(np.array([0, 2000]), ids)], CountSettings(window=1)
+    >>> with count_cooccurrences(chunks, np.bincount(ids), settings, run) as cooccurrences:
     ...     tables = train_glove(cooccurrences, GloVeSettings(embedding_dim=8), run)
     >>> tables.words.shape, len(tables.loss_curve)
     ((4, 8), 15)

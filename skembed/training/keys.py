@@ -93,8 +93,8 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
     dim, n_iter = settings.embedding_dim, settings.max_iter
     if settings.method == "ppmi-svd":
         return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(dim), run))
-    chunks, counts = [(rows.indices, rows.ends)], np.bincount(rows.indices, minlength=n_keys)
-    window = max(int(np.diff(rows.indptr).max()) - 1, 1)
+    chunks, counts = [rows], np.bincount(rows.indices, minlength=n_keys)
+    window = max(int(rows.lengths.max()) - 1, 1)
     if settings.method == "skip-gram":
         begin = None if start is None else SequenceTables(*_grown(start, n_keys, dim, run.seed), [])
         options = SequenceSettings(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skembed.data.ragged import Ragged
 from skembed.kernels.bags import SubwordRows
 from skembed.parallel import Rounds, open_workers
 from skembed.training.run import Run
@@ -89,7 +90,7 @@ class SequenceSettings:
 
 
 def train_sequences(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    chunks: Iterable[Ragged],
     counts: np.ndarray,
     settings: SequenceSettings,
     run: Run,
@@ -102,10 +103,9 @@ def train_sequences(
 
     Parameters
     ----------
-    chunks : re-iterable of (ids, ends)
-        Iterated over once a pass. `ids`, int32 of shape (n_tokens,), are rows of `counts`; negative ones are left out,
-        and windows reach over them. `ends`, int64, are where the sequences of the chunk end in `ids`, ascending; the
-        last sequence ends with the chunk. How sequences are spread over chunks changes nothing.
+    chunks : re-iterable of Ragged
+        Iterated over once a pass. Ids are rows of `counts`; negative ones are left out, and windows reach over them.
+        How sequences are spread over chunks changes nothing.
     counts : ndarray of shape (n_keys,)
         How often each key occurs. Their sum is what the decay of the learning rate goes by.
     settings : SequenceSettings
@@ -139,7 +139,7 @@ def train_sequences(
     Examples
     --------
     >>> ids = np.tile(np.array([0, 1, 2, 3], np.int32), 500)
-    >>> chunk = ids, np.arange(4, 2001, 4)
+    >>> chunk = Ragged(np.arange(0, 2001, 4), ids)
     >>> tables = train_sequences([chunk], np.bincount(ids), SequenceSettings(8, subsample=0), Run(seed=0))
     >>> tables.input.shape, len(tables.loss_curve)
     ((4, 8), 5)
@@ -244,12 +244,10 @@ def _copied(name: str, table: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return copy
 
 
-def checked_chunks(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]], n_keys: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def checked_chunks(chunks: Iterable[Ragged], n_keys: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Chunks with the types that kernels read without looking, and no id that they would look up out of bounds."""
-    for ids, ends in chunks:
-        ids = np.asarray(ids)
+    for chunk in chunks:
+        ids, ends = np.asarray(chunk.indices), chunk.ends
         if ids.size == 0:
             continue
         if (largest := int(ids.max())) >= n_keys:

@@ -8,6 +8,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from skembed.apply import pooling as pooling_module
 from skembed.apply.pooling import POOLINGS, learn_poolings, pool_documents
+from skembed.data.ragged import Ragged
 
 N_WORDS, DIM = 12, 5
 SMOOTHING = 1e-2
@@ -17,18 +18,18 @@ VECTORS = np.random.default_rng(0).normal(size=(N_WORDS, DIM)).astype(np.float32
 
 def chunk(documents):
     ids = np.array([word for document in documents for word in document], dtype=np.int32)
-    return ids, np.cumsum([len(document) for document in documents], dtype=np.int64)
+    return Ragged.from_ends(ids, np.cumsum([len(document) for document in documents], dtype=np.int64))
 
 
 def learn(documents, names=POOLINGS):
-    counts = np.bincount(chunk(documents)[0], minlength=N_WORDS)
+    counts = np.bincount(chunk(documents).indices, minlength=N_WORDS)
     poolings, _ = learn_poolings(list(names), [chunk(documents)], VECTORS, counts, sif_smoothing=SMOOTHING)
     return poolings
 
 
 def pool(documents, poolings):
     out = np.zeros((len(documents), len(poolings) * DIM), dtype=np.float32)
-    pool_documents(*chunk(documents), VECTORS, poolings, out)
+    pool_documents(chunk(documents), VECTORS, poolings, out)
     return out
 
 
@@ -59,7 +60,7 @@ def slow_pool(documents, corpus):
 
 
 def spectral_gap(corpus):
-    words = np.bincount(chunk(corpus)[0], minlength=N_WORDS)
+    words = np.bincount(chunk(corpus).indices, minlength=N_WORDS)
     weights = SMOOTHING / (SMOOTHING + words / max(words.sum(), 1))
     rows = [np.mean([weights[w] * VECTORS[w] for w in d], axis=0) for d in corpus if d]
     values = np.linalg.svd(np.vstack([*rows, np.zeros((2, DIM))]), compute_uv=False)
@@ -108,7 +109,7 @@ def test_counts_of_documents_add_up_over_calls():
 
 def test_chunks_change_no_bit_of_what_is_learned():
     corpus = DOCUMENTS_OF_ALL_WORDS * 3
-    counts = np.bincount(chunk(corpus)[0], minlength=N_WORDS)
+    counts = np.bincount(chunk(corpus).indices, minlength=N_WORDS)
     chunks = [chunk(corpus[:7]), chunk(corpus[7:8]), chunk(corpus[8:])]
     parts, _ = learn_poolings(["tfidf", "sif"], chunks, VECTORS, counts, sif_smoothing=SMOOTHING)
     for part, whole in zip(parts, learn(corpus, ["tfidf", "sif"])):

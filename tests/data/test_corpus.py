@@ -57,7 +57,7 @@ def tokens_of(document):
 
 def as_lists(chunks):
     """Documents as lists of ids."""
-    return [part.tolist() for ids, ends in chunks for part in np.split(ids, ends)[:-1]]
+    return [part.tolist() for chunk in chunks for part in np.split(chunk.indices, chunk.ends)[:-1]]
 
 
 @given(DOCUMENTS, st.integers(1, 7), st.integers(1, 7), st.sampled_from([8, 2**20]))
@@ -83,8 +83,8 @@ def test_an_encoded_corpus_holds_the_documents(documents, block, chunk, held_byt
             assert [[corpus.words[row] for row in document] for document in rows] == kept
             # Sequences are bounded, and together the same words in the same order.
             chunks = list(corpus.sequences(row_of))
-            assert all(len(ids) <= 2 * chunk for ids, _ in chunks)
-            flat = [corpus.words[row] for ids, _ in chunks for row in ids]
+            assert all(len(each.indices) <= 2 * chunk for each in chunks)
+            flat = [corpus.words[row] for each in chunks for row in each.indices]
             assert flat == list(itertools.chain.from_iterable(kept))
 
 

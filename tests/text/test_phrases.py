@@ -34,7 +34,7 @@ def slow_join(tokens, pairs):
 
 def documents_of(corpus):
     chunks = corpus.documents(np.arange(len(corpus.words)))
-    return [[corpus.words[i] for i in part] for ids, ends in chunks for part in np.split(ids, ends)[:-1]]
+    return [[corpus.words[i] for i in part] for chunk in chunks for part in np.split(chunk.indices, chunk.ends)[:-1]]
 
 
 @given(CORPUS, st.sets(st.tuples(WORD, WORD)), st.sets(st.tuples(st.sampled_from(["a", "a_b", "c_c"]), WORD)))
@@ -77,9 +77,9 @@ def test_words_that_are_barred_or_unknown_are_in_no_phrase():
         assert rounds == [[("new", "york")]]
     encoder = WordEncoder(["new_york"], rounds, TOKENIZER)
     streams = [encoder.encode([["new", "york"], ["new", "zzz", "york"], ["new"], ["york", "new", "york"]])]
-    ((ids, ends),) = streams[0]
-    assert ids.tolist() == [0, 0]
-    assert ends.tolist() == [1, 1, 1, 2]
+    (chunk,) = streams[0]
+    assert chunk.indices.tolist() == [0, 0]
+    assert chunk.indptr.tolist() == [0, 1, 1, 1, 2]
 
 
 def test_no_phrase_reaches_over_the_end_of_a_document():

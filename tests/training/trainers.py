@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from skembed.data.ragged import Ragged
 from skembed.training import cooccurrence, glove, sequences
 from skembed.training.run import Run
 
@@ -21,6 +22,21 @@ class WatchedRun(Run):
         return train(self.on_pass, self.progress)
 
 
+def as_ragged(chunks):
+    """Chunks of (ids, ends) as sequences, each time that they are iterated over."""
+    if isinstance(chunks, list):
+        return [Ragged.from_ends(*chunk) for chunk in chunks]
+    return Again(chunks)
+
+
+class Again:
+    def __init__(self, chunks) -> None:
+        self.chunks = chunks
+
+    def __iter__(self):
+        return (Ragged.from_ends(*chunk) for chunk in self.chunks)
+
+
 def split(options: dict, *classes: type) -> list:
     """Return the settings and the run that the options make, and what is left of them."""
     made = []
@@ -32,12 +48,12 @@ def split(options: dict, *classes: type) -> list:
 
 def train_sequences(chunks, counts, **options):
     settings, run, others = split(options, sequences.SequenceSettings)
-    return sequences.train_sequences(chunks, counts, settings, run, **others)
+    return sequences.train_sequences(as_ragged(chunks), counts, settings, run, **others)
 
 
 def count_cooccurrences(chunks, counts, **options):
     settings, run, _ = split(options, cooccurrence.CountSettings)
-    return cooccurrence.count_cooccurrences(chunks, counts, settings, run)
+    return cooccurrence.count_cooccurrences(as_ragged(chunks), counts, settings, run)
 
 
 def train_glove(cooccurrences, **options):
