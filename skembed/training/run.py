@@ -13,7 +13,6 @@ from skembed.training.callbacks import PassCallbacks
 
 __all__ = ["Run", "draw_seed", "settings_of"]
 
-
 Settings = TypeVar("Settings")
 
 
@@ -58,16 +57,6 @@ class Run:
         -------
         object
             What `train` returns, or the tables after the last whole pass.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            On Ctrl-C before the first pass has ended.
-
-        Warns
-        -----
-        UserWarning
-            On Ctrl-C later.
 
         Raises
         ------
