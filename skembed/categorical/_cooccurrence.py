@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from skembed.apply.axes import PrincipalAxes
 from skembed.categorical._column_encoder import ColumnEncoder, ColumnSchema
 from skembed.categorical._dims import RULES, cut, resolve_dims
+from skembed.categorical._parameters import check_handle_unknown
 from skembed.data.bins import QuantileBins
 from skembed.data.columns import Columns, Factor
 from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
@@ -18,7 +19,7 @@ from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.keys import KeySettings, LearnedColumns, learn_keys
+from skembed.training.keys import KeySettings, KeyTables, LearnedColumns, learn_keys
 from skembed.training.run import Run, draw_seed
 
 __all__ = ["CooccurrenceEncoder"]
@@ -171,6 +172,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         -------
         self
         """
+        check_handle_unknown(self.handle_unknown, type(self).__name__)
         self._validate_params()
         columns = self._read_columns(X, reset=True)
         self._learned: LearnedColumns | None = None
@@ -221,18 +223,18 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         numbers = numeric_columns(columns, self._context_positions())
         terms = [*ids, *(bins.encode(values) for bins, values in zip(self._bins, numbers))]
         sizes = [*(len(v) + 1 for v in vocabularies), *(bins.n_rows for bins in self._bins)]
-        if len(terms) < 2:
-            raise ValueError(
-                f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
-                "them in other columns. Give at least two columns, or n_bins for numeric ones."
-            )
-        first = np.cumsum([0, *sizes])
-        settings = KeySettings(
-            self.method, max(self._dims) + (JOINT_DIMS if self.method == "ppmi-svd" else 0), self.max_iter
-        )
-        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "levels")
-        start = None if self._learned is None else self._learned.grown(sizes)
-        learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
+        first, start = np.cumsum([0, *sizes]), None if self._learned is None else self._learned.grown(sizes)
+        learned = KeyTables(np.empty((0, 1), dtype=np.float32))  # of no column, where "from_dtype" finds no categories
+        if ids:
+            if len(terms) < 2:
+                raise ValueError(
+                    f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
+                    "them in other columns. Give at least two columns, or n_bins for numeric ones."
+                )
+            further = JOINT_DIMS if self.method == "ppmi-svd" else 0
+            settings = KeySettings(self.method, max(self._dims) + further, self.max_iter)
+            run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "levels")
+            learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
         callbacks.end()
         parts = [learned.vectors[begin : begin + size] for begin, size in zip(first, sizes)][: len(ids)]
         counts = [np.bincount(i, minlength=len(part)) for i, part in zip(ids, parts)]

@@ -313,7 +313,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
     ) -> tuple[Columns, Setup, list[np.ndarray]]:
         """Learn; return the columns, how they were set up, and the vectors of the training rows, not cut yet."""
-        check_handle_unknown(self.handle_unknown)
+        check_handle_unknown(self.handle_unknown, type(self).__name__)
         self._validate_params()
         check_settings(self.hidden_layer_sizes, self.device)
         memory = check_memory(self.memory)

@@ -40,13 +40,13 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-def check_handle_unknown(handle_unknown: Any) -> None:
+def check_handle_unknown(handle_unknown: Any, estimator_name: str) -> None:
     """Raise ValueError with the way out where the value is one that scikit-learn's encoders know by another name."""
     if isinstance(handle_unknown, str) and handle_unknown in {"ignore", "infrequent_if_exist", "value", "warn"}:
         raise ValueError(
-            "The 'handle_unknown' parameter of EntityEmbeddingEncoder must be a str among {'embed', 'error'}. Got "
+            f"The 'handle_unknown' parameter of {estimator_name} must be a str among {{'embed', 'error'}}. Got "
             f"{handle_unknown!r} instead. 'embed' does what {handle_unknown!r} is for in other encoders: a level that "
-            "fit never met gets a vector of its own, learned from rare levels."
+            "fit never met gets the column's unknown vector."
         )
 
 

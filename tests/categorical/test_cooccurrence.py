@@ -209,3 +209,39 @@ def test_a_fitted_encoder_opens_without_torch_and_numba(tmp_path):
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(path)], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
+def test_a_frame_without_categories_has_nothing_to_embed(remainder):
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    fitted = encoder(categorical_features="from_dtype", remainder=remainder).fit(X)
+    assert fitted.embeddings_ == {}
+    np.testing.assert_array_equal(fitted.transform(X), X if remainder == "passthrough" else np.empty((2, 0)))
+
+
+def test_names_that_other_encoders_have_for_unknown_levels_are_answered():
+    X, _ = groups()
+    message = r"handle_unknown' parameter of CooccurrenceEncoder.*'embed' does what 'ignore'"
+    with pytest.raises(ValueError, match=message):
+        encoder(handle_unknown="ignore").fit(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [["a", "x"]],
+        [["a", "x"]] * 5,
+        [[None, str(i % 3)] for i in range(9)],
+        [[f"id{i}", f"key{i}"] for i in range(60)],
+        [[1, "a"], [1.0, "a"], ["1", "b"], [True, "b"]] * 5,
+        [[str(i % 5), str(i % 5)] for i in range(50)],
+    ],
+    ids=["one row", "constant", "missing", "unique", "types", "copy"],
+)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.filterwarnings("ignore")
+def test_faults_of_tables_give_finite_vectors(method, X):
+    X = np.array(X, dtype=object)
+    out = encoder(method=method, max_iter=2).fit_transform(X)
+    assert out.shape[0] == len(X)
+    assert np.isfinite(out).all()
