@@ -243,9 +243,9 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         if self.method == "skip-gram":
             self._learned = LearnedColumns(learned, sizes)
         self.embeddings_ = {}
-        for name, vocabulary, axes, part, count, dim in zip(names, vocabularies, self._axes, parts, counts, self._dims):
+        for name, vocabulary, axes, part, dim in zip(names, vocabularies, self._axes, parts, self._dims):
             matrix = cut(axes.apply(part), dim)
-            unknown = matrix[0] if count[0] else np.zeros(dim, dtype=np.float32)
+            unknown = matrix[0] if len(vocabulary.infrequent) else np.zeros(dim, dtype=np.float32)
             self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
         self.loss_curve_ = learned.loss_curve
         self.n_iter_ = max(len(learned.loss_curve), 1)

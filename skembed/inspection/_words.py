@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from skembed.data.compression import text_lines
 from skembed.table import EmbeddingTable
+from skembed.table.queries import one_of, positive_int
 
 __all__ = ["Words", "check_table", "is_path", "one_of", "positive_int", "read_lines", "rows_given"]
 
@@ -103,17 +103,3 @@ def check_table(table: Any, name: str = "table") -> None:
     elif hasattr(table, "embeddings_"):
         way_out = "; pass one of its embeddings_"
     raise TypeError(f"{name} must be an EmbeddingTable, got {type(table).__name__}{way_out}.")
-
-
-def positive_int(value: Any, name: str, otherwise: str = "") -> int:
-    """`value` as an int; ValueError where it is none, or less than 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a positive int{otherwise and ' ' + otherwise}, got {value!r}.")
-    return int(value)
-
-
-def one_of(value: Any, allowed: tuple, name: str) -> Any:
-    """`value`; ValueError where it is not among those allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
-    return value

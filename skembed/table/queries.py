@@ -347,13 +347,15 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(norms > 0, norms, 1.0)
 
 
-def positive_int(k: Any, name: str) -> int:
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"{name} must be a positive int, got {k!r}.")
-    return int(k)
+def positive_int(value: Any, name: str, otherwise: str = "") -> int:
+    """`value` as an int; ValueError where it is none, or less than 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive int{otherwise and ' ' + otherwise}, got {value!r}.")
+    return int(value)
 
 
 def one_of(value: Any, allowed: tuple, name: str) -> Any:
+    """`value`; ValueError where it is not among those allowed."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
     return value

@@ -159,6 +159,13 @@ def test_partial_fit_goes_on_and_adds_levels():
         encoder().partial_fit(X)
 
 
+def test_rows_without_rare_levels_leave_the_unknown_vector_learned():
+    X, _ = groups()
+    X.loc[0, "c0"] = "once"
+    fitted = encoder(method="skip-gram", max_iter=5, min_frequency=2).fit(X)
+    assert fitted.partial_fit(X[1:]).embeddings_["c0"].unknown.any()
+
+
 def test_where_pairs_take_too_much_memory_those_met_least_are_left_out():
     rng = np.random.default_rng(0)
     X = rng.integers(40, size=(400, 3)).astype(str)
