@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from skembed.data.columns import Factor, factorize
+from skembed.data.keys import Keys, smallest
+from skembed.state import check_state, stored
 
 __all__ = ["UNKNOWN", "Vocabulary"]
 
 UNKNOWN = 0  # the row of every key without a row of its own
 
 
+@stored
 class Vocabulary:
     """The keys of a column, or the words of a corpus, as rows 1, 2, ... of a table; row 0 is the unknown one.
 
@@ -26,6 +29,8 @@ class Vocabulary:
     ----------
     keys : ndarray of shape (n_levels,), object
         ``keys[i]`` has row ``i + 1``.
+    shared_keys : Keys
+        The same, for tables that share them.
     counts : ndarray of shape (n_levels,), int64
         How often each was seen.
     infrequent : ndarray of shape (n_infrequent,), object
@@ -44,6 +49,11 @@ class Vocabulary:
     array([2, 1, 1, 0, 0, 1, 2])
     """
 
+    _state = {
+        "keys": Keys, "counts": np.ndarray, "infrequent": Keys, "infrequent_counts": np.ndarray, "n_rows": int,
+        "min_frequency": int | float | None, "max_categories": int | None,
+    }  # fmt: skip
+
     def __init__(
         self,
         keys: Sequence[Any],
@@ -53,14 +63,12 @@ class Vocabulary:
         min_frequency: int | float | None,
         max_categories: int | None,
     ) -> None:
-        self.keys = np.fromiter(keys, dtype=object, count=len(keys))
+        self.shared_keys = Keys(np.fromiter(keys, dtype=object, count=len(keys)))
         self.counts = np.array(counts, dtype=np.int64)
         self.n_rows = n_rows
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self._infrequent = infrequent
-        self._row_of: dict[Any, int] | None = None
-        self.keys.flags.writeable = False
         self.counts.flags.writeable = False
 
     @classmethod
@@ -173,15 +181,15 @@ class Vocabulary:
         Vocabulary
             As of `extend`.
         """
-        row_of = self._rows()
+        row_of = self.shared_keys.index
         old_counts = self.counts.copy()
         waiting = dict(self._infrequent)
         n_rows = self.n_rows
         for key, count in zip(keys, map(int, counts)):
             n_rows += count
-            row = row_of.get(key, UNKNOWN)
-            if row:
-                old_counts[row - 1] += count
+            row = row_of.get(key)
+            if row is not None:
+                old_counts[row] += count
             else:
                 waiting[key] = waiting.get(key, 0) + count
         return self._grown(waiting, old_counts, n_rows)
@@ -225,11 +233,11 @@ class Vocabulary:
         ndarray of shape (n_rows,), int64
             From 0, the unknown row, to ``len(self)``.
         """
-        row_of = self._rows()
+        row_of = self.shared_keys.index
         # Missing comes last, where code -1 finds it.
         keys = itertools.chain(factor.keys, [None])
-        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(UNKNOWN)), np.int64, count=len(factor.keys) + 1)
-        return rows[factor.codes]
+        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(-1)), np.int64, count=len(factor.keys) + 1)
+        return rows[factor.codes] + 1  # row 0 is that of unknown keys
 
     def encode_keys(self, keys: Iterable[Any]) -> np.ndarray:
         """Return the row of every key, 0 for those that have none; NaN and its like are the missing key.
@@ -241,10 +249,9 @@ class Vocabulary:
         """
         return self.encode(factorize(list(keys)))
 
-    def _rows(self) -> dict[Any, int]:
-        if self._row_of is None:  # two threads may both build it: they build the same
-            self._row_of = dict(zip(self.keys.tolist(), itertools.count(1)))
-        return self._row_of
+    @property
+    def keys(self) -> np.ndarray:
+        return self.shared_keys.array
 
     def __len__(self) -> int:
         """Return the number of levels; the table has one row more."""
@@ -254,18 +261,34 @@ class Vocabulary:
         return iter(self.keys.tolist())
 
     def __contains__(self, key: Any) -> bool:
-        return key in self._rows()
+        return key in self.shared_keys.index
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} levels, {len(self._infrequent)} infrequent, {self.n_rows} rows)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_row_of": None}  # half of the pickle, and a moment's work to build
+        return {
+            "keys": self.shared_keys,
+            "counts": smallest(self.counts),
+            "infrequent": Keys(self.infrequent),
+            "infrequent_counts": smallest(np.fromiter(self._infrequent.values(), np.int64, len(self._infrequent))),
+            "n_rows": self.n_rows,
+            "min_frequency": self.min_frequency,
+            "max_categories": self.max_categories,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.keys.flags.writeable = False
+        check_state(Vocabulary, state, self._state)
+        for keys, counts in (("keys", "counts"), ("infrequent", "infrequent_counts")):
+            if state[counts].shape != (len(state[keys]),) or state[counts].dtype.kind not in "iu":
+                raise ValueError(f"Vocabulary: expected a count for each of {len(state[keys])} {keys}")
+        _check_limits(state["min_frequency"], state["max_categories"])
+        self.shared_keys = state["keys"]
+        self.counts = state["counts"].astype(np.int64)
         self.counts.flags.writeable = False
+        self._infrequent = dict(zip(state["infrequent"].array.tolist(), state["infrequent_counts"].tolist()))
+        self.n_rows = state["n_rows"]
+        self.min_frequency, self.max_categories = state["min_frequency"], state["max_categories"]
 
 
 def _count(factor: Factor) -> tuple[list[Any], np.ndarray]:

@@ -1,7 +1,6 @@
 """The library's own file of a table: one safetensors file, opened by any safetensors reader.
 
-Layout: 8 bytes with the length of the header (little-endian), the header (JSON, padded with spaces so that the tensors
-start at a multiple of 64), and the tensors without gaps:
+Its layout is that of `skembed.formats.hashed_file`, with these tensors:
 
 ============= ===== ================== ==========================================================
 key_offsets   I64   (n_keys + 1,)      where the spelling of each key starts in key_bytes
@@ -10,29 +9,22 @@ buckets       I64   (n_ngrams,)        of a SubwordTable with a row for some buc
 vectors       F32   (n_keys, dim)
 ngrams        F32   (n_ngrams, dim)    of a SubwordTable
 unknown       F32   (dim,)             only if the table has a vector for unknown keys
-key_types     U8    (n_keys,)          what each key is; see `skembed.formats._keycodes`
+key_types     U8    (n_keys,)          what each key is; see `skembed.data.keycodes`
 key_bytes     U8    (n_bytes,)         the spellings of the keys, UTF-8, one after the other
 ============= ===== ================== ==========================================================
 
-The header's ``__metadata__`` holds the manifest under ``skembed``: a JSON object of `format`, `version` and `sha256`,
-the hash of the whole file with its own 64 digits taken as zeros; of a table that is not to be read by the cosine also
-`metric`; of a SubwordTable also `subwords`, the parameters of its `Subwords`. Files with `subwords` are of version 2,
-all others of version 1.
+The manifest of a table that is not to be read by the cosine also holds `metric`; that of a SubwordTable `subwords`, the
+parameters of its `Subwords`. Files with `subwords` are of version 2, all others of version 1.
 """
 
-import hashlib
-import json
 import os
-import stat
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from skembed.atomic import replacing
-from skembed.formats._errors import FormatError, foreign_hint
-from skembed.formats._keycodes import decode_keys, encode_keys
+from skembed.data.keycodes import decode_keys, encode_keys
+from skembed.formats._errors import FormatError
+from skembed.formats.hashed_file import HashedFile, open_regular, write_hashed
 from skembed.table import EmbeddingTable
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.subword_table import SubwordTable, checked_counts
@@ -49,10 +41,7 @@ _MATRICES = {"vectors", "ngrams"}
 _SUBWORD_SETTINGS = {"min_n": int, "max_n": int, "n_buckets": int, "absent": str}
 _NUMPY_DTYPES: dict[str, np.dtype] = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 _UNNAMED_METRIC: Metric = "cosine"  # of files without `metric`, as all were before tables had one
-_UNHASHED = "0" * 64
 _MAX_HEADER = 1 << 16  # ours take under 1 kB
-_ALIGNMENT = 64
-_HASHED_AT_ONCE = 1 << 22
 
 
 def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
@@ -104,38 +93,7 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
         manifest["metric"] = table.metric
     if subwords is not None:
         manifest |= {"version": 2, "subwords": subwords.settings}
-    with replacing(Path(os.path.realpath(path))) as file:
-        digest = hashlib.sha256()
-        for chunk in _chunks(_header(tensors, manifest, _UNHASHED), tensors):
-            digest.update(chunk)
-            file.write(chunk)
-        file.seek(0)
-        file.write(_header(tensors, manifest, digest.hexdigest()))
-
-
-def _header(tensors: dict[str, np.ndarray], manifest: dict[str, Any], digest: str) -> bytes:
-    manifest = manifest | {"sha256": digest}
-    entries: dict[str, Any] = {"__metadata__": {"skembed": json.dumps(manifest)}}
-    start = 0
-    for name, tensor in tensors.items():
-        entries[name] = {"dtype": _DTYPES[name], "shape": tensor.shape, "data_offsets": [start, start + tensor.nbytes]}
-        start += tensor.nbytes
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-(len(header) + 8) % _ALIGNMENT)
-    return len(header).to_bytes(8, "little") + header
-
-
-def _chunks(header: bytes, tensors: dict[str, np.ndarray]) -> Iterator[bytes | memoryview]:
-    yield header
-    for tensor in tensors.values():
-        yield from _as_bytes(tensor)
-
-
-def _as_bytes(tensor: np.ndarray) -> Iterator[memoryview]:
-    """The bytes of a C-ordered array, a few megabytes at a time, so that a memory map is never read as a whole."""
-    if tensor.size:
-        view = tensor.data.cast("B")
-        yield from (view[start : start + _HASHED_AT_ONCE] for start in range(0, len(view), _HASHED_AT_ONCE))
+    write_hashed(path, tensors, _DTYPES, manifest)
 
 
 def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> EmbeddingTable:
@@ -163,86 +121,27 @@ def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = T
     OSError
         If the file cannot be opened.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-        raise FormatError(f"{os.fspath(path)}: expected a file, found a folder, a pipe or a device.")
-    with open(path, "rb") as file:
-        return _Reader(file, os.fspath(path)).table(mmap, verify)
+    with open_regular(path) as file:
+        return _Reader(file, os.fspath(path), max_header=_MAX_HEADER).table(mmap, verify)
 
 
-class _Reader:
-    def __init__(self, file: BinaryIO, path: Any):
-        self.file, self.path = file, path
-        self.n_bytes = os.fstat(file.fileno()).st_size
-
-    def error(self, offset: int, message: str) -> FormatError:
-        return FormatError(f"{self.path}: at byte {offset}: {message}.")
-
+class _Reader(HashedFile):
     def table(self, mmap: bool, verify: bool) -> EmbeddingTable:
-        header, entries, manifest = self.header()
-        layout = self.layout(entries, 8 + len(header))
-        settings = self.subword_settings(manifest, layout)
-        digest = hashlib.sha256(len(header).to_bytes(8, "little"))
-        digest.update(header.replace(manifest["sha256"].encode(), _UNHASHED.encode(), 1))
-        tensors = {}
-        for name, (offset, dtype, shape) in layout.items():
-            tensors[name] = self.tensor(offset, dtype, shape, mmap and name in _MATRICES)
-            if verify:
-                for chunk in _as_bytes(tensors[name]):
-                    digest.update(chunk)
-        if verify and digest.hexdigest() != manifest["sha256"]:
-            raise FormatError(
-                f"{self.path}: the hash does not fit: expected {manifest['sha256']}, got {digest.hexdigest()}. "
-                "The file was damaged or changed after it was saved; fetch it again."
-            )
-        return self.assemble(tensors, settings, manifest.get("metric", _UNNAMED_METRIC), verify)
-
-    def header(self) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
-        """The header's bytes, its entries, and the manifest, of this format and a version that is known here."""
-        start = self.file.read(8)
-        hint = foreign_hint(start)
-        if len(start) < 8:
-            raise self.error(0, f"expected the 8 bytes of a safetensors header length, the file has {len(start)}")
-        length = int.from_bytes(start, "little")
-        if not 2 <= length <= min(_MAX_HEADER, self.n_bytes - 8):
-            raise FormatError(
-                f"{self.path}: at byte 0: expected the length of a header of at most {_MAX_HEADER} bytes that fits "
-                f"in the {self.n_bytes} bytes of the file, got {length}.{hint}"
-            )
-        header = self.file.read(length)
-        try:
-            entries = _json_object(header.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"{self.path}: at byte 8: expected a JSON header, got {error}.{hint}") from None
-        metadata = entries.pop("__metadata__", None)
-        text = metadata.get("skembed") if isinstance(metadata, dict) else None
-        if not isinstance(text, str):
-            raise self.error(
-                8, "expected '__metadata__' with a 'skembed' manifest; this safetensors file was not saved by skembed"
-            )
-        try:
-            manifest = _json_object(text)
-        except (ValueError, RecursionError) as error:
-            raise self.error(8, f"expected the manifest to be a JSON object, got {error}") from None
-        self.check_manifest(manifest)
-        return header, entries, manifest
-
-    def check_manifest(self, manifest: dict[str, Any]) -> None:
-        version = manifest.get("version")
-        if manifest.get("format") != _FORMAT or type(version) is not int or version < 1:
-            raise self.error(8, f"expected a manifest of format {_FORMAT!r} and version 1 or more, got {manifest!r}")
-        if version > _VERSION:
-            raise FormatError(
-                f"{self.path}: written in version {version} of the format by a newer skembed; this one reads up to "
-                f"version {_VERSION}. Upgrade skembed: pip install -U skembed."
-            )
-        digest = manifest.get("sha256")
-        if not isinstance(digest, str) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-            raise self.error(8, f"expected 'sha256' to be 64 hexadecimal digits, got {digest!r}")
+        header, entries, manifest = self.header({_FORMAT: _VERSION})
         metric = manifest.get("metric", _UNNAMED_METRIC)
         if metric not in METRICS:
             raise self.error(
                 8, f"expected 'metric' to be one of {', '.join(map(repr, METRICS))}, got {repr(metric)[:60]}"
             )
+        layout = self.layout(entries, 8 + len(header))
+        settings = self.subword_settings(manifest, layout)
+        tensors = {
+            name: self.tensor(offset, dtype, shape, mmap and name in _MATRICES)
+            for name, (offset, dtype, shape) in layout.items()
+        }
+        if verify:
+            self.verify(header, manifest, tensors.values())
+        return self.assemble(tensors, settings, metric, verify)
 
     def layout(self, entries: dict[str, Any], start: int) -> dict[str, tuple[int, np.dtype, tuple[int, ...]]]:
         """Offset, dtype and shape of each tensor, which together must fill the file to its last byte."""
@@ -289,16 +188,6 @@ class _Reader:
             raise self.error(8, f"tensor {name!r}: a file of {self.n_bytes} bytes cannot hold shape {str(shape)[:60]}")
         return tuple(shape)
 
-    def tensor(self, offset: int, dtype: np.dtype, shape: tuple[int, ...], mapped: bool) -> np.ndarray:
-        if mapped and 0 not in shape:
-            return np.memmap(self.file, dtype=dtype, mode="r", offset=offset, shape=shape)
-        tensor = np.empty(shape, dtype=dtype)  # no larger than the file: layout has seen to it
-        self.file.seek(offset)
-        if tensor.size and self.file.readinto(tensor.data.cast("B")) != tensor.nbytes:  # type: ignore[attr-defined]
-            raise self.error(offset, f"expected {tensor.nbytes} bytes; the file shrank while it was read")
-        tensor.flags.writeable = False
-        return tensor
-
     def subword_settings(self, manifest: dict[str, Any], layout: dict) -> dict[str, Any] | None:
         """The parameters of the n-grams, there if and only if their vectors are."""
         settings = manifest.get("subwords")
@@ -331,16 +220,3 @@ class _Reader:
 
 def _finite(vectors: np.ndarray) -> bool:
     return all(np.isfinite(vectors[start : start + 65_536]).all() for start in range(0, len(vectors), 65_536))
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text, object_pairs_hook=_unique)
-    if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} in place of an object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name that occurs twice")
-    return dict(pairs)

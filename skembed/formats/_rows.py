@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from skembed.data.keys import Keys
 from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
 from skembed.table.embedding_table import EmbeddingTable, object_array
@@ -126,9 +127,7 @@ def unique_table(
         vectors = _packed(vectors, kept)
     if options.half:
         vectors = rounded_to_half(name, vectors, options)
-    table = EmbeddingTable._of(object_array(keys), vectors)
-    table._index_of_keys = index
-    return table, kept
+    return EmbeddingTable._of(Keys(object_array(keys), index), vectors), kept
 
 
 def _first_rows(name: str, keys: Iterable) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
+from skembed.data.keys import Keys
+from skembed.state import check_state, stored
 from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
@@ -17,6 +19,7 @@ RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyErr
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
 
 
+@stored
 class EmbeddingTable(KeyedVectors):
     """Keys beside vectors: what every estimator of skembed learns, and every reader of files returns.
 
@@ -60,6 +63,7 @@ class EmbeddingTable(KeyedVectors):
     """
 
     __slots__ = ("__weakref__", "_unknown")
+    _state = {"keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str}
 
     def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
         self._validate_and_set(key_list(keys), vectors, unknown, metric, finite=True)
@@ -77,6 +81,9 @@ class EmbeddingTable(KeyedVectors):
         return table
 
     def _validate_and_set(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
+        self._set_checked(Keys(object_array(keys), build_index(keys)), vectors, unknown, metric, finite=finite)
+
+    def _set_checked(self, keys: Keys, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
         vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
@@ -87,24 +94,36 @@ class EmbeddingTable(KeyedVectors):
         if unknown is not None:
             unknown = _vector(unknown, vectors.shape[1], "unknown")
         metric = one_of(metric, METRICS, "metric")
-        index = build_index(keys)
         if finite:
-            _check_finite(vectors, keys)
-        self._set_arrays(object_array(keys), vectors, unknown, metric)
-        self._index_of_keys = index
+            _check_finite(vectors, keys.array)
+        self._set_parts(keys, vectors, unknown, metric)
 
     @classmethod
     def _of(
-        cls, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None = None, metric: Metric = "cosine"
+        cls, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None = None, metric: Metric = "cosine"
     ) -> "EmbeddingTable":
         """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
         table = cls.__new__(cls)
-        table._set_arrays(keys, vectors, unknown, metric)
-        table._index_of_keys = {}
+        table._set_parts(
+            keys if isinstance(keys, Keys) else Keys(keys), vectors, unknown, metric
+        )  # arrays of old pickles
         return table
 
-    def _set_arrays(self, keys: np.ndarray, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
-        self._keys, self._vectors = _read_only(keys), _read_only(vectors)
+    @classmethod
+    def of_keys(cls, keys: Keys, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine") -> "EmbeddingTable":
+        """A table that shares its keys, and their rows, with a vocabulary or another table.
+
+        Parameters
+        ----------
+        keys : Keys
+        vectors, unknown, metric : see EmbeddingTable
+        """
+        table = cls.__new__(cls)
+        table._set_checked(keys, vectors, unknown, metric, finite=True)
+        return table
+
+    def _set_parts(self, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
+        self._keys, self._vectors = keys, _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
         self._metric = metric
         self._exact_index = None
@@ -112,6 +131,11 @@ class EmbeddingTable(KeyedVectors):
     @property
     def keys(self) -> np.ndarray:
         """Read-only object array of shape (n_keys,)."""
+        return self._keys.array
+
+    @property
+    def shared_keys(self) -> Keys:
+        """The keys, for another table that shares them; see `of_keys`."""
         return self._keys
 
     @property
@@ -138,7 +162,7 @@ class EmbeddingTable(KeyedVectors):
         return len(self._keys)
 
     def __iter__(self) -> Iterator:
-        return iter(self._keys)
+        return iter(self.keys)
 
     def __contains__(self, key: Any) -> bool:
         return hashable(key) and canonical_key(key) in self._index
@@ -155,7 +179,7 @@ class EmbeddingTable(KeyedVectors):
         return self is other or (
             self.shape == other.shape
             and self._metric == other._metric
-            and self._keys.tolist() == other._keys.tolist()
+            and self.keys.tolist() == other.keys.tolist()
             and _bits(self._unknown) == _bits(other._unknown)
             and all(np.array_equal(a.view(np.uint32), b.view(np.uint32)) for a, b in zip(_blocks(self), _blocks(other)))
         )
@@ -168,8 +192,14 @@ class EmbeddingTable(KeyedVectors):
     def __deepcopy__(self, memo: dict) -> "EmbeddingTable":
         return self
 
-    def __reduce__(self) -> tuple:
-        return EmbeddingTable._of, (self._keys, self._vectors, self._unknown, self._metric)
+    def __getstate__(self) -> dict[str, Any]:
+        vectors = np.asarray(self._vectors)  # what is mapped is no longer so elsewhere
+        return {"keys": self._keys, "vectors": vectors, "unknown": self._unknown, "metric": self._metric}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(type(self), state, ("keys", "vectors", "unknown", "metric"))
+        vectors = _read_only(state["vectors"])  # nobody else has it, so there is no need of a copy
+        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], finite=False)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.
@@ -247,9 +277,9 @@ class EmbeddingTable(KeyedVectors):
         [[0.0], [3.0]]
         """
         rows = self._seen_rows(keys)
-        kept = self._keys[rows]
-        build_index(kept.tolist())
-        return EmbeddingTable._of(kept, np.take(self._vectors, rows, axis=0), self._unknown, self._metric)
+        kept = self.keys[rows]
+        shared = Keys(kept, build_index(kept.tolist()))
+        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric)
 
     def normalize(self) -> "EmbeddingTable":
         """A table of the vectors at unit length; zero vectors stay zero.
@@ -331,7 +361,7 @@ class EmbeddingTable(KeyedVectors):
             raise ValueError(
                 f"other must have the same embedding_dim, got {other.embedding_dim} beside {self.embedding_dim}."
             )
-        rows = find_rows(self._keys.tolist(), other._index)
+        rows = find_rows(self.keys.tolist(), other._index)
         n_shared = int((rows >= 0).sum())
         if not n_shared:
             raise ValueError("other has no key in common with this table, so nothing says how to turn it.")
@@ -359,7 +389,7 @@ class EmbeddingTable(KeyedVectors):
             import pandas as pd
         except ImportError as error:
             raise ImportError('to_frame needs pandas: pip install "skembed[dataframe]".') from error
-        index = pd.Index(self._keys, dtype=object, name="key", tupleize_cols=False)
+        index = pd.Index(self.keys, dtype=object, name="key", tupleize_cols=False)
         return pd.DataFrame(self._vectors, index=index, copy=True)
 
     def save(self, path: str | os.PathLike, format: str | None = None, **options: Any) -> None:
@@ -422,7 +452,7 @@ def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:
     return vector
 
 
-def _check_finite(vectors: np.ndarray, keys: list) -> None:
+def _check_finite(vectors: np.ndarray, keys: np.ndarray) -> None:
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = vectors[start : start + _BLOCK_ROWS]
         if np.isfinite(block.sum(dtype=np.float64)):  # one pass without a mask: a sum of finite float32 is finite

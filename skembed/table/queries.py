@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
+from skembed.data.keys import Keys
 from skembed.table.approximate import ApproximateIndex
-from skembed.table.keys import UnseenKeyError, build_index, find_rows, hashable, key_list, unseen_message
+from skembed.table.keys import UnseenKeyError, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
 
 
 class KeyedVectors:
     """Keys, vectors and their rows, and the questions about them: the half of EmbeddingTable that searches."""
 
-    __slots__ = ("_exact_index", "_index_of_keys", "_keys", "_metric", "_vectors")
+    __slots__ = ("_exact_index", "_keys", "_metric", "_vectors")
 
-    _keys: np.ndarray
+    _keys: Keys
     _vectors: np.ndarray
     _metric: Metric
-    _index_of_keys: dict[Any, int]
     _exact_index: ExactIndex | None
 
     @property
@@ -277,14 +277,11 @@ class KeyedVectors:
             raise ValueError(f"keys must name at least three keys, got {len(rows)}: of two, neither is the odd one.")
         units = unit_vectors(self._vectors[rows])
         means = unit_vectors((units.sum(axis=0) - units) / (len(rows) - 1))
-        return self._keys[rows[np.argmin((units * means).sum(axis=1))]]
+        return self._keys.array[rows[np.argmin((units * means).sum(axis=1))]]
 
     @property
     def _index(self) -> dict[Any, int]:
-        # does not travel in pickles: rebuilt where it is first needed; a race builds it twice, equal
-        if not self._index_of_keys:
-            self._index_of_keys = build_index(self._keys.tolist())
-        return self._index_of_keys
+        return self._keys.index
 
     @property
     def _exact(self) -> ExactIndex:
@@ -303,7 +300,7 @@ class KeyedVectors:
     def _row(self, key: Any) -> int:
         row = self._index.get(canonical_key(key))
         if row is None:
-            raise UnseenKeyError(key, self._keys, self._index)
+            raise UnseenKeyError(key, self._keys.array, self._index)
         return row
 
     def _queries(self, query: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -336,7 +333,7 @@ class KeyedVectors:
 
     def _pairs(self, found: Neighbors) -> list[list[tuple[Any, float]]]:
         return [
-            [(self._keys[row], score) for row, score in zip(rows, scores) if row >= 0]
+            [(self._keys.array[row], score) for row, score in zip(rows, scores) if row >= 0]
             for rows, scores in zip(found.rows.tolist(), found.scores.tolist())
         ]
 

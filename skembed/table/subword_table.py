@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
+from skembed.data.keys import Keys, smallest
+from skembed.state import check_state, stored
 from skembed.table.embedding_table import RAISE, EmbeddingTable
 from skembed.table.keys import find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import Metric
@@ -15,6 +17,7 @@ from skembed.table.subwords import Subwords
 __all__ = ["SubwordTable"]
 
 
+@stored
 class SubwordTable(EmbeddingTable):
     """Words beside vectors, and vectors of character n-grams for the words that are not there.
 
@@ -45,6 +48,7 @@ class SubwordTable(EmbeddingTable):
     """
 
     __slots__ = ("_counts", "_subwords")
+    _state = {"subwords": Subwords, "counts": np.ndarray | None}
 
     _counts: np.ndarray | None
     _subwords: Subwords
@@ -104,8 +108,7 @@ class SubwordTable(EmbeddingTable):
     def _from(cls, table: EmbeddingTable, subwords: Subwords, counts: np.ndarray | None) -> "SubwordTable":
         """The parts of a table and those that it lacks, all known to be sound."""
         made = cls.__new__(cls)
-        made._set_arrays(table._keys, table._vectors, table._unknown, table._metric)
-        made._index_of_keys = table._index_of_keys
+        made._set_parts(table._keys, table._vectors, table._unknown, table._metric)
         made._carry(subwords, counts)
         return made
 
@@ -137,7 +140,7 @@ class SubwordTable(EmbeddingTable):
         return rows
 
     def _words(self) -> list[str]:
-        words = self._keys.tolist()
+        words = self.keys.tolist()
         for word in words:
             if not isinstance(word, str):
                 raise TypeError(f"only strings have n-grams, got the key {word!r} of type {type(word).__name__}.")
@@ -156,8 +159,16 @@ class SubwordTable(EmbeddingTable):
 
     __hash__ = None
 
-    def __reduce__(self) -> tuple:
-        return _unpickled, (super().__reduce__()[1], self._subwords, self._counts)
+    def __getstate__(self) -> dict[str, Any]:
+        counts = None if self._counts is None else smallest(self._counts)
+        return super().__getstate__() | {"subwords": self._subwords, "counts": counts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(type(self), state, ("subwords", "counts"))
+        super().__setstate__({name: state[name] for name in state if name not in ("subwords", "counts")})
+        if state["subwords"].embedding_dim != self.embedding_dim:
+            raise ValueError("SubwordTable: the vectors of n-grams have another embedding_dim than those of keys")
+        self._carry(state["subwords"], checked_counts(state["counts"], len(self)))
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key or unknown word, or the matrix of a list of them; see `EmbeddingTable`."""
@@ -232,14 +243,11 @@ class SubwordTable(EmbeddingTable):
 
     def _mapped(self, function: Callable[[np.ndarray], np.ndarray], embedding_dim: int | None = None) -> "SubwordTable":
         # of linear maps only (align_to, truncate): then the image of a mean is the mean of the images
-        ngrams = EmbeddingTable._of(np.empty(len(self._subwords.vectors), dtype=object), self._subwords.vectors)
+        no_keys = Keys(np.empty(len(self._subwords.vectors), dtype=object))
+        ngrams = EmbeddingTable._of(no_keys, self._subwords.vectors)
         images = ngrams._mapped(function, embedding_dim).vectors
         turned = Subwords(images, buckets=self._subwords.buckets, **self._subwords.settings)
         return SubwordTable._from(super()._mapped(function, embedding_dim), turned, self._counts)
-
-
-def _unpickled(parts: tuple, subwords: Subwords, counts: np.ndarray | None) -> SubwordTable:
-    return SubwordTable._from(EmbeddingTable._of(*parts), subwords, None if counts is None else frozen_array(counts))
 
 
 def checked_counts(counts: Any, n_keys: int) -> np.ndarray | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.keys import smallest
+from skembed.state import check_state, stored
 from skembed.table.queries import as_float32
 
 __all__ = ["Subwords", "encode_word", "hash_ngrams", "word_ngrams"]
@@ -21,6 +23,7 @@ MAX_N = 100  # more characters than any real model has in an n-gram; bounds what
 _BLOCK_WORDS = 16_384  # words whose n-grams are listed at once: about 20 each
 
 
+@stored
 class Subwords:
     """Vectors of character n-grams, and the rule that finds them; never changes.
 
@@ -54,6 +57,10 @@ class Subwords:
     """
 
     __slots__ = ("_buckets", "_vectors", "absent", "max_n", "min_n", "n_buckets")
+    _state = {
+        "vectors": np.ndarray, "buckets": np.ndarray | None,
+        "min_n": int, "max_n": int, "n_buckets": int, "absent": str,
+    }  # fmt: skip
 
     def __init__(
         self, vectors: Any, *, min_n: int, max_n: int, n_buckets: int, buckets: Any = None, absent: str = "skip"
@@ -122,8 +129,14 @@ class Subwords:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __reduce__(self) -> tuple:
-        return _unpickled, (np.asarray(self._vectors), self._buckets, self.settings)
+    def __getstate__(self) -> dict[str, Any]:
+        buckets = None if self._buckets is None else smallest(self._buckets)
+        return {"vectors": np.asarray(self._vectors), "buckets": buckets, **self.settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Subwords, state, self._state)
+        state["vectors"].flags.writeable = False  # nobody else has it, so there is no need of a copy
+        self.__init__(**state)  # type: ignore[misc]
 
     def rows(self, words: Sequence[str | bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the n-grams of words, one word after the other.
@@ -196,10 +209,6 @@ class Subwords:
         ones = np.ones(len(rows), dtype=np.float32)
         incidence = csr_matrix((ones, rows, starts), shape=(len(words), len(self._vectors)))
         return incidence @ np.asarray(self._vectors), counted, np.diff(starts)
-
-
-def _unpickled(vectors: np.ndarray, buckets: np.ndarray | None, settings: dict[str, Any]) -> Subwords:
-    return Subwords(vectors, buckets=buckets, **settings)
 
 
 def _equal_or_both_none(left: np.ndarray | None, right: np.ndarray | None) -> bool:

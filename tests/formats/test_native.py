@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import skembed.formats._native
+import skembed.formats.hashed_file
 from skembed import EmbeddingTable, SubwordTable
-from skembed.formats import FormatError, _keycodes
-from skembed.formats._keycodes import decode_keys, encode_keys
+from skembed.data import keycodes
+from skembed.data.keycodes import decode_keys, encode_keys
+from skembed.formats import FormatError
 from skembed.formats._native import load_native as load_table
 from skembed.formats._native import save_native as save_table
 from skembed.table.neighbors import METRICS
@@ -346,7 +347,7 @@ class TestSaving:
 
         name = {"write": "_header", "interrupt": "_header"}.get(failing)
         if name:
-            monkeypatch.setattr(skembed.formats._native, name, fail)
+            monkeypatch.setattr(skembed.formats.hashed_file, name, fail)
         else:
             monkeypatch.setattr(os, failing, fail)
         with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
@@ -443,7 +444,7 @@ def test_keys_cut_within_a_character_are_refused():
 @pytest.mark.parametrize("spare", [None, "\0", "every"])
 def test_many_keys_are_those_of_a_loop(monkeypatch, spare):
     """Decoded in blocks with a byte between them, whatever bytes the keys have."""
-    monkeypatch.setattr(_keycodes, "_KEYS_AT_ONCE", 3)
+    monkeypatch.setattr(keycodes, "KEYS_AT_ONCE", 3)
     keys = ["", "Köln", "日本", "\U0001f600", "\ud83d", "a b", "x", "", "y"]
     keys += [] if spare is None else ["\0"] if spare == "\0" else ["".join(map(chr, range(128)))]
     codes, offsets, blob = encode_keys(np.array(keys, dtype=object))

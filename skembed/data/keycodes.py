@@ -8,7 +8,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 
-_KEYS_AT_ONCE = 1 << 16
+KEYS_AT_ONCE = 1 << 16
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -104,8 +104,8 @@ def _decode_texts(offsets: np.ndarray, blob: bytes) -> list[str] | None:
     if separator is None or not n_keys:
         return None
     texts: list[str] = []
-    for first in range(0, n_keys, _KEYS_AT_ONCE):
-        bounds = offsets[first : first + _KEYS_AT_ONCE + 1]
+    for first in range(0, n_keys, KEYS_AT_ONCE):
+        bounds = offsets[first : first + KEYS_AT_ONCE + 1]
         lengths, chunk = np.diff(bounds), np.frombuffer(blob, np.uint8)[bounds[0] : bounds[-1]]
         # behind each key a byte that no key has; within a character it makes that, too, something that is not UTF-8
         spread = np.full(len(chunk) + len(lengths), separator, np.uint8)
