@@ -23,8 +23,8 @@ Class = TypeVar("Class", bound=type)
 def stored(cls: Class) -> Class:
     """Register a class, so that its objects may be parts of a fitted estimator.
 
-    A dataclass is described by its annotations, another class by the dict `_state` of names and types, which its
-    ``__getstate__`` returns and its ``__setstate__`` takes. Named tuples are described by their annotations.
+    Dataclasses and named tuples are described by their annotations, another class by the dict `_state` of the names and
+    types that its ``__getstate__`` returns. Without a ``__setstate__`` of its own the class gets one that compares.
 
     Parameters
     ----------
@@ -37,13 +37,14 @@ def stored(cls: Class) -> Class:
     """
     if STORED.setdefault(cls.__name__, cls) is not cls:
         raise TypeError(f"{cls.__name__} is the name of two classes that are stored; files would confuse them.")
-    if is_dataclass(cls) and "__setstate__" not in cls.__dict__:
-        cls.__setstate__ = _set_fields  # type: ignore[attr-defined]
+    if not hasattr(cls, "__setstate__") and not hasattr(cls, "_fields"):
+        cls.__setstate__ = _set_described  # type: ignore[attr-defined]
     return cls
 
 
-def _set_fields(self: Any, state: dict[str, Any]) -> None:
-    check_state(type(self), state, required=[field.name for field in fields(self)])
+def _set_described(self: Any, state: dict[str, Any]) -> None:
+    names = [field.name for field in fields(self)] if is_dataclass(self) else state_types(type(self))
+    check_state(type(self), state, required=names)
     for name, value in state.items():
         object.__setattr__(self, name, value)  # frozen ones, too
 
@@ -51,7 +52,7 @@ def _set_fields(self: Any, state: dict[str, Any]) -> None:
 @cache
 def state_types(cls: type) -> dict[str, Any]:
     """Return the type of each value of the state of a class, those of its base classes among them."""
-    if is_dataclass(cls) or hasattr(cls, "_fields"):
+    if "_state" not in cls.__dict__ and (is_dataclass(cls) or hasattr(cls, "_fields")):
         return get_type_hints(cls)
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):

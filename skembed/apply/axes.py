@@ -4,11 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skembed.state import stored
+
 __all__ = ["PrincipalAxes"]
 
 LEAST_SHARE = 1e-9  # of the spread: less is rounding
 
 
+@stored
 class PrincipalAxes(NamedTuple):
     """How a table is turned.
 

@@ -12,6 +12,7 @@ from skembed.data.columns import Columns
 from skembed.data.levels import encode_levels, warn_strangers
 from skembed.data.roles import numeric_columns
 from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 from skembed.table import EmbeddingTable
 
 __all__ = ["ColumnEncoder", "ColumnSchema", "ReadsColumns"]
@@ -26,6 +27,7 @@ class ReadsColumns(Protocol):
     vocabularies: list[Vocabulary]
 
 
+@stored
 @dataclass
 class ColumnSchema:
     """How X is read, as `fit` decided.
@@ -55,6 +57,16 @@ class ColumnEncoder(EmbeddingTransformer):
     remainder: str
     embeddings_: dict[str, EmbeddingTable]
     _schema: ReadsColumns
+
+    @property
+    def categories_(self) -> list[np.ndarray]:
+        """The levels of each categorical column that have a vector."""
+        return [vocabulary.keys for vocabulary in self._schema.vocabularies]
+
+    @property
+    def infrequent_categories_(self) -> list[np.ndarray]:
+        """The levels of each categorical column that share the unknown vector, because they are rare."""
+        return [vocabulary.infrequent for vocabulary in self._schema.vocabularies]
 
     def transform(self, X: Any) -> np.ndarray:
         """Replace each category by its vector.

@@ -249,8 +249,6 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
             self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
         self.loss_curve_ = learned.loss_curve
         self.n_iter_ = max(len(learned.loss_curve), 1)
-        self.categories_ = [v.keys for v in vocabularies]
-        self.infrequent_categories_ = [v.infrequent for v in vocabularies]
 
     def _context_positions(self) -> list[int]:
         return self._schema.numeric_positions if self.n_bins is not None else []

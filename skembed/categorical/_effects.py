@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skembed.state import stored
+
 __all__ = ["Effects", "EffectsModel", "VarianceRatios", "pooled_levels", "sampled_rows", "solve_effects"]
 
 N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
@@ -21,6 +23,7 @@ MAX_RARE_COUNT = 2.0
 MIN_VARIANCE = 1e-8
 
 
+@stored
 @dataclass
 class Effects:
     """Effects of one set of rows.
@@ -37,6 +40,11 @@ class Effects:
     marginal: list[np.ndarray]
     numeric: np.ndarray
 
+    def rounded(self) -> "Effects":
+        """Return the effects of levels as float32, which is what the tables that are made of them hold."""
+        crossed, marginal = ([table.astype(np.float32) for table in tables] for tables in (self.crossed, self.marginal))
+        return Effects(crossed, marginal, self.numeric)
+
     def predict(self, ids: np.ndarray, numeric: np.ndarray) -> np.ndarray:
         """Sum of the crossed effects of shape (n_samples, n_targets)."""
         total = numeric @ self.numeric
@@ -45,6 +53,7 @@ class Effects:
         return total
 
 
+@stored
 class VarianceRatios(NamedTuple):
     """Noise variance over effect variance of each column, (n_columns,): rows at which an effect is shrunk by half."""
 

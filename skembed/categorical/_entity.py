@@ -344,21 +344,45 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         learned.tables = []
         self._learned = learned
         self.embeddings_ = {
-            name: EmbeddingTable(vocabulary.keys, matrix[1:], unknown=matrix[0], metric=metric)
+            name: EmbeddingTable.of_keys(vocabulary.shared_keys, matrix[1:], unknown=matrix[0], metric=metric)
             for name, vocabulary, matrix, metric in zip(schema.names, schema.vocabularies, matrices, schema.metrics)
         }
-        self.categories_ = [v.keys for v in schema.vocabularies]
-        self.infrequent_categories_ = [v.infrequent for v in schema.vocabularies]
-        self.target_type_ = schema.target.type_
-        classes = [output.classes for output in schema.target.outputs]
-        self.classes_ = (classes[0] if schema.target.one_column else classes) if classes[0] is not None else None
-        self.uninformative_features_ = [n for n, says in zip(schema.names, learned.informative) if not says]
-        names = [*schema.names, *schema.numeric_names]
-        self.interactions_ = [tuple(names[c] for c in cells.columns) for cells in learned.interactions.cells]
-        self.distance_unit_ = 1.0 / learned.scale
         self.n_iter_ = max(learned.history.n_iter, 1)
-        self.loss_curve_, self.validation_scores_ = learned.history.loss_curve, learned.history.validation_scores
-        self.shrinkage_ = learned.net.shrinkage
+
+    @property
+    def target_type_(self) -> str:
+        return self._schema.target.type_
+
+    @property
+    def classes_(self) -> Any:
+        target = self._schema.target
+        classes = [output.classes for output in target.outputs]
+        return (classes[0] if target.one_column else classes) if classes[0] is not None else None
+
+    @property
+    def uninformative_features_(self) -> list[str]:
+        return [name for name, says in zip(self._schema.names, self._learned.informative) if not says]
+
+    @property
+    def interactions_(self) -> list[tuple[str, ...]]:
+        names = [*self._schema.names, *self._schema.numeric_names]
+        return [tuple(names[c] for c in pair) for pair in self._learned.interactions.pairs]
+
+    @property
+    def distance_unit_(self) -> float:
+        return 1.0 / self._learned.scale
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        return self._learned.history.loss_curve
+
+    @property
+    def validation_scores_(self) -> list[float]:
+        return self._learned.history.validation_scores
+
+    @property
+    def shrinkage_(self) -> float:
+        return self._learned.net.shrinkage
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,7 +10,7 @@ squared distance of two levels is the mean squared change of the prediction when
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Any
 
@@ -18,6 +18,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
+from skembed.data.keys import deflated, inflated, smallest
+from skembed.state import check_state, stored
 from skembed.training.passes import History, repeat_passes
 
 __all__ = ["Backfitting", "Interactions", "learn_interactions", "numeric_bins", "screen_pairs"]
@@ -32,9 +34,11 @@ MIN_GAIN_ERRORS = 2.0  # and how many standard errors that has to be away from n
 N_BINS = 8  # levels that a numeric side input is cut into, as a partner of columns
 N_BIN_SWEEPS = 5
 MIN_VARIANCE = 1e-8
+MAX_DEFLATION = 1_100  # numbers that a byte of zlib's can stand for
 MAX_DENSE_SIDE = 400  # the smaller side of a matrix whose singular vectors are found by its Gram matrix
 
 
+@stored
 @dataclass(frozen=True)
 class Cells:
     """Combinations of levels of two columns that occur.
@@ -43,13 +47,30 @@ class Cells:
     ----------
     columns : (int, int)
     levels : ndarray of shape (2, n_cells), int64
-        Table rows in both columns.
+        Table rows in both columns, by the first column's and then the second's.
     """
 
     columns: tuple[int, int]
     levels: np.ndarray
 
+    _state = {"columns": tuple[int, int], "per_level": np.ndarray, "second": np.ndarray}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """As the rows of a CSR matrix lie: the cells of a level of the first column one after the other."""
+        first, second = self.levels
+        return {"columns": self.columns, "per_level": smallest(np.bincount(first)), "second": deflated(second)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Cells, state, self._state)
+        per_level, n_cells = state["per_level"], int(state["per_level"].sum())
+        if per_level.ndim != 1 or per_level.dtype.kind != "u" or n_cells > MAX_DEFLATION * len(state["second"]):
+            raise ValueError("Cells: expected how many cells each level has, and the other level of each cell")
+        first, second = np.repeat(np.arange(len(per_level)), per_level), inflated(state["second"], n_cells)
+        object.__setattr__(self, "columns", state["columns"])
+        object.__setattr__(self, "levels", np.stack([first, second]))
+
+
+@stored
 @dataclass
 class Interactions:
     """What was learned of the interactions, without the rows.
@@ -57,29 +78,99 @@ class Interactions:
     Attributes
     ----------
     cells : list of Cells
-        One for each pair of columns; numbers from `n_categorical` on are binned side inputs.
+        One for each pair of columns that has a say in the vectors.
     effects : list of ndarray of shape (n_cells, n_targets)
     counts : list of ndarray of shape (n_cells,)
         Weighted rows of each cell.
     ratios : list of float
         Noise variance over the variance of each pair's effects.
-    shares : dict of int to ndarray of shape (n_levels,)
-        Of a column's levels among the rows, where it is a partner.
+    masses : dict of int to ndarray of shape (n_levels,)
+        Weighted rows of a column's levels, where it is a partner, when the axes were found.
     axes : dict of int to ndarray of shape (profile length, dim)
         Principal axes of a column's profiles.
+    combinations : dict of int to ndarray of shape (n_levels, dim)
+        The axes as combinations of profiles, which are shorter where a column has fewer levels than its partners; none
+        once the profiles are no longer those whose axes they are.
     bin_edges : list of ndarray
         Of each side input.
     history : History
+    pairs : list of (int, int)
+        All pairs of columns that interact, the most significant first; numbers from `n_categorical` on are binned side
+        inputs.
     """
 
     cells: list[Cells] = field(default_factory=list)
     effects: list[np.ndarray] = field(default_factory=list)
     counts: list[np.ndarray] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
-    shares: dict[int, np.ndarray] = field(default_factory=dict)
+    masses: dict[int, np.ndarray] = field(default_factory=dict)
     axes: dict[int, np.ndarray] = field(default_factory=dict)
+    combinations: dict[int, np.ndarray] = field(default_factory=dict)
     bin_edges: list[np.ndarray] = field(default_factory=list)
     history: History = field(default_factory=History)
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {
+            "counts": [c if smallest(c).dtype == c.dtype else deflated(c) for c in self.counts],
+            "masses": {c: smallest(mass) for c, mass in self.masses.items()},
+            "axes": {c: axes for c, axes in self.axes.items() if c not in self.combinations},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Interactions, state, [f.name for f in fields(Interactions)])
+        n_cells = [cells.levels.shape[1] for cells in state["cells"]]
+        counts = [
+            c if c.dtype.kind == "f" else inflated(c, n).astype(np.float64) for c, n in zip(state["counts"], n_cells)
+        ]
+        lengths = [[len(part) for part in parts] for parts in (state["effects"], counts)]
+        if lengths != [n_cells, n_cells] or len(state["ratios"]) != len(n_cells):
+            raise ValueError("Interactions: expected an effect and a count for each cell, a ratio for each pair")
+        masses = {c: mass.astype(np.float64) for c, mass in state["masses"].items()}
+        self.__dict__.update(state, counts=counts, masses=masses, axes=dict(state["axes"]))
+        for c in self.combinations:
+            self.axes[c] = self.combined_axes(c)
+
+    def share(self, column: int) -> np.ndarray:
+        """Return the share of each of a partner's levels among the rows, (n_levels,)."""
+        return self.masses[column] / self.masses[column].sum()
+
+    def combined_axes(self, column: int) -> np.ndarray:
+        """Return the axes that are combinations of profiles, (profile length, dim), float32."""
+        combination = self.combinations[column]
+        profile = profiles(self, column, len(combination), self.effects)
+        return (profile.T @ combination.astype(np.float64)).astype(np.float32)
+
+    def rounded(self) -> "Interactions":
+        """Return the interactions with effects as float32, which is what the tables that are made of them hold."""
+        return replace(self, effects=[effects.astype(np.float32) for effects in self.effects])
+
+    def only_axes(self, kept: dict[int, np.ndarray]) -> "Interactions":
+        """Return what the vectors need, further rows counted in or not: some axes, and the pairs that they read.
+
+        Parameters
+        ----------
+        kept : dict of int to ndarray of int
+            Axes of each column that its vectors hold.
+        """
+        axes = {c: self.axes[c][:, k].astype(np.float32) for c, k in kept.items() if len(k)}
+        read = [i for i, cells in enumerate(self.cells) if axes.keys() & set(cells.columns)]
+        columns = {c for i in read for c in self.cells[i].columns}
+        found = replace(
+            self,
+            cells=[self.cells[i] for i in read],
+            effects=[self.effects[i] for i in read],
+            counts=[self.counts[i] for i in read],
+            ratios=[self.ratios[i] for i in read],
+            masses={c: mass for c, mass in self.masses.items() if c in columns},
+            axes=axes,
+        ).rounded()
+        for c, own in axes.items():
+            n_levels = len(self.masses[c])
+            if n_levels < len(own):
+                found.combinations[c] = combinations_of(profiles(found, c, n_levels, found.effects), own, self.share(c))
+                found.axes[c] = found.combined_axes(c)
+        return found
 
     def dim(self, column: int) -> int:
         """Return the dimensions of a column's vectors, 0 where it has no partner."""
@@ -119,12 +210,12 @@ class Interactions:
             old, new = np.split(of.ravel(), [cells.levels.shape[1]])
             count = np.bincount(new, weight, known.shape[1]).astype(np.float64)
             total = np.stack([np.bincount(new, weight * column, known.shape[1]) for column in residual.T], axis=1)
-            np.add.at(total, old, effects * (counts + ratio)[:, None])
+            np.add.at(total, old, effects.astype(np.float64) * (counts + ratio)[:, None])
             np.add.at(count, old, counts)
             all_cells.append(Cells(cells.columns, known))
             all_effects.append(total / (count + ratio)[:, None])
             all_counts.append(count)
-        return replace(self, cells=all_cells, effects=all_effects, counts=all_counts)
+        return replace(self, cells=all_cells, effects=all_effects, counts=all_counts, combinations={})
 
     def predict(self, ids: np.ndarray) -> np.ndarray | float:
         """Return the sum of the interactions of some rows, (n_samples, n_targets)."""
@@ -200,15 +291,16 @@ def learn_interactions(
         history = passes(everything, settings, early_stopping=False)
         n_passes = history.n_iter
     found = Interactions(
+        pairs=pairs,
         cells=list(cells),
         effects=everything.effects[len(columns) :],
         counts=[c[:, 0] for c in everything.counts[len(columns) :]],
         ratios=[float(r) for r in everything.ratios[len(columns) :]],
-        shares={c: np.bincount(columns[c], weight, sizes[c]) / weight.sum() for pair in pairs for c in pair},
+        masses={c: np.bincount(columns[c], weight, sizes[c]) for pair in pairs for c in pair},
         history=history,
     )
     for c in sorted({c for pair in pairs for c in pair if c < n_categorical}):
-        found.axes[c] = principal_axes(profiles(found, c, sizes[c], found.effects), found.shares[c])
+        found.axes[c] = principal_axes(profiles(found, c, sizes[c], found.effects), found.share(c))
     if include is None or not include.shape[1]:
         return found, []
     held_out = Backfitting(terms, term_sizes, target, weight, include, ratios=everything.ratios)
@@ -356,7 +448,7 @@ def profiles(found: Interactions, column: int, n_levels: int, effects: Sequence[
         here = cells.columns.index(column)
         partner = cells.columns[1 - here]
         own, other = cells.levels[here], cells.levels[1 - here]
-        share, n_targets = found.shares[partner], values.shape[1]
+        share, n_targets = found.share(partner), values.shape[1]
         known = other < len(share)  # a partner's level that came later is on no axis
         scaled = values[known] * np.sqrt(share[other[known]])[:, None]
         place = other[known, None] * n_targets + np.arange(n_targets)
@@ -390,6 +482,18 @@ def principal_axes(profile: sp.csr_matrix, share: np.ndarray) -> np.ndarray:
     # a sign of its own for each axis: its largest entry is positive
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     return axes * np.where(largest < 0, -1.0, 1.0)
+
+
+def combinations_of(profile: sp.csr_matrix, axes: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return the combinations of profiles, (n_levels, dim), float32, that are their principal axes.
+
+    An axis is the mean of the profiles, centered and weighed by share and coordinate, over the variance along it.
+    """
+    coordinates = profile @ axes.astype(np.float64)
+    coordinates -= share @ coordinates
+    variances = np.maximum(share @ coordinates**2, 1e-300)
+    weights = share[:, None] * coordinates / variances
+    return (weights - share[:, None] * weights.sum(axis=0)).astype(np.float32)
 
 
 def screen_pairs(

@@ -72,14 +72,14 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     informative = [bool(table.size) and bool((table != table[0]).any()) for table in tables]
     scale = unit_scale(problem, training_rows, informative)
     history = net.history if settings.hidden_layer_sizes else interactions.history
-    learned = Learned(
-        tables, training_rows, layouts, scale, informative, effects, model.ratios, interactions, net, history
-    )
     for c, layout in enumerate(layouts):
         if c not in problem.from_init:
             training_rows[c] = within(training_rows[c], layout, scale)
             tables[c] = within(tables[c], layout, scale)
-    return learned
+    interactions, layouts = as_read(interactions, net, layouts)
+    return Learned(
+        tables, training_rows, layouts, scale, informative, effects.rounded(), model.ratios, interactions, net, history
+    )
 
 
 def learn_cached(memory: Any, problem: Problem, settings: NetSettings, seed: int) -> Learned:
@@ -178,6 +178,20 @@ def net_rows(
         rows = raw[c] @ net.scalings[c]
         out.append(rows if c in problem.from_init else np.hstack([rows, interactions.rows(c, size, effects)]))
     return out
+
+
+def as_read(interactions: Interactions, net: NetPart, layouts: list[Layout]) -> tuple[Interactions, list[Layout]]:
+    """Return the interactions without the axes that no vector holds, and the layouts that read the others."""
+    kept, numbered = {}, []
+    for c, layout in enumerate(layouts):
+        first = net.scalings[c].shape[1]  # the interactions' dimensions stand behind those of hidden layers
+        from_axes = layout.net >= first
+        if interactions.dim(c):
+            kept[c] = layout.net[from_axes] - first
+            layout = replace(layout, net=layout.net.copy())
+            layout.net[from_axes] = first + np.arange(len(kept[c]))
+        numbered.append(layout)
+    return interactions.only_axes(kept), numbered
 
 
 def assemble(effects: Effects, net: list[np.ndarray], layouts: list[Layout]) -> list[np.ndarray]:

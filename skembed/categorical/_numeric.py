@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from skembed.state import stored
+
 __all__ = ["NumericScaler"]
 
 CLIP = 10.0  # in interquartile half-widths: beyond, a value is only "very large"
 
 
+@stored
 class NumericScaler:
     """Numeric columns as the net reads them: centered by the median, scaled by the quartiles, clipped, missing as 0.
 
@@ -16,6 +19,8 @@ class NumericScaler:
     ----------
     columns : list of ndarray of shape (n_samples,), float64
     """
+
+    _state = {"center": list[float], "width": list[float], "flagged": list[bool]}
 
     def __init__(self, columns: list[np.ndarray]) -> None:
         self.center, self.width, self.flagged = [], [], []

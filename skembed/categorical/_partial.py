@@ -63,8 +63,8 @@ def update(
     seen = [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(schema.counts, sizes)]
     counts = [before + np.bincount(ids[:, c], weight, sizes[c]) for c, before in enumerate(seen)]
     old = Effects(
-        [grow(table, size) for table, size in zip(learned.effects.crossed, sizes)],
-        [grow(table, size) for table, size in zip(learned.effects.marginal, sizes)],
+        [grow(table.astype(np.float64), size) for table, size in zip(learned.effects.crossed, sizes)],
+        [grow(table.astype(np.float64), size) for table, size in zip(learned.effects.marginal, sizes)],
         learned.effects.numeric,
     )
     # levels without rows have the unknown level's effect, which is a guess and no prior: their own begins from zero
@@ -93,7 +93,7 @@ def update(
     if interactions.cells:
         interactions = interactions.extended(
             np.hstack([ids, numeric_bins(numeric, interactions.bin_edges)[0]]), residual, weight
-        )
+        ).rounded()
     loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
     net, problem = grown_net(learned.net, schema, counts, ids, numeric, coded, weight, rng)
     if net.head:
@@ -116,7 +116,13 @@ def update(
             layouts[c] = widened(layouts[c], table[shares <= MAX_OWN_SHARE])
             tables[c] = within(table, layouts[c], learned.scale)
     result = replace(
-        learned, tables=tables, layouts=layouts, effects=effects, interactions=interactions, net=net, history=history
+        learned,
+        tables=tables,
+        layouts=layouts,
+        effects=effects.rounded(),
+        interactions=interactions,
+        net=net,
+        history=history,
     )
     return replace(schema, vocabularies=vocabularies, counts=counts), result
 

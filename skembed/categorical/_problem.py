@@ -7,6 +7,7 @@ import numpy as np
 from skembed.categorical._effects import Effects, VarianceRatios
 from skembed.categorical._interactions import Interactions
 from skembed.categorical._target import Target
+from skembed.state import stored
 from skembed.training.level_net import NetPart
 from skembed.training.passes import History
 
@@ -63,6 +64,7 @@ class Problem:
         return include
 
 
+@stored
 @dataclass
 class Layout:
     """What the columns of a level's vector hold, and how far they may reach.
@@ -87,9 +89,10 @@ class Layout:
     high: np.ndarray
 
 
+@stored
 @dataclass
 class Learned:
-    """What was learned.
+    """What was learned, as far as vectors and further rows need it.
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.categorical._target import Target, as_columns
 from skembed.data.columns import Columns
+from skembed.data.keys import smallest
 from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
+from skembed.state import check_state, stored
 from skembed.table import EmbeddingTable
 
 __all__ = ["Schema", "Setup", "initial_vectors", "row_weights", "set_up", "stacked"]
@@ -29,6 +31,7 @@ CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effect
 CODE_PRIOR = 100.0  # rows of a level at which its start code has 70 % of that spread
 
 
+@stored
 @dataclass
 class Schema:
     """How X and y are read, as `fit` settled it.
@@ -66,6 +69,24 @@ class Schema:
     metrics: list[Any]
     counts: list[np.ndarray]
     dims: list[int | None]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # without weights the vocabularies have the counts of all rows but the unknown one
+        counted = [c[:1] if np.array_equal(c[1:], v.counts) else c for c, v in zip(self.counts, self.vocabularies)]
+        return self.__dict__ | {"counts": [smallest(c) for c in counted]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Schema, state, [f.name for f in fields(Schema)])
+        n = len(state["positions"])
+        if any(len(state[name]) != n for name in ("names", "vocabularies", "metrics", "counts", "dims")):
+            raise ValueError(f"Schema: expected names, vocabularies, metrics, counts and dims of {n} columns")
+        counts = []
+        for vocabulary, counted in zip(state["vocabularies"], state["counts"]):
+            if counted.shape not in ((1,), (len(vocabulary) + 1,)):
+                raise ValueError(f"Schema: expected counts of {len(vocabulary) + 1} table rows, got {counted.shape}")
+            further = vocabulary.counts if len(counted) == 1 else counted[1:]
+            counts.append(np.concatenate([counted[:1], further]).astype(np.float64))
+        self.__dict__.update(state, counts=counts)
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """Keys in an order, with the row of each, packed into three arrays where they are stored."""
 
+import zlib
 from typing import Any
 
 import numpy as np
 
 from skembed.data.keycodes import decode_keys, encode_keys
-from skembed.state import stored
+from skembed.state import check_state, stored
 
-__all__ = ["Keys", "smallest"]
+__all__ = ["Keys", "deflated", "inflated", "smallest"]
 
 
 @stored
@@ -29,7 +30,7 @@ class Keys:
     """
 
     __slots__ = ("_index", "array")
-    _state = {"types": np.ndarray, "lengths": np.ndarray, "text": np.ndarray, "objects": list}
+    _state = {"types": np.ndarray, "lengths": np.ndarray, "text": np.ndarray, "ids": np.ndarray, "objects": list}
 
     def __init__(self, array: np.ndarray, index: dict[Any, int] | None = None) -> None:
         array.flags.writeable = False
@@ -49,7 +50,8 @@ class Keys:
     def __getstate__(self) -> dict[str, Any]:
         """The type of each key, or the one that all have, how many bytes each takes, and the bytes.
 
-        Keys of types that files cannot hold travel as objects.
+        Of keys that are all ids in decimal digits the numbers are enough. Keys of types that files cannot hold travel
+        as objects.
         """
         try:
             types, offsets, text = encode_keys(self.array)
@@ -57,12 +59,22 @@ class Keys:
             return {"objects": self.array.tolist()}
         if len(types) and (types == types[0]).all():
             types = types[:1]
+        ids = decimal_ids(self.array) if len(types) == 1 and self.array.size and type(self.array[0]) is str else None
+        if ids is not None:
+            return {"ids": ids}
         return {"types": types, "lengths": smallest(np.diff(offsets)), "text": np.frombuffer(text, dtype=np.uint8)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Keys, state)
         if "objects" in state:
             keys = state["objects"]
+        elif "ids" in state:
+            if state["ids"].ndim != 1 or state["ids"].dtype.kind != "u":
+                raise ValueError("expected ids as a one-dimensional unsigned array")
+            keys = list(map(str, state["ids"].tolist()))
         else:
+            if not {"types", "lengths", "text"} <= state.keys():
+                raise ValueError(f"expected the types, lengths and text of keys, got {sorted(state)}")
             types, lengths, text = state["types"], state["lengths"], state["text"]
             fits = all(part.ndim == 1 and part.dtype.kind == "u" for part in (types, lengths, text))
             if not fits or len(types) not in (1, len(lengths)):
@@ -79,6 +91,40 @@ class Keys:
         if len(index) < len(keys):
             raise ValueError("expected unique keys, one occurs twice")
         self.__init__(np.fromiter(keys, dtype=object, count=len(keys)), index)  # type: ignore[misc]
+
+
+def decimal_ids(texts: np.ndarray) -> np.ndarray | None:
+    """Return the numbers that strings spell as Python does, if all do and none is negative or beyond 32 bits."""
+    if max(map(len, texts)) > 10 or not all(map(str.isdecimal, texts)) or not all(map(str.isascii, texts)):
+        return None
+    numbers = list(map(int, texts))
+    if max(numbers) >= 2**32 or list(map(str, numbers)) != texts.tolist():  # as of "007"
+        return None
+    return smallest(np.array(numbers, dtype=np.int64))
+
+
+def deflated(numbers: np.ndarray) -> np.ndarray:
+    """Return whole numbers from 0 to 2**32, most of them small as counts are, in few bytes; uint8.
+
+    Examples
+    --------
+    >>> inflated(deflated(np.array([3, 1, 1])), 3)
+    array([3, 1, 1])
+    """
+    return np.frombuffer(zlib.compress(smallest(numbers).tobytes()), dtype=np.uint8)
+
+
+def inflated(packed: np.ndarray, n_numbers: int) -> np.ndarray:
+    """Return the numbers, int64 (n_numbers,); ValueError if it is not so many that were packed."""
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(packed.tobytes(), 4 * n_numbers + 1)
+    except zlib.error as error:
+        raise ValueError(f"expected {n_numbers} numbers: {error}") from None
+    n_bytes = len(raw) // max(n_numbers, 1)
+    if len(raw) != n_numbers * n_bytes or (n_numbers and n_bytes not in (1, 2, 4)) or not inflater.eof:
+        raise ValueError(f"expected {n_numbers} numbers, got {len(raw)} bytes")
+    return np.frombuffer(raw, dtype=f"u{n_bytes}" if n_numbers else "u1").astype(np.int64)
 
 
 def smallest(numbers: np.ndarray) -> np.ndarray:

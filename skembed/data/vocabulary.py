@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.columns import Factor, factorize
-from skembed.data.keys import Keys, smallest
+from skembed.data.keys import Keys, deflated, inflated
 from skembed.state import check_state, stored
 
 __all__ = ["UNKNOWN", "Vocabulary"]
@@ -269,9 +269,9 @@ class Vocabulary:
     def __getstate__(self) -> dict[str, Any]:
         return {
             "keys": self.shared_keys,
-            "counts": smallest(self.counts),
+            "counts": deflated(self.counts),
             "infrequent": Keys(self.infrequent),
-            "infrequent_counts": smallest(np.fromiter(self._infrequent.values(), np.int64, len(self._infrequent))),
+            "infrequent_counts": deflated(np.fromiter(self._infrequent.values(), np.int64, len(self._infrequent))),
             "n_rows": self.n_rows,
             "min_frequency": self.min_frequency,
             "max_categories": self.max_categories,
@@ -279,14 +279,13 @@ class Vocabulary:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(Vocabulary, state, self._state)
-        for keys, counts in (("keys", "counts"), ("infrequent", "infrequent_counts")):
-            if state[counts].shape != (len(state[keys]),) or state[counts].dtype.kind not in "iu":
-                raise ValueError(f"Vocabulary: expected a count for each of {len(state[keys])} {keys}")
         _check_limits(state["min_frequency"], state["max_categories"])
         self.shared_keys = state["keys"]
-        self.counts = state["counts"].astype(np.int64)
+        self.counts = inflated(state["counts"], len(self.shared_keys))
         self.counts.flags.writeable = False
-        self._infrequent = dict(zip(state["infrequent"].array.tolist(), state["infrequent_counts"].tolist()))
+        infrequent = state["infrequent"]
+        counts = inflated(state["infrequent_counts"], len(infrequent))
+        self._infrequent = dict(zip(infrequent.array.tolist(), counts.tolist()))
         self.n_rows = state["n_rows"]
         self.min_frequency, self.max_categories = state["min_frequency"], state["max_categories"]
 

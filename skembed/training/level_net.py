@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skembed.state import stored
 from skembed.training.passes import History
 
 __all__ = ["DEFAULT_SHRINKAGE", "DIRECTION_FLOOR", "LevelProblem", "NetPart", "NetSettings"]
@@ -76,6 +77,7 @@ class NetSettings:
         return cls(**chosen, observer=observer)
 
 
+@stored
 @dataclass
 class NetPart:
     """A net with hidden layers: what was learned by it.

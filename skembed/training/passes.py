@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
+from skembed.state import stored
+
 __all__ = ["History", "Observer", "Resumable", "repeat_passes"]
 
 
@@ -35,6 +37,7 @@ class Observer(Protocol):
         """Learn how it went; return True to stop."""
 
 
+@stored
 @dataclass
 class History:
     """What happened, one value a pass.

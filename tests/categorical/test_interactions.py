@@ -56,7 +56,7 @@ def test_distances_are_mean_changes_of_the_prediction():
     grid = np.zeros((13, 31))
     cells = found.cells[0]
     grid[tuple(cells.levels)] = found.effects[0][:, 0]
-    share = found.shares[1]
+    share = found.share(1)
     for a, b in [(1, 2), (3, 9), (12, 4)]:
         expected = np.sqrt(share @ (grid[a] - grid[b]) ** 2)
         np.testing.assert_allclose(np.linalg.norm(rows[a] - rows[b]), expected, rtol=0.02)
@@ -174,7 +174,7 @@ def test_profiles_leave_out_levels_that_came_later():
     found = Interactions(
         cells=[Cells((0, 1), np.array([[1, 2, 2], [1, 1, 3]]))],
         effects=[np.array([[1.0], [2.0], [5.0]])],
-        shares={0: np.ones(3) / 3, 1: np.array([0.0, 0.25, 0.75])},
+        masses={0: np.ones(3), 1: np.array([0.0, 25.0, 75.0])},
     )
     np.testing.assert_allclose(profiles(found, 0, 3, found.effects).toarray(), [[0, 0, 0], [0, 0.5, 0], [0, 1.0, 0]])
 
