@@ -3,7 +3,10 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,119 +48,218 @@ CONTAINERS = (
     "formats/_parquet.py",  # a file format of its own
     "table/embedding_table.py",  # to_frame
 )
+COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil"}  # numba's decorators that compile
 
 
-def imported_modules(path: Path) -> set[str]:
-    """Return the full names of skembed's modules that a file imports anywhere, in its functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+class Reference(NamedTuple):
+    """A module, or a name in one, that a file imports, names or looks for among the loaded modules."""
+
+    line: int
+    name: str  # in full, as skembed.table.queries
+    in_function: bool = False
+    relative: bool = False
+
+
+@cache
+def references(source: str) -> tuple[Reference, ...]:
+    """Return what a file imports anywhere, in its functions too, looks for in `sys.modules`, or names as numba.NAME."""
+    return tuple(sorted(set(_references(ast.parse(source), in_function=False))))
+
+
+def _references(parent: ast.AST, in_function: bool) -> Iterator[Reference]:
+    for node in ast.iter_child_nodes(parent):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            for alias in node.names:
+                yield Reference(node.lineno, alias.name, in_function)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import in line {node.lineno}"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if name.split(".")[0] == "skembed"}
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}" if node.module else alias.name
+                yield Reference(node.lineno, name, in_function, relative=node.level > 0)
+        elif isinstance(node, (ast.Subscript, ast.Call, ast.Compare)):
+            if any(_is_attribute(leaf, "sys", "modules") for leaf in _operands(node)):
+                for leaf in ast.walk(node):
+                    if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
+                        yield Reference(node.lineno, leaf.value, in_function)
+        elif isinstance(node, ast.Attribute) and _is_attribute(node, "numba", node.attr):
+            yield Reference(node.lineno, f"numba.{node.attr}", in_function)
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        yield from _references(node, in_function or is_function)
 
 
-def part_of(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def _operands(node: ast.AST) -> list[ast.expr]:
+    """Return the places in which ``sys.modules["pandas"]``, its methods and ``"pandas" in sys.modules`` hold it."""
+    if isinstance(node, ast.Compare):
+        return node.comparators
+    if isinstance(node, ast.Call):
+        return [node.func.value] if isinstance(node.func, ast.Attribute) else []
+    return [node.value] if isinstance(node, ast.Subscript) else []
 
 
-def violations(path: Path, part: str) -> set[str]:
-    """Return the parts that a file of `part` imports and may not."""
-    parts = {name.split(".")[1] for name in imported_modules(path) if "." in name}
-    return {name for name in parts if name in ALLOWED and name != part} - ALLOWED[part]
+def _is_attribute(node: ast.AST, owner: str, name: str) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == name
+        and isinstance(node.value, ast.Name)
+        and node.value.id == owner
+    )
 
 
-def foreign_modules(path: Path) -> set[str]:
-    """Return the packages that are not skembed which a file imports, or looks for among the modules that are loaded."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-        elif isinstance(node, (ast.Subscript, ast.Call)) and ast.unparse(node).startswith("sys.modules"):
-            found |= {leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
-    return found
+# A rule takes a file's place below skembed/ and its source, and yields the references that break it.
+Rule = Callable[[str, str], Iterator[Reference]]
 
 
-def private_names_of_others(path: Path, part: str) -> set[str]:
-    """Return what a file takes from another part although its name begins with an underscore."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "skembed":
-            names = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
-            if names[0] != part and names[0] in ALLOWED:
-                found |= {name for name in names if name.startswith("_") and not name.startswith("__")}
-    return found
+def part_of(place: str) -> str:
+    return place.split("/")[0].removesuffix(".py")
 
 
-def compilers_of_numba(path: Path) -> set[str]:
-    """Return which of numba's decorators that compile a file names."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "numba":
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "numba":
-            names.add(node.attr)
-    return names & {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil"}
+def within_skembed(source: str) -> Iterator[tuple[Reference, list[str]]]:
+    """Return the references to skembed's own modules, each with its path below skembed."""
+    for reference in references(source):
+        package, *path = reference.name.split(".")
+        if package == "skembed" and path:
+            yield reference, path
 
 
-FILES = sorted(ROOT.rglob("*.py"))
-each_file = pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
+def relative_imports(place: str, source: str) -> Iterator[Reference]:
+    return (reference for reference in references(source) if reference.relative)
 
 
-@each_file
-def test_nobody_imports_upwards(path):
-    part = part_of(path)
-    assert not violations(path, part), f"{part} may import {sorted(ALLOWED[part])}"
+def upward_imports(place: str, source: str) -> Iterator[Reference]:
+    part = part_of(place)
+    for reference, (other, *_) in within_skembed(source):
+        if other in ALLOWED and other != part and other not in ALLOWED[part]:
+            yield reference
 
 
-@each_file
-@pytest.mark.parametrize(
-    ("package", "homes"),
-    [("torch", TORCH), ("numba", NUMBA), *((name, CONTAINERS) for name in ("pandas", "polars", "pyarrow", "networkx"))],
-)
-def test_each_of_these_packages_is_known_in_one_place(path, package, homes):
-    place = str(path.relative_to(ROOT)).replace("\\", "/")
-    assert package not in foreign_modules(path) or place.startswith(homes)
+def public_names_of_the_root(place: str, source: str) -> Iterator[Reference]:
+    """Yield names taken from skembed itself, which hides the part that they come from."""
+    for reference, (name, *_) in within_skembed(source):
+        if name not in ALLOWED and name != "__version__":
+            yield reference
 
 
-@each_file
-def test_private_names_stay_within_their_package(path):
-    assert not private_names_of_others(path, part_of(path))
+def private_names_of_others(place: str, source: str) -> Iterator[Reference]:
+    for reference, path in within_skembed(source):
+        private = any(name.startswith("_") and not name.startswith("__") for name in path)
+        if private and path[0] in ALLOWED and path[0] != part_of(place):
+            yield reference
 
 
-@each_file
-def test_kernels_are_compiled_by_one_decorator(path):
-    # so that what it says of caches and of time holds for all of them
-    assert not compilers_of_numba(path) or path == ROOT / "kernels" / "compile.py"
+def formats_at_import_time(place: str, source: str) -> Iterator[Reference]:
+    """Yield a table's imports of formats outside functions: the two would import each other in a circle."""
+    for reference, (other, *_) in within_skembed(source):
+        if part_of(place) == "table" and other == "formats" and not reference.in_function:
+            yield reference
+
+
+def compilation_of_kernels(place: str, source: str) -> Iterator[Reference]:
+    """Yield compiling decorators of numba: all kernels use the one of skembed, which knows of caches and of time."""
+    for reference in references(source):
+        package, *path = reference.name.split(".")
+        if place != "kernels/compile.py" and package == "numba" and COMPILERS.intersection(path):
+            yield reference
+
+
+def elsewhere(package: str, homes: tuple[str, ...]) -> Rule:
+    """Return the rule that only files in `homes` may know a package."""
+
+    def foreign(place: str, source: str) -> Iterator[Reference]:
+        if not place.startswith(homes):
+            yield from (reference for reference in references(source) if reference.name.split(".")[0] == package)
+
+    return foreign
+
+
+HOMES = {
+    "torch": TORCH,
+    "numba": NUMBA,
+    **dict.fromkeys(("pandas", "polars", "pyarrow", "networkx"), CONTAINERS),
+}
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        relative_imports,
+        upward_imports,
+        public_names_of_the_root,
+        private_names_of_others,
+        formats_at_import_time,
+        compilation_of_kernels,
+    )
+} | {f"{package}_elsewhere": elsewhere(package, homes) for package, homes in HOMES.items()}
+
+
+@cache
+def sources() -> dict[str, str]:
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_file_breaks_the_rule(name):
+    broken = [
+        f"skembed/{place}:{reference.line}: {reference.name}"
+        for place, source in sources().items()
+        for reference in RULES[name](place, source)
+    ]
+    assert not broken, f"{name}:\n" + "\n".join(broken)
 
 
 def test_every_part_has_a_rule():
-    assert {part_of(path) for path in FILES} == set(ALLOWED)
+    assert {part_of(place) for place in sources()} == set(ALLOWED)
 
 
-def test_a_table_knows_formats_only_within_functions():
-    for path in (ROOT / "table").glob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            assert not isinstance(node, ast.ImportFrom) or not str(node.module).startswith("skembed.formats")
+IN_FUNCTION = "def f():\n    "
 
 
-def test_the_rules_see_imports_in_functions(tmp_path):
-    source = tmp_path / "module.py"
-    source.write_text("def f():\n    from skembed.categorical import EntityEmbeddingEncoder\n")
-    for part in ("training", "formats", "table", "text", "data", "apply", "kernels"):
-        assert violations(source, part) == {"categorical"}
-    assert not violations(source, "categorical")
-    source.write_text("def f():\n    import torch.nn\n    return sys.modules.get('pandas'), sys.modules['polars']\n")
-    assert foreign_modules(source) == {"torch", "pandas", "polars"}
-    source.write_text("from skembed.table.queries import _hidden\nfrom skembed.text._words import words\n")
-    assert private_names_of_others(source, "formats") == {"_hidden", "_words"}
-    assert private_names_of_others(source, "text") == {"_hidden"}
-    source.write_text("import numba\ndef f():\n    from numba.core.decorators import jit, types\n    numba.njit(f)\n")
-    assert compilers_of_numba(source) == {"njit", "jit"}
+@pytest.mark.parametrize(
+    ("name", "place", "source", "lines"),
+    [
+        ("relative_imports", "data/x.py", "from . import y\nfrom .y import z\nimport a\n", [1, 2]),
+        *(
+            ("upward_imports", f"{part}/x.py", IN_FUNCTION + "from skembed.categorical import Encoder\n", [2])
+            for part in ("training", "formats", "table", "text", "data", "apply", "kernels", "inspection")
+        ),
+        ("upward_imports", "categorical/x.py", "from skembed.categorical import Encoder\n", []),
+        ("upward_imports", "memory.py", "import skembed.data.factor\nfrom skembed import data\n", [1, 2]),
+        ("public_names_of_the_root", "data/x.py", "from skembed import data, EmbeddingTable\n", [1]),
+        ("public_names_of_the_root", "data/x.py", "import skembed\nfrom skembed import __version__\n", []),
+        (
+            "private_names_of_others",
+            "text/x.py",
+            "from skembed.table.q import _hidden\nfrom skembed.text._words import w\nfrom skembed.data._x import y\n",
+            [1, 3],
+        ),
+        ("private_names_of_others", "text/x.py", "from skembed.formats import _load\nimport skembed.data._x\n", [1, 2]),
+        (
+            "formats_at_import_time",
+            "table/x.py",
+            IN_FUNCTION + "from skembed.formats import a\nif f:\n    from skembed.formats import a\n",
+            [4],
+        ),
+        ("formats_at_import_time", "text/x.py", "from skembed.formats import a\n", []),
+        (
+            "compilation_of_kernels",
+            "kernels/x.py",
+            "import numba\n@numba.njit\ndef f():\n    from numba.core.decorators import jit, types\nnumba.extending\n",
+            [2, 4],
+        ),
+        ("compilation_of_kernels", "kernels/compile.py", "from numba import njit\n", []),
+        *((f"{package}_elsewhere", "text/x.py", IN_FUNCTION + f"import {package}.a as b\n", [2]) for package in HOMES),
+        *((f"{package}_elsewhere", homes[0] + "x.py", f"import {package}\n", []) for package, homes in HOMES.items()),
+        (
+            "pandas_elsewhere",
+            "text/x.py",
+            "a = sys.modules.get('pandas')\nb = sys.modules['pandas'].NA\nc = 'pandas' in sys.modules\nd = 'pandas'\n",
+            [1, 2, 3],
+        ),
+    ],
+)
+def test_the_rule_finds_what_breaks_it(name, place, source, lines):
+    assert [reference.line for reference in RULES[name](place, source)] == lines
+
+
+def test_the_rules_that_are_tested_on_made_up_sources_are_all_rules():
+    (marker,) = test_the_rule_finds_what_breaks_it.pytestmark
+    assert {name for name, *_, lines in marker.args[1] if lines} == set(RULES)
 
 
 def run(code: str, *arguments: str) -> str:

@@ -128,7 +128,7 @@ def _make_encoder(name, problem, *, dense, seed):
     if name == "target":
         return _make_target_encoder(problem, target_type, seed)
     if name == "entity":
-        from skembed import EntityEmbeddingEncoder
+        from skembed.categorical import EntityEmbeddingEncoder
 
         by_name = all(isinstance(column, str) for column in problem.categorical)
         # an array's columns are counted anew in the part that the encoder is given, which begins with the categories
