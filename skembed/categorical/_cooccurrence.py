@@ -76,7 +76,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     categories_, infrequent_categories_ : list of ndarray
         The levels with a vector, and those that share the unknown one.
     loss_curve_ : list of float
-        Mean loss of each pass; "ppmi-svd" has none.
+        Mean loss of each pass, those of `partial_fit` included; "ppmi-svd" has none.
     n_iter_ : int
         Passes that were finished, 1 for "ppmi-svd".
     n_features_in_ : int
@@ -233,7 +233,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
                 )
             further = JOINT_DIMS if self.method == "ppmi-svd" else 0
             settings = KeySettings(self.method, max(self._dims) + further, self.max_iter)
-            run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "levels")
+            seed = draw_seed(self.random_state)
+            # a further call must not repeat the draws of earlier ones
+            seed = seed if start is None else (seed + self.n_iter_) % 2**31
+            run = Run(seed, self.n_jobs, self.verbose, callbacks, "levels")
             learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
         callbacks.end()
         parts = [learned.vectors[begin : begin + size] for begin, size in zip(first, sizes)][: len(ids)]
@@ -247,8 +250,8 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
             matrix = cut(axes.apply(part), dim)
             unknown = matrix[0] if len(vocabulary.infrequent) else np.zeros(dim, dtype=np.float32)
             self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
-        self.loss_curve_ = learned.loss_curve
-        self.n_iter_ = max(len(learned.loss_curve), 1)
+        self.loss_curve_ = [*([] if start is None else self.loss_curve_), *learned.loss_curve]
+        self.n_iter_ = max(len(self.loss_curve_), 1)
         self.categories_ = [v.keys for v in vocabularies]
         self.infrequent_categories_ = [v.infrequent for v in vocabularies]
 
