@@ -110,6 +110,8 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     'beech'
     """
 
+    loss_curve_: list[float]
+    n_iter_: int
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
         "method": [StrOptions({"ppmi-svd", "skip-gram", "glove"})],
