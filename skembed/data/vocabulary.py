@@ -9,9 +9,9 @@ import numpy as np
 
 from skembed.data.columns import Factor, factorize
 
-__all__ = ["UNKNOWN", "Vocabulary"]
+__all__ = ["UNKNOWN_ROW", "Vocabulary"]
 
-UNKNOWN = 0  # the row of every key without a row of its own
+UNKNOWN_ROW = 0  # what a table of levels has for every key without a row of its own
 
 
 class Vocabulary:
@@ -179,7 +179,7 @@ class Vocabulary:
         n_rows = self.n_rows
         for key, count in zip(keys, map(int, counts)):
             n_rows += count
-            row = row_of.get(key, UNKNOWN)
+            row = row_of.get(key, UNKNOWN_ROW)
             if row:
                 old_counts[row - 1] += count
             else:
@@ -228,7 +228,7 @@ class Vocabulary:
         row_of = self._rows()
         # Missing comes last, where code -1 finds it.
         keys = itertools.chain(factor.keys, [None])
-        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(UNKNOWN)), np.int64, count=len(factor.keys) + 1)
+        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(UNKNOWN_ROW)), np.int64, count=len(factor.keys) + 1)
         return rows[factor.codes]
 
     def encode_keys(self, keys: Iterable[Any]) -> np.ndarray:
