@@ -76,7 +76,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     categories_, infrequent_categories_ : list of ndarray
         The levels with a vector, and those that share the unknown one.
     loss_curve_ : list of float
-        Mean loss of each pass; "ppmi-svd" has none.
+        Mean loss of each pass, those of `partial_fit` included; "ppmi-svd" has none.
     n_iter_ : int
         Passes that were finished, 1 for "ppmi-svd".
     n_features_in_ : int
@@ -110,6 +110,8 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     'beech'
     """
 
+    loss_curve_: list[float]
+    n_iter_: int
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
         "method": [StrOptions({"ppmi-svd", "skip-gram", "glove"})],
@@ -233,7 +235,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
                 )
             further = JOINT_DIMS if self.method == "ppmi-svd" else 0
             settings = KeySettings(self.method, max(self._dims) + further, self.max_iter)
-            run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "levels")
+            seed = draw_seed(self.random_state)
+            # a further call must not repeat the draws of earlier ones
+            seed = seed if start is None else (seed + self.n_iter_) % 2**31
+            run = Run(seed, self.n_jobs, self.verbose, callbacks, "levels")
             learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
         callbacks.end()
         parts = [learned.vectors[begin : begin + size] for begin, size in zip(first, sizes)][: len(ids)]
@@ -246,9 +251,11 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         for name, vocabulary, axes, part, dim in zip(names, vocabularies, self._axes, parts, self._dims):
             matrix = cut(axes.apply(part), dim)
             unknown = matrix[0] if len(vocabulary.infrequent) else np.zeros(dim, dtype=np.float32)
-            self.embeddings_[name] = EmbeddingTable(vocabulary.keys, matrix[1:], unknown=unknown, metric="euclidean")
-        self.loss_curve_ = learned.loss_curve
-        self.n_iter_ = max(len(learned.loss_curve), 1)
+            self.embeddings_[name] = EmbeddingTable.of_keys(
+                vocabulary.shared_keys, matrix[1:], unknown=unknown, metric="euclidean"
+            )
+        self.loss_curve_ = [*([] if start is None else self.loss_curve_), *learned.loss_curve]
+        self.n_iter_ = max(len(self.loss_curve_), 1)
 
     def _context_positions(self) -> list[int]:
         return self._schema.numeric_positions if self.n_bins is not None else []

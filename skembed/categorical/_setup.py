@@ -235,7 +235,7 @@ def read_levels(
 
 def read_target(estimator: Any, y: np.ndarray, weight: np.ndarray, classes: Any) -> Target:
     """Return the target; ValueError where classes are weighted and there are none."""
-    target = Target(y, estimator.target_type, weight, classes)
+    target = Target.learn(y, estimator.target_type, weight, classes)
     if estimator.class_weight is not None and target.outputs[0].classes is None:
         raise ValueError(
             f"class_weight is {estimator.class_weight!r} and the target is continuous; expected classes. "

@@ -38,109 +38,78 @@ class Output:
     stop: int
 
 
+@dataclass(frozen=True, eq=False)
 class Target:
-    """What is learned from y once, and how any y is coded by it.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    target_type : {"auto", "continuous", "binary", "multiclass"}
-        "auto" is what `skembed.data.target_type.infer_target_type` tells, with a warning where it takes whole numbers
-        for amounts. All outputs are of one type.
-    sample_weight : ndarray of shape (n_samples,)
-    classes : sequence, optional
-        The classes of a single output that y may not show all of. Whole numbers are then classes, however many.
+    """What is learned from y once, and how any y is coded by it; `Target.learn` makes one.
 
     Attributes
     ----------
     outputs : list of Output
-    type_ : str
-        The type of the first output, with ``-multioutput`` behind it where there are several.
-    mean, scale : ndarray of shape (n_targets,)
-        Of the coded columns; a scale of 1 where a column does not vary.
+    one_column : bool
+        Whether y is a single output.
     unit : ndarray of shape (n_targets,)
         What numbers are divided by before: 1, or the largest of them where it is too large or small to be squared.
+    mean, scale : ndarray of shape (n_targets,)
+        Of the coded columns; a scale of 1 where a column does not vary.
+    varies : bool
+        Whether any column does.
     """
 
-    def __init__(self, y: Any, target_type: str, sample_weight: np.ndarray, classes: Any = None) -> None:
+    outputs: list[Output]
+    one_column: bool
+    unit: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    varies: bool
+
+    @classmethod
+    def learn(cls, y: Any, target_type: str, sample_weight: np.ndarray, classes: Any = None) -> "Target":
+        """Learn how y is coded.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        target_type : {"auto", "continuous", "binary", "multiclass"}
+            "auto" is what `skembed.data.target_type.infer_target_type` tells, with a warning where it takes whole
+            numbers for amounts. All outputs are of one type.
+        sample_weight : ndarray of shape (n_samples,)
+        classes : sequence, optional
+            The classes of a single output that y may not show all of. Whole numbers are then classes, however many.
+
+        Returns
+        -------
+        Target
+        """
         y = as_columns(y)
-        kinds = self._kinds(y, target_type, float(np.sum(sample_weight)), classes)
-        if classes is not None and (y.shape[1] > 1 or kinds[0] == _CONTINUOUS):
-            raise ValueError(
-                f"classes is given and y is {kinds[0]} with {y.shape[1]} output(s); expected one output of classes. "
-                "Leave classes out."
-            )
-        self.outputs: list[Output] = []
-        start = 0
-        for j, kind in enumerate(kinds):
-            found = None
-            if kind != _CONTINUOUS:
-                found = np.unique(y[:, j]) if classes is None else np.unique(np.asarray(classes))
-                if len(found) < 2:
-                    raise ValueError(
-                        f"y has one class only, {as_python(found[0])!r}; a target needs two or more classes to learn "
-                        "from. Give more rows, or target_type='continuous' if y is a number."
-                    )
-                kind = _BINARY if len(found) == 2 else _MULTICLASS
-            width = len(found) if kind == _MULTICLASS else 1  # type: ignore[arg-type]
-            self.outputs.append(Output(kind, found, start, start + width))
-            start += width
-        self.n_targets = start
-        self.one_column = y.shape[1] == 1
-        self.type_ = self.outputs[0].kind + ("" if self.one_column else "-multioutput")
+        outputs = _outputs(y, _kinds(y, target_type, float(np.sum(sample_weight)), classes), classes)
+        n_targets = outputs[-1].stop
         check_memory(
-            2 * 8 * len(y) * start,
-            f"a target of {len(y)} rows and {start} columns, one for each class,",
+            2 * 8 * len(y) * n_targets,
+            f"a target of {len(y)} rows and {n_targets} columns, one for each class,",
             "join rare classes, or set target_type='continuous' if y is a number",
         )
-        self.mean, self.scale, self.unit = np.zeros(start), np.ones(start), np.ones(start)
-        self.unit = self._units(y)
-        coded = self.code(y)
-        self.mean = np.average(coded, axis=0, weights=sample_weight)
-        spread = np.sqrt(np.average((coded - self.mean) ** 2, axis=0, weights=sample_weight))
-        varies = spread > 1e-12 * np.maximum(np.abs(self.mean), 1e-300)
-        for output in self.outputs:
+        unit = _units(y, outputs)
+        coded = _coded(y, outputs, unit)
+        mean = np.average(coded, axis=0, weights=sample_weight)
+        spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=sample_weight))
+        varies = spread > 1e-12 * np.maximum(np.abs(mean), 1e-300)
+        scale = np.ones(n_targets)
+        for output in outputs:
             if output.kind == _CONTINUOUS:
-                self.scale[output.start] = spread[output.start] if varies[output.start] else 1.0
+                scale[output.start] = spread[output.start] if varies[output.start] else 1.0
             else:  # one scale for all classes, so that rare ones are not blown up
-                self.scale[output.start : output.stop] = max(
-                    np.sqrt(np.mean(spread[output.start : output.stop] ** 2)), 1e-6
-                )
-        self.varies = bool(varies.any())
+                scale[output.start : output.stop] = max(np.sqrt(np.mean(spread[output.start : output.stop] ** 2)), 1e-6)
+        return cls(outputs, y.shape[1] == 1, unit, mean, scale, bool(varies.any()))
 
-    def _units(self, y: np.ndarray) -> np.ndarray:
-        """Return what each coded column is divided by so that its squares are numbers: 1 but for extreme values."""
-        unit = np.ones(self.n_targets)
-        for j, output in enumerate(self.outputs):
-            if output.kind == _CONTINUOUS:
-                largest = float(np.abs(as_numbers(y[:, j])).max())
-                if largest > 0 and not MIN_MAGNITUDE < largest < MAX_MAGNITUDE:
-                    unit[output.start] = largest
-        return unit
+    @property
+    def n_targets(self) -> int:
+        """How many columns the coded target has."""
+        return self.outputs[-1].stop
 
-    @staticmethod
-    def _kinds(y: np.ndarray, target_type: str, n_rows: float, classes: Any) -> list[str]:
-        """Return the kind of each output; "auto" tells it from y, or from `classes` being given."""
-        kind = target_type
-        if target_type == "auto":
-            inferred = infer_target_type(y, n_rows=n_rows)
-            kind = inferred.kind
-            if inferred.n_amounts and classes is not None:
-                kind = _MULTICLASS
-            elif inferred.n_amounts:
-                warnings.warn(
-                    f"target_type='auto' takes y for continuous: it holds {', '.join(map(str, inferred.n_amounts))} "
-                    "distinct whole numbers. Set target_type='multiclass' if they are classes, or 'continuous' to "
-                    "learn numbers without this warning.",
-                    UserWarning,
-                    stacklevel=7 + HAS_CALLBACKS,  # where `fit` is called, which callbacks wrap
-                )
-        if target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
-            raise ValueError(
-                f"target_type is 'binary' and y has {len(np.unique(y))} distinct values; expected two. "
-                "Use target_type='multiclass' or 'continuous'."
-            )
-        return [kind] * y.shape[1]
+    @property
+    def type_(self) -> str:
+        """The type of the first output, with ``-multioutput`` behind it where there are several."""
+        return self.outputs[0].kind + ("" if self.one_column else "-multioutput")
 
     def code(self, y: Any) -> np.ndarray:
         """Code y: (value - mean) / scale for numbers, 0 and 1 for classes.
@@ -156,36 +125,10 @@ class Target:
         y = as_columns(y)
         if y.shape[1] != len(self.outputs):
             raise ValueError(f"y has {y.shape[1]} columns; expected {len(self.outputs)} as in the first fit.")
-        coded = np.empty((len(y), self.n_targets))
-        for j, output in enumerate(self.outputs):
-            if output.classes is None:
-                numbers = as_numbers(y[:, j]) / self.unit[output.start]
-                coded[:, output.start] = (numbers - self.mean[output.start]) / self.scale[output.start]
-                continue
-            position = self._positions(output, y[:, j])
-            if output.kind == _BINARY:
-                coded[:, output.start] = position
-            else:
-                coded[:, output.start : output.stop] = position[:, None] == np.arange(len(output.classes))
+        coded = _coded(y, self.outputs, self.unit)
+        numbers = self._is_continuous()
+        coded[:, numbers] = (coded[:, numbers] - self.mean[numbers]) / self.scale[numbers]
         return coded
-
-    @staticmethod
-    def _positions(output: Output, values: np.ndarray) -> np.ndarray:
-        """Return where each value is among the classes of its output."""
-        classes: Any = output.classes
-        if (values.dtype.kind in "US") != (classes.dtype.kind in "US"):  # numpy would compare them as strings
-            known = np.zeros(len(values), dtype=bool)
-        else:
-            position = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
-            known = classes[position] == values
-        if not known.all():
-            hint = (
-                " If y is a number, begin again with target_type='continuous'." if classes.dtype.kind in "iuf" else ""
-            )
-            raise ValueError(
-                f"y holds {as_python(values[~known][0])!r}; expected one of the classes {classes.tolist()!r}.{hint}"
-            )
-        return position
 
     def standardised(self, coded: np.ndarray) -> np.ndarray:
         """Center and scale every column, classes too: what least squares works on."""
@@ -213,6 +156,98 @@ class Target:
 
     def _is_continuous(self) -> np.ndarray:
         return np.repeat([o.kind == _CONTINUOUS for o in self.outputs], [o.stop - o.start for o in self.outputs])
+
+
+def _kinds(y: np.ndarray, target_type: str, n_rows: float, classes: Any) -> list[str]:
+    """Return the kind of each output; "auto" tells it from y, or from `classes` being given."""
+    kind = target_type
+    if target_type == "auto":
+        inferred = infer_target_type(y, n_rows=n_rows)
+        kind = inferred.kind
+        if inferred.n_amounts and classes is not None:
+            kind = _MULTICLASS
+        elif inferred.n_amounts:
+            warnings.warn(
+                f"target_type='auto' takes y for continuous: it holds {', '.join(map(str, inferred.n_amounts))} "
+                "distinct whole numbers. Set target_type='multiclass' if they are classes, or 'continuous' to "
+                "learn numbers without this warning.",
+                UserWarning,
+                stacklevel=7 + HAS_CALLBACKS,  # where `fit` is called, which callbacks wrap
+            )
+    if target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
+        raise ValueError(
+            f"target_type is 'binary' and y has {len(np.unique(y))} distinct values; expected two. "
+            "Use target_type='multiclass' or 'continuous'."
+        )
+    return [kind] * y.shape[1]
+
+
+def _outputs(y: np.ndarray, kinds: list[str], classes: Any) -> list[Output]:
+    """Return the outputs with their classes and columns; ValueError where there are no two classes."""
+    if classes is not None and (y.shape[1] > 1 or kinds[0] == _CONTINUOUS):
+        raise ValueError(
+            f"classes is given and y is {kinds[0]} with {y.shape[1]} output(s); expected one output of classes. "
+            "Leave classes out."
+        )
+    outputs: list[Output] = []
+    start = 0
+    for j, kind in enumerate(kinds):
+        if kind == _CONTINUOUS:
+            outputs.append(Output(kind, None, start, start + 1))
+        else:
+            found = np.unique(y[:, j]) if classes is None else np.unique(np.asarray(classes))
+            if len(found) < 2:
+                raise ValueError(
+                    f"y has one class only, {as_python(found[0])!r}; a target needs two or more classes to learn "
+                    "from. Give more rows, or target_type='continuous' if y is a number."
+                )
+            is_binary = len(found) == 2
+            width = 1 if is_binary else len(found)
+            outputs.append(Output(_BINARY if is_binary else _MULTICLASS, found, start, start + width))
+        start = outputs[-1].stop
+    return outputs
+
+
+def _units(y: np.ndarray, outputs: list[Output]) -> np.ndarray:
+    """Return what each coded column is divided by so that its squares are numbers: 1 but for extreme values."""
+    unit = np.ones(outputs[-1].stop)
+    for j, output in enumerate(outputs):
+        if output.kind == _CONTINUOUS:
+            largest = float(np.abs(as_numbers(y[:, j])).max())
+            if largest > 0 and not MIN_MAGNITUDE < largest < MAX_MAGNITUDE:
+                unit[output.start] = largest
+    return unit
+
+
+def _coded(y: np.ndarray, outputs: list[Output], unit: np.ndarray) -> np.ndarray:
+    """Return numbers in their unit, and 0 and 1 for classes, (n_samples, n_targets)."""
+    coded = np.empty((len(y), len(unit)))
+    for j, output in enumerate(outputs):
+        if output.classes is None:
+            coded[:, output.start] = as_numbers(y[:, j]) / unit[output.start]
+            continue
+        position = _positions(output, y[:, j])
+        if output.kind == _BINARY:
+            coded[:, output.start] = position
+        else:
+            coded[:, output.start : output.stop] = position[:, None] == np.arange(len(output.classes))
+    return coded
+
+
+def _positions(output: Output, values: np.ndarray) -> np.ndarray:
+    """Return where each value is among the classes of its output."""
+    classes: Any = output.classes
+    if (values.dtype.kind in "US") != (classes.dtype.kind in "US"):  # numpy would compare them as strings
+        known = np.zeros(len(values), dtype=bool)
+    else:
+        position = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
+        known = classes[position] == values
+    if not known.all():
+        hint = " If y is a number, begin again with target_type='continuous'." if classes.dtype.kind in "iuf" else ""
+        raise ValueError(
+            f"y holds {as_python(values[~known][0])!r}; expected one of the classes {classes.tolist()!r}.{hint}"
+        )
+    return position
 
 
 def as_columns(y: Any) -> np.ndarray:

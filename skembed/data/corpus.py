@@ -8,13 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
 
-__all__ = ["END", "UNKNOWN", "EncodedCorpus", "as_sequences", "encode_documents", "whole_documents"]
+__all__ = ["END_TOKEN", "EncodedCorpus", "as_sequences", "encode_documents", "whole_documents"]
 
-END = -1  # stands after each document
-UNKNOWN = -2  # stands for a word that has no number
-END_OF_DOCUMENT = object()  # the token whose number is END: no document can hold it
+END_TOKEN = object()  # the token whose number is END_OF_DOCUMENT: no document can hold it
 
 _BLOCK_TOKENS = 2**18  # tokens held as strings at a time: about 20 MB
 _CHUNK_TOKENS = 2**20  # ids of a chunk
@@ -30,7 +28,7 @@ class Tokenizer(Protocol):
 def encode_documents(
     documents: Iterable[str | list], tokenizer: Tokenizer, number: Callable[[list], Iterable[int]]
 ) -> Iterator[np.ndarray]:
-    """Yield the documents as one stream of ids in blocks, `END` after each document.
+    """Yield the documents as one stream of ids in blocks, `END_OF_DOCUMENT` after each.
 
     Parameters
     ----------
@@ -52,7 +50,7 @@ def encode_documents(
             if len(block) >= _BLOCK_TOKENS:
                 yield _numbers(block, number)
                 block = []
-        block.append(END_OF_DOCUMENT)
+        block.append(END_TOKEN)
     yield _numbers(block, number)
 
 
@@ -83,12 +81,12 @@ def whole_documents(blocks: Iterable[np.ndarray], *, longest: int | None = None)
     Yields
     ------
     ndarray of shape (n,), int32
-        Ends with `END`.
+        Ends with `END_OF_DOCUMENT`.
     """
     waiting: list[np.ndarray] = []
     n_waiting = 0
     for block in blocks:
-        ends = np.flatnonzero(block == END)
+        ends = np.flatnonzero(block == END_OF_DOCUMENT)
         if ends.size:
             yield np.concatenate([*waiting, block[: ends[-1] + 1]])
             waiting, n_waiting = [], 0
@@ -96,15 +94,16 @@ def whole_documents(blocks: Iterable[np.ndarray], *, longest: int | None = None)
         waiting.append(block)
         n_waiting += block.size
         if longest is not None and n_waiting >= longest:
-            yield np.append(np.concatenate(waiting), np.int32(END))
+            yield np.append(np.concatenate(waiting), np.int32(END_OF_DOCUMENT))
             waiting, n_waiting = [], 0
 
 
-def as_sequences(stream: np.ndarray) -> Ragged:
-    """Return whole documents as sequences, without the words that have no number; they may be empty."""
-    stream = stream[stream != UNKNOWN]
-    ends = np.flatnonzero(stream == END)
-    return Ragged.from_ends(stream[stream != END], ends - np.arange(ends.size))
+def as_sequences(stream: np.ndarray, *, keep_unknown: bool = False) -> Ragged:
+    """Return whole documents as sequences, which may be empty; `NO_ROW` is left out unless it is to be kept."""
+    if not keep_unknown:
+        stream = stream[stream != NO_ROW]
+    ends = np.flatnonzero(stream == END_OF_DOCUMENT)
+    return Ragged.from_ends(stream[stream != END_OF_DOCUMENT], ends - np.arange(ends.size))
 
 
 class EncodedCorpus:
@@ -138,7 +137,7 @@ class EncodedCorpus:
             If a token is not a string.
         """
         index: defaultdict[Any, int] = defaultdict(itertools.count().__next__)
-        index[END_OF_DOCUMENT] = END
+        index[END_TOKEN] = END_OF_DOCUMENT
         corpus = cls([])
         try:
             for block in encode_documents(documents, tokenizer, lambda tokens: map(index.__getitem__, tokens)):
@@ -146,7 +145,7 @@ class EncodedCorpus:
         except BaseException:
             corpus._file.close()
             raise
-        del index[END_OF_DOCUMENT]
+        del index[END_TOKEN]
         corpus.words = list(index)
         for word in corpus.words:
             if not isinstance(word, str):
@@ -166,31 +165,31 @@ class EncodedCorpus:
         self.__dict__.update(changed.__dict__)
 
     def _append(self, block: np.ndarray, n_words: int) -> None:
-        counts = np.bincount(block + 1, minlength=n_words + 1)
-        self.n_documents += int(counts[0])
-        self.counts = np.concatenate([self.counts, np.zeros(n_words - self.counts.size, dtype=np.int64)]) + counts[1:]
+        words, n_new = block[block != END_OF_DOCUMENT], n_words - self.counts.size
+        self.n_documents += block.size - words.size
+        self.counts = np.pad(self.counts, (0, n_new)) + np.bincount(words, minlength=n_words)
         self._file.write(block.tobytes())
         self._n_ids += block.size
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the stream in blocks of equal size, the last one shorter; `END` after each document."""
+        """Yield the stream in blocks of equal size, the last one shorter; `END_OF_DOCUMENT` after each document."""
         for start in range(0, self._n_ids, _CHUNK_TOKENS):
             self._file.seek(4 * start)
             yield np.frombuffer(self._file.read(4 * min(_CHUNK_TOKENS, self._n_ids - start)), dtype=np.int32)
 
     def numbers(self, left_out: Collection[str]) -> np.ndarray:
-        """Return each word's own number for `row_of`, and `UNKNOWN` for the words that are left out."""
+        """Return each word's own number for `row_of`, and `NO_ROW` for the words that are left out."""
         numbers = np.arange(len(self.words), dtype=np.int32)
-        numbers[[number for number, word in enumerate(self.words) if word in left_out]] = UNKNOWN
+        numbers[[number for number, word in enumerate(self.words) if word in left_out]] = NO_ROW
         return numbers
 
     def sequences(self, row_of: np.ndarray) -> "Sequences":
-        """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `UNKNOWN`."""
+        """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `NO_ROW`."""
         return Sequences(self, row_of)
 
     def documents(self, row_of: np.ndarray, *, longest: int | None = None) -> Iterator[Ragged]:
-        """Yield documents as `as_sequences` does; `row_of[i]` is the row of word i, or `UNKNOWN`."""
-        row_of = np.append(row_of, END).astype(np.int32)  # END is -1 and finds the last entry
+        """Yield documents as `as_sequences` does; `row_of[i]` is the row of word i, or `NO_ROW`."""
+        row_of = np.append(row_of, (END_OF_DOCUMENT, NO_ROW)).astype(np.int32)  # each finds itself
         blocks = (row_of[block] for block in self.blocks())
         return map(as_sequences, whole_documents(blocks, longest=longest))
 

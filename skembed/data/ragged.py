@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-__all__ = ["NO_ROW", "Ragged"]
+__all__ = ["END_OF_DOCUMENT", "NO_ROW", "Ragged"]
 
-NO_ROW = -1  # the id of what has no row: it is left out
+# What ids that are no rows mean, everywhere. As indices of an array they find its last two entries.
+NO_ROW = -1  # a key that has no row, unknown or missing; left out, unless a table has a row for all such keys
+END_OF_DOCUMENT = -2  # in a stream of documents, after each of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +21,7 @@ class Ragged:
     indptr : ndarray of shape (n_sequences + 1,), int64
         Sequence i is ``indices[indptr[i] : indptr[i + 1]]``; the first entry is 0.
     indices : ndarray of shape (n_tokens,), int32
-        Ids, `NO_ROW` for what has none.
+        Ids, `NO_ROW` for keys that have none.
     weights : ndarray of shape (n_tokens,), float32, or None
         None: 1 each.
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from skembed.data.columns import Factor, factorize
 from skembed.data.keys import Keys, deflated, inflated
+from skembed.data.ragged import NO_ROW
 from skembed.state import check_state, stored
 
-__all__ = ["UNKNOWN", "Vocabulary"]
+__all__ = ["UNKNOWN_ROW", "Vocabulary"]
 
-UNKNOWN = 0  # the row of every key without a row of its own
+UNKNOWN_ROW = 0  # what a table of levels has for every key without a row of its own
 
 
 @stored
@@ -236,8 +237,8 @@ class Vocabulary:
         row_of = self.shared_keys.index
         # Missing comes last, where code -1 finds it.
         keys = itertools.chain(factor.keys, [None])
-        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(-1)), np.int64, count=len(factor.keys) + 1)
-        return rows[factor.codes] + 1  # row 0 is that of unknown keys
+        rows = np.fromiter(map(row_of.get, keys, itertools.repeat(NO_ROW)), np.int64, count=len(factor.keys) + 1)
+        return rows[factor.codes] + 1  # `UNKNOWN_ROW` for those without one of their own
 
     def encode_keys(self, keys: Iterable[Any]) -> np.ndarray:
         """Return the row of every key, 0 for those that have none; NaN and its like are the missing key.

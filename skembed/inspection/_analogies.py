@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.inspection._result import Result
-from skembed.inspection._similarity import UNKNOWN
+from skembed.inspection._similarity import UNKNOWN_POLICIES
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
 from skembed.table.neighbors import COSMUL_EPSILON, ExactIndex
@@ -150,7 +150,7 @@ def evaluate_analogies(
       family     1.0000  1 of 1
       semantic   1.0000  1 of 1
     """
-    one_of(unknown, UNKNOWN, "unknown")
+    one_of(unknown, UNKNOWN_POLICIES, "unknown")
     one_of(method, METHODS, "method")
     words = Words(table, restrict_vocab, case_insensitive)
     listed = list(_read_questions(questions, encoding) if is_path(questions) else _given_questions(questions))

@@ -16,7 +16,7 @@ from skembed.table.queries import unit_vectors
 
 __all__ = ["SimilarityResult", "evaluate_similarity"]
 
-UNKNOWN = ("skip", "zero")
+UNKNOWN_POLICIES = ("skip", "zero")
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +100,7 @@ def evaluate_similarity(
     >>> round(result.spearman, 3), result.oov_share, result.oov_words
     (1.0, 0.25, ('yak',))
     """
-    one_of(unknown, UNKNOWN, "unknown")
+    one_of(unknown, UNKNOWN_POLICIES, "unknown")
     words = Words(table, restrict_vocab, case_insensitive)
     listed = list(_read_pairs(pairs, delimiter, encoding) if is_path(pairs) else _given_pairs(pairs))
     scores = np.array([score for _, _, score in listed])

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed.data.corpus import END, END_OF_DOCUMENT, UNKNOWN, as_sequences, encode_documents, whole_documents
-from skembed.data.ragged import Ragged
+from skembed.data.corpus import END_TOKEN, as_sequences, encode_documents, whole_documents
+from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
 from skembed.text._phrases import PhraseRounds, Phrases, phrase_of
 from skembed.text._tokens import Tokenizer
 
@@ -39,19 +39,19 @@ class WordEncoder:
             for word in (first, second, phrase_of(first, second)):  # parts need numbers, but have no row
                 number.setdefault(word, len(number))
         self._phrases = Phrases(self.rounds, number)
-        self._row_of = np.full(len(number) + 2, UNKNOWN, dtype=np.int32)
+        self._row_of = np.full(len(number) + 2, NO_ROW, dtype=np.int32)
         self._row_of[:n_rows] = np.arange(n_rows)
-        self._row_of[END] = END  # UNKNOWN and END find the last two entries
-        self._index = {**number, END_OF_DOCUMENT: END}
+        self._row_of[END_OF_DOCUMENT] = END_OF_DOCUMENT  # it and NO_ROW find the last two entries, themselves
+        self._index = {**number, END_TOKEN: END_OF_DOCUMENT}
 
-    def encode(self, documents: Iterable[str | list], *, unknown: int = UNKNOWN) -> Iterator[Ragged]:
+    def encode(self, documents: Iterable[str | list], *, keep_unknown: bool = False) -> Iterator[Ragged]:
         """Yield chunks of documents.
 
         Parameters
         ----------
         documents : iterable of str or list
-        unknown : int, optional
-            The row of words without one; by default they are left out.
+        keep_unknown : bool
+            Whether words without a row stay, as `NO_ROW`, or are left out.
 
         Yields
         ------
@@ -61,10 +61,10 @@ class WordEncoder:
         blocks = encode_documents(documents, self.tokenizer, self._numbers)
         for stream in whole_documents(blocks):
             rows = self._row_of[self._phrases.join(stream)] if self.rounds else stream
-            yield as_sequences(rows if unknown == UNKNOWN else np.where(rows == UNKNOWN, np.int32(unknown), rows))
+            yield as_sequences(rows, keep_unknown=keep_unknown)
 
     def _numbers(self, tokens: list) -> Iterator[int]:
-        return map(self._index.get, tokens, itertools.repeat(UNKNOWN))
+        return map(self._index.get, tokens, itertools.repeat(NO_ROW))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"words": self.words, "rounds": self.rounds, "tokenizer": self.tokenizer}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.training.next_words import NextWordWeights
 
 __all__ = ["Events", "held_out_events", "log_probabilities", "read_events"]
@@ -15,8 +15,8 @@ _CELLS = 2**22  # probabilities over all words that are in memory at a time
 class Events:
     """Tokens with the positions at which one is to be predicted.
 
-    Words have the numbers of their rows, ``n_words`` is the word without a row, ``n_words + 1`` the end of a document
-    and ``n_words + 2`` what stands before its first word, `n_previous` times.
+    Words have the numbers of their rows, ``n_words`` is the row of all words without one of their own, ``n_words + 1``
+    the end of a document and ``n_words + 2`` what stands before its first word, `n_previous` times.
 
     Attributes
     ----------
@@ -31,14 +31,14 @@ class Events:
 
 
 def read_events(chunks: Iterable[Ragged], n_words: int, n_previous: int) -> Events:
-    """Lay documents out one after the other; empty ones are left out."""
+    """Lay documents out one after the other; empty ones are left out, and `NO_ROW` becomes the unknown word's row."""
     tokens, begin = [np.empty(0, dtype=np.int32)], np.full(n_previous, n_words + 2, dtype=np.int32)
     ends_of: list[int] = []
     for chunk in chunks:
-        start = 0
+        start, words = 0, np.where(chunk.indices == NO_ROW, np.int32(n_words), chunk.indices)
         for end in chunk.ends.tolist():
             if end > start:
-                tokens += (begin, chunk.indices[start:end], np.array([n_words + 1], dtype=np.int32))
+                tokens += (begin, words[start:end], np.array([n_words + 1], dtype=np.int32))
                 ends_of.append(end - start + 1)
             start = end
     laid = np.concatenate(tokens)

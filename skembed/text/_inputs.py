@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from skembed.data.columns import Columns, factorize
-from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.factor import Factor
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.text._normalized_encoder import normalize_corpus
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
@@ -109,7 +109,7 @@ class ColumnInputs:
             ids += [number.setdefault(word, len(number)) for word in words]
             ends.append(len(ids))
         self.words = list(number)
-        # -1 finds the last one: missing, and empty
+        # NO_ROW finds the last one, which is empty
         self._words = Ragged.from_ends(np.array(ids, dtype=np.int32), np.array([*ends, len(ids)], dtype=np.int64))
         n_rows = np.concatenate([np.bincount(factor.codes + 1, minlength=1)[1:] for factor in self.factors])
         weights = np.repeat(np.append(n_rows, 0), self._words.lengths)
@@ -130,12 +130,12 @@ class ColumnInputs:
 
     def _level_rows(self, row_of: np.ndarray) -> Ragged:
         rows = row_of[self._words.indices]
-        return Ragged(self._words.indptr, rows).keep(rows != UNKNOWN)
+        return Ragged(self._words.indptr, rows).keep(rows != NO_ROW)
 
     def _places(self) -> np.ndarray:
-        """The number of each cell among all levels, -1 where it is missing, (n_columns, n_rows)."""
+        """The number of each cell among all levels, `NO_ROW` where it is missing, (n_columns, n_rows)."""
         firsts = np.cumsum([0, *(len(factor.keys) for factor in self.factors[:-1])])
-        return np.stack([np.where(f.codes < 0, -1, f.codes + first) for f, first in zip(self.factors, firsts)])
+        return np.stack([np.where(f.codes < 0, NO_ROW, f.codes + first) for f, first in zip(self.factors, firsts)])
 
     def __enter__(self) -> "ColumnInputs":
         return self

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.apply.pooling import Pooling, pool_documents
-from skembed.data.corpus import UNKNOWN
 from skembed.data.factor import Factor
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import ColumnInputs, TextInputs, level_documents
@@ -222,11 +221,11 @@ def compose_unknown(documents: Ragged, table: SubwordTable, further: list[str]) 
     vectors, n_ngrams = table.subwords.compose([word for word, _ in words])
     composed = np.array(n_ngrams) > 0
     numbers = np.array([number for _, number in words], dtype=np.int64)[composed]
-    place_of_new = np.full(len(further) + 1, UNKNOWN, dtype=np.int64)
+    place_of_new = np.full(len(further) + 1, NO_ROW, dtype=np.int64)
     place_of_new[numbers] = len(rows) + np.arange(len(numbers))
     places = np.where(ids < n_rows, np.searchsorted(rows, ids), place_of_new[np.maximum(ids - n_rows, -1)])
     return Compact(
-        Ragged(documents.indptr, places.astype(np.int32)).keep(places != UNKNOWN),
+        Ragged(documents.indptr, places.astype(np.int32)).keep(places != NO_ROW),
         rows,
         np.concatenate([table.vectors[rows], vectors[composed]]).astype(np.float32, copy=False),
     )

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -208,10 +208,9 @@ class NNLMVectorizer(DocumentVectorizer):
         return tuple(sizes) if np.iterable(sizes) else (sizes,)
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
-        with_unknown = np.where(row_of == UNKNOWN, len(vocabulary), row_of).astype(np.int32)
-        stop_words = read_stop_words(self.stop_words)
-        with_unknown[[number for number, word in enumerate(corpus.words) if word in stop_words]] = UNKNOWN
-        return corpus.sequences(with_unknown)
+        # words without a row stay, unlike stop words: they are events, too
+        kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words)))
+        return (Ragged(chunk.indptr, row_of[chunk.indices]) for chunk in kept)
 
     def _fit_tables(
         self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
@@ -277,16 +276,14 @@ class NNLMVectorizer(DocumentVectorizer):
     def _log_probabilities(self, X: Any) -> Iterator[np.ndarray]:
         """Yield the log-probabilities of the words and ends of documents, in blocks."""
         check_is_fitted(self)
-        events = read_events(self._with_unknown(X), len(self.vocabulary_), self._n_previous)
+        events = read_events(self._without_stop_words(X), len(self.vocabulary_), self._n_previous)
         return log_probabilities(self._weights, events, self._n_previous)
 
-    def _with_unknown(self, X: Any) -> Iterator[Ragged]:
-        """Yield documents in which words without a row are the unknown word, and stop words are none."""
+    def _without_stop_words(self, X: Any) -> Iterator[Ragged]:
+        """Yield documents in which words without a row are `NO_ROW`, and stop words are left out."""
         n_words, stop_words = len(self.vocabulary_), sorted(self._stop_words)
         encoder = self._encoder
         if stop_words:
             encoder = WordEncoder([*encoder.words, *stop_words], encoder.rounds, encoder.tokenizer)
-        unknown = n_words + len(stop_words)
-        for chunk in encoder.encode(read_documents(X), unknown=unknown):
-            kept = chunk.keep((chunk.indices < n_words) | (chunk.indices == unknown))
-            yield Ragged(kept.indptr, np.minimum(kept.indices, n_words))
+        for chunk in encoder.encode(read_documents(X), keep_unknown=True):
+            yield chunk.keep(chunk.indices < n_words)

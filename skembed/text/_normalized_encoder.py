@@ -6,16 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed.data.corpus import (
-    END,
-    END_OF_DOCUMENT,
-    UNKNOWN,
-    EncodedCorpus,
-    as_sequences,
-    encode_documents,
-    whole_documents,
-)
-from skembed.data.ragged import Ragged
+from skembed.data.corpus import END_TOKEN, EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
@@ -41,7 +33,7 @@ class NormalizedEncoder:
     ) -> None:
         self.words, self.normalizer, self.tokenizer, self.stop_words = words, normalizer, tokenizer, stop_words
         self.row_of: dict[Any, int] = dict(zip(words, itertools.count()))
-        self._number: dict[Any, int] = {**self.row_of, END_OF_DOCUMENT: END, **dict.fromkeys(stop_words, UNKNOWN)}
+        self._number: dict[Any, int] = {**self.row_of, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
 
     def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
         """Yield chunks of documents.
@@ -62,7 +54,7 @@ class NormalizedEncoder:
 
         def number(words: list) -> Iterator[int]:
             if further is None:
-                return map(self._number.get, words, itertools.repeat(UNKNOWN))
+                return map(self._number.get, words, itertools.repeat(NO_ROW))
             return (
                 self._number[word] if word in self._number else n_rows + further.setdefault(word, len(further))
                 for word in words
@@ -77,8 +69,8 @@ class NormalizedEncoder:
         return map(self._normalized, self.tokenizer.token_chunks(text))
 
     def encode_words(self, words: list[str]) -> np.ndarray:
-        """Return the row of each word, int32 (n_words,); `UNKNOWN` for stop words and those without one."""
-        return np.fromiter(map(self._number.get, words, itertools.repeat(UNKNOWN)), np.int32, count=len(words))
+        """Return the row of each word, int32 (n_words,); `NO_ROW` for stop words and those without one."""
+        return np.fromiter(map(self._number.get, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
 
     def _normalized(self, tokens: list) -> list:
         known, normalize = self._number, self.normalizer.normalize
@@ -104,8 +96,8 @@ def normalize_corpus(corpus: EncodedCorpus, forms: list[tuple[str, ...]]) -> Non
         for word in form:
             number.setdefault(word, len(number))
     flat = [number[word] for form in forms for word in form]
-    ids = np.array([*flat, END], dtype=np.int32)  # END is -1 and finds the last entries
-    words = Ragged.from_ends(ids, np.cumsum([*map(len, forms), 1]))
+    ids = np.array([*flat, END_OF_DOCUMENT], dtype=np.int32)
+    words = Ragged.from_ends(ids, np.cumsum([*map(len, forms), 1, 0]))  # END_OF_DOCUMENT finds the last but one
 
     def rewrite(stream: np.ndarray) -> np.ndarray:
         return words.take(stream).indices

@@ -112,7 +112,7 @@ def _count_pairs(corpus: EncodedCorpus, eligible: np.ndarray, min_count: int) ->
     """Neighbours that are both eligible and more than `min_count` times side by side: (n, 2) int64 and counts."""
     held: list[tuple[np.ndarray, np.ndarray]] = []
     n_held = 0
-    eligible = np.append(eligible, False)  # END is -1 and finds the last entry
+    eligible = np.append(eligible, (False, False))  # END_OF_DOCUMENT and NO_ROW find the last two entries
     previous = np.empty(0, dtype=np.int32)
     for block in corpus.blocks():
         stream = np.concatenate([previous, block])

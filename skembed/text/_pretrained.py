@@ -9,8 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_names
-from skembed.data.corpus import UNKNOWN
 from skembed.data.documents import read_documents
+from skembed.data.ragged import NO_ROW
 from skembed.table import EmbeddingTable
 from skembed.text._inputs import Chunks, ColumnInputs, TextInputs, has_columns, levels_of
 from skembed.text._lookup import (
@@ -342,7 +342,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         """Set the poolings of each column; return the documents anew."""
         row_of = encoder.encode_words(inputs.words)
         counts = np.zeros(len(self.embedding_), dtype=np.int64)
-        counts[row_of[row_of != UNKNOWN]] = inputs.counts[row_of != UNKNOWN]
+        counts[row_of[row_of != NO_ROW]] = inputs.counts[row_of != NO_ROW]
         options = {"vectors": self.embedding_.vectors, "counts": counts, "sif_smoothing": self.sif_smoothing}
         learned = [learn_poolings(names, documents, **options) for documents in inputs.documents(row_of)]
         self._poolings_of = [poolings for poolings, _ in learned]

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.apply.pooling import DocumentCounts, Pooling
-from skembed.data.corpus import UNKNOWN, EncodedCorpus, as_sequences, encode_documents, whole_documents
-from skembed.data.ragged import Ragged
+from skembed.data.corpus import EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.table import SubwordTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds
@@ -59,7 +59,7 @@ class SubwordEncoder(WordEncoder):
 
         def number(tokens: list) -> np.ndarray:
             numbers = np.fromiter(self._numbers(tokens), dtype=np.int64, count=len(tokens))
-            for place in np.flatnonzero(numbers == UNKNOWN).tolist():
+            for place in np.flatnonzero(numbers == NO_ROW).tolist():
                 token = tokens[place]
                 if isinstance(token, str) and token not in self.stop_words:
                     numbers[place] = fresh.setdefault(token, first + len(fresh))
@@ -73,12 +73,12 @@ class SubwordEncoder(WordEncoder):
         n_rows = len(self.words)
         numbers, places = np.unique(stream, return_inverse=True)
         ids = np.empty(len(numbers), dtype=np.int32)
-        known = numbers < n_rows  # END and UNKNOWN among them
+        known = numbers < n_rows  # END_OF_DOCUMENT and NO_ROW among them
         ids[known] = numbers[known]
         names = [self._name(number, fresh) for number in numbers[~known].tolist()]
         kept = sorted(name for name in names if name not in self.stop_words)
         place = {name: n_rows + position for position, name in enumerate(kept)}
-        ids[~known] = [place.get(name, UNKNOWN) for name in names]
+        ids[~known] = [place.get(name, NO_ROW) for name in names]
         return Chunk(as_sequences(ids[places]), kept)
 
     def _name(self, number: int, fresh: list[str]) -> str:
@@ -95,11 +95,11 @@ class SubwordEncoder(WordEncoder):
 
 
 def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_words: Collection[str]) -> Iterator[Chunk]:
-    """Yield the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
+    """Yield the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
     for chunk in corpus.documents(corpus.numbers(stop_words)):
         present, places = np.unique(chunk.indices, return_inverse=True)
         ids = np.asarray(row_of, dtype=np.int32)[present]
-        fresh = present[ids == UNKNOWN].tolist()
+        fresh = present[ids == NO_ROW].tolist()
         fresh.sort(key=corpus.words.__getitem__)
         ids[np.searchsorted(present, fresh)] = n_rows + np.arange(len(fresh), dtype=np.int32)
         yield Chunk(Ragged(chunk.indptr, ids[places]), [corpus.words[number] for number in fresh])

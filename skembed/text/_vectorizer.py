@@ -179,7 +179,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
             return self._pool_corpus(corpus, row_of) if transform else None
 
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
-        """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `UNKNOWN`."""
+        """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
         return self._pool(corpus.documents(row_of))
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.ragged import NO_ROW
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.text._phrases import PhraseRounds, join_phrases, learn_phrases
@@ -92,9 +93,9 @@ def _not_empty(vocabulary: Vocabulary, corpus: EncodedCorpus, min_count: int) ->
 
 
 def vocabulary_rows(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
-    """Return the row of each word in a table without a row for unknown ones, int32 (n_words,); `UNKNOWN` if none."""
+    """Return the row of each word in a table without a row for unknown ones, int32 (n_words,); `NO_ROW` if none."""
     row_of = dict(zip(vocabulary.keys.tolist(), itertools.count()))
-    return np.fromiter(map(row_of.get, words, itertools.repeat(UNKNOWN)), dtype=np.int32, count=len(words))
+    return np.fromiter(map(row_of.get, words, itertools.repeat(NO_ROW)), dtype=np.int32, count=len(words))
 
 
 def check_table_memory(n_words: int, embedding_dim: int) -> None:

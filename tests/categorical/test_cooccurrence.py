@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder
+from skembed.categorical import _cooccurrence
 from skembed.training import factorization
 
 METHODS = ["ppmi-svd", "skip-gram", "glove"]
@@ -157,6 +158,24 @@ def test_partial_fit_goes_on_and_adds_levels():
     assert before.shape == after.shape
     with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
         encoder().partial_fit(X)
+
+
+def test_each_partial_fit_draws_numbers_of_its_own(monkeypatch):
+    X, _ = groups(n=200)
+    seeds, original = [], _cooccurrence.learn_keys
+
+    def learn_keys(rows, n_keys, settings, run, start=None):
+        seeds.append(run.seed)
+        return original(rows, n_keys, settings, run, start)
+
+    monkeypatch.setattr(_cooccurrence, "learn_keys", learn_keys)
+    first, second = (encoder(method="skip-gram", max_iter=2).fit(X).partial_fit(X).partial_fit(X) for _ in range(2))
+    assert len(set(seeds[:3])) == 3
+    assert seeds[:3] == seeds[3:]
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+    assert first.n_iter_ == len(first.loss_curve_) == 6
+    assert first.fit(X).n_iter_ == 2
+    assert seeds[-1] == seeds[0]
 
 
 def test_rows_without_rare_levels_leave_the_unknown_vector_learned():

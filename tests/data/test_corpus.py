@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skembed.data import corpus as corpus_module
-from skembed.data.corpus import UNKNOWN, EncodedCorpus
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.ragged import NO_ROW
 from skembed.text import _tokens
 from skembed.text._encoder import WordEncoder
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
@@ -77,7 +78,7 @@ def test_an_encoded_corpus_holds_the_documents(documents, block, chunk, held_byt
                 rows = as_lists(corpus.documents(row_of))
                 assert [[corpus.words[row] for row in document] for document in rows] == tokens
             # Every second word has no row.
-            row_of = np.where(row_of % 2, UNKNOWN, row_of)
+            row_of = np.where(row_of % 2, NO_ROW, row_of)
             kept = [[word for word in document if corpus.words.index(word) % 2 == 0] for document in tokens]
             rows = as_lists(corpus.documents(row_of))
             assert [[corpus.words[row] for row in document] for document in rows] == kept
@@ -109,3 +110,10 @@ def test_a_word_encoder_numbers_known_words(documents, block):
 def test_tokens_that_are_no_strings_are_named(documents, message):
     with pytest.raises(TypeError, match=message):
         EncodedCorpus.read(documents, Tokenizer(True, None, TOKEN_PATTERN))
+
+
+def test_words_without_a_row_are_left_out_or_kept_as_such():
+    encoder = WordEncoder(["aa", "b"], [[("b", "b")]], Tokenizer(True, None, TOKEN_PATTERN))
+    documents = [["aa", "new", "b"], [], ["b", "b", "aa"]]  # "b b" is a phrase that has no row
+    assert as_lists(encoder.encode(documents)) == [[0, 1], [], [0]]
+    assert as_lists(encoder.encode(documents, keep_unknown=True)) == [[0, NO_ROW, 1], [], [NO_ROW, 0]]

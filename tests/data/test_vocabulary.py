@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder
 
 from skembed.data.columns import factorize
-from skembed.data.vocabulary import UNKNOWN, Vocabulary
+from skembed.data.vocabulary import UNKNOWN_ROW, Vocabulary
 
 columns = st.lists(st.sampled_from(["a", "b", "c", "d", None, 1, 2.5]), max_size=30)
 limits = st.fixed_dictionaries(
@@ -54,7 +54,7 @@ def test_levels_are_those_of_the_slow_twin(column, limits):
 
     rows = vocabulary.encode(factor)
     assert rows.dtype == np.int64
-    assert rows.tolist() == [levels.index(key) + 1 if key in levels else UNKNOWN for key in column]
+    assert rows.tolist() == [levels.index(key) + 1 if key in levels else UNKNOWN_ROW for key in column]
 
 
 @given(columns, columns, limits, st.integers(1, 7))
