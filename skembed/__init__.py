@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
+    from skembed.persistence import load as load
+    from skembed.persistence import save as save
+    from skembed.persistence import trusted_types as trusted_types
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.table import SubwordTable as SubwordTable
@@ -38,6 +41,9 @@ _HOMES = {
     "ProjectionEmbedder": "skembed.projection",
     "SubwordTable": "skembed.table",
     "Word2VecVectorizer": "skembed.text",
+    "load": "skembed.persistence",
+    "save": "skembed.persistence",
+    "trusted_types": "skembed.persistence",
 }
 _SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "projection", "testing", "text"}
 

@@ -14,10 +14,18 @@ MAX_COUNT = 2.0**31  # a row that stands for more equal rows than this is a numb
 
 
 class EmbeddingTransformer(TransformerMixin, BaseEstimator):
-    """A scikit-learn transformer that reads frames by column, and knows its page in skembed's documentation."""
+    """A scikit-learn transformer that reads frames by column, and knows its page in skembed's documentation.
+
+    Subclasses that are registered with `skembed.state.stored` describe their fitted attributes in `_state`.
+    """
+
+    _state = {"n_features_in_": int, "feature_names_in_": np.ndarray}
 
     _doc_link_module = "skembed"
     _doc_link_template = "https://skembed.readthedocs.io/en/latest/api/{estimator_module}.{estimator_name}.html"
+
+    def _check_fitted(self) -> None:
+        """Raise ValueError if the parts of a fitted state that was read do not fit together; for subclasses."""
 
     def _read_columns(self, X: Any, *, reset: bool, **y: Any) -> Columns:
         """Read the columns of X and let scikit-learn check, or with `reset` keep, their number and names."""

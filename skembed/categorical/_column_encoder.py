@@ -57,6 +57,20 @@ class ColumnEncoder(EmbeddingTransformer):
     remainder: str
     embeddings_: dict[str, EmbeddingTable]
     _schema: ReadsColumns
+    _state = {"embeddings_": dict[str, EmbeddingTable]}
+
+    def _check_fitted(self) -> None:
+        schema, n_columns = self._schema, self.n_features_in_
+        if list(self.embeddings_) != schema.names or not len(schema.names) == len(schema.vocabularies):
+            raise ValueError("expected a table for each categorical column")
+        for name, vocabulary in zip(schema.names, schema.vocabularies):
+            table = self.embeddings_[name]
+            if table.shared_keys is not vocabulary.shared_keys or table.unknown is None:
+                raise ValueError(
+                    f"expected the table of {name!r} to have the levels of its column, and an unknown vector"
+                )
+        if sorted([*schema.positions, *schema.numeric_positions]) != list(range(n_columns)):
+            raise ValueError(f"expected a position for each of {n_columns} columns")
 
     @property
     def categories_(self) -> list[np.ndarray]:

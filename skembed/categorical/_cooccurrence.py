@@ -17,6 +17,7 @@ from skembed.data.columns import Columns, Factor
 from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
+from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.keys import KeySettings, KeyTables, LearnedColumns, learn_keys
@@ -33,6 +34,7 @@ def _refuse(method: str) -> bool:
     raise AttributeError(f"partial_fit needs method='skip-gram'; method={method!r} counts all rows at once, use fit.")
 
 
+@stored
 class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     """Embed categories by the categories they occur with in other columns; no target is needed.
 
@@ -112,6 +114,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
 
     loss_curve_: list[float]
     n_iter_: int
+    _state = {
+        "_schema": ColumnSchema, "_bins": list[QuantileBins], "_dims": list[int], "_axes": list[PrincipalAxes],
+        "_learned": LearnedColumns | None, "loss_curve_": list[float], "n_iter_": int,
+    }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
         "method": [StrOptions({"ppmi-svd", "skip-gram", "glove"})],

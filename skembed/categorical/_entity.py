@@ -16,6 +16,7 @@ from skembed.categorical._partial import update
 from skembed.categorical._problem import Learned
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
 from skembed.data.columns import Columns
+from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.level_net import NetSettings
@@ -23,6 +24,7 @@ from skembed.training.level_net import NetSettings
 __all__ = ["EntityEmbeddingEncoder"]
 
 
+@stored
 class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     """Replace each category by a vector learned against the target.
 
@@ -180,6 +182,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     _parameter_constraints: dict = CONSTRAINTS
     _schema: Schema
     _learned: Learned
+    _state = {"_schema": Schema, "_learned": Learned, "n_iter_": int}
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array
 
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
+from skembed.state import stored
 from skembed.training.callbacks import HAS_CALLBACKS
 
 __all__ = ["Output", "Target"]
@@ -19,6 +20,7 @@ MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-140, 1e140  # of the largest number of y; betw
 _CONTINUOUS, _BINARY, _MULTICLASS = "continuous", "binary", "multiclass"
 
 
+@stored
 @dataclass
 class Output:
     """One column of y.
@@ -38,6 +40,7 @@ class Output:
     stop: int
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is learned from y once, and how any y is coded by it; `Target.learn` makes one.

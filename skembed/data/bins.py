@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from skembed.state import stored
+
 __all__ = ["QuantileBins"]
 
 
+@stored
 class QuantileBins:
     """The bins of one numeric column.
 
@@ -27,6 +30,8 @@ class QuantileBins:
     >>> bins.encode(np.array([0.0, 2.6, np.nan]))
     array([ 0,  1, -1])
     """
+
+    _state = {"edges": np.ndarray, "n_rows": int}
 
     def __init__(self, values: np.ndarray, n_bins: int) -> None:
         present = values[np.isfinite(values)]

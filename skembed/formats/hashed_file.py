@@ -160,15 +160,17 @@ class HashedFile:
         if not isinstance(digest, str) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise self.error(8, f"expected 'sha256' to be 64 hexadecimal digits, got {digest!r}")
 
-    def tensor(self, offset: int, dtype: np.dtype, shape: tuple[int, ...], mapped: bool) -> np.ndarray:
-        """Read or map an array whose bytes are known to be there; read-only."""
+    def tensor(
+        self, offset: int, dtype: np.dtype, shape: tuple[int, ...], mapped: bool, *, writable: bool = False
+    ) -> np.ndarray:
+        """Read or map an array whose bytes are known to be there; what is written to it never reaches the file."""
         if mapped and 0 not in shape:
-            return np.memmap(self.file, dtype=dtype, mode="r", offset=offset, shape=shape)
+            return np.memmap(self.file, dtype=dtype, mode="c" if writable else "r", offset=offset, shape=shape)
         tensor = np.empty(shape, dtype=dtype)  # no larger than the file: the layout has been checked
         self.file.seek(offset)
         if tensor.size and self.file.readinto(tensor.data.cast("B")) != tensor.nbytes:  # type: ignore[attr-defined]
             raise self.error(offset, f"expected {tensor.nbytes} bytes; the file shrank while it was read")
-        tensor.flags.writeable = False
+        tensor.flags.writeable = writable
         return tensor
 
     def verify(self, header: bytes, manifest: dict[str, Any], tensors: Iterable[np.ndarray]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.data.ragged import Ragged
+from skembed.state import stored
 from skembed.training.run import Run
 
 __all__ = ["KeySettings", "KeyTables", "LearnedColumns", "learn_keys"]
@@ -31,6 +32,7 @@ class KeySettings:
     max_iter: int
 
 
+@stored
 class KeyTables(NamedTuple):
     """What was learned.
 
@@ -48,6 +50,7 @@ class KeyTables(NamedTuple):
     loss_curve: Sequence[float] = ()
 
 
+@stored
 class LearnedColumns(NamedTuple):
     """Tables of several columns, one below the other, and how many rows each column has."""
 

@@ -1,0 +1,37 @@
+"""Classes that a file may name: those that skembed has registered, and no others."""
+
+from importlib import import_module
+
+from skembed.state import STORED
+
+__all__ = ["registered", "trusted_types"]
+
+_PACKAGES = ("table", "categorical", "text", "projection")  # importing one registers what its estimators are made of
+
+
+def registered(name: str) -> type | None:
+    """Return the class of this name, None if there is none; what a name means is never looked up anywhere else."""
+    for package in _PACKAGES:
+        if name in STORED:
+            break
+        import_module(f"skembed.{package}")
+    return STORED.get(name)
+
+
+def trusted_types() -> list[str]:
+    """Return the types of skembed that a fitted estimator may be made of, for the parameter `trusted` of skops.
+
+    Returns
+    -------
+    list of str
+        Full names, sorted.
+
+    Examples
+    --------
+    >>> import skembed
+    >>> "skembed.table.embedding_table.EmbeddingTable" in skembed.trusted_types()
+    True
+    """
+    for package in _PACKAGES:
+        import_module(f"skembed.{package}")
+    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in STORED.values())
