@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.data.ragged import Ragged
+from skembed.state import stored
 
 __all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents", "pooling_names"]
 
@@ -15,6 +16,7 @@ POOLINGS = ("mean", "tfidf", "sif", "max", "min")
 _BLOCK_ROWS = 2**13  # vectors gathered at a time: what fits a processor's cache
 
 
+@stored
 @dataclass(frozen=True)
 class Pooling:
     """One way to pool, with what it has learned.
@@ -34,6 +36,7 @@ class Pooling:
     component: np.ndarray | None = None
 
 
+@stored
 class DocumentCounts(NamedTuple):
     """How many documents there were, and in how many of them each word occurs: int64 (n_words,)."""
 

@@ -1,6 +1,7 @@
 """Keys in an order, with the row of each, packed into three arrays where they are stored."""
 
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,11 @@ class Keys:
         array.flags.writeable = False
         self.array = array.view()  # of a read-only owner no view can be made writable again
         self._index = index
+
+    @classmethod
+    def of(cls, keys: Iterable[Any]) -> "Keys":
+        """The keys of any iterable, which are unique and in canonical form."""
+        return cls(np.array([*keys, None], dtype=object)[:-1].copy())
 
     def __len__(self) -> int:
         return len(self.array)

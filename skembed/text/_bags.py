@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
+from skembed.state import stored
 from skembed.table.subwords import encode_word, hash_ngrams
 
 __all__ = ["END_ROW", "BagReader", "hash_word_ngrams", "hash_words"]
@@ -14,6 +16,7 @@ _WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
+@stored
 class BagReader:
     """Finds the rows of words and n-grams; never changes.
 
@@ -21,8 +24,8 @@ class BagReader:
 
     Parameters
     ----------
-    words : sequence of str
-        Those with a row of their own.
+    keys : Keys
+        The words with a row of their own.
     word_ngrams : int
         Longest n-gram of words; 1 for none.
     min_n, max_n : int
@@ -33,21 +36,25 @@ class BagReader:
         Those with a row, rising.
     """
 
+    _state = {
+        "keys": Keys, "word_ngrams": int, "min_n": int, "max_n": int, "n_buckets": int, "buckets": np.ndarray,
+    }  # fmt: skip
+
     def __init__(
-        self, words: Sequence[str], *, word_ngrams: int, min_n: int, max_n: int, n_buckets: int, buckets: np.ndarray
+        self, keys: Keys, *, word_ngrams: int, min_n: int, max_n: int, n_buckets: int, buckets: np.ndarray
     ) -> None:
-        self.row_of = {word: row for row, word in enumerate(words, 1)}
+        self.keys = keys
         self.word_ngrams, self.min_n, self.max_n, self.n_buckets = word_ngrams, min_n, max_n, n_buckets
         self.buckets = buckets
 
     @property
     def n_rows(self) -> int:
-        return 1 + len(self.row_of) + len(self.buckets)
+        return 1 + len(self.keys) + len(self.buckets)
 
     def words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, int64 (n_words + 1,), of the buckets of each word; its row, 0 for none; the buckets."""
         starts, hashes = hash_ngrams(words, self.min_n, self.max_n)
-        own = np.fromiter((self.row_of.get(word, 0) for word in words), dtype=np.int32, count=len(words))
+        own = np.fromiter((1 + self.keys.index.get(word, -1) for word in words), dtype=np.int32, count=len(words))
         return starts, own, hashes.astype(np.int64) % self.n_buckets
 
     def buckets_of(self, words: Sequence[str], chunks: Iterator[Ragged]) -> np.ndarray:

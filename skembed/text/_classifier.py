@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skembed.state import stored
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.ragged import Ragged
@@ -28,6 +29,7 @@ __all__ = ["FastTextClassifier"]
 _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
 
 
+@stored
 class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Classify documents by the mean of vectors of their words and n-grams, learned for that [1]_.
 
@@ -95,6 +97,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ['court', 'pets']
     """
 
+    _state = {
+        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
+        "n_iter_": int, "_tokenizer": Tokenizer, "_bag_reader": BagReader, "_input": np.ndarray, "_output": np.ndarray,
+        "_noise": np.ndarray, "_paths": list[tuple[np.ndarray, np.ndarray]] | None,
+    }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions(_LOSSES)],
@@ -213,7 +220,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 corpus, read_stop_words(self.stop_words), min_count=self.min_count, max_features=self.max_features,
                 n_rounds=0, threshold=0.0,
             )  # fmt: skip
-            reader = self._reader(vocabulary.keys.tolist(), corpus)
+            reader = self._reader(vocabulary.shared_keys, corpus)
             check_table_memory(reader.n_rows, self.embedding_dim)
             parts = list(reader.read(corpus.words, self._documents(corpus)))
         sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
@@ -296,21 +303,21 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Documents as numbers of words, without stop words."""
         return corpus.documents(corpus.numbers(read_stop_words(self.stop_words)))
 
-    def _reader(self, words: list[str], corpus: EncodedCorpus) -> BagReader:
+    def _reader(self, keys: Keys, corpus: EncodedCorpus) -> BagReader:
         settings = {
             "word_ngrams": self.word_ngrams, "min_n": self.min_n, "max_n": self.max_n, "n_buckets": self.n_buckets,
         }  # fmt: skip
-        empty = BagReader(words, **settings, buckets=np.zeros(0, dtype=np.int64))
+        empty = BagReader(keys, **settings, buckets=np.zeros(0, dtype=np.int64))
         if not self.max_n and self.word_ngrams == 1:
             return empty
         found = empty.buckets_of(corpus.words, self._documents(corpus))
-        return BagReader(words, **settings, buckets=found)
+        return BagReader(keys, **settings, buckets=found)
 
     def _table(self) -> EmbeddingTable:
         n_words = len(self.vocabulary_)
         own = self._input[1 : 1 + n_words]
         if not self.max_n:
-            return EmbeddingTable(self.vocabulary_.keys, own)
+            return EmbeddingTable.of_keys(self.vocabulary_.shared_keys, own)
         subwords = Subwords(
             self._input[1 + n_words :], min_n=self.min_n, max_n=self.max_n, n_buckets=self.n_buckets,
             buckets=self._bag_reader.buckets, absent="skip",

@@ -6,34 +6,39 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.keys import Keys
 from skembed.data.corpus import END_TOKEN, as_sequences, encode_documents, whole_documents
 from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
+from skembed.state import check_state, state_types, stored
 from skembed.text._phrases import PhraseRounds, Phrases, phrase_of
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["WordEncoder"]
 
 
+@stored
 class WordEncoder:
     """Numbers the words of documents by a vocabulary, phrases joined; may be used by several threads.
 
     Parameters
     ----------
-    words : sequence of str
-        Row i is that of ``words[i]``.
+    keys : Keys
+        The words; row i is that of the i-th.
     rounds : list of list of (str, str)
         Phrases, as `learn_phrases` returns them.
     tokenizer : Tokenizer
     """
 
-    def __init__(self, words: Iterable[str], rounds: PhraseRounds, tokenizer: Tokenizer) -> None:
-        self.words = list(words)
+    _state = {"keys": Keys, "rounds": list[list[tuple[str, str]]], "tokenizer": Tokenizer}
+
+    def __init__(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> None:
+        self.keys = keys
         self.rounds = rounds
         self.tokenizer = tokenizer
         self._build_index()
 
     def _build_index(self) -> None:
-        number: dict[Any, int] = {word: row for row, word in enumerate(self.words)}
+        number: dict[Any, int] = dict(self.keys.index)
         n_rows = len(number)
         for first, second in itertools.chain.from_iterable(self.rounds):
             for word in (first, second, phrase_of(first, second)):  # parts need numbers, but have no row
@@ -67,7 +72,8 @@ class WordEncoder:
         return map(self._index.get, tokens, itertools.repeat(NO_ROW))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"words": self.words, "rounds": self.rounds, "tokenizer": self.tokenizer}
+        return {name: getattr(self, name) for name in state_types(type(self))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(type(self), state, state_types(type(self)))
         self.__init__(**state)  # type: ignore[misc]

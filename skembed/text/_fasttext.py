@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.state import stored
 from skembed.apply.pooling import pool_documents
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FastTextVectorizer"]
 
 
+@stored
 class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     """Learn word vectors with subwords from documents, and turn documents into the pooled vectors of their words.
 
@@ -293,6 +295,6 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         )
         del self._rows  # the buckets are in the table, the others are quickly found again
         table = SubwordTable.from_rows(vocabulary.keys, tables.input[:n_words], subwords, counts=vocabulary.counts)
-        words = SubwordEncoder(encoder.words, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
+        words = SubwordEncoder(encoder.keys, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
         super()._set_fitted(vocabulary, tables._replace(input=np.array(table.vectors)), words, partial)
         self.embedding_ = table

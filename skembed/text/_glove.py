@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skembed.state import stored
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
@@ -27,6 +28,7 @@ _SMALL_X_MAX, _LARGE_X_MAX, _LARGE_CORPUS = 10.0, 100.0, 10**9
 _SMALLEST_MEMORY = 1 << 20  # as in skembed.training.cooccurrence, which takes numba
 
 
+@stored
 class GloVeVectorizer(DocumentVectorizer):
     """Learn GloVe vectors from documents, and turn documents into the pooled vectors of their words.
 
@@ -133,6 +135,7 @@ class GloVeVectorizer(DocumentVectorizer):
     True
     """
 
+    _state = {"n_cooccurrences_": int}
     _parameter_constraints: dict = DocumentVectorizer._parameter_constraints | {
         "window": [Interval(Integral, 1, None, closed="left")],
         "symmetric": ["boolean"],

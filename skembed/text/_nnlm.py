@@ -10,8 +10,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.state import stored
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["NNLMVectorizer"]
 
 
+@stored
 class NNLMVectorizer(DocumentVectorizer):
     """Learn to predict each word from the words before it, and turn documents into the pooled vectors of their words.
 
@@ -117,6 +120,9 @@ class NNLMVectorizer(DocumentVectorizer):
     True
     """
 
+    _state = {
+        "_weights": NextWordWeights, "_n_previous": int, "_stop_words": frozenset[str], "validation_scores_": list[float],
+    }  # fmt: skip
     _parameter_constraints: dict = DocumentVectorizer._parameter_constraints | {
         "n_previous": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -246,7 +252,7 @@ class NNLMVectorizer(DocumentVectorizer):
         super()._set_fitted(vocabulary, tables, encoder, partial)
         if len(vocabulary.infrequent):  # else training has never met the unknown word
             unknown = self._weights.embedding[len(vocabulary)]
-            self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input, unknown=unknown)
+            self.embedding_ = EmbeddingTable.of_keys(vocabulary.shared_keys, tables.input, unknown=unknown)
 
     def perplexity(self, X):
         """Return how many words the next one is drawn from, as far as the model can tell: lower is better.
@@ -284,6 +290,6 @@ class NNLMVectorizer(DocumentVectorizer):
         n_words, stop_words = len(self.vocabulary_), sorted(self._stop_words)
         encoder = self._encoder
         if stop_words:
-            encoder = WordEncoder([*encoder.words, *stop_words], encoder.rounds, encoder.tokenizer)
+            encoder = WordEncoder(Keys.of([*encoder.keys.array, *stop_words]), encoder.rounds, encoder.tokenizer)
         for chunk in encoder.encode(read_documents(X), keep_unknown=True):
             yield chunk.keep(chunk.indices < n_words)

@@ -7,19 +7,22 @@ from typing import Any
 import numpy as np
 
 from skembed.data.corpus import END_TOKEN, EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
+from skembed.state import check_state, stored
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["NormalizedEncoder", "normalize_corpus"]
 
 
+@stored
 class NormalizedEncoder:
     """Numbers the words of documents by the rows of a table; may be used by several threads.
 
     Parameters
     ----------
-    words : iterable of str
+    keys : Keys
         Row i is that of the i-th word.
     normalizer : TextNormalizer
     tokenizer : Tokenizer
@@ -28,11 +31,13 @@ class NormalizedEncoder:
         Are left out.
     """
 
+    _state = {"keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": frozenset[str]}
+
     def __init__(
-        self, words: Iterable[str], normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: frozenset[str]
+        self, keys: Keys, normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: frozenset[str]
     ) -> None:
-        self.words, self.normalizer, self.tokenizer, self.stop_words = words, normalizer, tokenizer, stop_words
-        self.row_of: dict[Any, int] = dict(zip(words, itertools.count()))
+        self.keys, self.normalizer, self.tokenizer, self.stop_words = keys, normalizer, tokenizer, stop_words
+        self.row_of: dict[Any, int] = keys.index
         self._number: dict[Any, int] = {**self.row_of, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
 
     def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
@@ -83,9 +88,10 @@ class NormalizedEncoder:
         return words
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("words", "normalizer", "tokenizer", "stop_words")}
+        return {name: getattr(self, name) for name in self._state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(NormalizedEncoder, state, self._state)
         self.__init__(**state)  # type: ignore[misc]
 
 

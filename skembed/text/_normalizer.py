@@ -4,6 +4,8 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from skembed.state import stored
+
 __all__ = ["DIGITS", "PUNCTUATION", "TextNormalizer", "find_normalizer"]
 
 DIGITS = ("keep", "#", "0", "spelled")
@@ -20,6 +22,7 @@ _FEW = 0.01  # a share of keys below this is what slips through any cleaning, an
 _LEAST_MARKS = 2  # one mark alone among the keys may be a stray
 
 
+@stored
 @dataclass(frozen=True)
 class TextNormalizer:
     """The normalization of texts before vectors were learned from them.

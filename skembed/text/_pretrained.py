@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skembed.state import stored
 from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_names
 from skembed.data.documents import read_documents
 from skembed.data.ragged import NO_ROW
@@ -36,6 +37,7 @@ __all__ = ["PretrainedVectorizer"]
 _INSPECTED = 50_000  # keys that tell the normalization
 
 
+@stored
 class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     """Turn documents, or columns of short texts, into the pooled vectors of their words, learned elsewhere.
 
@@ -137,6 +139,12 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
            [-1.,  0.,  0.,  0.]], dtype=float32)
     """
 
+    _state = {
+        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "lowercase_": bool, "digits_": str, "punctuation_": str,
+        "unknown_share_": float, "unknown_words_": list[str], "loss_curve_": list[float], "n_iter_": int,
+        "_encoder": NormalizedEncoder, "_missing": np.ndarray, "_has_columns": bool, "_n_documents": list[int],
+        "_poolings": list[Pooling], "_poolings_of": list[list[Pooling]],
+    }  # fmt: skip
     _parameter_constraints: dict = {
         "source": [str, os.PathLike, EmbeddingTable],
         "pooling": [StrOptions(set(POOLINGS)), list, tuple],
@@ -282,7 +290,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
             keep_all = self.keep == "all" or (self.keep == "auto" and isinstance(self.source, EmbeddingTable))
             self.embedding_ = held_table(learned, table, keep_all=keep_all, with_subwords=self.keep != "corpus")
             self._missing = table.lookup([None])[0] if None in table else np.zeros(table.embedding_dim, np.float32)
-            self._encoder = NormalizedEncoder(self.embedding_.keys.tolist(), normalizer, tokenizer, stop_words)
+            self._encoder = NormalizedEncoder(self.embedding_.shared_keys, normalizer, tokenizer, stop_words)
             documents = self._learn_poolings(names, inputs, self._encoder)
             callbacks.end()
             return self._pool(documents) if transform else None

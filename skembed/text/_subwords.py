@@ -7,7 +7,9 @@ import numpy as np
 
 from skembed.apply.pooling import DocumentCounts, Pooling
 from skembed.data.corpus import EncodedCorpus, as_sequences, encode_documents, whole_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import NO_ROW, Ragged
+from skembed.state import stored
 from skembed.table import SubwordTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds
@@ -31,26 +33,29 @@ class Chunk(NamedTuple):
     others: list[str]
 
 
+@stored
 class SubwordEncoder(WordEncoder):
     """Numbers all words of documents, phrases joined; may be used by several threads.
 
     Parameters
     ----------
-    words, rounds, tokenizer
+    keys, rounds, tokenizer
         As for `WordEncoder`.
     stop_words : collection of str
         Are left out.
     """
 
+    _state = {"stop_words": frozenset[str]}
+
     def __init__(
         self,
-        words: Iterable[str],
+        keys: Keys,
         rounds: PhraseRounds,
         tokenizer: Tokenizer,
         stop_words: Collection[str] = frozenset(),
     ) -> None:
-        self.stop_words = stop_words
-        super().__init__(words, rounds, tokenizer)
+        self.stop_words = frozenset(stop_words)
+        super().__init__(keys, rounds, tokenizer)
 
     def encode_all(self, documents: Iterable[str | list]) -> Iterator[Chunk]:
         """Yield chunks of documents; what is no word, or a stop word, is left out."""
@@ -70,7 +75,7 @@ class SubwordEncoder(WordEncoder):
 
     def _chunk(self, stream: np.ndarray, fresh: list[str]) -> Chunk:
         """Rows for numbers, and numbers behind the rows for words that have none."""
-        n_rows = len(self.words)
+        n_rows = len(self.keys)
         numbers, places = np.unique(stream, return_inverse=True)
         ids = np.empty(len(numbers), dtype=np.int32)
         known = numbers < n_rows  # END_OF_DOCUMENT and NO_ROW among them
@@ -83,15 +88,12 @@ class SubwordEncoder(WordEncoder):
 
     def _name(self, number: int, fresh: list[str]) -> str:
         first = len(self._row_of) - 2
-        return self._parts[number - len(self.words)] if number < first else fresh[number - first]
+        return self._parts[number - len(self.keys)] if number < first else fresh[number - first]
 
     def _build_index(self) -> None:
         super()._build_index()
-        n_rows = len(self.words)
+        n_rows = len(self.keys)
         self._parts = [word for word, at in self._index.items() if at >= n_rows and isinstance(word, str)]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"stop_words": self.stop_words}
 
 
 def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_words: Collection[str]) -> Iterator[Chunk]:

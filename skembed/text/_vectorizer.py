@@ -166,7 +166,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
             tables = self._fit_tables(
                 self._sequences(corpus, vocabulary, row_of), vocabulary, partial, max_iter, callbacks
             )
-            self._set_fitted(vocabulary, tables, WordEncoder(vocabulary.keys.tolist(), rounds, tokenizer), partial)
+            self._set_fitted(vocabulary, tables, WordEncoder(vocabulary.shared_keys, rounds, tokenizer), partial)
             self._poolings, self._document_counts = learn_poolings(
                 poolings,
                 corpus.documents(row_of),
@@ -215,7 +215,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
     ) -> None:
         tables.input.flags.writeable = False  # so that the table need not copy it
         self.vocabulary_ = vocabulary
-        self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input)
+        self.embedding_ = EmbeddingTable.of_keys(vocabulary.shared_keys, tables.input)
         self._output = tables.output
         self._encoder = encoder
         phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(encoder.rounds))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skembed.state import stored
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Word2VecVectorizer"]
 
 
+@stored
 class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
     """Learn word vectors from documents, and turn documents into the pooled vectors of their words.
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skembed.state import stored
+
 __all__ = ["NextWordSettings", "NextWordWeights"]
 
 
@@ -29,6 +31,7 @@ class NextWordSettings:
     verbose: int
 
 
+@stored
 @dataclass(frozen=True)
 class NextWordWeights:
     """A language model as plain arrays, float32.

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
+from skembed.data.keys import Keys
 from skembed.data import corpus as corpus_module
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.ragged import NO_ROW
@@ -91,7 +92,7 @@ def test_an_encoded_corpus_holds_the_documents(documents, block, chunk, held_byt
 
 @given(DOCUMENTS, st.integers(1, 7))
 def test_a_word_encoder_numbers_known_words(documents, block):
-    encoder = WordEncoder(["aa", "b", "c"], [], Tokenizer(True, None, TOKEN_PATTERN))
+    encoder = WordEncoder(Keys.of(["aa", "b", "c"]), [], Tokenizer(True, None, TOKEN_PATTERN))
     expected = [[["aa", "b", "c"].index(t) for t in tokens_of(d) if t in ("aa", "b", "c")] for d in documents]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus_module, "_BLOCK_TOKENS", block)
@@ -113,7 +114,7 @@ def test_tokens_that_are_no_strings_are_named(documents, message):
 
 
 def test_words_without_a_row_are_left_out_or_kept_as_such():
-    encoder = WordEncoder(["aa", "b"], [[("b", "b")]], Tokenizer(True, None, TOKEN_PATTERN))
+    encoder = WordEncoder(Keys.of(["aa", "b"]), [[("b", "b")]], Tokenizer(True, None, TOKEN_PATTERN))
     documents = [["aa", "new", "b"], [], ["b", "b", "aa"]]  # "b b" is a phrase that has no row
     assert as_lists(encoder.encode(documents)) == [[0, 1], [], [0]]
     assert as_lists(encoder.encode(documents, keep_unknown=True)) == [[0, NO_ROW, 1], [], [NO_ROW, 0]]

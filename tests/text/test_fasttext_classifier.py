@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.table import SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
@@ -232,9 +233,9 @@ def test_word_ngrams_are_hashed_as_fasttext_does():
 def test_bags_hold_what_their_docstring_says():
     settings = {"word_ngrams": 2, "min_n": 0, "max_n": 0, "n_buckets": 1000}
     words, ids, ends = ["aa", "bb", "cc"], np.array([0, 1, 0, 2]), np.array([2, 2, 4])
-    empty = BagReader(["aa", "bb"], **settings, buckets=np.zeros(0, np.int64))
+    empty = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=np.zeros(0, np.int64))
     buckets = empty.buckets_of(words, iter([Ragged.from_ends(ids, ends)]))
-    reader = BagReader(["aa", "bb"], **settings, buckets=buckets)
+    reader = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=buckets)
     ((starts, rows),) = reader.read(words, iter([Ragged.from_ends(ids, ends)]))
     bags = [sorted(rows[a:b].tolist()) for a, b in itertools.pairwise(starts)]
     assert len(buckets) == 2  # of "aa bb" and "aa cc"

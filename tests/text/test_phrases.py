@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skembed.data.keys import Keys
 from skembed.data import corpus as corpus_module
 from skembed.data.corpus import EncodedCorpus
 from skembed.text import Word2VecVectorizer, _phrases
@@ -75,7 +76,7 @@ def test_words_that_are_barred_or_unknown_are_in_no_phrase():
     with EncodedCorpus.read(documents, TOKENIZER) as corpus:
         rounds = learn_phrases(corpus, n_rounds=3, threshold=0.1, min_count=2, barred={"the"})
         assert rounds == [[("new", "york")]]
-    encoder = WordEncoder(["new_york"], rounds, TOKENIZER)
+    encoder = WordEncoder(Keys.of(["new_york"]), rounds, TOKENIZER)
     streams = [encoder.encode([["new", "york"], ["new", "zzz", "york"], ["new"], ["york", "new", "york"]])]
     (chunk,) = streams[0]
     assert chunk.indices.tolist() == [0, 0]
