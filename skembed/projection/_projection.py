@@ -23,10 +23,12 @@ from skembed.projection._incremental import incremental_map, partial_pca
 from skembed.projection._inputs import TAKES_SPARSE, read_rows, read_training
 from skembed.projection._linear import LinearMap
 from skembed.projection._memory import Cache
-from skembed.projection._parameters import CONSTRAINTS, OF_AUTOENCODER, check_settings
+from skembed.projection._parameters import CONSTRAINTS, check_settings
 from skembed.projection._solvers import NEEDS_Y, Task, check_params, solve
 from skembed.table import EmbeddingTable
+from skembed.training.autoencoder import AutoencoderSettings
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.run import Run
 
 __all__ = ["ProjectionEmbedder"]
 
@@ -57,9 +59,9 @@ def _is_incremental(estimator: Any) -> bool:
 
 
 def _learn_codec(
-    mixed: MixedColumns, rows: MixedRows, task: Task, settings: dict, *, random_state: Any, observer: Any
+    mixed: MixedColumns, rows: MixedRows, task: Task, settings: AutoencoderSettings, *, random_state: Any, run: Run
 ) -> tuple[Codec, Any]:
-    return fit_codec(mixed, rows, replace(task, random_state=random_state), observer=observer, **settings)
+    return fit_codec(mixed, rows, replace(task, random_state=random_state), settings, run)
 
 
 class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
@@ -381,12 +383,13 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         mixed = MixedColumns(self.categorical_features, self.min_frequency, self.max_categories)
         rows = mixed.fit(columns, X)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        settings = {name: getattr(self, name) for name in OF_AUTOENCODER}
+        settings = AutoencoderSettings.of(self, columns.n_rows)
+        run = Run(0, None, self.verbose, callbacks, "ProjectionEmbedder")
         if task.cache is None:
-            codec, history = fit_codec(mixed, rows, task, observer=callbacks, **settings)
+            codec, history = fit_codec(mixed, rows, task, settings, run)
         else:
             what = mixed, rows, task.without_cache(), settings
-            codec, history = task.cache.learned(_learn_codec, *what, observer=callbacks)
+            codec, history = task.cache.learned(_learn_codec, *what, run=run)
         callbacks.end()
         self._forget()
         self._codec = codec

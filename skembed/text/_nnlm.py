@@ -1,7 +1,6 @@
 """NNLMVectorizer: a neural language model of raw documents, and documents as the pooled vectors of its words."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from skembed.text._vectorizer import DocumentVectorizer
 from skembed.text._words import read_stop_words
 from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings
-from skembed.training.run import draw_seed
+from skembed.training.run import Run, draw_seed, settings_of
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
@@ -224,17 +223,11 @@ class NNLMVectorizer(DocumentVectorizer):
         held = np.zeros(len(events.positions), dtype=bool)
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
-        own = {name: getattr(self, name) for name in (field.name for field in fields(NextWordSettings))}
-        settings = NextWordSettings(**own | {"hidden_layer_sizes": self._layer_sizes()})
+        settings = settings_of(NextWordSettings, self, hidden_layer_sizes=self._layer_sizes())
+        run = Run(draw_seed(rng), None, self.verbose, callbacks, "NNLMVectorizer")
+        positions = events.positions
         self._weights, history = learn_next_words(
-            events.tokens,
-            events.positions[~held],
-            events.positions[held],
-            n_words + 3,
-            n_words + 2,
-            settings,
-            rng,
-            callbacks,
+            events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
         self._n_previous, self._stop_words = self.n_previous, read_stop_words(self.stop_words)
         self.validation_scores_ = history.validation_scores
