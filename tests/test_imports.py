@@ -268,7 +268,15 @@ def run(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("statement", ["import skembed", "from skembed import EntityEmbeddingEncoder, EmbeddingTable"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import skembed",
+        "from skembed import EntityEmbeddingEncoder, EmbeddingTable",
+        "from skembed import NNLMVectorizer, ProjectionEmbedder",
+        "import skembed.training.autoencoder, skembed.training.level_net, skembed.training.next_words",
+    ],
+)
 def test_importing_loads_neither_torch_nor_numba(statement):
     loaded = run(f"import sys; {statement}; print([m for m in ('torch', 'numba') if m in sys.modules])")
     assert loaded.strip() == "[]"

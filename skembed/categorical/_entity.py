@@ -20,6 +20,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.level_net import NetSettings
+from skembed.training.run import Run, draw_seed
 
 __all__ = ["EntityEmbeddingEncoder"]
 
@@ -306,8 +307,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         columns = self._read_columns(X, reset=False)
         weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
         callbacks = PassCallbacks(self, 1, X, y)
-        settings = NetSettings.of(self, columns.n_rows, callbacks)
-        self._schema, learned = update(self._schema, self._learned, columns, y, weight, settings, self.random_state)
+        settings, run = NetSettings.of(self, columns.n_rows), self._run(0, callbacks)
+        rng = check_random_state(self.random_state)
+        self._schema, learned = update(self._schema, self._learned, columns, y, weight, settings, rng, run)
         callbacks.end()
         self._expose(learned)
         return self
@@ -325,12 +327,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         rng = check_random_state(self.random_state)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        settings = NetSettings.of(self, int((weight > 0).sum()), callbacks)
+        settings = NetSettings.of(self, int((weight > 0).sum()))
         hidden = bool(settings.hidden_layer_sizes)
         setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous, hidden=hidden)
-        if previous is not None:
-            settings.head = previous[1].net.head
-        learned = learn_cached(memory, setup.problem, settings, int(rng.randint(2**31 - 1)))
+        learned = learn_cached(memory, setup.problem, settings, self._run(draw_seed(rng), callbacks))
         callbacks.end()
         self._schema = setup.schema
         rows, learned.training_rows = learned.training_rows, []
@@ -339,6 +339,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
             names = ", ".join(map(repr, self.uninformative_features_))
             print(f"EntityEmbeddingEncoder: nothing to say of the target: {names}", file=sys.stderr)
         return columns, setup, rows
+
+    def _run(self, seed: int, callbacks: PassCallbacks) -> Run:
+        return Run(seed, None, self.verbose, callbacks, "EntityEmbeddingEncoder")
 
     def _expose(self, learned: Learned) -> None:
         """Set the public attributes from what was learned; the tables are cut here."""

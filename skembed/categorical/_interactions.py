@@ -20,7 +20,8 @@ from scipy.sparse.linalg import svds
 
 from skembed.data.keys import deflated, inflated, smallest
 from skembed.state import check_state, stored
-from skembed.training.passes import History, repeat_passes
+from skembed.training.passes import History, PassSettings, repeat_passes
+from skembed.training.run import Run
 
 __all__ = ["Backfitting", "Interactions", "learn_interactions", "numeric_bins", "screen_pairs"]
 
@@ -239,7 +240,8 @@ def learn_interactions(
     pairs: list[tuple[int, int]],
     include: np.ndarray | None,
     validation: np.ndarray,
-    settings: Any,
+    settings: PassSettings,
+    run: Run,
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
     """Learn the interactions of some pairs of columns, or find that they are not worth it.
 
@@ -258,7 +260,8 @@ def learn_interactions(
         Sets of rows whose interactions are asked for, too.
     validation : ndarray of int
         Rows on which it is decided how many passes to take, and whether the interactions stay.
-    settings : NetSettings
+    settings : PassSettings
+    run : Run
 
     Returns
     -------
@@ -276,7 +279,7 @@ def learn_interactions(
         seen = np.ones((len(ids), 1), dtype=np.uint8)
         seen[validation] = 0
         model = Backfitting(terms, term_sizes, target, weight, seen, validation)
-        history = passes(model, settings, early_stopping=True)
+        history = passes(model, replace(settings, early_stopping=True), run)
         alone = Backfitting(columns, sizes, target, weight, seen, validation)
         for _ in range(history.best_iter):
             alone.one_pass()
@@ -288,7 +291,7 @@ def learn_interactions(
         for _ in range(n_passes):
             everything.one_pass()
     else:
-        history = passes(everything, settings, early_stopping=False)
+        history = passes(everything, replace(settings, early_stopping=False), run)
         n_passes = history.n_iter
     found = Interactions(
         pairs=pairs,
@@ -311,19 +314,8 @@ def learn_interactions(
     return found, [[e[:, part] for e in held_out.effects[len(columns) :]] for part in parts]
 
 
-def passes(model: "Backfitting", settings: Any, *, early_stopping: bool) -> History:
-    return repeat_passes(
-        model,
-        model.one_pass,
-        max_iter=settings.max_iter,
-        early_stopping=early_stopping,
-        n_iter_no_change=settings.n_iter_no_change,
-        tol=settings.tol,
-        verbose=settings.verbose,
-        observer=settings.observer,
-        name="EntityEmbeddingEncoder",
-        advice="Look for extreme values in y.",
-    )
+def passes(model: "Backfitting", settings: PassSettings, run: Run) -> History:
+    return repeat_passes(model, model.one_pass, settings, run, advice="Look for extreme values in y.")
 
 
 def cells_of(columns: list[np.ndarray], sizes: list[int], pair: tuple[int, int]) -> tuple[Cells, np.ndarray]:

@@ -23,6 +23,7 @@ from skembed.categorical._interactions import (
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.training.level_net import NetPart, NetSettings
+from skembed.training.run import Run, draw_seed
 
 __all__ = ["assemble", "learn", "learn_cached"]
 
@@ -31,20 +32,20 @@ MIN_RESIDUAL = 1e-6  # of the target's variance; with less the effects leave not
 MAX_OWN_SHARE = 0.05  # of a vector's distance from the column's mean, up to which a row's own target may be in it
 
 
-def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
+def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     """Learn the vectors of every column.
 
     Parameters
     ----------
     problem : Problem
     settings : NetSettings
-    seed : int
+    run : Run
 
     Returns
     -------
     Learned
     """
-    rng = np.random.RandomState(seed)
+    rng = np.random.RandomState(run.seed)
     standardised = problem.target.standardised(problem.coded)
     sizes = [len(c) for c in problem.counts]
     include = problem.include()
@@ -54,10 +55,10 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     fold_interactions: list[list[np.ndarray]] = []
     if settings.max_iter > 0 and problem.weight.sum() >= MIN_NET_WEIGHT and problem.target.varies:
         if settings.hidden_layer_sizes:
-            net = hidden_net(problem, fold_effects, settings, rng)
+            net = hidden_net(problem, fold_effects, settings, rng, run)
         else:
             beside_numbers = standardised - problem.numeric @ effects.numeric
-            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, include, settings, rng)
+            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, include, settings, rng, run)
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
     layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
@@ -82,18 +83,15 @@ def learn(problem: Problem, settings: NetSettings, seed: int) -> Learned:
     )
 
 
-def learn_cached(memory: Any, problem: Problem, settings: NetSettings, seed: int) -> Learned:
+def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run) -> Learned:
     """Learn, or take what a `joblib.Memory` has kept of the same problem, settings and seed."""
     if memory.store_backend is None:
-        return learn(problem, settings, seed)
-    bare = replace(settings, observer=None, verbose=0)
-    return memory.cache(_learn_observed, ignore=["observer", "verbose"])(
-        problem, bare, seed, settings.observer, settings.verbose
-    )
+        return learn(problem, settings, run)
+    return memory.cache(_learn_seeded, ignore=["run"])(problem, settings, run.seed, run)
 
 
-def _learn_observed(problem: Problem, settings: NetSettings, seed: int, observer: Any, verbose: int) -> Learned:
-    return learn(problem, replace(settings, observer=observer, verbose=verbose), seed)
+def _learn_seeded(problem: Problem, settings: NetSettings, seed: int, run: Run) -> Learned:
+    return learn(problem, settings, replace(run, seed=seed))
 
 
 def pairwise_net(
@@ -103,6 +101,7 @@ def pairwise_net(
     include: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
+    run: Run,
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
     """Learn the interactions of the pairs of columns that have any: of all rows, and for each fold.
 
@@ -119,7 +118,7 @@ def pairwise_net(
     pairs = [(a, b) for a, b in pairs if a not in problem.from_init or b not in problem.from_init]
     if not pairs:
         return Interactions(), []
-    validation = validation_rows(problem, settings, rng)
+    validation = settings.held_out_rows(len(problem.ids), rng)
     interactions, by_fold = learn_interactions(
         ids,
         sizes,
@@ -130,13 +129,14 @@ def pairwise_net(
         include if problem.holds_out else None,
         validation,
         settings,
+        run,
     )
     interactions.bin_edges = edges
     return interactions, by_fold
 
 
 def hidden_net(
-    problem: Problem, fold_effects: list[Effects], settings: NetSettings, rng: np.random.RandomState
+    problem: Problem, fold_effects: list[Effects], settings: NetSettings, rng: np.random.RandomState, run: Run
 ) -> NetPart:
     """Train a net with hidden layers, each row's offset from effects that were learned without it."""
     from skembed.training.nets.level_net import learn_net
@@ -144,16 +144,9 @@ def hidden_net(
     prediction = np.empty((len(problem.ids), problem.coded.shape[1]))
     for (_, test), part in zip(problem.folds, fold_effects):
         prediction[test] = part.predict(problem.ids[test], problem.numeric[test])
-    validation = validation_rows(problem, settings, rng)
-    return learn_net(problem, problem.target.offset(prediction), settings, rng, validation)
-
-
-def validation_rows(problem: Problem, settings: NetSettings, rng: np.random.RandomState) -> np.ndarray:
-    """Return the rows on which training is judged, none without early stopping."""
-    n = len(problem.ids)
-    if not settings.early_stopping:
-        return np.empty(0, dtype=np.int64)
-    return np.sort(rng.permutation(n)[: max(1, round(settings.validation_fraction * n))])
+    validation = settings.held_out_rows(len(problem.ids), rng)
+    problem = replace(problem, offset=problem.target.offset(prediction))
+    return learn_net(problem, validation, settings, run.seeded(rng), draw_seed(rng))
 
 
 def without_net(problem: Problem) -> NetPart:

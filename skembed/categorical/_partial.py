@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skembed.categorical._effects import Effects, solve_effects
 from skembed.categorical._interactions import numeric_bins
@@ -16,6 +15,7 @@ from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
 from skembed.data.roles import numeric_columns
 from skembed.training.level_net import DEFAULT_SHRINKAGE, NetPart, NetSettings
+from skembed.training.run import Run, draw_seed
 
 __all__ = ["update"]
 
@@ -27,7 +27,8 @@ def update(
     y: Any,
     weight: np.ndarray,
     settings: NetSettings,
-    random_state: Any,
+    rng: np.random.RandomState,
+    run: Run,
 ) -> tuple[Schema, Learned]:
     """Learn from further rows.
 
@@ -44,14 +45,15 @@ def update(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     weight : ndarray of shape (n_samples,)
     settings : NetSettings
-    random_state : int, RandomState instance or None
+    rng : numpy.random.RandomState
+        Decides all that is random, the seed of `run` nothing.
+    run : Run
 
     Returns
     -------
     (Schema, Learned)
         New ones; what was given is left as it was.
     """
-    rng = check_random_state(random_state)
     rows = np.flatnonzero(weight > 0)
     all_weight, weight = weight, weight[rows]
     factors = factorize_columns(columns, schema.positions)
@@ -87,8 +89,7 @@ def update(
         prior_counts=seen,
     )
     residual = schema.target.standardised(coded) - expected
-    if settings.observer is not None:
-        settings.observer.begin_pass()
+    run.begin_pass()
     interactions = learned.interactions
     if interactions.cells:
         interactions = interactions.extended(
@@ -100,12 +101,10 @@ def update(
         from skembed.training.nets.level_net import continue_net
 
         shrinkage = net.shrinkage if np.isfinite(net.shrinkage) else DEFAULT_SHRINKAGE
-        one_pass = replace(settings, max_iter=1, early_stopping=False, head=net.head, observer=None)
-        net.raw, net.head, (loss,) = continue_net(
-            problem, schema.target.offset(expected), one_pass, seen, shrinkage, rng
-        )
-    if settings.observer is not None:
-        settings.observer.end_pass(loss)
+        problem.offset = schema.target.offset(expected)
+        untold = replace(run, callbacks=None).seeded(rng)  # callbacks are told of the whole pass, here
+        net.raw, net.head, (loss,) = continue_net(problem, seen, shrinkage, settings, untold, draw_seed(rng))
+    run.end_pass(loss)
     history = learned.history
     history = replace(history, n_iter=max(history.n_iter, 1) + 1, loss_curve=[*history.loss_curve, loss])
     layouts = list(learned.layouts)
@@ -157,6 +156,7 @@ def grown_net(
         from_init=schema.from_init,
         frozen=schema.frozen,
         folds=[],
+        head=net.head,
     )
     return replace(net, initial=initial, raw=raw, fold_raw=[]), problem
 

@@ -1,6 +1,6 @@
 """The problem that `fit` is to solve, the settings of the net, and what comes out of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class Problem:
         Disjoint test rows; together all of them.
     holds_out : bool
         Whether training rows get the vectors of their folds.
+    head : list of ndarray
+        Weights and biases that the net's hidden layers begin from; empty without a warm start.
+    offset : ndarray of shape (n_samples, n_targets) or None
+        What the net's scores begin from, as `Target.offset` gives it; None until effects are learned.
     """
 
     ids: np.ndarray
@@ -55,6 +59,8 @@ class Problem:
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool = True
+    head: list[np.ndarray] = field(default_factory=list)
+    offset: np.ndarray | None = None
 
     def include(self) -> np.ndarray:
         """Return which rows each fold learns from, (n_samples, n_folds), uint8."""

@@ -202,6 +202,7 @@ def set_up(
             rng=rng,
         ),
         holds_out=estimator.cv is not None,
+        head=[] if previous is None or not hidden else previous[1].net.head,
     )
     return Setup(schema, ids, rows, problem)
 

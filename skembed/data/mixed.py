@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_array
 from skembed.data.columns import Columns, factorize, to_float
 from skembed.data.roles import categorical_positions
 from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 
 __all__ = ["MixedColumns", "MixedRows"]
 
@@ -31,6 +32,7 @@ class MixedRows:
         self.numbers, self.missing, self.ids = values, missing, ids
 
 
+@stored
 class MixedColumns:
     """Reader of a table of numbers and categories: fitted once, the same ever after.
 
@@ -54,6 +56,13 @@ class MixedColumns:
     dtype : numpy.dtype
         Of the output: float32 if no number is wider.
     """
+
+    _state = {
+        "categorical_features": Any, "min_frequency": int | float | None, "max_categories": int | None,
+        "categorical": list[int], "numeric": list[int], "names": list[str], "vocabularies": list[Vocabulary],
+        "shares": list[np.ndarray], "flagged": np.ndarray, "unit": np.ndarray, "center": np.ndarray,
+        "spread": np.ndarray, "reach": np.ndarray, "dtype": np.dtype,
+    }  # fmt: skip
 
     def __init__(self, categorical_features: Any, min_frequency: Any, max_categories: Any) -> None:
         self.categorical_features = categorical_features

@@ -7,6 +7,7 @@ list                                 a JSON list
 ``{"tuple" | "set" | "frozenset": [item, ...]}``, ``{"dict": [[key, value], ...]}``, in order
 ``{"array": name, "order": "F"}``    a tensor of the file; "order" where columns lie together
 ``{"values": state, "dtype": ..., "shape": ...}``  an array of strings or objects, packed as keys are
+``{"sparse": [data, indices, indptr], "shape": ..., "class": ...}``  of scipy's
 ``{"scalar": value, "dtype": ...}``  one of numpy's
 ``{"type": name}``, ``{"dtype": name}``  a numeric type of numpy's, as a class or a dtype
 ``{"path": text}``, ``{"random_state": [value, ...]}``
@@ -21,6 +22,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from skembed.data.keycodes import decode_keys, encode_keys
@@ -72,6 +74,10 @@ class Writer:
             return {"dict": [[self.encode(k, where), self.encode(v, where)] for k, v in value.items()]}
         if isinstance(value, np.ndarray) and type(value) in (np.ndarray, np.memmap):
             return self._array(value, where)
+        if sparse.issparse(value) and value.format in ("csr", "csc"):
+            parts = [self._array(part, where) for part in (value.data, value.indices, value.indptr)]
+            name = f"{value.format}_{'array' if isinstance(value, sparse.sparray) else 'matrix'}"
+            return {"sparse": parts, "shape": list(value.shape), "class": name}
         if isinstance(value, np.generic) and value.dtype in _NAMES:
             return {"scalar": self.encode(value.item(), where), "dtype": value.dtype.name}
         if isinstance(value, np.dtype) and value in _NAMES:
@@ -85,9 +91,9 @@ class Writer:
         if STORED.get(kind.__name__) is kind:
             return self._object(value, where)
         raise TypeError(
-            f"{where} cannot be written: {value!r:.80} is a {kind.__module__}.{kind.__qualname__}. Files of skembed hold "
-            "plain values, arrays and tables alone, and no code. Set another value and fit again, or, where you trust "
-            "all who can write the file, use pickle."
+            f"{where} cannot be written: {value!r:.80} is a {kind.__module__}.{kind.__qualname__}. Files of skembed "
+            "hold plain values, arrays and tables alone, and no code. Set another value and fit again, or, where you "
+            "trust all who can write the file, use pickle."
         )
 
     def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
@@ -224,6 +230,15 @@ class Reader:
     def _scalar(self, node: dict) -> np.generic:
         return _dtype(node["dtype"]).type(self.decode(node["scalar"]))
 
+    def _sparse(self, node: dict) -> Any:
+        data, indices, indptr = (self.decode(part) for part in node["sparse"])
+        if node["class"] not in ("csr_array", "csc_array", "csr_matrix", "csc_matrix"):
+            raise ValueError(f"expected a class of sparse matrices, got {node['class']!r:.40}")
+        shape = tuple(node["shape"])
+        made = getattr(sparse, node["class"])((data, indices, indptr), shape=shape)
+        made.check_format(full_check=True)
+        return made
+
     def _random_state(self, node: dict) -> np.random.RandomState:
         state = tuple(self.decode(part) for part in node["random_state"])
         random_state = np.random.RandomState(0)
@@ -292,6 +307,7 @@ _READERS: dict[str, tuple[Any, set[str]]] = {
     "dtype": (lambda reader, node: _dtype(node["dtype"]), {"dtype"}),
     "type": (lambda reader, node: _dtype(node["type"]).type, {"type"}),
     "path": (lambda reader, node: Path(node["path"]), {"path"}),
+    "sparse": (Reader._sparse, {"sparse", "shape", "class"}),
     "random_state": (Reader._random_state, {"random_state"}),
     "object": (Reader._object, {"object", "state", "params", "output", "requests"}),
     "same": (Reader._same, {"same"}),

@@ -13,6 +13,10 @@ from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.memory import check_memory
 from skembed.projection._linear import reciprocal, with_fixed_signs
 from skembed.projection._solvers import Task, principal_map
+from skembed.state import stored
+from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
+from skembed.training.passes import History
+from skembed.training.run import Run
 
 __all__ = ["Codec", "fit_codec"]
 
@@ -22,6 +26,7 @@ MIN_ROWS = 20  # fewer rows tell a net nothing that validation could confirm
 SHARE_FLOOR = 1e-9  # of a level that no row has, so that its logarithm is finite
 
 
+@stored
 @dataclass
 class Codec:
     """An encoder and a decoder of mixed columns, as arrays.
@@ -111,16 +116,8 @@ class Codec:
 
 
 def fit_codec(
-    columns: MixedColumns,
-    rows: MixedRows,
-    task: Task,
-    *,
-    hidden_layer_sizes: Sequence[int],
-    batch_size: int | str,
-    early_stopping: bool,
-    validation_fraction: float,
-    **settings: Any,
-) -> tuple[Codec, Any]:
+    columns: MixedColumns, rows: MixedRows, task: Task, settings: AutoencoderSettings, run: Run
+) -> tuple[Codec, History | None]:
     """Learn an autoencoder of rows.
 
     Parameters
@@ -129,10 +126,9 @@ def fit_codec(
         Fitted on `rows`.
     rows : MixedRows
     task : Task
-    hidden_layer_sizes, batch_size, early_stopping, validation_fraction
-        As in `ProjectionEmbedder`.
-    **settings
-        For `train_autoencoder`.
+        Its `random_state` decides all that is random, the seed of `run` nothing.
+    settings : AutoencoderSettings
+    run : Run
 
     Returns
     -------
@@ -143,31 +139,22 @@ def fit_codec(
     """
     n = len(rows.ids)
     rng = task.random_state
-    predict_memory(columns, n, task, hidden_layer_sizes)
+    predict_memory(columns, n, task, settings.hidden_layer_sizes)
     start = linear_start(columns, rows, task)
     missing = rows.missing
     inputs = with_flags(rows.numbers, missing, columns.flagged).astype(np.float32, copy=False)
-    validation = np.empty(0, dtype=np.int64)
-    if early_stopping:
-        validation = np.sort(rng.permutation(n)[: max(1, round(validation_fraction * n))])
-    if n < MIN_ROWS or settings["max_iter"] == 0:
+    validation = settings.held_out_rows(n, rng)
+    weights: dict[str, Any]
+    history: History | None
+    if n < MIN_ROWS or settings.max_iter == 0:
         weights, history = _untrained(start), None
     else:
         from skembed.training.nets.autoencoder import train_autoencoder
 
-        weights, history = train_autoencoder(
-            inputs,
-            None if missing is None else ~missing,
-            rows.ids + columns.first_ids(),
-            n_levels=[len(s) for s in columns.shares],
-            n_targets=len(columns.numeric),
-            start=start,
-            hidden_layer_sizes=hidden_layer_sizes,
-            batch_size=int(np.clip(n // 400, 32, 1024)) if isinstance(batch_size, str) else batch_size,
-            validation=validation,
-            random_state=rng,
-            **settings,
-        )
+        present, ids = None if missing is None else ~missing, rows.ids + columns.first_ids()
+        n_levels = [len(s) for s in columns.shares]
+        numbered = AutoencoderRows(inputs, present, ids, n_levels, len(columns.numeric))
+        weights, history = train_autoencoder(numbered, start, validation, settings, run.seeded(rng))
     codec = Codec(columns, weights)
     _set_unknown(codec)
     _set_axes(codec, codec.encode(rows), whiten=task.whiten)

@@ -1,5 +1,6 @@
 """Principal components from batch after batch (Ross et al. 2008), going on from a whole fit or from earlier batches."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -9,19 +10,45 @@ from sklearn.decomposition import IncrementalPCA
 
 from skembed.projection._linear import LinearMap
 from skembed.projection._solvers import AUTO_SHARE
+from skembed.state import stored
 
-__all__ = ["incremental_map", "partial_pca"]
+__all__ = ["Increments", "incremental_map", "partial_pca"]
 
 
-def partial_pca(
-    X: np.ndarray, known: tuple[LinearMap, int] | IncrementalPCA | None, embedding_dim: Any
-) -> IncrementalPCA:
+@stored
+@dataclass(frozen=True)
+class Increments:
+    """What an IncrementalPCA has learned so far.
+
+    Attributes
+    ----------
+    n_components : int
+    learned : dict of str to ndarray, number or None
+        Its attributes, by their names.
+    """
+
+    n_components: int
+    learned: dict[str, np.ndarray | float | None]
+
+    @classmethod
+    def of(cls, solver: IncrementalPCA) -> "Increments":
+        parameters = solver.get_params()
+        return cls(solver.n_components, {n: v for n, v in vars(solver).items() if n not in parameters})
+
+    def solver(self) -> IncrementalPCA:
+        """Return one that goes on from here; arrays are replaced by further batches, not changed."""
+        solver = IncrementalPCA(self.n_components)
+        vars(solver).update(self.learned)
+        return solver
+
+
+def partial_pca(X: np.ndarray, known: tuple[LinearMap, int] | Increments | None, embedding_dim: Any) -> IncrementalPCA:
     """Learn principal components from one more batch (Ross et al. 2008, as scikit-learn's IncrementalPCA).
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-    known : IncrementalPCA, (LinearMap, int) or None
+    known : Increments, (LinearMap, int) or None
         What earlier batches left; or a whole fit's map, and how many rows it saw.
     embedding_dim : int, float or "auto"
         Settled by the first batch where it is no number.
@@ -41,7 +68,7 @@ def partial_pca(
             )
         solver = IncrementalPCA(embedding_dim if isinstance(embedding_dim, Integral) else None)
     else:
-        solver = _copied(known) if isinstance(known, IncrementalPCA) else _resumed(*known)
+        solver = known.solver() if isinstance(known, Increments) else _resumed(*known)
     with config_context(assume_finite=True), np.errstate(all="ignore"):
         solver.partial_fit(X)
     if first and solver.n_components is None:
@@ -69,13 +96,6 @@ def incremental_map(solver: IncrementalPCA) -> LinearMap:
         share=np.nan_to_num(solver.explained_variance_ratio_),
         is_unit=True,
     )
-
-
-def _copied(solver: IncrementalPCA) -> IncrementalPCA:
-    # arrays are replaced, not changed, by a further batch: one that fails leaves what was there
-    twin = IncrementalPCA(solver.n_components)
-    twin.__dict__.update(solver.__dict__)
-    return twin
 
 
 def _resumed(found: LinearMap, n_rows: int) -> IncrementalPCA:

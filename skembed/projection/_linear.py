@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skembed.state import stored
+
 __all__ = ["LinearMap", "column_means", "reciprocal", "whitened", "with_fixed_signs"]
 
 RANK_TOLERANCE = 1e-5  # of the largest standard deviation: below, a direction of the output is rounding
 
 
+@stored
 @dataclass(frozen=True)
 class LinearMap:
     """What a linear method learned.

@@ -6,21 +6,9 @@ from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
-__all__ = ["CONSTRAINTS", "METHODS", "OF_AUTOENCODER", "check_settings"]
+__all__ = ["CONSTRAINTS", "METHODS", "check_settings"]
 
 METHODS = ("pca", "lda", "random", "nca", "svd", "autoencoder")
-OF_AUTOENCODER = (  # parameters that the training takes as they are
-    "hidden_layer_sizes",
-    "batch_size",
-    "early_stopping",
-    "validation_fraction",
-    "max_iter",
-    "learning_rate",
-    "n_iter_no_change",
-    "tol",
-    "device",
-    "verbose",
-)
 MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
 
 CONSTRAINTS: dict[str, Any] = {

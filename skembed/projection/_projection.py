@@ -19,14 +19,17 @@ from skembed.base import EmbeddingTransformer
 from skembed.data.matrix import FLOATS
 from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.projection._autoencoder import Codec, fit_codec
-from skembed.projection._incremental import incremental_map, partial_pca
+from skembed.projection._incremental import Increments, incremental_map, partial_pca
 from skembed.projection._inputs import TAKES_SPARSE, read_rows, read_training
 from skembed.projection._linear import LinearMap
 from skembed.projection._memory import Cache
-from skembed.projection._parameters import CONSTRAINTS, OF_AUTOENCODER, check_settings
+from skembed.projection._parameters import CONSTRAINTS, check_settings
 from skembed.projection._solvers import NEEDS_Y, Task, check_params, solve
+from skembed.state import stored
 from skembed.table import EmbeddingTable
+from skembed.training.autoencoder import AutoencoderSettings
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
+from skembed.training.run import Run
 
 __all__ = ["ProjectionEmbedder"]
 
@@ -57,11 +60,12 @@ def _is_incremental(estimator: Any) -> bool:
 
 
 def _learn_codec(
-    mixed: MixedColumns, rows: MixedRows, task: Task, settings: dict, *, random_state: Any, observer: Any
+    mixed: MixedColumns, rows: MixedRows, task: Task, settings: AutoencoderSettings, *, random_state: Any, run: Run
 ) -> tuple[Codec, Any]:
-    return fit_codec(mixed, rows, replace(task, random_state=random_state), observer=observer, **settings)
+    return fit_codec(mixed, rows, replace(task, random_state=random_state), settings, run)
 
 
+@stored
 class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     """Place rows in another space: by a matrix that one of several methods learns, or by an autoencoder.
 
@@ -188,6 +192,12 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     ValueError: embedding_dim is 3, but method='lda' gives at most min(n_classes - 1, n_features) for 3 classes = 2 ...
     """
 
+    _state = {
+        "_map": LinearMap, "_n_rows": int, "_increments": Increments, "_codec": Codec, "n_iter_": int,
+        "projection_": Any, "mean_": np.ndarray, "explained_variance_": np.ndarray,
+        "explained_variance_ratio_": np.ndarray, "loss_curve_": list[float], "validation_scores_": list[float],
+        "embeddings_": dict[str, EmbeddingTable],
+    }  # fmt: skip
     _parameter_constraints: dict = CONSTRAINTS
     _map: LinearMap
     _codec: Codec
@@ -292,9 +302,10 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         if sparse.issparse(X):
             X = X.toarray()
         known = None if first else getattr(self, "_increments", None) or (self._map, self._n_rows)
-        self._increments = partial_pca(X, known, self.embedding_dim)
-        self._n_rows = int(self._increments.n_samples_seen_)
-        found = incremental_map(self._increments)
+        solver = partial_pca(X, known, self.embedding_dim)
+        self._increments = Increments.of(solver)
+        self._n_rows = int(solver.n_samples_seen_)
+        found = incremental_map(solver)
         self._expose_map(found.whitened_components() if self.whiten else found)
         return self
 
@@ -381,12 +392,13 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         mixed = MixedColumns(self.categorical_features, self.min_frequency, self.max_categories)
         rows = mixed.fit(columns, X)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        settings = {name: getattr(self, name) for name in OF_AUTOENCODER}
+        settings = AutoencoderSettings.of(self, columns.n_rows)
+        run = Run(0, None, self.verbose, callbacks, "ProjectionEmbedder")
         if task.cache is None:
-            codec, history = fit_codec(mixed, rows, task, observer=callbacks, **settings)
+            codec, history = fit_codec(mixed, rows, task, settings, run)
         else:
             what = mixed, rows, task.without_cache(), settings
-            codec, history = task.cache.learned(_learn_codec, *what, observer=callbacks)
+            codec, history = task.cache.learned(_learn_codec, *what, run=run)
         callbacks.end()
         self._forget()
         self._codec = codec
@@ -394,7 +406,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self.loss_curve_ = history.loss_curve if history is not None else []
         self.validation_scores_ = history.validation_scores if history is not None else []
         self.embeddings_ = {
-            name: EmbeddingTable(vocabulary.keys, vectors[1:], unknown=vectors[0])
+            name: EmbeddingTable.of_keys(vocabulary.shared_keys, vectors[1:], unknown=vectors[0])
             for name, vocabulary, vectors in zip(mixed.names, mixed.vocabularies, codec.level_vectors())
         }
         return rows

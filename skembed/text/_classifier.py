@@ -12,10 +12,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skembed.state import stored
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
+from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader

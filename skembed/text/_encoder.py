@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed.data.keys import Keys
 from skembed.data.corpus import END_TOKEN, as_sequences, encode_documents, whole_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import END_OF_DOCUMENT, NO_ROW, Ragged
 from skembed.state import check_state, state_types, stored
 from skembed.text._phrases import PhraseRounds, Phrases, phrase_of

@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.state import stored
 from skembed.apply.pooling import pool_documents
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._encoder import WordEncoder

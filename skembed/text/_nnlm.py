@@ -1,7 +1,6 @@
 """NNLMVectorizer: a neural language model of raw documents, and documents as the pooled vectors of its words."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.state import stored
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
@@ -23,8 +22,8 @@ from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.text._words import read_stop_words
 from skembed.training.callbacks import PassCallbacks
-from skembed.training.next_words import NextWordSettings
-from skembed.training.run import draw_seed
+from skembed.training.next_words import NextWordSettings, NextWordWeights
+from skembed.training.run import Run, draw_seed, settings_of
 
 if TYPE_CHECKING:
     from skembed.training.sequences import SequenceTables
@@ -121,7 +120,8 @@ class NNLMVectorizer(DocumentVectorizer):
     """
 
     _state = {
-        "_weights": NextWordWeights, "_n_previous": int, "_stop_words": frozenset[str], "validation_scores_": list[float],
+        "_weights": NextWordWeights, "_n_previous": int, "_stop_words": frozenset[str],
+        "validation_scores_": list[float],
     }  # fmt: skip
     _parameter_constraints: dict = DocumentVectorizer._parameter_constraints | {
         "n_previous": [Interval(Integral, 1, None, closed="left")],
@@ -230,17 +230,11 @@ class NNLMVectorizer(DocumentVectorizer):
         held = np.zeros(len(events.positions), dtype=bool)
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
-        own = {name: getattr(self, name) for name in (field.name for field in fields(NextWordSettings))}
-        settings = NextWordSettings(**own | {"hidden_layer_sizes": self._layer_sizes()})
+        settings = settings_of(NextWordSettings, self, hidden_layer_sizes=self._layer_sizes())
+        run = Run(draw_seed(rng), None, self.verbose, callbacks, "NNLMVectorizer")
+        positions = events.positions
         self._weights, history = learn_next_words(
-            events.tokens,
-            events.positions[~held],
-            events.positions[held],
-            n_words + 3,
-            n_words + 2,
-            settings,
-            rng,
-            callbacks,
+            events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
         self._n_previous, self._stop_words = self.n_previous, read_stop_words(self.stop_words)
         self.validation_scores_ = history.validation_scores

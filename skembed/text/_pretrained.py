@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skembed.state import stored
 from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_names
 from skembed.data.documents import read_documents
 from skembed.data.ragged import NO_ROW
+from skembed.data.vocabulary import Vocabulary
+from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._inputs import Chunks, ColumnInputs, TextInputs, has_columns, levels_of
 from skembed.text._lookup import (
@@ -140,7 +141,8 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
     """
 
     _state = {
-        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "lowercase_": bool, "digits_": str, "punctuation_": str,
+        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary,
+        "lowercase_": bool, "digits_": str, "punctuation_": str,
         "unknown_share_": float, "unknown_words_": list[str], "loss_curve_": list[float], "n_iter_": int,
         "_encoder": NormalizedEncoder, "_missing": np.ndarray, "_has_columns": bool, "_n_documents": list[int],
         "_poolings": list[Pooling], "_poolings_of": list[list[Pooling]],

@@ -1,7 +1,7 @@
 """Documents of words that may have no row of their own: numbered all the same, and their vectors composed."""
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 

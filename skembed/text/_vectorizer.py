@@ -99,6 +99,12 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         "verbose": ["verbose"],
     }
 
+    _state = {
+        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "phrases_": list[str], "loss_curve_": list[float],
+        "n_iter_": int, "_output": np.ndarray, "_encoder": WordEncoder, "_poolings": list[Pooling],
+        "_document_counts": DocumentCounts,
+    }  # fmt: skip
+
     # measured on the document classification benchmark and, for large corpora, what the field takes
     _auto_words = 30_000_000
     _auto_passes = (5, 30)

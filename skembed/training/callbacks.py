@@ -1,7 +1,7 @@
 """scikit-learn's callbacks (1.9 and newer) behind one door; below 1.9 it does nothing."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -18,11 +18,21 @@ except ImportError:  # scikit-learn < 1.9
         return method
 
 
-__all__ = ["HAS_CALLBACKS", "CallbackSupportMixin", "PassCallbacks", "with_callbacks"]
+__all__ = ["HAS_CALLBACKS", "CallbackSupportMixin", "PassCallbacks", "PassObserver", "with_callbacks"]
+
+
+class PassObserver(Protocol):
+    """Who is told of each pass."""
+
+    def begin_pass(self) -> None:
+        """Learn that a pass begins."""
+
+    def end_pass(self, loss: float, score: float | None = None) -> bool:
+        """Learn how it went; return True to stop."""
 
 
 class PassCallbacks:
-    """Tells an estimator's callbacks about each pass over the data.
+    """A `PassObserver` that tells an estimator's callbacks about each pass over the data.
 
     Parameters
     ----------

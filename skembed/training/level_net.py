@@ -1,13 +1,13 @@
 """A net over tables of levels: its settings and what is learned of it, as plain arrays that need no torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from skembed.state import stored
-from skembed.training.passes import History
+from skembed.training.passes import BatchSettings, History
+from skembed.training.run import settings_of
 
 __all__ = ["DEFAULT_SHRINKAGE", "DIRECTION_FLOOR", "LevelProblem", "NetPart", "NetSettings"]
 
@@ -27,8 +27,12 @@ class LevelProblem(Protocol):
     weight : ndarray of shape (n_samples,)
     target : object
         With `n_targets` and `outputs`, each of a `kind` between `start` and `stop`.
+    offset : ndarray of shape (n_samples, n_targets) or None
+        What scores begin from: each row's from effects that were learned without it. None is zero.
     initial, warm_start : list of ndarray of shape (n_table_rows, dim), float32
         What tables are pulled towards, and where they begin; `warm_start` may be empty.
+    head : list of ndarray
+        Weights and biases that the layers above the tables begin from, those of an earlier fit; may be empty.
     from_init, frozen : set of int
         Columns whose tables came from elsewhere, and those of them that stay as they are.
     folds : list of (train, test)
@@ -40,41 +44,31 @@ class LevelProblem(Protocol):
     coded: np.ndarray
     weight: np.ndarray
     target: Any
+    offset: np.ndarray | None
     initial: list[np.ndarray]
     warm_start: list[np.ndarray]
+    head: list[np.ndarray]
     from_init: set[int]
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool
 
 
-@dataclass
-class NetSettings:
-    """Parameters of the estimator that the net needs, under their own names."""
+@dataclass(frozen=True, kw_only=True)
+class NetSettings(BatchSettings):
+    """Settings of `skembed.training.nets.level_net.learn_net`, parameters of the estimator by their names."""
 
-    hidden_layer_sizes: Sequence[int]
-    max_iter: int
-    batch_size: int
-    learning_rate: float
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    tol: float
-    device: str
-    verbose: int
-    head: list[np.ndarray] | None = None
-    observer: Any = None
+    hidden_layer_sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, estimator: Any, n_rows: int, observer: Any = None) -> "NetSettings":
+    def of(cls, estimator: Any, n_rows: int) -> "NetSettings":
         """Read the settings off an estimator, and choose the batch size for `n_rows` where it is "auto"."""
-        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if hasattr(estimator, f.name)}
-        if isinstance(chosen["hidden_layer_sizes"], str):  # "auto": tables from elsewhere need a net to be adapted by
-            chosen["hidden_layer_sizes"] = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
-        chosen["hidden_layer_sizes"] = tuple(chosen["hidden_layer_sizes"])
-        if chosen["batch_size"] == "auto":
-            chosen["batch_size"] = int(np.clip(n_rows // 400, 64, 1024))
-        return cls(**chosen, observer=observer)
+        sizes, batch_size = estimator.hidden_layer_sizes, estimator.batch_size
+        if isinstance(sizes, str):  # "auto": tables from elsewhere need a net to be adapted by
+            sizes = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
+        if batch_size == "auto":
+            batch_size = int(np.clip(n_rows // 400, 64, 1024))
+        return settings_of(cls, estimator, hidden_layer_sizes=tuple(sizes), batch_size=batch_size)
 
 
 @stored

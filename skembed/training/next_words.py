@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skembed.state import stored
+from skembed.training.passes import BatchSettings
 
 __all__ = ["NextWordSettings", "NextWordWeights"]
 
 
-@dataclass(frozen=True)
-class NextWordSettings:
-    """The parameters of `NNLMVectorizer` by their names."""
+@dataclass(frozen=True, kw_only=True)
+class NextWordSettings(BatchSettings):
+    """Settings of `skembed.training.nets.nnlm.learn_next_words`, parameters of `NNLMVectorizer` by their names."""
 
     embedding_dim: int
     n_previous: int
@@ -21,14 +22,6 @@ class NextWordSettings:
     ns_exponent: float
     dropout: float
     weight_decay: float
-    learning_rate: float
-    batch_size: int
-    max_iter: int
-    early_stopping: bool
-    n_iter_no_change: int
-    tol: float
-    device: str
-    verbose: int
 
 
 @stored

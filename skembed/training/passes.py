@@ -6,12 +6,62 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from tqdm.auto import tqdm
 
 from skembed.state import stored
+from skembed.training.run import Run
 
-__all__ = ["History", "Observer", "Resumable", "repeat_passes"]
+__all__ = ["BatchSettings", "History", "PassSettings", "Resumable", "repeat_passes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassSettings:
+    """Settings of `repeat_passes`.
+
+    Attributes
+    ----------
+    max_iter : int
+        Passes at most.
+    early_stopping : bool
+        Score the model on rows held out after each pass, stop when `n_iter_no_change` passes in a row have not raised
+        the best score by `tol`, and keep the best state.
+    validation_fraction : float
+        Share of the rows that is held out.
+    n_iter_no_change : int
+    tol : float
+    """
+
+    max_iter: int
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 3
+    tol: float = 1e-4
+
+    def held_out_rows(self, n_rows: int, rng: np.random.RandomState) -> np.ndarray:
+        """Return the rows to hold out, drawn at random and sorted; none without early stopping."""
+        if not self.early_stopping:
+            return np.empty(0, dtype=np.int64)
+        return np.sort(rng.permutation(n_rows)[: max(1, round(self.validation_fraction * n_rows))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(PassSettings):
+    """Settings of passes that learn batch by batch, as nets do.
+
+    Attributes
+    ----------
+    max_iter, early_stopping, validation_fraction, n_iter_no_change, tol
+        As in `PassSettings`.
+    batch_size : int
+    learning_rate : float
+    device : str
+        "auto" is the first GPU if there is one.
+    """
+
+    batch_size: int
+    learning_rate: float = 1e-3
+    device: str = "auto"
 
 
 class Resumable(Protocol):
@@ -63,14 +113,9 @@ class History:
 def repeat_passes(
     model: Resumable,
     one_pass: Callable[[], float],
+    settings: PassSettings,
+    run: Run,
     *,
-    max_iter: int,
-    early_stopping: bool = False,
-    n_iter_no_change: int = 3,
-    tol: float = 1e-4,
-    verbose: int = 0,
-    observer: Observer | None = None,
-    name: str = "fit",
     advice: str = "Lower learning_rate, or look for extreme values among the side inputs.",
 ) -> History:
     """Call `one_pass` at most `max_iter` times.
@@ -81,18 +126,9 @@ def repeat_passes(
         What the passes change.
     one_pass : callable
         Takes one pass and returns the mean loss of a row.
-    max_iter : int
-    early_stopping : bool
-        Score the model on held-out rows after each pass, stop when `n_iter_no_change` passes in a row have not raised
-        the best score by `tol`, and keep the best state.
-    n_iter_no_change : int
-    tol : float
-    verbose : int
-        A bar on stderr when positive.
-    observer : Observer, optional
-        Told of each pass, and may stop the training.
-    name : str
-        What the bar says.
+    settings : PassSettings
+    run : Run
+        Its seed is not looked at.
     advice : str
         What to do about a loss that is not finite.
 
@@ -111,49 +147,39 @@ def repeat_passes(
     best: tuple[float, Any] | None = None
     last_finite = model.snapshot()
     stale = 0
-    bar = tqdm(total=max_iter, desc=name, unit="pass", disable=verbose <= 0, leave=verbose > 1)
-    try:
-        with bar:
-            for n_iter in range(1, max_iter + 1):
-                if observer is not None:
-                    observer.begin_pass()
-                loss = one_pass()
-                score = model.validation_score() if early_stopping else None
-                if not math.isfinite(loss) or (score is not None and not math.isfinite(score)):
-                    model.restore(last_finite)
-                    if observer is not None:
-                        observer.end_pass(loss, score)
-                    warnings.warn(
-                        f"the loss of pass {n_iter} is not finite ({loss}); kept the state of pass {history.n_iter}. "
-                        + advice,
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
-                    break
-                history.loss_curve.append(loss)
-                history.n_iter = n_iter
-                last_finite = model.snapshot()
-                if score is None:
+
+    def warning() -> str | None:
+        n_iter = history.n_iter
+        return f"interrupted in pass {n_iter + 1}; kept the best state of {n_iter} finished passes." if n_iter else None
+
+    with run.interruptible(warning), run.bar(settings.max_iter, unit="pass") as bar:
+        for n_iter in range(1, settings.max_iter + 1):
+            run.begin_pass()
+            loss = one_pass()
+            score = model.validation_score() if settings.early_stopping else None
+            if not math.isfinite(loss) or (score is not None and not math.isfinite(score)):
+                run.end_pass(loss, score)
+                warnings.warn(
+                    f"the loss of pass {n_iter} is not finite ({loss}); kept the state of pass {history.n_iter}. "
+                    + advice,
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
+            history.loss_curve.append(loss)
+            history.n_iter = n_iter
+            last_finite = model.snapshot()
+            if score is None:
+                history.best_iter = n_iter
+            else:
+                history.validation_scores.append(score)
+                stale = 0 if best is None or score > best[0] + settings.tol else stale + 1
+                if best is None or score > best[0]:
+                    best = (score, last_finite)
                     history.best_iter = n_iter
-                else:
-                    history.validation_scores.append(score)
-                    stale = 0 if best is None or score > best[0] + tol else stale + 1
-                    if best is None or score > best[0]:
-                        best = (score, last_finite)
-                        history.best_iter = n_iter
-                bar.set_postfix(loss=f"{loss:.4g}", **({} if score is None else {"score": f"{score:.4g}"}))
-                bar.update()
-                stop = observer.end_pass(loss, score) if observer is not None else False
-                if stop or (early_stopping and stale >= n_iter_no_change):
-                    break
-    except KeyboardInterrupt:
-        if history.n_iter == 0:
-            raise
-        model.restore(last_finite)
-        warnings.warn(
-            f"interrupted in pass {history.n_iter + 1}; kept the best state of {history.n_iter} finished passes.",
-            stacklevel=2,
-        )
-    if best is not None:
-        model.restore(best[1])
+            bar.set_postfix(loss=f"{loss:.4g}", **({} if score is None else {"score": f"{score:.4g}"}))
+            bar.update()
+            if run.end_pass(loss, score) or (settings.early_stopping and stale >= settings.n_iter_no_change):
+                break
+    model.restore(last_finite if best is None else best[1])  # a pass that was cut short may have left it in between
     return history

@@ -1,15 +1,16 @@
 """One run of a trainer: its seed, workers, progress bar, callbacks and what is left of it after Ctrl-C."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
-from skembed.training.callbacks import PassCallbacks
+from skembed.training.callbacks import PassObserver
 
 __all__ = ["Run", "draw_seed", "settings_of"]
 
@@ -28,17 +29,51 @@ class Run:
         As in scikit-learn. It changes no bit of the result.
     verbose : int
         A progress bar when positive.
-    callbacks : PassCallbacks or None
+    callbacks : PassObserver or None
         Are told of each pass, and may ask to stop after it.
-    unit : str
-        What the progress bar counts.
+    label : str
+        What the progress bar says: what it counts, or whose passes.
     """
 
     seed: int
     n_jobs: int | None = None
     verbose: int = 0
-    callbacks: PassCallbacks | None = None
-    unit: str = "tokens"
+    callbacks: PassObserver | None = None
+    label: str = "tokens"
+
+    def seeded(self, rng: np.random.RandomState) -> "Run":
+        """Return the same run with the next draw of `rng` as its seed."""
+        return replace(self, seed=draw_seed(rng))
+
+    def bar(self, total: int, **look: Any) -> tqdm:
+        """Return a progress bar, which shows nothing unless `verbose`, and stays when it is above 1."""
+        return tqdm(total=total, desc=self.label, disable=self.verbose <= 0, leave=self.verbose > 1, **look)
+
+    def begin_pass(self) -> None:
+        """Tell callbacks that a pass begins."""
+        if self.callbacks is not None:
+            self.callbacks.begin_pass()
+
+    def end_pass(self, loss: float, score: float | None = None) -> bool:
+        """Tell callbacks that a pass has ended; return True where one asks to stop."""
+        return self.callbacks is not None and self.callbacks.end_pass(loss, score)
+
+    @contextmanager
+    def interruptible(self, warning: Callable[[], str | None]) -> Iterator[None]:
+        """Let Ctrl-C end what is within, with a warning that says what was kept.
+
+        Parameters
+        ----------
+        warning : callable
+            Returns its text; None while nothing is there to be kept, and KeyboardInterrupt goes on.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            text = warning()
+            if text is None:
+                raise
+            warnings.warn(text, stacklevel=4)  # who called the loop
 
     def passes(self, train: Callable[[Callable, Callable], Any], max_iter: int, *, total: int) -> Any:
         """Train with a progress bar and callbacks; Ctrl-C after the first pass keeps what was learned, with a warning.
@@ -74,27 +109,21 @@ class Run:
             nonlocal finished
             finished = tables
             bar.set_postfix(loss=f"{tables.loss_curve[-1]:.4g}")
-            if self.callbacks is None:
-                return False
-            stop = self.callbacks.end_pass(tables.loss_curve[-1])
+            stop = self.end_pass(tables.loss_curve[-1])
             if not stop and pass_ + 1 < max_iter:
-                self.callbacks.begin_pass()
+                self.begin_pass()
             return stop
 
-        quiet, leave = self.verbose <= 0, self.verbose > 1
-        with tqdm(total=total, desc=self.unit, unit="", unit_scale=True, disable=quiet, leave=leave) as bar:
-            if self.callbacks is not None:
-                self.callbacks.begin_pass()
-            try:
-                return train(end_pass, bar.update)
-            except KeyboardInterrupt:
-                if finished is None:
-                    raise
-                n_passes = len(finished.loss_curve)
-                warnings.warn(
-                    f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far.", stacklevel=2
-                )
-                return finished
+        def warning() -> str | None:
+            if finished is None:
+                return None
+            n_passes = len(finished.loss_curve)
+            return f"interrupted in pass {n_passes + 1} of {max_iter}; kept what was learned so far."
+
+        with self.bar(total, unit="", unit_scale=True) as bar, self.interruptible(warning):
+            self.begin_pass()
+            return train(end_pass, bar.update)
+        return finished
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:

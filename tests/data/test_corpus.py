@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from skembed.data.keys import Keys
 from skembed.data import corpus as corpus_module
 from skembed.data.corpus import EncodedCorpus
+from skembed.data.keys import Keys
 from skembed.data.ragged import NO_ROW
 from skembed.text import _tokens
 from skembed.text._encoder import WordEncoder

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skembed.data.keys import Keys
 from skembed.data import corpus as corpus_module
 from skembed.data.corpus import EncodedCorpus
+from skembed.data.keys import Keys
 from skembed.text import Word2VecVectorizer, _phrases
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import Phrases, join_phrases, learn_phrases, phrase_of

@@ -5,6 +5,7 @@ first state reconstructs as well as principal components do, and only what valid
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
-from skembed.training.nets.loop import History, Observer, run_passes
+from skembed.training.nets.loop import run_passes
+from skembed.training.passes import History
+from skembed.training.run import Run
 
 __all__ = ["AutoencoderNet", "train_autoencoder"]
 
@@ -133,21 +137,19 @@ class _Trainer:
     def __init__(
         self,
         net: AutoencoderNet,
-        arrays: Sequence[np.ndarray | None],
+        rows: AutoencoderRows,
         validation: np.ndarray,
-        learning_rate: float,
-        patience: int,
-        tol: float,
+        settings: AutoencoderSettings,
         device: torch.device,
     ) -> None:
         self.net = net.to(device)
-        self.device, self.patience, self.tol = device, patience, tol
-        inputs, present, ids = arrays
-        self.inputs = torch.as_tensor(inputs, dtype=torch.float32, device=device)
+        self.device, self.patience, self.tol = device, settings.n_iter_no_change, settings.tol
+        present = rows.present
+        self.inputs = torch.as_tensor(rows.inputs, dtype=torch.float32, device=device)
         self.present = None if present is None else torch.as_tensor(present, dtype=torch.float32, device=device)
-        self.ids = torch.as_tensor(ids, dtype=torch.int64, device=device)
+        self.ids = torch.as_tensor(rows.ids, dtype=torch.int64, device=device)
         self.validation = torch.as_tensor(validation, dtype=torch.int64, device=device)
-        self.optimizer = FlatAdamW(self.net, learning_rate, WEIGHT_DECAY)
+        self.optimizer = FlatAdamW(self.net, settings.learning_rate, WEIGHT_DECAY)
         self.null_loss = self._null_loss() if len(validation) else 1.0
         self.stale, self.best_score = 0, -float("inf")
         self.first_losses = self.validation_losses()
@@ -216,48 +218,23 @@ class _Trainer:
 @torch.inference_mode(False)
 @torch.enable_grad()
 def train_autoencoder(
-    inputs: np.ndarray,
-    present: np.ndarray | None,
-    ids: np.ndarray,
-    *,
-    n_levels: Sequence[int],
-    n_targets: int,
+    rows: AutoencoderRows,
     start: dict[str, np.ndarray],
-    hidden_layer_sizes: Sequence[int],
-    max_iter: int,
-    batch_size: int,
-    learning_rate: float,
     validation: np.ndarray,
-    n_iter_no_change: int,
-    tol: float,
-    device: str,
-    random_state: np.random.RandomState,
-    verbose: int = 0,
-    observer: Observer | None = None,
+    settings: AutoencoderSettings,
+    run: Run,
 ) -> tuple[dict[str, Any], History]:
     """Train an autoencoder from a linear start, and keep the start unless the validation rows clearly gain.
 
     Parameters
     ----------
-    inputs : ndarray of shape (n_samples, n_inputs), float32
-        Standardised numbers, missing as 0, then flags.
-    present : ndarray of shape (n_samples, n_targets), bool, or None
-        Which numbers count in the loss; None for all.
-    ids : ndarray of shape (n_samples, n_columns), int64
-        Levels of all columns numbered through: those of the second column begin where the first one's end.
-    n_levels, n_targets, start, hidden_layer_sizes
+    rows : AutoencoderRows
+    start : dict of str to ndarray
         As in `AutoencoderNet`.
-    max_iter, batch_size : int
-    learning_rate : float
-        Halved when the score has not risen for half of `n_iter_no_change` passes.
     validation : ndarray of int
-        Rows held out; empty for none.
-    n_iter_no_change : int
-    tol : float
-    device : str
-    random_state : RandomState
-    verbose : int
-    observer : Observer, optional
+        Rows held out; empty for none, and no early stopping.
+    settings : AutoencoderSettings
+    run : Run
 
     Returns
     -------
@@ -268,26 +245,15 @@ def train_autoencoder(
         `validation_scores` hold the share of the null model's loss that is explained; `best_iter` is 0 where the
         start was kept.
     """
-    place = resolve_device(device)
-    generator = seeded_generator(random_state)
-    net = AutoencoderNet(inputs.shape[1], n_levels, n_targets, hidden_layer_sizes, start, generator)
-    trainer = _Trainer(net, (inputs, present, ids), validation, learning_rate, n_iter_no_change, tol, place)
+    device, generator = resolve_device(settings.device), seeded_generator(run.seed)
+    n_inputs, sizes = rows.inputs.shape[1], settings.hidden_layer_sizes
+    net = AutoencoderNet(n_inputs, rows.n_levels, rows.n_targets, sizes, start, generator)
+    trainer = _Trainer(net, rows, validation, settings, device)
     first = trainer.snapshot()
-    training = np.setdiff1d(np.arange(len(inputs)), validation)
-    history = run_passes(
-        trainer,
-        torch.as_tensor(training, device="cpu"),
-        total_weight=float(len(training)),
-        max_iter=max_iter,
-        batch_size=batch_size,
-        generator=generator,
-        early_stopping=len(validation) > 0,
-        n_iter_no_change=n_iter_no_change,
-        tol=tol,
-        verbose=verbose,
-        observer=observer,
-        name="ProjectionEmbedder",
-    )
+    training = np.setdiff1d(np.arange(len(rows.inputs)), validation)
+    settings = replace(settings, early_stopping=len(validation) > 0)
+    learned_from = torch.as_tensor(training, device="cpu")
+    history = run_passes(trainer, learned_from, float(len(training)), generator, settings, run)
     if len(validation) and not trainer.is_better_than_start():
         trainer.restore(first)
         history.best_iter = 0

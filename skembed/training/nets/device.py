@@ -1,6 +1,5 @@
 """Devices and seeds that leave the process as it was."""
 
-import numpy as np
 import torch
 
 __all__ = ["resolve_device", "seeded_generator"]
@@ -37,6 +36,6 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def seeded_generator(rng: np.random.RandomState) -> torch.Generator:
-    """Return a CPU generator of its own, seeded by one draw of `rng`."""
-    return torch.Generator(device="cpu").manual_seed(int(rng.randint(2**31 - 1)))
+def seeded_generator(seed: int) -> torch.Generator:
+    """Return a CPU generator of its own."""
+    return torch.Generator(device="cpu").manual_seed(seed)

@@ -1,5 +1,7 @@
 """Tables of levels under hidden layers: the joint training, and the tables learned again below a frozen head."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -9,6 +11,7 @@ from skembed.training.nets.gauss_newton import input_metric, relearn_tables
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.losses import MultiLoss
 from skembed.training.nets.table_net import Block, TableNet, build_head
+from skembed.training.run import Run
 
 __all__ = ["learn_net"]
 
@@ -20,44 +23,31 @@ UNKNOWN_RATE = 0.02
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_net(
-    problem: LevelProblem,
-    offset: np.ndarray,
-    settings: NetSettings,
-    rng: np.random.RandomState,
-    validation: np.ndarray,
+    problem: LevelProblem, validation: np.ndarray, settings: NetSettings, run: Run, relearn_seed: int
 ) -> NetPart:
     """Train the net, freeze its head, and learn the tables again.
 
     Parameters
     ----------
     problem : LevelProblem
-    offset : ndarray of shape (n_samples, n_targets)
-        Each row's from effects that were learned without it.
-    settings : NetSettings
-    rng : numpy.random.RandomState
     validation : ndarray of int
+        Rows held out; empty for none, and no early stopping.
+    settings : NetSettings
+    run : Run
+        Of the joint training.
+    relearn_seed : int
+        As in `relearn_tables`, the same each time: tables of different rows differ by their rows alone.
 
     Returns
     -------
     NetPart
     """
-    net, generator, seed = build_net(problem, offset, settings, rng, validation)
-    n = len(problem.ids)
+    net, generator = build_net(problem, validation, settings, run.seed)
+    n, seed = len(problem.ids), relearn_seed
     training = np.setdiff1d(np.arange(n), net.validation.cpu().numpy())
-    history = run_passes(
-        net,
-        torch.as_tensor(training, device="cpu"),
-        total_weight=float(net.weight[training].sum()),
-        max_iter=settings.max_iter,
-        batch_size=settings.batch_size,
-        generator=generator,
-        early_stopping=len(net.validation) > 0,
-        n_iter_no_change=settings.n_iter_no_change,
-        tol=settings.tol,
-        verbose=settings.verbose,
-        observer=settings.observer,
-        name="EntityEmbeddingEncoder",
-    )
+    settings = replace(settings, early_stopping=len(net.validation) > 0)
+    learned_from = torch.as_tensor(training, device="cpu")
+    history = run_passes(net, learned_from, float(net.weight[training].sum()), generator, settings, run)
     for parameter in net.head.parameters():
         parameter.requires_grad_(False)
     shrinkage = choose_shrinkage(net, torch.as_tensor(training, device=net.device), seed)
@@ -85,25 +75,26 @@ def learn_net(
 @torch.enable_grad()
 def continue_net(
     problem: LevelProblem,
-    offset: np.ndarray,
-    settings: NetSettings,
     seen: list[np.ndarray],
     shrinkage: float,
-    rng: np.random.RandomState,
+    settings: NetSettings,
+    run: Run,
+    relearn_seed: int,
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
     """Take the net through further rows once, and move the tables by steps that count the rows seen before.
 
     Parameters
     ----------
     problem : LevelProblem
-        Of the new rows; `initial` are the tables so far.
-    offset : ndarray of shape (n_samples, n_targets)
-    settings : NetSettings
-        With the head so far.
+        Of the new rows; `initial` and `head` are those so far.
     seen : list of ndarray of shape (n_table_rows,)
         Weighted rows of each level before.
     shrinkage : float
-    rng : numpy.random.RandomState
+    settings : NetSettings
+        Of which the pass is one, whatever `max_iter`, without early stopping.
+    run : Run
+    relearn_seed : int
+        As in `learn_net`.
 
     Returns
     -------
@@ -112,53 +103,38 @@ def continue_net(
     head : list of ndarray
     loss_curve : list of float
     """
-    net, generator, seed = build_net(problem, offset, settings, rng, np.empty(0, dtype=np.int64))
+    net, generator = build_net(problem, np.empty(0, dtype=np.int64), settings, run.seed)
     rows = torch.arange(len(problem.ids), device="cpu")
-    history = run_passes(
-        net,
-        rows,
-        total_weight=float(net.weight.sum()),
-        max_iter=settings.max_iter,
-        batch_size=settings.batch_size,
-        generator=generator,
-        verbose=settings.verbose,
-        observer=settings.observer,
-        name="EntityEmbeddingEncoder",
-    )
+    one_pass = replace(settings, max_iter=1, early_stopping=False)
+    history = run_passes(net, rows, float(net.weight.sum()), generator, one_pass, run)
     unit = problem.weight.mean()  # the net's weights have mean 1
     stacked = [
         torch.as_tensor(np.concatenate([seen[c] for c in b.columns]) / unit, dtype=torch.float32, device=net.device)
         for b in net.blocks
     ]
     weights = relearn_tables(
-        net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=seed, row_ratio=stacked
+        net, rows.to(net.device), ratio=shrinkage, n_iter=N_RELEARN_ITER, seed=relearn_seed, row_ratio=stacked
     )
     head = [p.detach().cpu().numpy() for p in net.head.parameters()]
     return split_blocks(net.blocks, weights, problem.initial), head, history.loss_curve
 
 
 def build_net(
-    problem: LevelProblem,
-    offset: np.ndarray,
-    settings: NetSettings,
-    rng: np.random.RandomState,
-    validation: np.ndarray,
-) -> tuple[TableNet, torch.Generator, int]:
-    """Lay the problem out as a `TableNet`, its generator and a seed for what is to repeat itself."""
-    device = resolve_device(settings.device)
-    generator = seeded_generator(rng)
-    seed = int(rng.randint(2**31 - 1))
+    problem: LevelProblem, validation: np.ndarray, settings: NetSettings, seed: int
+) -> tuple[TableNet, torch.Generator]:
+    """Lay the problem out as a `TableNet`; return it and its generator."""
+    device, generator = resolve_device(settings.device), seeded_generator(seed)
     blocks = stack_blocks(problem)
     n_inputs = sum(len(b.columns) * b.dim for b in blocks) + problem.numeric.shape[1]
     head = build_head(n_inputs, settings.hidden_layer_sizes, problem.target.n_targets, generator)
-    if settings.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in settings.head]:
+    if problem.head and [p.shape for p in head.parameters()] == [torch.Size(a.shape) for a in problem.head]:
         with torch.no_grad():
-            for parameter, value in zip(head.parameters(), settings.head):
+            for parameter, value in zip(head.parameters(), problem.head):
                 parameter.copy_(torch.as_tensor(value, device="cpu"))
     net = TableNet(
         blocks,
         problem.numeric,
-        offset,
+        np.zeros_like(problem.coded) if problem.offset is None else problem.offset,
         problem.coded,
         problem.weight / problem.weight.mean(),
         MultiLoss([(o.kind, o.start, o.stop) for o in problem.target.outputs]),
@@ -173,7 +149,7 @@ def build_net(
         for block, table in zip(net.blocks, net.tables):
             warm_start = np.concatenate([problem.warm_start[c] for c in block.columns])
             table.weight.copy_(torch.as_tensor(warm_start, dtype=torch.float32, device=net.device))
-    return net, generator, seed
+    return net, generator
 
 
 def stack_blocks(problem: LevelProblem) -> list[Block]:

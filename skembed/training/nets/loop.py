@@ -4,9 +4,10 @@ from typing import Protocol
 
 import torch
 
-from skembed.training.passes import History, Observer, Resumable, repeat_passes
+from skembed.training.passes import BatchSettings, History, Resumable, repeat_passes
+from skembed.training.run import Run
 
-__all__ = ["History", "Observer", "Trainable", "run_passes"]
+__all__ = ["Trainable", "run_passes"]
 
 
 class Trainable(Resumable, Protocol):
@@ -19,17 +20,10 @@ class Trainable(Resumable, Protocol):
 def run_passes(
     model: Trainable,
     rows: torch.Tensor,
-    *,
     total_weight: float,
-    max_iter: int,
-    batch_size: int,
     generator: torch.Generator,
-    early_stopping: bool = False,
-    n_iter_no_change: int = 3,
-    tol: float = 1e-4,
-    verbose: int = 0,
-    observer: Observer | None = None,
-    name: str = "fit",
+    settings: BatchSettings,
+    run: Run,
 ) -> History:
     """Train `model` for at most `max_iter` passes over `rows`.
 
@@ -40,31 +34,21 @@ def run_passes(
         Row numbers that the model understands.
     total_weight : float
         Sum of the sample weights of `rows`: the loss is reported for one unit of it.
-    max_iter, batch_size : int
     generator : torch.Generator
-        Decides the order of the rows; on the CPU.
-    early_stopping, n_iter_no_change, tol, verbose, observer, name
-        As in `skembed.training.passes.repeat_passes`, as is what ends training early.
+        Decides the order of the rows; on the CPU. It is the model's, too: the seed of `run` is not looked at.
+    settings : BatchSettings
+    run : Run
 
     Returns
     -------
     History
+        What ends training early is told in `skembed.training.passes.repeat_passes`.
     """
 
     def one_pass() -> float:
-        return _one_pass(model, rows, batch_size, generator) / max(total_weight, 1e-300)
+        return _one_pass(model, rows, settings.batch_size, generator) / max(total_weight, 1e-300)
 
-    return repeat_passes(
-        model,
-        one_pass,
-        max_iter=max_iter,
-        early_stopping=early_stopping,
-        n_iter_no_change=n_iter_no_change,
-        tol=tol,
-        verbose=verbose,
-        observer=observer,
-        name=name,
-    )
+    return repeat_passes(model, one_pass, settings, run)
 
 
 def _one_pass(model: Trainable, rows: torch.Tensor, batch_size: int, generator: torch.Generator) -> float:

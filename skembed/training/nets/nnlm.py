@@ -5,6 +5,7 @@ Trained with a sampled softmax, whose proposal is corrected by the logarithm of 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
-from skembed.training.nets.loop import History, Observer, run_passes
+from skembed.training.nets.loop import run_passes
 from skembed.training.nets.row_tables import RowTable
 from skembed.training.next_words import NextWordSettings, NextWordWeights
+from skembed.training.passes import History
+from skembed.training.run import Run
 
 __all__ = ["NextWordNet", "build_hidden", "learn_next_words"]
 
@@ -223,47 +226,33 @@ def learn_next_words(
     tokens: np.ndarray,
     positions: np.ndarray,
     held_out: np.ndarray,
-    n_tokens: int,
     n_targets: int,
     settings: NextWordSettings,
-    rng: np.random.RandomState,
-    observer: Observer | None = None,
+    run: Run,
 ) -> tuple[NextWordWeights, History]:
     """Train a language model.
 
     Parameters
     ----------
     tokens : ndarray of shape (n,), int32
-        At least `n_previous` tokens stand before each position.
+        Up to `n_targets`, the token that stands in contexts only. `n_previous` or more stand before each position.
     positions, held_out : ndarray of int64
-        Where the words stand that are learned from, and those that early stopping looks at.
-    n_tokens, n_targets : int
-        Tokens from `n_targets` on are in contexts only.
+        Where the words stand that are learned from, and those that early stopping looks at; without any it is off.
+    n_targets : int
+        Tokens that may be next.
     settings : NextWordSettings
-    rng : numpy.random.RandomState
-    observer : Observer, optional
+    run : Run
 
     Returns
     -------
     NextWordWeights
     History
     """
-    device, generator = resolve_device(settings.device), seeded_generator(rng)
+    device, generator = resolve_device(settings.device), seeded_generator(run.seed)
     counts = np.bincount(tokens[positions], minlength=n_targets)
     validation = torch.as_tensor(held_out, device="cpu")
-    net = NextWordNet(tokens, counts, n_tokens, settings, generator, validation, device)
-    history = run_passes(
-        net,
-        torch.as_tensor(positions, device="cpu"),
-        total_weight=float(len(positions)),
-        max_iter=settings.max_iter,
-        batch_size=settings.batch_size,
-        generator=generator,
-        early_stopping=len(held_out) > 0,
-        n_iter_no_change=settings.n_iter_no_change,
-        tol=settings.tol,
-        verbose=settings.verbose,
-        observer=observer,
-        name="NNLMVectorizer",
-    )
+    net = NextWordNet(tokens, counts, n_targets + 1, settings, generator, validation, device)
+    settings = replace(settings, early_stopping=len(held_out) > 0)
+    rows = torch.as_tensor(positions, device="cpu")
+    history = run_passes(net, rows, float(len(positions)), generator, settings, run)
     return net.weights(), history

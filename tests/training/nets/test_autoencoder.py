@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
 from skembed.training.nets.autoencoder import AutoencoderNet, train_autoencoder
+from skembed.training.run import Run
 
 
 def linear_start(X, dim, n_levels=0):
@@ -24,24 +26,22 @@ def curve(n=600):
     return ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
 
 
-def train(X, dim=1, ids=None, n_levels=(), present=None, **options):
+def train(X, dim=1, ids=None, n_levels=(), validation=None, seed=0, **options):
     n = len(X)
     ids = np.empty((n, 0), dtype=np.int64) if ids is None else ids
+    validation = np.arange(0, n, 5) if validation is None else validation
     defaults = {
-        "n_levels": n_levels,
-        "n_targets": X.shape[1],
-        "start": linear_start(X, dim, sum(n_levels)),
         "hidden_layer_sizes": (32, 16),
         "max_iter": 30,
         "batch_size": 32,
         "learning_rate": 0.003,
-        "validation": np.arange(0, n, 5),
         "n_iter_no_change": 30,
         "tol": 0.0,
         "device": "cpu",
-        "random_state": np.random.RandomState(0),
     }
-    return train_autoencoder(X, present, ids, **defaults | options)
+    rows = AutoencoderRows(X, None, ids, n_levels, X.shape[1])
+    start, settings = linear_start(X, dim, sum(n_levels)), AutoencoderSettings(**defaults | options)
+    return train_autoencoder(rows, start, validation, settings, Run(seed))
 
 
 def reconstructed(weights, X):
@@ -125,7 +125,7 @@ def test_the_seed_decides():
     X = curve(200)
     first, second = (train(X, max_iter=3)[0] for _ in range(2))
     np.testing.assert_array_equal(first["encode_in"], second["encode_in"])
-    other = train(X, max_iter=3, random_state=np.random.RandomState(1), validation=np.empty(0, int))[0]
+    other = train(X, max_iter=3, seed=1, validation=np.empty(0, int))[0]
     assert not np.array_equal(first["encode_in"], other["encode_in"])
 
 

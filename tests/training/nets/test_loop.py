@@ -7,6 +7,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skembed.training.nets.loop import run_passes
+from skembed.training.passes import BatchSettings
+from skembed.training.run import Run
 
 
 class Script:
@@ -48,9 +50,10 @@ class Recorder:
         return self.stop_after is not None and len(self.calls) == 2 * self.stop_after
 
 
-def run(model, **options):
-    options = {"max_iter": 10, "batch_size": 100, "total_weight": 1.0} | options
-    return run_passes(model, torch.arange(8), generator=torch.Generator().manual_seed(0), **options)
+def run(model, *, total_weight=1.0, observer=None, **settings):
+    generator = torch.Generator().manual_seed(0)
+    settings = BatchSettings(**{"max_iter": 10, "batch_size": 100} | settings)
+    return run_passes(model, torch.arange(8), total_weight, generator, settings, Run(0, callbacks=observer))
 
 
 def test_every_row_once_a_pass_in_batches():

@@ -24,7 +24,6 @@ def net_of(counts, *, seed=0, **changes):
         "n_iter_no_change": 1,
         "tol": 0.0,
         "device": "cpu",
-        "verbose": 0,
     }
     counts = np.asarray(counts)
     n = len(counts)

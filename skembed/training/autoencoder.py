@@ -1,0 +1,63 @@
+"""An autoencoder of mixed columns: its settings and the rows it learns from, as plain arrays that need no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skembed.training.passes import BatchSettings
+from skembed.training.run import settings_of
+
+__all__ = ["AutoencoderRows", "AutoencoderSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderSettings(BatchSettings):
+    """Settings of `skembed.training.nets.autoencoder.train_autoencoder`.
+
+    Attributes
+    ----------
+    max_iter, early_stopping, validation_fraction, n_iter_no_change, tol, batch_size, device
+        As in `BatchSettings`.
+    learning_rate : float
+        Halved when the score has not risen for half of `n_iter_no_change` passes.
+    hidden_layer_sizes : tuple of int
+        Of the encoder; the decoder has them in reverse.
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, estimator: Any, n_rows: int) -> "AutoencoderSettings":
+        """Read the settings off an estimator, and choose the batch size for `n_rows` where it is "auto"."""
+        batch_size = estimator.batch_size
+        if isinstance(batch_size, str):
+            batch_size = int(np.clip(n_rows // 400, 32, 1024))
+        hidden_layer_sizes = tuple(estimator.hidden_layer_sizes)
+        return settings_of(cls, estimator, batch_size=batch_size, hidden_layer_sizes=hidden_layer_sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class AutoencoderRows:
+    """Rows of numbers and levels.
+
+    Attributes
+    ----------
+    inputs : ndarray of shape (n_samples, n_inputs), float32
+        Standardised numbers, missing as 0, then flags.
+    present : ndarray of shape (n_samples, n_targets), bool, or None
+        Which numbers count in the loss; None for all.
+    ids : ndarray of shape (n_samples, n_columns), int64
+        Levels of all columns numbered through: those of the second column begin where the first one's end.
+    n_levels : sequence of int
+        Table rows of every categorical column.
+    n_targets : int
+        Numbers that are reconstructed: the first ones of the inputs.
+    """
+
+    inputs: np.ndarray
+    present: np.ndarray | None
+    ids: np.ndarray
+    n_levels: Sequence[int]
+    n_targets: int
