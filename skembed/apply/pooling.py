@@ -9,7 +9,15 @@ import numpy as np
 from skembed.data.ragged import Ragged
 from skembed.state import stored
 
-__all__ = ["POOLINGS", "DocumentCounts", "Pooling", "learn_poolings", "pool_documents", "pooling_names"]
+__all__ = [
+    "POOLINGS",
+    "DocumentCounts",
+    "Pooling",
+    "check_poolings",
+    "learn_poolings",
+    "pool_documents",
+    "pooling_names",
+]
 
 POOLINGS = ("mean", "tfidf", "sif", "max", "min")
 
@@ -58,6 +66,15 @@ def pooling_names(pooling: str | Sequence[str]) -> list[str]:
     if not names or any(name not in POOLINGS for name in names):
         raise ValueError(f"pooling={pooling!r}, expected one of {', '.join(map(repr, POOLINGS))}, or a list of them.")
     return names
+
+
+def check_poolings(poolings: list[Pooling], n_words: int, dim: int) -> None:
+    """Raise ValueError if poolings that were read from a file do not fit a table of (n_words, dim)."""
+    pooling_names([pooling.name for pooling in poolings])
+    for pooling in poolings:
+        expected = [(pooling.weights, (n_words,)), (pooling.component, (dim,))]
+        if any(part is not None and (part.shape != shape or part.dtype.kind != "f") for part, shape in expected):
+            raise ValueError(f"pooling {pooling.name!r}: expected weights of {n_words} words and {dim} components")
 
 
 def pool_documents(documents: Ragged, vectors: np.ndarray, poolings: list[Pooling], out: np.ndarray) -> None:

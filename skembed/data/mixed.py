@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_array
 from skembed.data.columns import Columns, factorize, to_float
 from skembed.data.roles import categorical_positions
 from skembed.data.vocabulary import Vocabulary
-from skembed.state import stored
+from skembed.state import check_state, stored
 
 __all__ = ["MixedColumns", "MixedRows"]
 
@@ -61,12 +61,28 @@ class MixedColumns:
         "categorical_features": Any, "min_frequency": int | float | None, "max_categories": int | None,
         "categorical": list[int], "numeric": list[int], "names": list[str], "vocabularies": list[Vocabulary],
         "shares": list[np.ndarray], "flagged": np.ndarray, "unit": np.ndarray, "center": np.ndarray,
-        "spread": np.ndarray, "reach": np.ndarray, "dtype": np.dtype,
+        "spread": np.ndarray, "reach": np.ndarray, "dtype": str,
     }  # fmt: skip
 
     def __init__(self, categorical_features: Any, min_frequency: Any, max_categories: Any) -> None:
         self.categorical_features = categorical_features
         self.min_frequency, self.max_categories = min_frequency, max_categories
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"dtype": self.dtype.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(MixedColumns, state, self._state)
+        if state["dtype"] not in ("float32", "float64"):
+            raise ValueError(f"MixedColumns: expected dtype float32 or float64, got {state['dtype']!r:.40}")
+        n_categorical, n_numeric = len(state["categorical"]), len(state["numeric"])
+        if any(len(state[name]) != n_categorical for name in ("names", "vocabularies", "shares")):
+            raise ValueError(f"MixedColumns: expected names, vocabularies and shares of {n_categorical} columns")
+        if any(state[name].shape != (n_numeric,) for name in ("unit", "center", "spread", "reach")):
+            raise ValueError(f"MixedColumns: expected units, centers and spreads of {n_numeric} columns")
+        if any(s.shape != (len(v) + 1,) for s, v in zip(state["shares"], state["vocabularies"])):
+            raise ValueError("MixedColumns: expected a share for each level")
+        self.__dict__.update(state, dtype=np.dtype(state["dtype"]))
 
     def fit(self, columns: Columns, X: Any) -> MixedRows:
         """Settle how X is read, and read it."""

@@ -293,7 +293,7 @@ class Reader:
         check_state(cls, fitted)
         estimator.__dict__.update(fitted)
         if fitted:
-            estimator._check_fitted()  # type: ignore[attr-defined]
+            estimator._check_fitted()
         return estimator
 
 

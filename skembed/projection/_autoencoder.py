@@ -50,6 +50,32 @@ class Codec:
     def _width(self) -> int:
         return self.weights["encoder"][0][0].shape[0] if self.weights["encoder"] else 0
 
+    def check(self) -> None:
+        """Raise ValueError if the layers do not follow each other and fit the columns."""
+        columns, weights = self.columns, self.weights
+        levels, n_numeric = sum(map(len, columns.shares)), len(columns.numeric)
+        dim, width = self.dim, self._width
+        shapes = {
+            "encode_in": (n_numeric + len(columns.flagged) + levels, width + dim),
+            "encode_bias": (width + dim,),
+            "decode_out": (width + dim, n_numeric + levels),
+            "decode_bias": (n_numeric + levels,),
+        }
+        if set(weights) != {*shapes, "encoder", "decoder"} or dim < 1:
+            raise ValueError(f"Codec: expected weights {sorted(shapes)}, got {sorted(weights)}")
+        for name, shape in shapes.items():
+            if weights[name].shape != shape:
+                raise ValueError(f"Codec: expected {name!r} of shape {shape}, got {weights[name].shape}")
+        for name, first, last in (("encoder", width, dim), ("decoder", dim, width)):
+            for weight, bias in weights[name]:
+                if weight.ndim != 2 or len(weight) != first or bias.shape != weight.shape[1:]:
+                    raise ValueError(f"Codec: expected layers of the {name} that follow each other")
+                first = weight.shape[1]
+            if weights[name] and first != last:
+                raise ValueError(f"Codec: expected the {name} to end with {last} values, got {first}")
+        if columns.flagged.size and (columns.flagged.min() < 0 or columns.flagged.max() >= n_numeric):
+            raise ValueError("Codec: expected flagged columns among the numeric ones")
+
     def encode(self, rows: MixedRows) -> np.ndarray:
         """Return codes, (n_samples, dim), in the dtype of the rows' numbers."""
         out = np.empty((len(rows.ids), self.dim), dtype=rows.numbers.dtype)

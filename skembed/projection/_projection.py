@@ -411,6 +411,19 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         }
         return rows
 
+    def _check_fitted(self) -> None:
+        if hasattr(self, "_codec"):
+            columns = self._codec.columns
+            if sorted([*columns.categorical, *columns.numeric]) != list(range(self.n_features_in_)):
+                raise ValueError(f"expected a position for each of {self.n_features_in_} columns")
+            self._codec.check()
+            return
+        shape = (self.n_features_in_, self._n_features_out)
+        if self._map.projection.shape != shape or self.projection_.shape != shape or self._map.mean.shape != shape[:1]:
+            raise ValueError(f"expected a projection of shape {shape}, got {self._map.projection.shape}")
+        if self._map.inverse is not None and self._map.inverse.shape != shape[::-1]:
+            raise ValueError(f"expected an inverse of shape {shape[::-1]}, got {self._map.inverse.shape}")
+
     def _forget(self) -> None:
         for name in OF_ONE_METHOD:
             self.__dict__.pop(name, None)

@@ -96,7 +96,7 @@ class BagReader:
             return np.zeros(len(buckets), dtype=np.int32)
         places = np.minimum(np.searchsorted(self.buckets, buckets), len(self.buckets) - 1)
         found = self.buckets[places] == buckets
-        return np.where(found, 1 + len(self.row_of) + places, 0).astype(np.int32)
+        return np.where(found, 1 + len(self.keys) + places, 0).astype(np.int32)
 
 
 def hash_words(words: Sequence[str]) -> np.ndarray:

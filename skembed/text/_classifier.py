@@ -243,6 +243,21 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         callbacks.end()
         return self
 
+    def _check_fitted(self) -> None:
+        n_rows, n_classes = self._bag_reader.n_rows, len(self.classes_)
+        n_outputs = n_classes - 1 if self.loss == "hierarchical-softmax" else n_classes
+        if self._input.ndim != 2 or len(self._input) != n_rows or len(self._bag_reader.keys) != len(self.vocabulary_):
+            raise ValueError(f"expected input vectors of {n_rows} words and buckets, got shape {self._input.shape}")
+        if self.classes_.ndim != 1 or n_classes < 2 or self._output.shape[:1] < (n_outputs,):
+            raise ValueError(f"expected output vectors of {n_classes} classes, got shape {self._output.shape}")
+        if self._output.shape[1:] != self._input.shape[1:] or self._noise.shape != (n_classes,):
+            raise ValueError("expected input and output vectors of one embedding_dim")
+        if (self._paths is not None) != (self.loss == "hierarchical-softmax"):
+            raise ValueError(f"expected paths to classes if and only if loss is 'hierarchical-softmax': {self.loss!r}")
+        for nodes, codes in self._paths or ():
+            if nodes.shape != codes.shape or nodes.min(initial=0) < 0 or nodes.max(initial=0) >= len(self._output):
+                raise ValueError(f"expected paths over {len(self._output)} nodes")
+
     def predict_proba(self, X):
         """Return the probabilities of classes.
 

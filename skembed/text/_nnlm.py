@@ -120,7 +120,7 @@ class NNLMVectorizer(DocumentVectorizer):
     """
 
     _state = {
-        "_weights": NextWordWeights, "_n_previous": int, "_stop_words": frozenset[str],
+        "_weights": NextWordWeights, "_n_previous": int, "_stop_words": list[str],
         "validation_scores_": list[float],
     }  # fmt: skip
     _parameter_constraints: dict = DocumentVectorizer._parameter_constraints | {
@@ -236,7 +236,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self._weights, history = learn_next_words(
             events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
-        self._n_previous, self._stop_words = self.n_previous, read_stop_words(self.stop_words)
+        self._n_previous, self._stop_words = self.n_previous, sorted(read_stop_words(self.stop_words))
         self.validation_scores_ = history.validation_scores
         return SequenceTables(self._weights.embedding[:n_words].copy(), self._weights.output, history.loss_curve)
 
@@ -247,6 +247,20 @@ class NNLMVectorizer(DocumentVectorizer):
         if len(vocabulary.infrequent):  # else training has never met the unknown word
             unknown = self._weights.embedding[len(vocabulary)]
             self.embedding_ = EmbeddingTable.of_keys(vocabulary.shared_keys, tables.input, unknown=unknown)
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        weights, n_words = self._weights, len(self.vocabulary_)
+        widths = [self._n_previous * weights.embedding.shape[-1]]
+        for weight, bias in weights.hidden:
+            if weight.ndim != 2 or weight.shape[1] != widths[-1] or bias.shape != (len(weight),):
+                raise ValueError("expected hidden layers that follow each other")
+            widths.append(len(weight))
+        width = (widths[-1] if weights.hidden else 0) + (widths[0] if weights.direct else 0) + 1
+        if weights.embedding.ndim != 2 or len(weights.embedding) != n_words + 3 or self._n_previous < 1:
+            raise ValueError(f"expected vectors of {n_words + 3} tokens")
+        if weights.output.shape != (n_words + 2, width):
+            raise ValueError(f"expected output weights of shape {(n_words + 2, width)}, got {weights.output.shape}")
 
     def perplexity(self, X):
         """Return how many words the next one is drawn from, as far as the model can tell: lower is better.
@@ -281,7 +295,7 @@ class NNLMVectorizer(DocumentVectorizer):
 
     def _without_stop_words(self, X: Any) -> Iterator[Ragged]:
         """Yield documents in which words without a row are `NO_ROW`, and stop words are left out."""
-        n_words, stop_words = len(self.vocabulary_), sorted(self._stop_words)
+        n_words, stop_words = len(self.vocabulary_), self._stop_words
         encoder = self._encoder
         if stop_words:
             encoder = WordEncoder(Keys.of([*encoder.keys.array, *stop_words]), encoder.rounds, encoder.tokenizer)

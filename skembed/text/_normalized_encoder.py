@@ -27,16 +27,15 @@ class NormalizedEncoder:
     normalizer : TextNormalizer
     tokenizer : Tokenizer
         Text -> tokens that the normalizer turns into words.
-    stop_words : frozenset of str
+    stop_words : iterable of str
         Are left out.
     """
 
-    _state = {"keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": frozenset[str]}
+    _state = {"keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": list[str]}
 
-    def __init__(
-        self, keys: Keys, normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: frozenset[str]
-    ) -> None:
-        self.keys, self.normalizer, self.tokenizer, self.stop_words = keys, normalizer, tokenizer, stop_words
+    def __init__(self, keys: Keys, normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: Iterable[str]) -> None:
+        self.keys, self.normalizer, self.tokenizer = keys, normalizer, tokenizer
+        self.stop_words = frozenset(stop_words)
         self.row_of: dict[Any, int] = keys.index
         self._number: dict[Any, int] = {**self.row_of, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
 
@@ -88,7 +87,7 @@ class NormalizedEncoder:
         return words
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._state}
+        return {name: getattr(self, name) for name in self._state} | {"stop_words": sorted(self.stop_words)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(NormalizedEncoder, state, self._state)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pooling_names
+from skembed.apply.pooling import POOLINGS, Pooling, check_poolings, learn_poolings, pooling_names
 from skembed.data.documents import read_documents
 from skembed.data.ragged import NO_ROW
 from skembed.data.vocabulary import Vocabulary
@@ -296,6 +296,16 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
             documents = self._learn_poolings(names, inputs, self._encoder)
             callbacks.end()
             return self._pool(documents) if transform else None
+
+    def _check_fitted(self) -> None:
+        n_words, dim = self.embedding_.shape
+        if self._encoder.keys is not self.embedding_.shared_keys or self._missing.shape != (dim,):
+            raise ValueError("expected an encoder of the words of the table, and a vector of missing cells")
+        n_columns = self.n_features_in_ if self._has_columns else 1
+        if len(self._poolings_of) != n_columns or len(self._n_documents) != n_columns:
+            raise ValueError(f"expected poolings of {n_columns} column(s)")
+        for poolings in self._poolings_of:
+            check_poolings(poolings, n_words, dim)
 
     def _find_normalizer(self) -> tuple[TextNormalizer, EmbeddingTable | None]:
         """The normalizer of the source's words, and the source itself unless it is a file of which a part will do."""

@@ -1,7 +1,7 @@
 """Documents of words that may have no row of their own: numbered all the same, and their vectors composed."""
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class SubwordEncoder(WordEncoder):
         Are left out.
     """
 
-    _state = {"stop_words": frozenset[str]}
+    _state = {"stop_words": list[str]}
 
     def __init__(
         self,
@@ -56,6 +56,9 @@ class SubwordEncoder(WordEncoder):
     ) -> None:
         self.stop_words = frozenset(stop_words)
         super().__init__(keys, rounds, tokenizer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"stop_words": sorted(self.stop_words)}
 
     def encode_all(self, documents: Iterable[str | list]) -> Iterator[Chunk]:
         """Yield chunks of documents; what is no word, or a stop word, is left out."""

@@ -11,7 +11,15 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.apply.pooling import POOLINGS, DocumentCounts, Pooling, learn_poolings, pool_documents, pooling_names
+from skembed.apply.pooling import (
+    POOLINGS,
+    DocumentCounts,
+    Pooling,
+    check_poolings,
+    learn_poolings,
+    pool_documents,
+    pooling_names,
+)
 from skembed.base import EmbeddingTransformer
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
@@ -111,6 +119,16 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
     max_iter: Any
     _document_counts: DocumentCounts
     loss_curve_: list[float]
+
+    def _check_fitted(self) -> None:
+        n_words, (_, dim) = len(self.vocabulary_), self.embedding_.shape
+        if self.embedding_.keys.tolist() != self.vocabulary_.keys.tolist() or len(self._encoder.keys) != n_words:
+            raise ValueError("expected a vocabulary, a table and an encoder of the same words")
+        if not n_words or self._output.ndim != 2:
+            raise ValueError(f"expected words and a matrix of output vectors, got shape {self._output.shape}")
+        check_poolings(self._poolings, n_words, dim)
+        if self._document_counts.frequency.shape != (n_words,):
+            raise ValueError(f"expected the document frequency of each of {n_words} words")
 
     # ------------------------------------------------------------------------------------------------ learning
 
