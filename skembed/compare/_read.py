@@ -6,6 +6,7 @@ What a file is, its first bytes decide; its suffix is not believed.
 import csv
 import io
 import lzma
+import re
 import warnings
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ from skembed.data.compression import MAX_EXPANSION, find_compression, most_bytes
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SNIFFED_LINES = 100
 _SNIFFED_CHARACTERS = 1 << 20
+_COMMA_BESIDE_TEXT = re.compile(r"\D,|,\D")
 _PIECE = 1 << 20  # bytes of compressed content
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -252,7 +254,8 @@ def _sniff_separator(text):
         width = max(set(widths), key=widths.count, default=1)
         if width > 1:
             # "name;price" and "a;1,5": commas that cut the rows, but not their names, are decimal marks
-            rank = (round(widths.count(width) / len(widths), 1), widths[0] == width, width - (separator == ","))
+            decimal = separator == "," and not _COMMA_BESIDE_TEXT.search("\n".join(lines))
+            rank = (round(widths.count(width) / len(widths), 1), widths[0] == width, width - decimal)
             if rank > best_rank:
                 best, best_rank = separator, rank
     return best

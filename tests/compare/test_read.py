@@ -92,6 +92,8 @@ def test_decimal_commas_without_header(tmp_path):
 def test_semicolons_within_cells_are_no_separators(tmp_path):
     table = read_table(write(tmp_path, "name,place\n" + "a,1;2\n" * 40))
     assert table.iloc[0].tolist() == ["a", "1;2"]
+    table = read_table(write(tmp_path, "a,1;2,x\nb,3;4,y\n"), header_rows=0)
+    assert table.iloc[0].tolist() == ["a", "1;2", "x"]
 
 
 def test_apostrophes_are_no_quotes(tmp_path):
