@@ -1,5 +1,6 @@
 """The library's own file of an estimator: a safetensors file whose manifest is a tree of values, see `_tree`."""
 
+import math
 import os
 from typing import Any
 
@@ -116,7 +117,7 @@ class _EstimatorFile(HashedFile):
     def estimator(self, header: bytes, entries: dict, manifest: dict, mmap: bool, verify: bool) -> Any:
         tensors = {}
         for name, (offset, dtype, shape) in self.layout(entries, 8 + len(header)).items():
-            n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            n_bytes = math.prod(shape) * dtype.itemsize
             tensors[name] = self.tensor(offset, dtype, shape, mmap and n_bytes >= _LEAST_MAPPED, writable=True)
         if verify:
             self.verify(header, manifest, tensors.values())
