@@ -35,8 +35,10 @@ def stored(cls: Class) -> Class:
     type
         The same.
     """
-    if STORED.setdefault(cls.__name__, cls) is not cls:
+    known = STORED.get(cls.__name__, cls)
+    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):  # else it is defined anew
         raise TypeError(f"{cls.__name__} is the name of two classes that are stored; files would confuse them.")
+    STORED[cls.__name__] = cls
     if not hasattr(cls, "__setstate__") and not hasattr(cls, "_fields"):
         cls.__setstate__ = _set_described  # type: ignore[attr-defined]
     return cls

@@ -27,10 +27,13 @@ CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "20000"))
 SECONDS_A_CASE = 5.0
 MORE_MEMORY = 1 << 30  # address space beside what the process has
 VALUES = [
-    None, True, False, 0, 1, -1, 2, 7, 255, 2**31, -(2**63), 2**64, 0.5, -1.5, 1e308, "", "a", "nan", "Keys", "__class__",
+    None, True, False, 0, 1, -1, 2, 7, 255, 2**31, -(2**63), 2**64, 0.5, -1.5, 1e308, "", "a", "nan", "Keys",
+    "__class__",
     "os.system", "../../etc/passwd", "\ud800", [], {}, [[]], {"tuple": []}, {"dict": []}, {"float": "nan"}, {"same": 0},
-    {"object": "Keys", "state": {}}, {"object": "EmbeddingTable", "state": {}}, {"array": "0000.keys"}, {"type": "int8"},
-    {"dtype": "float64"}, {"path": "/dev/zero"}, {"scalar": 1, "dtype": "float32"}, {"values": [], "dtype": "O", "shape": [0]},
+    {"object": "Keys", "state": {}}, {"object": "EmbeddingTable", "state": {}}, {"array": "0000.keys"},
+    {"type": "int8"},
+    {"dtype": "float64"}, {"path": "/dev/zero"}, {"scalar": 1, "dtype": "float32"},
+    {"values": [], "dtype": "O", "shape": [0]},
 ]  # fmt: skip
 WRONG = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError)
 
