@@ -61,9 +61,12 @@ def read_options(
         name = np.dtype(dtype).name
     except TypeError:
         name = repr(dtype)
+    wanted = None if keys is None else frozenset(key_list(keys))
+    if wanted is not None and not wanted:
+        raise ValueError("keys must name at least one key to read, got none; leave keys out to read all of the file.")
     return ReadOptions(
         limit=None if limit is None else positive_int(limit, "limit"),
-        wanted=None if keys is None else frozenset(key_list(keys)),
+        wanted=wanted,
         mmap=bool(mmap),
         half=one_of(name, ("float32", "float16"), "dtype") == "float16",
         errors=errors,

@@ -32,11 +32,13 @@ _COMPRESSIONS: dict[str, Callable] = {
     "xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115 (the caller closes it)
 }
 WRITTEN_FORMATS = ("safetensors", *_WRITERS)
-# names that promise another format than the library's own
-_FOREIGN_SUFFIXES = {
-    ".txt": "word2vec-text", ".vec": "fasttext-vec", ".bin": "word2vec-binary' or 'fasttext-bin", ".npz": "numpy",
-    ".npy": "numpy", ".parquet": "parquet",
+# what the end of a name promises
+_FORMATS_OF = {
+    ".safetensors": ("safetensors",), ".txt": ("word2vec-text", "glove", "fasttext-vec"),
+    ".vec": ("fasttext-vec", "word2vec-text"), ".bin": ("word2vec-binary", "fasttext-bin"), ".npz": ("numpy",),
+    ".parquet": ("parquet",),
 }  # fmt: skip
+_COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}
 
 
 def save_table(
@@ -44,7 +46,7 @@ def save_table(
     path: str | os.PathLike,
     format: str | None = None,
     *,
-    compression: str | None = None,
+    compression: str | None = "auto",
     **options: Any,
 ) -> None:
     """Write a table to `path`, whole or not at all.
@@ -62,9 +64,10 @@ def save_table(
         None is the library's own, "safetensors": keys of any type, the vector of unknown keys, the metric and subwords
         come back as they are, bit for bit. All formats keep float32 exactly; the others leave out the metric and the
         vector of unknown keys (this with a warning), all but "fasttext-bin" the subwords, and want keys that are
-        strings ("numpy" and "parquet": keys of one type).
-    compression : {"gzip", "bz2", "xz"}, default=None
-        Of the text and binary formats.
+        strings ("numpy" and "parquet": keys of one type). A name that ends as those of another format is refused, and
+        without `format` also one whose end says nothing.
+    compression : {"auto", "gzip", "bz2", "xz"} or None, default="auto"
+        Of the text and binary formats. "auto" is what the name ends in: .gz, .bz2, .xz, or none.
     **options
         "numpy", "parquet": `dtype` "float32" or "float16", which halves the file. "fasttext-bin": `counts`, `output`,
         `settings`; see `skembed.formats._fasttext_write.write_fasttext`.
@@ -83,22 +86,18 @@ def save_table(
     >>> import tempfile
     >>> table = EmbeddingTable(["Ulm", "Bern"], [[1.0, 2.0], [0.5, 0.0]])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     table.save(f"{folder}/cities.vec.gz", format="word2vec-text", compression="gzip")
+    ...     table.save(f"{folder}/cities.vec.gz", format="word2vec-text")
     ...     EmbeddingTable.load(f"{folder}/cities.vec.gz") == table
     True
     """
     path = Path(os.path.realpath(path))
-    if format is None and path.suffix.lower() in _FOREIGN_SUFFIXES:
-        raise ValueError(
-            f"format must be named for a file that ends in {path.suffix!r}: pass format='"
-            f"{_FOREIGN_SUFFIXES[path.suffix.lower()]}', or 'safetensors' for the library's own."
-        )
     if format not in (None, *WRITTEN_FORMATS):
         raise ValueError(f"format must be one of {', '.join(map(repr, WRITTEN_FORMATS))} or None, got {format!r}.")
-    if compression is not None and compression not in _COMPRESSIONS:
+    if compression not in (None, "auto", *_COMPRESSIONS):
         raise ValueError(
-            f"compression must be one of {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}."
+            f"compression must be one of 'auto', {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}."
         )
+    compression = _checked_name(path, format, compression)
     if format in (None, "safetensors"):
         if compression is not None or options:
             raise TypeError(f"format='safetensors' takes no options, got {sorted([*options, 'compression'])}.")
@@ -119,6 +118,35 @@ def save_table(
         else:
             with _COMPRESSIONS[compression](file) as compressed:
                 _WRITERS[format](table, compressed, **options)
+
+
+def _checked_name(path: Path, format: str | None, compression: str | None) -> str | None:
+    """The compression; ValueError if the end of the name promises another format or compression than is written."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    promised = _COMPRESSION_OF.get(suffixes[-1]) if suffixes else None
+    if promised is not None:
+        suffixes.pop()
+    if compression == "auto":
+        compression = promised
+    ending = "".join(path.suffixes[-2:] if promised else path.suffixes[-1:])
+    formats = _FORMATS_OF.get(suffixes[-1] if suffixes else "")
+    if format is None and ((suffixes and formats != ("safetensors",)) or promised):
+        named = " or ".join(map(repr, formats or WRITTEN_FORMATS))
+        raise ValueError(
+            f"format must be named for a file that ends in {ending!r}: pass format={named}, or let the name end in "
+            "'.safetensors' for the library's own."
+        )
+    if promised is not None and promised != compression:
+        raise ValueError(
+            f"path ends in {path.suffix!r}, and compression={compression!r} would write something else; pass "
+            f"compression='auto' or another name, got {path.name!r}."
+        )
+    if format is not None and formats is not None and format not in formats:
+        raise ValueError(
+            f"path ends in {ending!r}, as files of format {' or '.join(map(repr, formats))} do, and format={format!r} "
+            f"would write something else; pass another name, got {path.name!r}."
+        )
+    return compression
 
 
 def _check_options(format: str, compression: str | None, options: dict[str, Any]) -> None:

@@ -70,12 +70,40 @@ def text_layout(source: Source, header: bool | None) -> Layout:
     if header:
         count, dim = parse_header(source, lines[0] if lines else b"", mark)
         return Layout(mark + len(lines[0]) + 1, count, dim)
+    if len(start) < size and not start.endswith(b"\n"):
+        check_last_line(source, lines, mark)
     counts = Counter(n_fields for n_fields in [len(first), *rest] if n_fields)
     most = max(counts.values(), default=0)
     n_fields = min((n for n, times in counts.items() if times == most), default=0)
     if n_fields < 2:
         raise source.error(mark, f"expected lines of a key and numbers, got {start[mark : mark + 40]!r}")
     return Layout(mark, None, n_fields - 1)
+
+
+def check_last_line(source: Source, lines: list[bytes], mark: int) -> None:
+    """Refuse a file that is cut within its last line, which would make the numbers of the others words of their keys.
+
+    Nothing else tells in a file without a header: where all other lines are a word and numbers, of which the last one
+    has fewer, it is cut rather than that their keys are of several words.
+    """
+    last, others = _fields(lines[-1]), [_fields(line) for line in lines[:-1] if line.strip()]
+    lengths = {len(fields) for fields in others}
+    if len(lengths) != 1 or not 0 < len(last) < min(lengths):
+        return
+    if all(_is_number(field) for fields in others for field in fields[1:]):
+        raise source.error(
+            mark + sum(len(line) + 1 for line in lines[:-1]),
+            f"expected a key and {min(lengths) - 1} numbers as in the lines before, found {len(last)} fields and the "
+            "end: the file is cut short",
+        )
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
 
 
 def _fields(line: bytes) -> list[bytes]:

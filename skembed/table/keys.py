@@ -29,6 +29,8 @@ class UnseenKeyError(KeyError):
         similar = near_misses(self.args[0], self._keys, self._index)
         if similar:
             message += f"; did you mean {' or '.join(map(repr, similar))}?"
+        else:
+            message += "."
         return f"{message} Use lookup(keys, default=...) to give unseen keys a vector."
 
     def __reduce__(self) -> tuple:

@@ -1,8 +1,8 @@
 """Queries to the vectors of a table: neighbours, analogies, similarities, outliers."""
 
 from collections.abc import Iterable
-from numbers import Integral
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,18 @@ from skembed.data.keys import Keys
 from skembed.table.approximate import ApproximateIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
+
+
+class _Terms(NamedTuple):
+    """Vectors of an analogy, their weights, and the rows of those that are keys."""
+
+    vectors: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+
+    def sum_of_units(self) -> np.ndarray:
+        units = unit_vectors(self.vectors)
+        return (units if (self.weights == 1).all() else units * self.weights[:, None]).sum(axis=0)
 
 
 class KeyedVectors:
@@ -199,8 +211,8 @@ class KeyedVectors:
 
         Parameters
         ----------
-        positive, negative : sequence of keys
-            None of them is returned.
+        positive, negative : sequence of keys, of (key, weight) pairs, or of vectors of shape (embedding_dim,)
+            Also mixed. Keys among them are not returned. A pair that is itself a key of the table is a key.
         k : int, default=10
         method : {"3cosadd", "3cosmul"}, default="3cosadd"
             Cosine with the sum of the unit vectors, those of `negative` subtracted (Mikolov, Yih & Zweig 2013), or
@@ -217,17 +229,54 @@ class KeyedVectors:
         >>> table = EmbeddingTable(["man", "woman", "king", "queen"], [[1, 0, 1], [1, 1, 1], [3, 0, 1], [3, 1, 1]])
         >>> table.analogy(positive=["king", "woman"], negative=["man"], k=1)[0][0]
         'queen'
+        >>> table.analogy([("king", 2.0), np.array([0.0, 1.0, 0.0])], k=1)[0][0]
+        'queen'
         """
-        plus, minus = self._seen_rows(positive, "positive"), self._seen_rows(negative, "negative")
-        if not len(plus):
+        plus, minus = self._terms(positive, "positive"), self._terms(negative, "negative")
+        if not len(plus.vectors):
             raise ValueError("positive must name at least one key, got none.")
-        k, given = positive_int(k, "k"), np.concatenate([plus, minus])
+        k, given = positive_int(k, "k"), np.concatenate([plus.rows, minus.rows])
         if one_of(method, ("3cosadd", "3cosmul"), "method") == "3cosmul":
-            found = self._exact.search_products(self._vectors[plus], self._vectors[minus], k, given)
+            if (plus.weights != 1).any() or (minus.weights != 1).any():
+                raise ValueError("method='3cosmul' has no weights; pass keys alone, or method='3cosadd'.")
+            found = self._exact.search_products(plus.vectors, minus.vectors, k, given)
         else:
-            target = unit_vectors(self._vectors[plus]).sum(axis=0) - unit_vectors(self._vectors[minus]).sum(axis=0)
+            target = plus.sum_of_units() - minus.sum_of_units()
             found = self._exact.search(target[None], k, excluded=given)
         return self._pairs(found)[0]
+
+    def _terms(self, given: Iterable, name: str) -> "_Terms":
+        """What `analogy` adds up: the vectors of keys, weighted or not, and vectors as they are."""
+        if not isinstance(given, np.ndarray) or given.ndim == 1:
+            given = list(given) if isinstance(given, list | tuple) else key_list(given, name)
+        keys: list[Any] = []
+        vectors: list[Any] = []
+        weights: list[float] = []
+        for entry in given:
+            weight = 1.0
+            if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Real) and not self._holds(entry):
+                entry, weight = entry[0], float(entry[1])
+                if not np.isfinite(weight):
+                    raise ValueError(f"{name} holds the weight {weight} of {entry!r}; expected a finite number.")
+            if isinstance(entry, np.ndarray) and entry.ndim:
+                vector = as_float32(entry, name)
+                if vector.shape != (self.embedding_dim,) or not np.isfinite(vector).all():
+                    raise ValueError(
+                        f"{name} holds a vector of shape {vector.shape}; expected finite numbers of shape "
+                        f"({self.embedding_dim},)."
+                    )
+                vectors.append(vector)
+            else:
+                keys.append(entry)
+                vectors.append(None)
+            weights.append(weight)
+        rows = self._seen_rows(keys, name)
+        found = iter(self._vectors[rows])
+        matrix = [next(found) if vector is None else vector for vector in vectors]
+        return _Terms(np.array(matrix, dtype=np.float32).reshape(-1, self.embedding_dim), np.array(weights), rows)
+
+    def _holds(self, key: Any) -> bool:
+        return hashable(key) and canonical_key(key) in self._index
 
     def similarity(self, a: Any, b: Any) -> Any:
         """Cosine of two keys or vectors, whatever the table's metric; 0 where one is zero.

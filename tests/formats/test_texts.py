@@ -145,6 +145,23 @@ def test_cut_at_every_byte(parser, load):
     assert whole <= 20
 
 
+@pytest.mark.parametrize("content", [b"the 0.1 0.2 0.3\nof 0.2", b"the 1 2\nof 3 4\nand 5", b"the 1 2\nof"])
+def test_a_text_without_a_header_cut_in_its_last_line(parser, load, content):
+    with pytest.raises(FormatError, match=r"numbers as in the lines before, found .* the file is cut short"):
+        load(content)
+
+
+def test_no_end_of_the_last_line_is_no_cut(parser, load):
+    assert load(b"new york 1 2\nof 3 4").keys.tolist() == ["new york", "of"]
+    assert load(b"the 1 2\nof 3 4").shape == (2, 2)
+    assert load(b"the 1 2").shape == (1, 2)
+
+
+def test_no_keys_to_read_is_an_error_of_the_caller(load):
+    with pytest.raises(ValueError, match="keys must name at least one key to read, got none"):
+        load(b"the 1 2\nof 3 4\n", keys=[])
+
+
 def test_duplicates_the_first_wins_with_a_warning(parser, load):
     with pytest.warns(UserWarning, match=r"2 rows repeat the key of an earlier one.*first wins: 'a', 'b'"):
         table = load(b"a 1 2\nb 3 4\na 5 6\nc 7 8\nb 9 9\n")
@@ -277,6 +294,35 @@ class TestSaving:
         with pytest.raises(ValueError, match="compression must be"):
             self.TABLE.save(tmp_path / "words", "glove", compression="zstd")
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["v.vec.gz", "v.gz", "v.pkl", "v.csv", "v.txt.bz2", "v.npy", "V.BIN"])
+    def test_a_name_that_promises_something_else_is_refused_without_a_format(self, tmp_path, name):
+        with pytest.raises(ValueError, match=re.escape("format must be named for a file that ends in '.")):
+            self.TABLE.save(tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            ("v.npz", {"format": "glove"}, "as files of format 'numpy' do"),
+            ("v.safetensors", {"format": "glove"}, "as files of format 'safetensors' do"),
+            ("v.vec.gz", {"format": "numpy"}, "as files of format 'fasttext-vec' or 'word2vec-text' do"),
+            ("v.txt.gz", {"format": "glove", "compression": None}, "ends in '.gz', and compression=None"),
+            ("v.txt.gz", {"format": "glove", "compression": "xz"}, "ends in '.gz', and compression='xz'"),
+        ],
+    )
+    def test_a_name_that_promises_something_else_is_refused(self, tmp_path, name, options, message):
+        with pytest.raises(ValueError, match=message):
+            self.TABLE.save(tmp_path / name, **options)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("name", "start"), [("v.txt.gz", b"\x1f\x8b"), ("v.txt.bz2", b"BZh"), ("v.txt.xz", b"\xfd7z"), ("v.txt", b"")]
+    )
+    def test_the_name_says_how_to_compress(self, tmp_path, name, start):
+        self.TABLE.save(tmp_path / name, "word2vec-text")
+        assert (tmp_path / name).read_bytes().startswith(start)
+        assert EmbeddingTable.load(tmp_path / name) == self.TABLE
 
     def test_the_vector_of_unknown_keys_is_not_lost_in_silence(self, tmp_path):
         table = EmbeddingTable(["a"], [[1, 2]], unknown=[0, 0])

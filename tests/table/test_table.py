@@ -343,6 +343,43 @@ class TestQuestions:
         assert [key for key, _ in found] == [f"key{row}" for row in np.argsort(-expected)[:4]]
         assert [score for _, score in found] == pytest.approx(np.sort(expected)[:-5:-1])
 
+    def test_analogies_of_vectors_and_of_weighted_keys(self):
+        table = random_table()
+        units = table.normalize()
+        plain = table.analogy(["key0", "key1"], ["key2"])
+        assert table.analogy([("key0", 1.0), "key1"], [("key2", 1)]) == plain
+        target = 2 * units["key0"] - 0.5 * units["key2"]
+        found = table.analogy([("key0", 2.0)], [("key2", 0.5)], k=5)
+        expected = [pair for pair in table.nearest(target, k=7) if pair[0] not in ("key0", "key2")][:5]
+        assert [key for key, _ in found] == [key for key, _ in expected]
+        vectors = table.analogy([table["key0"], table["key1"]], table[["key2"]], k=13)
+        assert [key for key, _ in vectors if key not in ("key0", "key1", "key2")][:10] == [key for key, _ in plain]
+
+    def test_a_pair_that_is_a_key_is_a_key(self):
+        table = EmbeddingTable([("a", 2), "a", "b"], [[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
+        assert table.analogy([("a", 2)], k=1)[0][0] == "b"
+        assert table.analogy([("a", 3)], k=1)[0][0] == "b"
+
+    @pytest.mark.parametrize(
+        ("positive", "message"),
+        [
+            ([("Ulm", float("nan"))], "holds the weight nan of 'Ulm'"),
+            ([np.ones(3)], r"positive holds a vector of shape \(3,\); expected finite numbers of shape \(2,\)"),
+            ([np.array([np.inf, 0.0])], "positive holds a vector"),
+        ],
+    )
+    def test_analogy_of_what_is_no_term(self, positive, message):
+        with pytest.raises(ValueError, match=message):
+            cities().analogy(positive)
+
+    def test_analogy_by_products_has_no_weights(self):
+        with pytest.raises(ValueError, match="method='3cosmul' has no weights"):
+            cities().analogy([("Ulm", 2.0)], method="3cosmul")
+
+    def test_what_is_said_of_a_key_that_is_not_there_are_sentences(self):
+        with pytest.raises(KeyError, match=r"keys of this table\. Use lookup"):
+            cities()["xyz"]
+
     def test_analogy_refuses(self):
         with pytest.raises(KeyError, match="negative: 1 keys are not in this table: 'Oslo'"):
             cities().analogy(["Ulm"], ["Oslo"])
