@@ -202,7 +202,6 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         from skembed.training.documents import (  # numba: not to predict
             NOISE_EXPONENT,
-            Bags,
             ClassSettings,
             train_classes,
         )
@@ -225,8 +224,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             reader = self._reader(vocabulary.shared_keys, corpus)
             check_table_memory(reader.n_rows, self.embedding_dim)
             parts = list(reader.read(corpus.words, self._documents(corpus)))
-        sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
-        bags = Bags(np.append(0, np.cumsum(sizes)), np.concatenate([rows for _, rows in parts]))
+        sizes = np.concatenate([part.lengths for part in parts])
+        bags = Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
 
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "documents")
@@ -275,10 +274,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         parts = [np.empty((0, len(self.classes_)))]
         with EncodedCorpus.read(read_documents(X), self._tokenizer) as corpus:
             chunks = self._documents(corpus)
-            for starts, rows in self._bag_reader.read(corpus.words, chunks):
-                ones = np.ones(len(rows), dtype=np.float32)
-                sums = csr_matrix((ones, rows, starts), shape=(len(starts) - 1, len(self._input))) @ self._input
-                hidden = sums / np.diff(starts)[:, None].astype(np.float32)
+            for bags in self._bag_reader.read(corpus.words, chunks):
+                ones = np.ones(len(bags.indices), dtype=np.float32)
+                shape = len(bags), len(self._input)
+                sums = csr_matrix((ones, bags.indices, bags.indptr), shape=shape) @ self._input
+                hidden = sums / bags.lengths[:, None].astype(np.float32)
                 parts.append(self._probabilities((hidden @ self._output.T).astype(np.float64)))
         return np.concatenate(parts)
 

@@ -257,8 +257,12 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     def _fit_tables(
         self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
     ) -> "SequenceTables":
-        from skembed.kernels.bags import SubwordRows  # numba: to fit, not to transform
-        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences, uniform_vectors
+        from skembed.training.sequences import (  # numba: to fit, not to transform
+            SequenceSettings,
+            SequenceTables,
+            train_sequences,
+            uniform_vectors,
+        )
 
         seed = draw_seed(self.random_state)
         # A second call must not repeat the draws of the first.
@@ -276,8 +280,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             start = SequenceTables(starting_rows(first, words, self._rows.buckets, known), output, [])  # type: ignore[arg-type]
         settings = settings_of(SequenceSettings, self, max_iter=max_iter)
         run = Run(seed, self.n_jobs, self.verbose, callbacks, "words")
-        subword_rows = SubwordRows(self._rows.starts, self._rows.rows)
-        learned = train_sequences(sequences, vocabulary.counts, settings, run, start=start, subword_rows=subword_rows)
+        learned = train_sequences(
+            sequences, vocabulary.counts, settings, run, start=start, subword_rows=self._rows.rows
+        )
         warn_of_no_pairs(learned.loss_curve, self.subsample)
         return learned
 
