@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -19,13 +19,10 @@ from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._word_training import LearnedWords, WordTraining
 from skembed.text._words import read_stop_words
-from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings
 from skembed.training.run import draw_seed
-
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
 
 __all__ = ["NNLMVectorizer"]
 
@@ -196,7 +193,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, partial: bool) -> None:
+    def _check_parameters(self) -> None:
         sizes = self._layer_sizes()
         if any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes!r}, expected ints of at least 1.")
@@ -213,15 +210,12 @@ class NNLMVectorizer(DocumentVectorizer):
         with_unknown[[number for number, word in enumerate(corpus.words) if word in stop_words]] = UNKNOWN
         return corpus.sequences(with_unknown)
 
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.nets.nnlm import learn_next_words  # torch: to fit, not to transform
-        from skembed.training.sequences import SequenceTables
 
         rng = check_random_state(draw_seed(self.random_state))
-        n_words = len(vocabulary)
-        events = read_events(sequences, n_words, self.n_previous)
+        vocabulary, n_words = training.vocabulary, len(training.vocabulary)
+        events = read_events(training.sequences, n_words, self.n_previous)
         held = np.zeros(len(events.positions), dtype=bool)
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
@@ -235,19 +229,14 @@ class NNLMVectorizer(DocumentVectorizer):
             n_words + 2,
             settings,
             rng,
-            callbacks,
+            training.callbacks,
         )
         self._n_previous, self._stop_words = self.n_previous, read_stop_words(self.stop_words)
         self.validation_scores_ = history.validation_scores
-        return SequenceTables(self._weights.embedding[:n_words].copy(), self._weights.output, history.loss_curve)
-
-    def _set_fitted(
-        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
-    ) -> None:
-        super()._set_fitted(vocabulary, tables, encoder, partial)
-        if len(vocabulary.infrequent):  # else training has never met the unknown word
-            unknown = self._weights.embedding[len(vocabulary)]
-            self.embedding_ = EmbeddingTable(vocabulary.keys, tables.input, unknown=unknown)
+        # else training has never met the unknown word
+        unknown = self._weights.embedding[n_words] if len(vocabulary.infrequent) else None
+        table = EmbeddingTable(vocabulary.keys, self._weights.embedding[:n_words], unknown=unknown)
+        return LearnedWords(table, self._weights.output, history.loss_curve)
 
     def perplexity(self, X):
         """Return how many words the next one is drawn from, as far as the model can tell: lower is better.
