@@ -136,6 +136,15 @@ def test_embedding_and_pickle(fitted):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+def test_parameters_set_after_fit_change_no_prediction(loss):
+    classifier = small(loss=loss, max_iter=2).fit(TEXTS, LABELS)
+    expected = classifier.predict_proba(TEXTS)
+    word = TEXTS[0].split()[0]
+    classifier.set_params(loss=LOSSES[LOSSES.index(loss) - 1], negative=1, stop_words=[word], min_n=2, max_n=3)
+    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_bits_do_not_depend_on_jobs(loss, train_with):
     train_with(n_shards=4, rows_per_shard=200)
     settings = {"loss": loss, "word_ngrams": 2, "max_iter": 3}
