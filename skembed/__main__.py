@@ -1,4 +1,4 @@
-"""``python -m skembed``: is it worth it on my data?"""
+"""Command line of ``python -m skembed``: encoders of categories compared on your own data."""
 
 import argparse
 import os
@@ -77,7 +77,9 @@ def main(argv=None):
 def _parser():
     from skembed import __version__
 
-    parser = _Parser(prog="python -m skembed", description=__doc__.split(": ")[1].capitalize(), allow_abbrev=False)
+    parser = _Parser(
+        prog="python -m skembed", description="Compare encoders of categories on your own data.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"skembed {__version__}")
     commands = parser.add_subparsers(dest="command", parser_class=_Parser, required=True)
     compare = commands.add_parser(

@@ -19,7 +19,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
     Subclasses that are registered with `skembed.state.stored` describe their fitted attributes in `_state`.
     """
 
-    _state = {"n_features_in_": int, "feature_names_in_": np.ndarray}
+    _state: dict[str, Any] = {"n_features_in_": int, "feature_names_in_": np.ndarray}
 
     _doc_link_module = "skembed"
     _doc_link_template = "https://skembed.readthedocs.io/en/latest/api/{estimator_module}.{estimator_name}.html"

@@ -9,7 +9,6 @@ class could not have made.
 import types
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 __all__ = ["STORED", "check_state", "conforms", "state_types", "stored"]
 
 STORED: dict[str, type] = {}  # by the names that files call them
+_DESCRIBED: dict[type, dict[str, Any]] = {}
 Class = TypeVar("Class", bound=type)
 
 
@@ -35,8 +35,10 @@ def stored(cls: Class) -> Class:
     type
         The same.
     """
-    if STORED.setdefault(cls.__name__, cls) is not cls:
+    known = STORED.get(cls.__name__, cls)
+    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):  # else it is defined anew
         raise TypeError(f"{cls.__name__} is the name of two classes that are stored; files would confuse them.")
+    STORED[cls.__name__] = cls
     if not hasattr(cls, "__setstate__") and not hasattr(cls, "_fields"):
         cls.__setstate__ = _set_described  # type: ignore[attr-defined]
     return cls
@@ -49,15 +51,15 @@ def _set_described(self: Any, state: dict[str, Any]) -> None:
         object.__setattr__(self, name, value)  # frozen ones, too
 
 
-@cache
 def state_types(cls: type) -> dict[str, Any]:
     """Return the type of each value of the state of a class, those of its base classes among them."""
-    if "_state" not in cls.__dict__ and (is_dataclass(cls) or hasattr(cls, "_fields")):
-        return get_type_hints(cls)
-    found: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        found |= base.__dict__.get("_state", {})
-    return found
+    if cls not in _DESCRIBED:
+        if "_state" not in cls.__dict__ and (is_dataclass(cls) or hasattr(cls, "_fields")):
+            _DESCRIBED[cls] = get_type_hints(cls)
+        else:
+            bases = [base.__dict__.get("_state", {}) for base in reversed(cls.__mro__)]
+            _DESCRIBED[cls] = {name: kind for base in bases for name, kind in base.items()}
+    return _DESCRIBED[cls]
 
 
 def check_state(cls: type, state: Any, required: Iterable[str] = ()) -> None:

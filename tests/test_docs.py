@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import skembed
+
 DOCS = Path(__file__).parent.parent / "docs"
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PRINTED = re.compile(r"```text\n(.*?)```", re.DOTALL)
@@ -24,6 +26,15 @@ def page():
     return names, printed.getvalue(), "".join(PRINTED.findall(text))
 
 
+def test_the_page_of_persistence_prints_what_it_says():
+    pytest.importorskip("skops")
+    text = (DOCS / "persistence.md").read_text(encoding="utf-8")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("".join(CODE.findall(text)), "persistence.md", "exec"), {})
+    assert printed.getvalue() == "".join(PRINTED.findall(text))
+
+
 def test_the_page_prints_what_it_says(page):
     _, printed, said = page
     assert printed == said
@@ -34,13 +45,15 @@ def test_the_example_is_a_page_of_code():
     assert sum(bool(line.strip()) for line in block.splitlines()) <= 60
 
 
-def test_the_example_keeps_the_promises_of_the_page(page):
+def test_the_example_keeps_the_promises_of_the_page(page, tmp_path):
     names, _, _ = page
     palettes, embedder = names["palettes"], names["PaletteEmbedder"]
     first = embedder(random_state=0).fit(palettes)
     again = embedder(n_jobs=2, random_state=0).fit(palettes)
     assert (first.embedding_.vectors == again.embedding_.vectors).all()
     assert not first.transform([["no colour"]]).any()
+    skembed.save(first, tmp_path / "palettes")
+    assert (skembed.load(tmp_path / "palettes").transform(palettes) == first.transform(palettes)).all()
     with pytest.raises(TypeError, match="entry 0 of X must be a list of keys, got 'red'"):
         first.transform(["red"])
     with pytest.raises(ValueError, match="embedding_dim"):

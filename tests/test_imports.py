@@ -18,24 +18,26 @@ ESTIMATORS = {"categorical", "text", "projection"}
 ALLOWED = {
     "memory": set(),
     "atomic": set(),
-    "data": {"memory", "atomic"},
-    "table": {"data", "memory", "formats"},  # formats on the way to and from files alone, see below
+    "state": set(),
+    "data": {"memory", "atomic", "state"},
+    "table": {"data", "memory", "state", "formats"},  # formats on the way to and from files alone, see below
     "kernels": set(),
     "parallel": {"kernels", "data"},
-    "training": {"kernels", "parallel", "data", "memory"},
-    "apply": {"data", "table"},
+    "training": {"kernels", "parallel", "data", "memory", "state"},
+    "apply": {"data", "table", "state"},
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
     "base": {"data", "table", "training", "memory"},
     **{
-        name: {"base", "training", "apply", "kernels", "parallel", "data", "table", "memory", "atomic"}
+        name: {"base", "training", "apply", "kernels", "parallel", "data", "table", "memory", "atomic", "state"}
         for name in sorted(ESTIMATORS)
     },
+    "persistence": {*ESTIMATORS, "formats", "table", "data", "state"},
     "datasets": set(),
     "testing": {"table", "data"},
     "compare": {*ESTIMATORS, "inspection", "datasets", "data", "table", "base", "formats", "memory", "atomic"},
     "__main__": {"compare"},
-    "__init__": {*ESTIMATORS, "inspection", "table", "compare", "datasets", "formats", "testing"},
+    "__init__": {*ESTIMATORS, "inspection", "table", "compare", "datasets", "formats", "testing", "persistence"},
 }
 # what alone may import torch, numba and the containers of tables (which need not be installed)
 TORCH = ("training/nets/", "apply/nets/", "testing/")  # testing looks whether global states were left alone

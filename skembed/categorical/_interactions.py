@@ -35,7 +35,6 @@ MIN_GAIN_ERRORS = 2.0  # and how many standard errors that has to be away from n
 N_BINS = 8  # levels that a numeric side input is cut into, as a partner of columns
 N_BIN_SWEEPS = 5
 MIN_VARIANCE = 1e-8
-MAX_DEFLATION = 1_100  # numbers that a byte of zlib's can stand for
 MAX_DENSE_SIDE = 400  # the smaller side of a matrix whose singular vectors are found by its Gram matrix
 
 
@@ -54,21 +53,30 @@ class Cells:
     columns: tuple[int, int]
     levels: np.ndarray
 
-    _state = {"columns": tuple[int, int], "per_level": np.ndarray, "second": np.ndarray}
+    _state = {"columns": tuple[int, int], "n_levels": int, "per_level": np.ndarray, "second": np.ndarray}
 
     def __getstate__(self) -> dict[str, Any]:
         """As the rows of a CSR matrix lie: the cells of a level of the first column one after the other."""
         first, second = self.levels
-        return {"columns": self.columns, "per_level": smallest(np.bincount(first)), "second": deflated(second)}
+        per_level = np.bincount(first)
+        return {
+            "columns": self.columns,
+            "n_levels": len(per_level),
+            "per_level": deflated(per_level),
+            "second": smallest(second),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(Cells, state, self._state)
-        per_level, n_cells = state["per_level"], int(state["per_level"].sum())
-        if per_level.ndim != 1 or per_level.dtype.kind != "u" or n_cells > MAX_DEFLATION * len(state["second"]):
+        second, n_levels = state["second"], state["n_levels"]
+        if second.ndim != 1 or second.dtype.kind != "u" or not 0 <= n_levels <= len(second) + 1:  # all but row 0 occur
+            raise ValueError("Cells: expected the second level of each cell, and as many first levels at most")
+        per_level = inflated(state["per_level"], n_levels)
+        if per_level.sum() != len(second):
             raise ValueError("Cells: expected how many cells each level has, and the other level of each cell")
-        first, second = np.repeat(np.arange(len(per_level)), per_level), inflated(state["second"], n_cells)
+        first = np.repeat(np.arange(len(per_level)), per_level)
         object.__setattr__(self, "columns", state["columns"])
-        object.__setattr__(self, "levels", np.stack([first, second]))
+        object.__setattr__(self, "levels", np.stack([first, second.astype(np.int64)]))
 
 
 @stored
@@ -113,21 +121,25 @@ class Interactions:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {
-            "counts": [c if smallest(c).dtype == c.dtype else deflated(c) for c in self.counts],
-            "masses": {c: smallest(mass) for c, mass in self.masses.items()},
+            "counts": [packed(c) for c in self.counts],
+            "n_levels": {c: len(mass) for c, mass in self.masses.items()},
+            "masses": {c: packed(mass) for c, mass in self.masses.items()},
             "axes": {c: axes for c, axes in self.axes.items() if c not in self.combinations},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        n_levels = state.pop("n_levels", {})
         check_state(Interactions, state, [f.name for f in fields(Interactions)])
         n_cells = [cells.levels.shape[1] for cells in state["cells"]]
-        counts = [
-            c if c.dtype.kind == "f" else inflated(c, n).astype(np.float64) for c, n in zip(state["counts"], n_cells)
-        ]
+        counts = [unpacked(c, n) for c, n in zip(state["counts"], n_cells)]
         lengths = [[len(part) for part in parts] for parts in (state["effects"], counts)]
         if lengths != [n_cells, n_cells] or len(state["ratios"]) != len(n_cells):
             raise ValueError("Interactions: expected an effect and a count for each cell, a ratio for each pair")
-        masses = {c: mass.astype(np.float64) for c, mass in state["masses"].items()}
+        # the levels of a column have rows, and so cells; of the bins of a side input some may have none
+        if n_levels.keys() != state["masses"].keys() or max(n_levels.values(), default=0) > sum(n_cells) + N_BINS + 2:
+            raise ValueError("Interactions: expected the masses of columns that have cells")
+        masses = {c: unpacked(mass, n_levels[c]) for c, mass in state["masses"].items()}
         self.__dict__.update(state, counts=counts, masses=masses, axes=dict(state["axes"]))
         for c in self.combinations:
             self.axes[c] = self.combined_axes(c)
@@ -486,6 +498,19 @@ def combinations_of(profile: sp.csr_matrix, axes: np.ndarray, share: np.ndarray)
     variances = np.maximum(share @ coordinates**2, 1e-300)
     weights = share[:, None] * coordinates / variances
     return (weights - share[:, None] * weights.sum(axis=0)).astype(np.float32)
+
+
+def packed(counts: np.ndarray) -> np.ndarray:
+    """Return counts deflated, or as they are where weights made them other than whole numbers."""
+    return counts if smallest(counts).dtype == counts.dtype else deflated(counts)
+
+
+def unpacked(counts: np.ndarray, n_counts: int) -> np.ndarray:
+    """Return what `packed` was given, float64; ValueError if it is not so many."""
+    found = counts if counts.dtype.kind == "f" else inflated(counts, n_counts).astype(np.float64)
+    if found.shape != (n_counts,):
+        raise ValueError(f"expected {n_counts} counts, got {found.shape}")
+    return found
 
 
 def screen_pairs(

@@ -1,4 +1,4 @@
-"""Further rows for an encoder that is fitted: what was learned is the prior, and counts as many rows as it has seen."""
+"""Incremental fits of an encoder: what was learned is the prior, and counts as many rows as it has seen."""
 
 from dataclasses import replace
 from typing import Any

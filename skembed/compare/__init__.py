@@ -1,4 +1,4 @@
-"""Comparison behind ``python -m skembed``: is an embedding worth it on my data?"""
+"""Comparison of encoders of categories on a person's own data, as ``python -m skembed compare`` makes it."""
 
 from skembed.compare._evaluate import Encoding, Row, evaluate, pipeline
 from skembed.compare._problem import ComparisonProblem, make_problem, read_problem, unicode_problem

@@ -1,4 +1,4 @@
-"""One honest sentence: are entity vectors worth it, judged by differences paired over the folds."""
+"""Advice in a sentence: whether entity vectors are worth it, by differences of scores paired over the folds."""
 
 from dataclasses import dataclass
 

@@ -8,16 +8,24 @@ import numpy as np
 # "0", "a", "b", "c" nearly every row may be a "0".
 _PARSED_ROWS = 0.98
 _PARSED_LEVELS = 0.9
+# those of `pandas.read_csv` lack the marks and know few spellings
 _PLACEHOLDERS = frozenset(["", "-", "--", "\u2013", "\u2014", ".", "?", "n.a.", "n.d.", "na", "nan", "none", "null"])
 
+# No library reads money: signs and units are errors to `pandas.to_numeric` and to the casts of polars and pyarrow, of
+# which only `pandas.read_csv` knows of thousands, and it drops their mark wherever it stands: with ``thousands=","``,
+# "1,2,3" is 123 and "12,5" is 125, and with "." the version "1.2.3" is 123.
 _AFFIXES = re.compile(r"^(?:[$€£¥₹₩₽]|USD|EUR|GBP|CHF|JPY)|(?:[$€£¥₹₩₽%]|USD|EUR|GBP|CHF|JPY)$")
 _SPACES = re.compile(r"[\s\u00a0\u2009\u202f']")
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
-_POINT = re.compile(rf"[+-]?(?:\d+|\d{{1,3}}(?:,\d{{3}})+)?(?:\.\d*)?{_EXPONENT}")
-_COMMA = re.compile(rf"[+-]?(?:\d+|\d{{1,3}}(?:\.\d{{3}})+)?(?:,\d*)?{_EXPONENT}")
+_POINT = re.compile(rf"[+-]?(?=\.?\d)(?:\d+|\d{{1,3}}(?:,\d{{3}})+)?(?:\.\d*)?{_EXPONENT}")
+_COMMA = re.compile(rf"[+-]?(?=,?\d)(?:\d+|\d{{1,3}}(?:\.\d{{3}})+)?(?:,\d*)?{_EXPONENT}")
 _CODE = re.compile(r"0\d+")  # "00544" is a ZIP code, not 544
 
 _LOOKS_LIKE_DATE = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}")
+# One format for a whole column, the one that reads the most of it. `pandas.to_datetime` decides by the first date, so
+# that 31/12/2016 after 01/02/2017 is missing, or date by date where ``format="mixed"``: 12/11/2016 is in December
+# beside 13/12/2016, and the version "1.2.3" is a day of 2003. What guesses formats for it (`guess_datetime_format`)
+# knows neither years of two digits nor AM and PM. polars expects days before months.
 _DATE_FORMATS = [
     "%m/%d/%Y",
     "%d/%m/%Y",
@@ -114,13 +122,10 @@ def _parse_numbers(levels):
         return None
     point, comma = (np.array([p.fullmatch(t) is not None for t in bare]) for p in (_POINT, _COMMA))
     pattern, drop, decimal = (point, ",", ".") if point.sum() >= comma.sum() else (comma, ".", ",")
-    parsed = np.full(len(bare), np.nan)
-    for j in np.flatnonzero(pattern):
-        try:
-            parsed[j] = float(bare[j].replace(drop, "").replace(decimal, "."))
-        except ValueError:
-            continue  # a sign or a point alone
-    return parsed
+    plain = (
+        text.replace(drop, "").replace(decimal, ".") if is_number else "nan" for text, is_number in zip(bare, pattern)
+    )
+    return np.fromiter(plain, dtype=np.float64, count=len(bare))
 
 
 def _parse_dates(levels):

@@ -1,4 +1,4 @@
-"""Same rows, same folds, same learner: only the encoder of the categories differs."""
+"""Cross-validation of encoders of categories: rows, folds and learner are the same, only the encoder differs."""
 
 from dataclasses import dataclass, field
 from time import perf_counter

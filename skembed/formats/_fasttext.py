@@ -270,13 +270,10 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     keys = words.part(0, n_taken).decode(
         options.errors, lambda row, message: file.error(int(model.dictionary.places[row]), message)
     )
-    kept = selection.rows(keys)
-    chosen = np.arange(n_taken) if kept is None else np.array(kept, dtype=np.int64)
-    if kept is not None:
-        keys = [keys[row] for row in kept]
+    keys, chosen = selection.keep(keys, np.arange(n_taken))
     subwords = _subwords(file, model, options)
     plain = subwords is None or not len(subwords.vectors)
-    if plain and kept is None and options.mmap and isinstance(model.input, DenseMatrix) and not options.half:
+    if plain and len(chosen) == n_taken and options.mmap and isinstance(model.input, DenseMatrix) and not options.half:
         vectors = model.input.rows(0, n_taken, mapped=True)
         if options.verify:
             _check_finite(file, model.input, vectors, 0, options)

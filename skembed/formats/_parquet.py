@@ -64,10 +64,7 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
         except broken as error:
             raise FormatError(f"{source.name}: expected parquet, in its pages: {str(error)[:200]}.") from None
         n_taken = selection.cut(len(found))
-        kept = selection.rows(found[:n_taken])
-        found, vectors = found[:n_taken], vectors[:n_taken]
-        if kept is not None:
-            found, vectors = [found[row] for row in kept], vectors[kept]
+        found, vectors = selection.keep(found[:n_taken], vectors[:n_taken])
         if rows is None:
             rows = RowBuffer(vectors.shape[1])
         if vectors.shape[1] != rows.dim:

@@ -68,6 +68,11 @@ class Selection:
         self.missing.difference_update(keys[row] for row in kept)
         return kept
 
+    def keep(self, keys: list, rows: np.ndarray) -> tuple[list, np.ndarray]:
+        """Those of the keys that are kept, and those of the rows of an array beside them."""
+        kept = self.rows(keys)
+        return (keys, rows) if kept is None else ([keys[row] for row in kept], rows[kept])
+
 
 def decode_keys(raw: Sequence[bytes], errors: str, where: Callable[[int, str], FormatError]) -> list[str]:
     """Keys of UTF-8 bytes; `where(row, message)` makes the error for one that is not."""

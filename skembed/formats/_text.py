@@ -168,9 +168,7 @@ class _TextReader:
             raw, self.options.errors, lambda row, message: self.error(block, int(spans[row, 0]), message)
         )
         self.n_seen += taken
-        kept = self.selection.rows(keys)
-        if kept is not None:
-            keys, spans = [keys[row] for row in kept], spans[kept]
+        keys, spans = self.selection.keep(keys, spans)
         self.keys += keys
         self.parse(block, spans, keys)
 

@@ -80,10 +80,7 @@ class _BinaryReader:
         keys = Words.cut(buffer, words, spaces).decode(
             self.options.errors, lambda row, message: self.source.error(base + int(begins[row]), message)
         )
-        places = spaces + 1
-        kept = self.selection.rows(keys)
-        if kept is not None:
-            keys, places = [keys[row] for row in kept], places[kept]
+        keys, places = self.selection.keep(keys, spaces + 1)
         self.keys += keys
         if not len(places):
             return

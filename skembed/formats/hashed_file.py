@@ -144,9 +144,8 @@ class HashedFile:
         return header, entries, manifest
 
     def check_manifest(self, manifest: dict[str, Any], versions: dict[str, int]) -> None:
-        format_, version = manifest.get("format"), manifest.get("version")
-        known = isinstance(format_, str) and format_ in versions
-        if not known or type(version) is not int or version < 1:
+        format_, version = str(manifest.get("format")), manifest.get("version")
+        if format_ not in versions or type(version) is not int or version < 1:
             expected = " or ".join(map(repr, versions))
             raise self.error(
                 8, f"expected a manifest of format {expected} and version 1 or more, got {str(manifest)[:200]}"

@@ -1,4 +1,4 @@
-"""Look at embeddings and measure them: pictures, pages, evaluation."""
+"""Pictures, pages and evaluations of embeddings."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

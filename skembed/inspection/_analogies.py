@@ -1,4 +1,4 @@
-"""Analogies: a is to b as c is to what (Mikolov, Chen, Corrado & Dean 2013; Levy & Goldberg 2014)?"""
+"""Accuracy on analogies, a is to b as c is to d (Mikolov, Chen, Corrado & Dean 2013; Levy & Goldberg 2014)."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping

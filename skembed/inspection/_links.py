@@ -1,4 +1,4 @@
-"""Link prediction: do vectors of nodes tell edges that were held out from pairs that are none?"""
+"""Link prediction: how well vectors of nodes tell edges that were held out from pairs that are none."""
 
 from typing import Any
 

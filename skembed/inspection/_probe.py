@@ -1,4 +1,4 @@
-"""Probing: how well does a simple model read a property off the vectors (Conneau et al. 2018; Hewitt & Liang 2019)?"""
+"""Probing: how well a simple model reads a property off the vectors (Conneau et al. 2018; Hewitt & Liang 2019)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

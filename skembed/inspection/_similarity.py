@@ -1,4 +1,4 @@
-"""Word similarity: do the cosines of a table rank pairs of words as people do (Rubenstein & Goodenough 1965)?"""
+"""Word similarity: rank correlation of a table's cosines with what people say (Rubenstein & Goodenough 1965)."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""One hidden vector, the mean of rows, and what its targets teach: what CBOW, subwords and bags of words share."""
+"""Hidden vectors, means of rows, and what their targets teach: steps that CBOW, subwords and bags of words share."""
 
 import numpy as np
 

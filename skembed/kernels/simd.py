@@ -1,4 +1,4 @@
-"""Sixteen float32 side by side as one value inside numba functions, so that kernels decide what stays in registers.
+"""SIMD vectors: sixteen float32 as one value inside numba functions, so that kernels decide what stays in registers.
 
 LLVM maps a value to what the processor has: one AVX-512 register, two AVX ones, four of NEON or SSE. The automatic
 vectoriser sees one loop at a time; kernels written in these values keep several dot products in registers at once,

@@ -1,5 +1,6 @@
 """The library's own file of an estimator: a safetensors file whose manifest is a tree of values, see `_tree`."""
 
+import math
 import os
 from typing import Any
 
@@ -58,7 +59,7 @@ def save(estimator: BaseEstimator | EmbeddingTable, path: str | os.PathLike) -> 
     True
     """
     if isinstance(estimator, EmbeddingTable):
-        save_table(estimator, path, "skembed")
+        save_table(estimator, path, "safetensors")
         return
     cls = type(estimator)
     if STORED.get(cls.__name__) is not cls or not isinstance(estimator, BaseEstimator):
@@ -109,21 +110,21 @@ def load(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) ->
         header, entries, manifest = found.header({_FORMAT: _VERSION, _TABLE: 1 << 30})
         if manifest["format"] == _FORMAT:
             return found.estimator(header, entries, manifest, mmap, verify)
-    return load_table(path, format="skembed", mmap=mmap, verify=verify)
+    return load_table(path, format="safetensors", mmap=mmap, verify=verify)
 
 
 class _EstimatorFile(HashedFile):
     def estimator(self, header: bytes, entries: dict, manifest: dict, mmap: bool, verify: bool) -> Any:
         tensors = {}
         for name, (offset, dtype, shape) in self.layout(entries, 8 + len(header)).items():
-            n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            n_bytes = math.prod(shape) * dtype.itemsize
             tensors[name] = self.tensor(offset, dtype, shape, mmap and n_bytes >= _LEAST_MAPPED, writable=True)
         if verify:
             self.verify(header, manifest, tensors.values())
         reader = Reader(tensors)
         tree = manifest.get("estimator")
-        name = tree.get("object") if isinstance(tree, dict) else None
-        cls = registered(name) if isinstance(name, str) else None
+        name = str(tree.get("object") if isinstance(tree, dict) else None)
+        cls = registered(name)
         if cls is None or not issubclass(cls, BaseEstimator):
             raise self.error(8, f"expected an estimator of skembed, got {name!r:.60}")
         try:

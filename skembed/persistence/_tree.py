@@ -38,6 +38,7 @@ DTYPES: dict[str, np.dtype] = {
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _CONTAINERS: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset"}
+_LEAST_WIDE, _MOST_EXPANSION = 1 << 26, 100  # bytes of an array of strings: so many, or times those in the file
 _OUTPUT_CONFIG, _REQUESTS, _CALLBACKS = "_sklearn_output_config", "_metadata_request", "_skl_callbacks"
 
 
@@ -109,7 +110,10 @@ class Writer:
         little = array.dtype.newbyteorder("<")
         if little not in _NAMES:
             raise TypeError(f"{where} cannot be written: an array of {array.dtype}; expected numbers or booleans.")
-        columns_first = array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous
+        # in the same order as now, for the last bits of products depend on it
+        columns_first = (
+            array.ndim == 2 and not array.flags.c_contiguous and abs(array.strides[0]) < abs(array.strides[1])
+        )
         place = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
         if place not in self._names:
             self._kept.append(array)
@@ -221,8 +225,8 @@ class Reader:
         dtype, shape = np.dtype(str(node["dtype"])), tuple(node["shape"])
         if dtype.kind not in "OUS" or len(types) != len(lengths) or (len(lengths) and lengths.min() < 0):
             raise ValueError("expected an array of strings or objects")
-        if dtype.kind != "O" and dtype.itemsize * len(types) > 4096 + 64 * len(text) * max(len(types), 1):
-            raise ValueError(f"{dtype} for {len(types)} strings of {len(text)} bytes")
+        if dtype.kind != "O" and dtype.itemsize * len(types) > max(_LEAST_WIDE, _MOST_EXPANSION * len(text)):
+            raise ValueError(f"{len(types)} strings of {len(text)} bytes as {dtype}")
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         values = decode_keys(types, offsets, text.astype(np.uint8).tobytes())
         return np.fromiter(values, dtype=object, count=len(values)).reshape(shape).astype(dtype)
@@ -244,7 +248,7 @@ class Reader:
         random_state = np.random.RandomState(0)
         if len(state) != 5 or state[0] != "MT19937" or not 0 <= state[2] <= 624:
             raise ValueError("expected the state of a RandomState")
-        random_state.set_state(state)  # type: ignore[arg-type]
+        random_state.set_state(state)
         return random_state
 
     def _same(self, node: dict) -> Any:
@@ -260,6 +264,7 @@ class Reader:
             raise ValueError(f"there is no class {name!r:.60} in this version of skembed")
         if not isinstance(state, dict):
             raise ValueError(f"{name}: expected its state")
+        made: Any
         if issubclass(cls, BaseEstimator):
             made = self._estimator(cls, node, state)
         else:
@@ -270,23 +275,23 @@ class Reader:
                 check_state(cls, values, cls._fields)
                 made = cls(**values)
             else:
-                made = cls.__new__(cls)
+                made = object.__new__(cls)
                 made.__setstate__(values)
         self._objects.append(made)
         return made
 
-    def _estimator(self, cls: type[BaseEstimator], node: dict, state: dict) -> BaseEstimator:
+    def _estimator(self, cls: Any, node: dict, state: dict) -> BaseEstimator:
         params = node.get("params")
         known = cls._get_param_names()
         if not isinstance(params, dict) or not set(params) <= set(known):
             raise ValueError(f"{cls.__name__}: expected the parameters {known}, got {sorted(params or ())!s:.200}")
         estimator = cls(**{n: self.decode(v) for n, v in params.items()})
-        estimator._validate_params()
+        estimator._validate_params()  # as `fit` does
         if "output" in node:
             output = self.decode(node["output"])
             if not isinstance(output, dict) or not output.keys() <= {"transform"}:
                 raise ValueError(f"expected the container that transform returns, got {output!r:.60}")
-            estimator.set_output(**output)  # type: ignore[attr-defined]
+            estimator.set_output(**output)
         if "requests" in node:
             estimator._metadata_request = _requests(estimator, self.decode(node["requests"]))
         fitted = {n: self.decode(v) for n, v in state.items()}
@@ -327,7 +332,7 @@ def _methods(requests: Any) -> list[str]:
 
 def _requests(estimator: BaseEstimator, asked: Any) -> Any:
     """The metadata that an estimator asks for, as scikit-learn keeps it: method -> name -> request."""
-    requests = estimator._get_default_requests()
+    requests = estimator._get_metadata_request()
     if not isinstance(asked, dict) or not set(asked) <= set(_methods(requests)):
         raise ValueError(f"expected requests of metadata, got {asked!r:.80}")
     for method, names in asked.items():

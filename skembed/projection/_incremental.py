@@ -33,7 +33,9 @@ class Increments:
     @classmethod
     def of(cls, solver: IncrementalPCA) -> "Increments":
         parameters = solver.get_params()
-        return cls(solver.n_components, {n: v for n, v in vars(solver).items() if n not in parameters})
+        learned = {n: v for n, v in vars(solver).items() if n not in parameters}
+        copied = {n: np.array(v, order="K") if isinstance(v, np.ndarray) else v for n, v in learned.items()}
+        return cls(solver.n_components, copied)
 
     def solver(self) -> IncrementalPCA:
         """Return one that goes on from here; arrays are replaced by further batches, not changed."""

@@ -117,6 +117,12 @@ class LinearMap:
             values[...] = np.ldexp(values, -exponent)
             return replace(found, projection=projection, inverse=inverse)
 
+    def contiguous(self) -> "LinearMap":
+        """Return it with arrays that are no parts of larger ones, so that copies of it give the same bits."""
+        parts = {name: getattr(self, name) for name in ("projection", "mean", "inverse", "variance", "share")}
+        copied: dict[str, Any] = {n: np.array(a, order="K") for n, a in parts.items() if isinstance(a, np.ndarray)}
+        return replace(self, **copied)
+
     def cast(self, dtype: Any) -> "LinearMap":
         """Return it with arrays of one dtype."""
 

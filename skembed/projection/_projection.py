@@ -429,7 +429,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             self.__dict__.pop(name, None)
 
     def _expose_map(self, found: LinearMap) -> None:
-        self._map = found
+        self._map = found = found.contiguous()
         self.projection_, self.mean_, self.n_iter_ = found.projection, found.mean, found.n_iter
         if found.variance is not None:
             self.explained_variance_ = found.variance

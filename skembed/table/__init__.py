@@ -1,4 +1,4 @@
-"""The noun of the library: keys beside vectors, and tables that compose keys they do not hold."""
+"""Tables of keys beside vectors, and tables that compose vectors of keys they do not hold."""
 
 from skembed.table.embedding_table import EmbeddingTable
 from skembed.table.subword_table import SubwordTable

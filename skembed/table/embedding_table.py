@@ -63,7 +63,7 @@ class EmbeddingTable(KeyedVectors):
     """
 
     __slots__ = ("__weakref__", "_unknown")
-    _state = {"keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str}
+    _state: dict[str, Any] = {"keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str}
 
     def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
         self._validate_and_set(key_list(keys), vectors, unknown, metric, finite=True)
@@ -199,7 +199,8 @@ class EmbeddingTable(KeyedVectors):
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(type(self), state, ("keys", "vectors", "unknown", "metric"))
         vectors = _read_only(state["vectors"])  # nobody else has it, so there is no need of a copy
-        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], finite=False)
+        finite = not isinstance(vectors, np.memmap)  # which is not read before it is used
+        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], finite=finite)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.

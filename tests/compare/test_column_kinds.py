@@ -71,6 +71,10 @@ def test_dates_are_days_since_1970(texts):
     assert read.tolist() == [17166, 17167]
 
 
+def test_one_format_reads_all_dates_of_a_column():
+    assert numbers_of(["01/02/2017", "31/12/2016", "12/11/2016"])[0].tolist() == [17198, 17166, 17117]
+
+
 def test_dates_with_times_and_zones():
     for texts in (["12/31/2016 6:00 PM", "01/01/2017 12:00 AM"], ["2016-12-31T18:00:00Z", "2017-01-01T00:00:00Z"]):
         assert numbers_of(texts)[0].tolist() == [17166.75, 17167]

@@ -75,6 +75,32 @@ def test_separator_in_quotes_and_blank_lines(tmp_path):
     assert table["city, or town"].tolist() == ["Kö;ln", "Graz"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["name;price\n" + "a;1,5\n" * 40, "low;high\n" + "1,5;2,5\n" * 40],
+)
+def test_decimal_commas_are_no_separators(tmp_path, content):
+    table = read_table(write(tmp_path, content))
+    assert table.columns.tolist() == content.split("\n")[0].split(";")
+    assert table.iloc[0].tolist() == content.split("\n")[1].split(";")
+
+
+def test_decimal_commas_without_header(tmp_path):
+    assert read_table(write(tmp_path, "1,5;2,5\n3,5;4,5\n"), header_rows=0).to_numpy().tolist()[0] == ["1,5", "2,5"]
+
+
+def test_semicolons_within_cells_are_no_separators(tmp_path):
+    table = read_table(write(tmp_path, "name,place\n" + "a,1;2\n" * 40))
+    assert table.iloc[0].tolist() == ["a", "1;2"]
+    table = read_table(write(tmp_path, "a,1;2,x\nb,3;4,y\n"), header_rows=0)
+    assert table.iloc[0].tolist() == ["a", "1;2", "x"]
+
+
+def test_apostrophes_are_no_quotes(tmp_path):
+    table = read_table(write(tmp_path, "n\ttext\n" + "1\tit's, 'fine', ok\n" * 9))
+    assert table["text"].tolist() == ["it's, 'fine', ok"] * 9
+
+
 def test_line_break_in_a_name(tmp_path):
     table = read_table(write(tmp_path, '"ci\nty",size\nKöln,1\n'))
     assert table.to_numpy().tolist() == [["Köln", 1]]

@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept, what happens where they cannot be, and what is said of the time that it takes."""
+"""Compilation of kernels: where they are kept, what happens where they cannot be, and messages about the time."""
 
 import os
 import shutil

@@ -1,0 +1,28 @@
+"""Files of the present version of the format, with what they give, for tests of later ones.
+
+    python make_fixtures.py v1
+
+Run once when a version of the format is new; what is there stays as it is for good.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from examples import EXAMPLES, table
+
+import skembed
+
+if __name__ == "__main__":
+    folder = Path(__file__).parent / "fixtures" / sys.argv[1]
+    folder.mkdir(parents=True)
+    for name, example in EXAMPLES.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = example.fit()
+        skembed.save(estimator, folder / f"{name}.safetensors")
+        output = example.output(estimator)[:3].astype(float).tolist()
+        (folder / f"{name}.json").write_text(json.dumps(output) + "\n")
+    skembed.save(table(), folder / "EmbeddingTable.safetensors")
+    (folder / "EmbeddingTable.json").write_text(json.dumps(table().vectors.tolist()) + "\n")
