@@ -42,7 +42,6 @@ LIBRARIES = ("skembed", "gensim", "no n-grams")
 
 def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ngrams=True):
     from skembed.data.ragged import Ragged
-    from skembed.kernels.bags import SubwordRows
     from skembed.table import EmbeddingTable, SubwordTable
     from skembed.table.subwords import Subwords
     from skembed.text._subword_rows import rows_of_words
@@ -55,7 +54,7 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     }  # fmt: skip
     run, passes = Run(seed, n_threads), SequenceSettings(max_iter=PASSES, **settings)
     few = ids[:20_000] % 100  # compiles, or loads what was compiled
-    alone = SubwordRows(np.arange(101), np.arange(100, dtype=np.int32)) if ngrams else None
+    alone = Ragged(np.arange(101), np.arange(100, dtype=np.int32)) if ngrams else None
     train_sequences(
         [Ragged(np.array([0, len(few)]), few)],
         np.bincount(few, minlength=100),
@@ -67,8 +66,8 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     if not ngrams:
         tables = train_sequences([Ragged.from_ends(ids, ends)], counts, passes, run)
         return time.perf_counter() - begin, EmbeddingTable(words, tables.input)
-    starts, rows, buckets = rows_of_words(words, MIN_N, MAX_N, BUCKETS)
-    tables = train_sequences([Ragged.from_ends(ids, ends)], counts, passes, run, subword_rows=SubwordRows(starts, rows))
+    rows, buckets = rows_of_words(words, MIN_N, MAX_N, BUCKETS)
+    tables = train_sequences([Ragged.from_ends(ids, ends)], counts, passes, run, subword_rows=rows)
     seconds = time.perf_counter() - begin
     own, ngram_rows = np.split(tables.input, [len(words)])
     subwords = Subwords(ngram_rows, min_n=MIN_N, max_n=MAX_N, n_buckets=BUCKETS, buckets=buckets, absent="zero")

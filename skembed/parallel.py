@@ -1,8 +1,9 @@
 """Work in rounds over a fixed number of logical shards: the result never depends on how many workers there are.
 
 A round is ``fit_shard(tables, shard, seed)`` for every shard, which reads the tables as they are when the
-round begins and returns which rows it would change by how much, and then a merge in the order of the shards. How
-many shards there are is a matter of the data; `n_jobs` only says how many of them are worked on at once.
+round begins and returns which rows it would change by how much (`Workers.map`), and then a merge in the order of the
+shards (`Merger`). How many shards there are is a matter of the data; `n_jobs` only says how many of them are worked on
+at once.
 
 Threads are the default and come from a pool of our own, because kernels release the GIL and a round takes milliseconds,
 while joblib's threading backend looks for results every 10 ms. Any other backend chosen with ``joblib.parallel_config``
@@ -19,7 +20,9 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
-__all__ = ["Rounds", "RowDeltas", "ShardFunction", "Workers", "count_workers", "open_workers"]
+from skembed.data.ragged import Ragged
+
+__all__ = ["Merger", "RowDeltas", "ShardFunction", "Workers", "count_workers", "open_workers"]
 
 _OF_THREADS = ("SequentialBackend", "ThreadingBackend")
 
@@ -29,22 +32,23 @@ class RowDeltas(NamedTuple):
 
     Attributes
     ----------
-    rows : ndarray of shape (n,), int32
-        The row of each delta, each row once; with `ends`, the rows of all deltas, in any number.
+    rows : ndarray of shape (n,), int32, or Ragged of n sequences
+        The row of each delta, each row once; or the rows that each delta is for, in any number.
     deltas : ndarray of shape (n, embedding_dim or more), float32
         Columns beyond those of the table are padding.
     step_weights : ndarray of shape (n,), float32
         How far the steps of each row went towards its optimum: learning rate times curvature, summed over its updates.
         Deltas of small weights are summed, those of weights above 1 tend to be averaged; zeros ask for the plain sum.
         See `skembed.kernels.merge`.
-    ends : ndarray of shape (n,), int64, or None
-        Delta i is for each of ``rows[ends[i - 1] : ends[i]]``; None: for row i.
     """
 
-    rows: np.ndarray
+    rows: np.ndarray | Ragged
     deltas: np.ndarray
     step_weights: np.ndarray
-    ends: np.ndarray | None = None
+
+    def ragged_rows(self) -> Ragged:
+        """Return the rows that each delta is for."""
+        return self.rows if isinstance(self.rows, Ragged) else Ragged(np.arange(len(self.rows) + 1), self.rows)
 
 
 class ShardFunction(Protocol):
@@ -149,13 +153,12 @@ def _map_threads(pool: ThreadPoolExecutor, function: Callable[..., Any], tasks: 
         raise
 
 
-class Rounds:
-    """Rounds over the same tables; see the module.
+class Merger:
+    """Adds what the shards of a round have learned to the tables, the same bits for any number of workers.
 
     Parameters
     ----------
     workers : Workers
-    fit_shard : ShardFunction
     tables : sequence of ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
         Each round changes them.
 
@@ -165,49 +168,27 @@ class Rounds:
     ...     return [RowDeltas(np.array([row], np.int32), np.ones((1, 2), np.float32), np.zeros(1, np.float32))], "done"
     >>> table = np.zeros((2, 2), np.float32)
     >>> with open_workers(1) as workers:
-    ...     Rounds(workers, add_one, [table]).run([1, 1], [(0,), (1,)])
-    ['done', 'done']
-    >>> table
-    array([[0., 0.],
-           [2., 2.]], dtype=float32)
+    ...     learned, reports = zip(*workers.map(add_one, [([table], 1, (0,)), ([table], 1, (1,))]))
+    ...     Merger(workers, [table]).merge(learned)
+    >>> table, reports
+    (array([[0., 0.],
+           [2., 2.]], dtype=float32), ('done', 'done'))
     """
 
-    def __init__(self, workers: Workers, fit_shard: ShardFunction, tables: Sequence[np.ndarray]) -> None:
+    def __init__(self, workers: Workers, tables: Sequence[np.ndarray]) -> None:
         self.workers = workers
-        self.fit_shard = fit_shard
         self.tables = tables
         self._total = [np.zeros(len(table), np.float32) for table in tables]
         self._covered = [np.zeros(len(table), np.float32) for table in tables]
 
-    def run(
-        self,
-        shards: Sequence[Any],
-        seeds: Sequence[tuple[int, ...]],
-        accept: Callable[[list], bool] | None = None,
-    ) -> list:
-        """Let every shard learn from the tables as they are, then merge in the order of the shards.
+    def merge(self, learned: Sequence[Sequence[RowDeltas]]) -> None:
+        """Add the deltas of a round.
 
         Parameters
         ----------
-        shards : sequence
-        seeds : sequence of tuple of int
-            One for each shard.
-        accept : callable or None
-            Is given the reports of the shards; if it says no, the tables stay as they are.
-
-        Returns
-        -------
-        list
-            The reports: what `fit_shard` returned beside the deltas, in the order of the shards.
+        learned : sequence of sequence of RowDeltas
+            For each shard the deltas of each table.
         """
-        tasks = [(self.tables, shard, seed) for shard, seed in zip(shards, seeds, strict=True)]
-        results = self.workers.map(self.fit_shard, tasks)
-        reports = [report for _, report in results]
-        if accept is None or accept(reports):
-            self._merge([deltas for deltas, _ in results])
-        return reports
-
-    def _merge(self, learned: list[Sequence[RowDeltas]]) -> None:
         # a row is changed by one worker and in the order of the shards, so the number of parts changes no bit
         n_parts = max(1, -(-self.workers.n_workers // len(self.tables)))
         tasks = [
@@ -225,16 +206,13 @@ class Rounds:
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
-        with_ends = [
-            (rows, np.arange(1, len(rows) + 1) if ends is None else ends, deltas, step_weights)
-            for rows, deltas, step_weights, ends in learned
-        ]
-        if len(learned) > 1 or learned[0].ends is not None:  # else no row has two deltas
-            for rows, ends, _, step_weights in with_ends:
-                merge.add_step_weights(rows, ends, step_weights, part, n_parts, total, covered)
-        for rows, _, _, _ in with_ends:
-            merge.find_scales(rows, part, n_parts, total, covered)
-        for rows, ends, deltas, _ in with_ends:
-            merge.add_deltas(table, rows, ends, deltas, part, n_parts, covered)
-        for rows, _, _, _ in with_ends:
-            merge.clear_step_weights(rows, part, n_parts, total, covered)
+        rows_of = [deltas.ragged_rows() for deltas in learned]
+        if len(learned) > 1 or isinstance(learned[0].rows, Ragged):  # else no row has two deltas
+            for rows, (_, _, step_weights) in zip(rows_of, learned):
+                merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)
+        for rows in rows_of:
+            merge.find_scales(rows.indices, part, n_parts, total, covered)
+        for rows, (_, deltas, _) in zip(rows_of, learned):
+            merge.add_deltas(table, rows.indices, rows.ends, deltas, part, n_parts, covered)
+        for rows in rows_of:
+            merge.clear_step_weights(rows.indices, part, n_parts, total, covered)

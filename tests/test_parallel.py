@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 
-from skembed.parallel import Rounds, RowDeltas, count_workers, open_workers
+from skembed.parallel import Merger, RowDeltas, count_workers, open_workers
 
 
 def add_numbers(tables, n_rows, seed):
@@ -20,8 +20,12 @@ def add_numbers(tables, n_rows, seed):
 def run_rounds(n_jobs):
     table = np.ones((10, 3), np.float32)
     with open_workers(n_jobs) as workers:
-        rounds = Rounds(workers, add_numbers, [table])
-        reports = [rounds.run([4, 7, 5], [(round_, shard) for shard in range(3)]) for round_ in range(3)]
+        merger, reports = Merger(workers, [table]), []
+        for round_ in range(3):
+            tasks = [([table], n_rows, (round_, shard)) for shard, n_rows in enumerate([4, 7, 5])]
+            learned, reports_of_round = zip(*workers.map(add_numbers, tasks))
+            merger.merge(learned)
+            reports.append(reports_of_round)
     return table, reports
 
 
@@ -39,14 +43,6 @@ def test_processes_give_the_same_bits(backend):
         found = run_rounds(None)
     assert expected[0].tobytes() == found[0].tobytes()
     assert expected[1] == found[1]
-
-
-def test_a_round_that_is_not_accepted_changes_nothing():
-    table = np.ones((10, 3), np.float32)
-    with open_workers(1) as workers:
-        reports = Rounds(workers, add_numbers, [table]).run([4], [(0,)], accept=lambda reports: False)
-    assert len(reports) == 1
-    assert (table == 1).all()
 
 
 def test_what_n_jobs_means():

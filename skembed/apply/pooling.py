@@ -15,6 +15,7 @@ __all__ = [
     "Pooling",
     "check_poolings",
     "learn_poolings",
+    "pool_chunks",
     "pool_documents",
     "pooling_names",
 ]
@@ -96,6 +97,15 @@ def pool_documents(documents: Ragged, vectors: np.ndarray, poolings: list[Poolin
         gathered = vectors[bags.words]
         for position, pooling in enumerate(poolings):
             out[which, position * dim : (position + 1) * dim] = _pool(gathered, bags, pooling)
+
+
+def pool_chunks(chunks: Iterable[tuple[Ragged, np.ndarray, list[Pooling]]], n_columns: int) -> np.ndarray:
+    """Return the vectors of documents in chunks, each with the vectors and poolings that `pool_documents` takes."""
+    pooled = [np.empty((0, n_columns), dtype=np.float32)]
+    for documents, vectors, poolings in chunks:
+        pooled.append(np.zeros((len(documents), n_columns), dtype=np.float32))
+        pool_documents(documents, vectors, poolings, out=pooled[-1])
+    return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
 
 
 def _pool(gathered: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:

@@ -10,8 +10,6 @@ in the cache, not hundreds; and what one word of a shard teaches an n-gram, othe
 A window is one small minibatch: all its logits are taken before any row changes.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from skembed.kernels.compile import compiled
@@ -31,7 +29,6 @@ from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, broadcast, load, mul
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
-    "SubwordRows",
     "compose",
     "new_hidden_workspace",
     "train_cbow_of_means",
@@ -39,21 +36,6 @@ __all__ = [
 ]
 
 AHEAD = 8  # rows
-
-
-class SubwordRows(NamedTuple):
-    """The rows that keys are the mean of, as one ragged array.
-
-    Attributes
-    ----------
-    starts : ndarray of shape (n_keys + 1,), int64
-        The rows of key i are ``rows[starts[i]:starts[i + 1]]``, at least one.
-    rows : ndarray of shape (n_subword_rows,), int32
-        A row may stand there twice, and counts twice.
-    """
-
-    starts: np.ndarray
-    rows: np.ndarray
 
 
 def new_hidden_workspace(window: int, n_targets: int, width: int) -> Workspace:
@@ -80,12 +62,13 @@ def compose(table, keys, starts, rows, local, local_starts, local_rows):
     ----------
     table : ndarray of shape (n_rows, dim), float32
     keys : ndarray of shape (n,), int32
-    starts, rows
-        See `SubwordRows`.
+    starts : ndarray of shape (n_keys + 1,), int64
+        The rows of key i are ``rows[starts[i] : starts[i + 1]]``, at least one; a row that is there twice counts twice.
+    rows : ndarray of shape (n_subword_rows,), int32
     local : ndarray of shape (n + 1 or more, width), float32
         Output; its padding and the row after the means are 0.
     local_starts, local_rows
-        Outputs: `SubwordRows` of the local keys.
+        Outputs: the same of the local keys.
     """
     dim = table.shape[1]
     start = pointer(table)

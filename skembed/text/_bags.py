@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from skembed.data.keys import Keys
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.state import stored
 from skembed.table.subwords import encode_word, hash_ngrams
 
@@ -51,34 +51,32 @@ class BagReader:
     def n_rows(self) -> int:
         return 1 + len(self.keys) + len(self.buckets)
 
-    def words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Starts, int64 (n_words + 1,), of the buckets of each word; its row, 0 for none; the buckets."""
-        starts, hashes = hash_ngrams(words, self.min_n, self.max_n)
-        own = np.fromiter((1 + self.keys.index.get(word, -1) for word in words), dtype=np.int32, count=len(words))
-        return starts, own, hashes.astype(np.int64) % self.n_buckets
+    def word_buckets(self, words: Sequence[str]) -> Ragged:
+        """Return the buckets of the n-grams of characters of each word."""
+        indptr, hashes = hash_ngrams(words, self.min_n, self.max_n)
+        return Ragged(indptr, hashes.astype(np.int64) % self.n_buckets)
 
     def buckets_of(self, words: Sequence[str], chunks: Iterator[Ragged]) -> np.ndarray:
         """The buckets that occur in documents, rising; ids count in `words`."""
-        found = [np.unique(self.words(words)[2])]
+        found = [np.unique(self.word_buckets(words).indices)]
         hashes = hash_words(words)
         for chunk in chunks:
             for numbers, _ in hash_word_ngrams(hashes[chunk.indices], chunk.ends, self.word_ngrams):
                 found.append(np.unique(numbers % np.uint64(self.n_buckets)).astype(np.int64))
         return np.unique(np.concatenate(found))
 
-    def read(self, words: Sequence[str], chunks: Iterator[Ragged]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (starts, rows) of chunks of documents, as `skembed.training.documents.Bags`."""
-        word_starts, own, of_characters = self.words(words)
-        of_characters = self._rows(of_characters)
+    def read(self, words: Sequence[str], chunks: Iterator[Ragged]) -> Iterator[Ragged]:
+        """Yield chunks of documents as rows; ids count in `words`."""
+        own = np.fromiter((1 + self.keys.index.get(word, NO_ROW) for word in words), dtype=np.int32, count=len(words))
+        buckets = self.word_buckets(words)
+        of_characters = Ragged(buckets.indptr, self._rows(buckets.indices))
         hashes = hash_words(words)
         for chunk in chunks:
             ids, ends = chunk.indices, chunk.ends
             document = np.repeat(np.arange(len(ends)), chunk.lengths)
-            lengths = np.diff(word_starts)[ids]
-            begins = word_starts[ids] - (np.cumsum(lengths) - lengths)
-            places = np.arange(lengths.sum()) + np.repeat(begins, lengths)
-            rows = [np.full(len(ends), END_ROW, dtype=np.int32), own[ids], of_characters[places]]
-            documents = [np.arange(len(ends)), document, np.repeat(document, lengths)]
+            ngrams = of_characters.take(ids)
+            rows = [np.full(len(ends), END_ROW, dtype=np.int32), own[ids], ngrams.indices]
+            documents = [np.arange(len(ends)), document, np.repeat(document, ngrams.lengths)]
             for numbers, firsts in hash_word_ngrams(hashes[ids], ends, self.word_ngrams):
                 rows.append(self._rows((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
                 documents.append(document[firsts])
@@ -88,7 +86,7 @@ class BagReader:
             # by row within a document: the order of words, where it does not count, changes no bit
             order = np.lexsort((all_rows, all_documents))
             counts = np.bincount(all_documents, minlength=len(ends))
-            yield np.append(0, np.cumsum(counts)), all_rows[order]
+            yield Ragged.from_ends(all_rows[order], np.cumsum(counts))
 
     def _rows(self, buckets: np.ndarray) -> np.ndarray:
         """Rows of buckets, 0 for those that have none."""

@@ -1,11 +1,9 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -21,6 +19,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
+from skembed.text._class_model import ClassModel
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -101,8 +100,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     _state = {
         "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
-        "n_iter_": int, "_tokenizer": Tokenizer, "_bag_reader": BagReader, "_input": np.ndarray, "_output": np.ndarray,
-        "_noise": np.ndarray, "_paths": list[tuple[np.ndarray, np.ndarray]] | None,
+        "n_iter_": int, "_tokenizer": Tokenizer, "_stop_words": list[str], "_bag_reader": BagReader,
+        "_model": ClassModel,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -200,12 +199,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If vectors were no longer finite; the last finite ones are kept.
         """
-        from skembed.training.documents import (  # numba: not to predict
-            NOISE_EXPONENT,
-            Bags,
-            ClassSettings,
-            train_classes,
-        )
+        from skembed.training.documents import ClassSettings, train_classes  # numba: not to predict
 
         self._validate_params()
         if self.max_n and self.min_n > self.max_n:
@@ -215,48 +209,36 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         counts = np.bincount(labels)
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
+        stop_words = read_stop_words(self.stop_words)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
             self._check_labels(corpus.n_documents, classes, len(y))
             weights = self._weights(y, sample_weight)
             vocabulary, _ = first_vocabulary(
-                corpus, read_stop_words(self.stop_words), min_count=self.min_count, max_features=self.max_features,
+                corpus, stop_words, min_count=self.min_count, max_features=self.max_features,
                 n_rounds=0, threshold=0.0,
             )  # fmt: skip
-            reader = self._reader(vocabulary.shared_keys, corpus)
+            reader = self._reader(vocabulary.shared_keys, corpus, stop_words)
             check_table_memory(reader.n_rows, self.embedding_dim)
-            parts = list(reader.read(corpus.words, self._documents(corpus)))
-        sizes = np.concatenate([np.diff(starts) for starts, _ in parts])
-        bags = Bags(np.append(0, np.cumsum(sizes)), np.concatenate([rows for _, rows in parts]))
+            parts = list(reader.read(corpus.words, _without(corpus, stop_words)))
+        sizes = np.concatenate([part.lengths for part in parts])
+        bags = Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
 
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "documents")
         settings = ClassSettings(self.embedding_dim, self.loss, self.negative, self.learning_rate, self.max_iter)
         tables = train_classes(bags, labels.astype(np.int32), weights, reader.n_rows, counts, settings, run)
         self.classes_, self.vocabulary_ = classes, vocabulary
-        self._tokenizer, self._bag_reader = tokenizer, reader
-        self._input, self._output = tables.input, tables.output
-        noise = counts**NOISE_EXPONENT
-        self._noise = noise / noise.sum()
-        self._paths = _paths(counts) if self.loss == "hierarchical-softmax" else None
+        self.embedding_ = _table_of(vocabulary, reader, tables.input)
         self.loss_curve_, self.n_iter_ = tables.loss_curve, len(tables.loss_curve)
-        self.embedding_ = self._table()
+        self._model = ClassModel.of(tables, counts, settings)
+        self._tokenizer, self._stop_words, self._bag_reader = tokenizer, sorted(stop_words), reader
         callbacks.end()
         return self
 
     def _check_fitted(self) -> None:
-        n_rows, n_classes = self._bag_reader.n_rows, len(self.classes_)
-        n_outputs = n_classes - 1 if self.loss == "hierarchical-softmax" else n_classes
-        if self._input.ndim != 2 or len(self._input) != n_rows or len(self._bag_reader.keys) != len(self.vocabulary_):
-            raise ValueError(f"expected input vectors of {n_rows} words and buckets, got shape {self._input.shape}")
-        if self.classes_.ndim != 1 or n_classes < 2 or self._output.shape[:1] < (n_outputs,):
-            raise ValueError(f"expected output vectors of {n_classes} classes, got shape {self._output.shape}")
-        if self._output.shape[1:] != self._input.shape[1:] or self._noise.shape != (n_classes,):
-            raise ValueError("expected input and output vectors of one embedding_dim")
-        if (self._paths is not None) != (self.loss == "hierarchical-softmax"):
-            raise ValueError(f"expected paths to classes if and only if loss is 'hierarchical-softmax': {self.loss!r}")
-        for nodes, codes in self._paths or ():
-            if nodes.shape != codes.shape or nodes.min(initial=0) < 0 or nodes.max(initial=0) >= len(self._output):
-                raise ValueError(f"expected paths over {len(self._output)} nodes")
+        if self.classes_.ndim != 1 or len(self.classes_) < 2 or len(self._bag_reader.keys) != len(self.vocabulary_):
+            raise ValueError("expected two classes or more, and a reader of the words of the vocabulary")
+        self._model.check(self._bag_reader.n_rows, len(self.classes_))
 
     def predict_proba(self, X):
         """Return the probabilities of classes.
@@ -274,31 +256,14 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         parts = [np.empty((0, len(self.classes_)))]
         with EncodedCorpus.read(read_documents(X), self._tokenizer) as corpus:
-            chunks = self._documents(corpus)
-            for starts, rows in self._bag_reader.read(corpus.words, chunks):
-                ones = np.ones(len(rows), dtype=np.float32)
-                sums = csr_matrix((ones, rows, starts), shape=(len(starts) - 1, len(self._input))) @ self._input
-                hidden = sums / np.diff(starts)[:, None].astype(np.float32)
-                parts.append(self._probabilities((hidden @ self._output.T).astype(np.float64)))
+            documents = _without(corpus, self._stop_words)
+            parts += map(self._model.probabilities, self._bag_reader.read(corpus.words, documents))
         return np.concatenate(parts)
 
     def predict(self, X):
         """Return the most probable class of each document, of shape (n_documents,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        if self.loss == "softmax":
-            return softmax(logits, axis=1)
-        if self._paths is not None:
-            reached = np.ones((len(logits), len(self.classes_)))
-            for position, (nodes, codes) in enumerate(self._paths):
-                reached[:, position] = expit(np.where(codes == 1, -1.0, 1.0) * logits[:, nodes]).prod(axis=1)
-            return reached / reached.sum(axis=1, keepdims=True)
-        if self.loss == "negative-sampling":  # what the logit is at the optimum, given how often a class is drawn
-            logits = logits + np.log(self.negative * self._noise)
-        odds = np.maximum(expit(logits), 1e-300)
-        return odds / odds.sum(axis=1, keepdims=True)
 
     def _check_labels(self, n_documents: int, classes: np.ndarray, n_labels: int) -> None:
         if n_documents != n_labels:
@@ -316,30 +281,15 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weights = weights * compute_sample_weight(self.class_weight, y)
         return (weights / weights.mean()).astype(np.float32)
 
-    def _documents(self, corpus: EncodedCorpus) -> Iterator[Ragged]:
-        """Documents as numbers of words, without stop words."""
-        return corpus.documents(corpus.numbers(read_stop_words(self.stop_words)))
-
-    def _reader(self, keys: Keys, corpus: EncodedCorpus) -> BagReader:
+    def _reader(self, keys: Keys, corpus: EncodedCorpus, stop_words: Collection[str]) -> BagReader:
         settings = {
             "word_ngrams": self.word_ngrams, "min_n": self.min_n, "max_n": self.max_n, "n_buckets": self.n_buckets,
         }  # fmt: skip
         empty = BagReader(keys, **settings, buckets=np.zeros(0, dtype=np.int64))
         if not self.max_n and self.word_ngrams == 1:
             return empty
-        found = empty.buckets_of(corpus.words, self._documents(corpus))
+        found = empty.buckets_of(corpus.words, _without(corpus, stop_words))
         return BagReader(keys, **settings, buckets=found)
-
-    def _table(self) -> EmbeddingTable:
-        n_words = len(self.vocabulary_)
-        own = self._input[1 : 1 + n_words]
-        if not self.max_n:
-            return EmbeddingTable.of_keys(self.vocabulary_.shared_keys, own)
-        subwords = Subwords(
-            self._input[1 + n_words :], min_n=self.min_n, max_n=self.max_n, n_buckets=self.n_buckets,
-            buckets=self._bag_reader.buckets, absent="skip",
-        )  # fmt: skip
-        return SubwordTable.from_rows(self.vocabulary_.keys, own, subwords, counts=self.vocabulary_.counts)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -349,10 +299,18 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _paths(counts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Inner nodes and turns on the way to each class."""
-    from skembed.kernels.huffman import huffman_tree
+def _without(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Ragged]:
+    """Documents as numbers of words, without stop words."""
+    return corpus.documents(corpus.numbers(stop_words))
 
-    tree = huffman_tree(counts)
-    ways = [slice(first, last) for first, last in zip(tree.starts[:-1], tree.starts[1:])]
-    return [(tree.nodes[way], tree.codes[way]) for way in ways]
+
+def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> EmbeddingTable:
+    """The words and n-grams of characters among the rows of bags."""
+    end = 1 + len(vocabulary)
+    if not reader.max_n:
+        return EmbeddingTable.of_keys(vocabulary.shared_keys, rows[1:end])
+    subwords = Subwords(
+        rows[end:], min_n=reader.min_n, max_n=reader.max_n, n_buckets=reader.n_buckets, buckets=reader.buckets,
+        absent="skip",
+    )  # fmt: skip
+    return SubwordTable.from_rows(vocabulary.keys, rows[1:end], subwords, counts=vocabulary.counts)

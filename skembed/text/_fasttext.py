@@ -2,31 +2,33 @@
 
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.apply.pooling import pool_documents
+from skembed.apply.pooling import pool_chunks
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
-from skembed.data.vocabulary import Vocabulary
+from skembed.data.keys import Keys
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
-from skembed.text._encoder import WordEncoder
-from skembed.text._subword_rows import WordRows, buckets_of, check_subwords, rows_of_words, starting_rows
+from skembed.text._phrases import PhraseRounds
+from skembed.text._subword_rows import buckets_of, check_subwords, rows_of_words, starting_rows
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
-from skembed.text._tokens import TOKEN_PATTERN
+from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
-from skembed.text._word_training import check_init, warn_of_no_pairs
+from skembed.text._word_training import (
+    LearnedWords,
+    WordTraining,
+    check_init,
+    known_output,
+    next_seed,
+    warn_of_no_pairs,
+)
 from skembed.text._words import check_table_memory, read_stop_words
-from skembed.training.callbacks import PassCallbacks
 from skembed.training.run import Run, draw_seed, settings_of
-
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
 
 __all__ = ["FastTextVectorizer"]
 
@@ -153,7 +155,6 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     }
 
     embedding_: SubwordTable
-    _rows: WordRows
     _encoder: SubwordEncoder
 
     def __init__(
@@ -235,66 +236,58 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         return self._pool_chunks(read_chunks(corpus, row_of, len(self.embedding_), read_stop_words(self.stop_words)))
 
     def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
-        pooled = [np.empty((0, self._n_features_out), dtype=np.float32)]
-        for chunk in chunks:
-            documents, vectors, poolings = with_composed(chunk, self.embedding_, self._poolings, self._document_counts)
-            pooled.append(np.zeros((len(documents), self._n_features_out), dtype=np.float32))
-            pool_documents(documents, vectors, poolings, out=pooled[-1])
-        return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
+        shared = self.embedding_, self._poolings, self._document_counts
+        return pool_chunks((with_composed(chunk, *shared) for chunk in chunks), self._n_features_out)
 
-    def _check_start(self, partial: bool) -> None:
+    def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
+        return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words))
+
+    def _check_parameters(self) -> None:
         if self.max_n and self.min_n > self.max_n:
             raise ValueError(
                 f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}, or max_n=0 for "
                 "no n-grams."
             )
+        check_init(self.init, self.embedding_dim)
+        check_subwords(self.init, "init", self.min_n, self.max_n, self.n_buckets)
 
-        check_init(self.init, self.embedding_dim, self.embedding_ if partial else None)
-        rule = self.min_n, self.max_n, self.n_buckets
-        check_subwords(self.init, "init", *rule)
-        check_subwords(self.embedding_ if partial else None, "the earlier calls", *rule)
+    def _check_earlier(self, table: EmbeddingTable) -> None:
+        check_init(self.init, self.embedding_dim, table)
+        check_subwords(table, "the earlier calls", self.min_n, self.max_n, self.n_buckets)
 
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
-        from skembed.kernels.bags import SubwordRows  # numba: to fit, not to transform
-        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences, uniform_vectors
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
+        from skembed.training.sequences import (  # numba: to fit, not to transform
+            SequenceSettings,
+            SequenceTables,
+            train_sequences,
+            uniform_vectors,
+        )
 
-        seed = draw_seed(self.random_state)
-        # A second call must not repeat the draws of the first.
-        seed = (seed + self.n_iter_) % 2**31 if partial else seed
-        known = self.embedding_ if partial else self.init
+        vocabulary, earlier = training.vocabulary, training.earlier
+        seed = next_seed(draw_seed(self.random_state), earlier)
+        known = self.init if earlier is None else earlier.words.table
         held = buckets_of(known.subwords) if isinstance(known, SubwordTable) else None
         words = vocabulary.keys.tolist()
-        self._rows = rows_of_words(words, self.min_n, self.max_n, self.n_buckets, held)
-        n_rows = len(words) + len(self._rows.buckets)
+        rows, buckets = rows_of_words(words, self.min_n, self.max_n, self.n_buckets, held)
+        n_rows = len(words) + len(buckets)
         check_table_memory(n_rows, self.embedding_dim)
         start = None
         if known is not None:
             first = uniform_vectors(n_rows, self.embedding_dim, seed)
-            output = self._known_output(len(words)) if partial else None
-            start = SequenceTables(starting_rows(first, words, self._rows.buckets, known), output, [])  # type: ignore[arg-type]
-        settings = settings_of(SequenceSettings, self, max_iter=max_iter)
-        run = Run(seed, self.n_jobs, self.verbose, callbacks, "words")
-        subword_rows = SubwordRows(self._rows.starts, self._rows.rows)
-        learned = train_sequences(sequences, vocabulary.counts, settings, run, start=start, subword_rows=subword_rows)
+            output = None if earlier is None else known_output(earlier.words, len(words), self.loss)
+            start = SequenceTables(starting_rows(first, words, buckets, known), output, [])  # type: ignore[arg-type]
+        settings = settings_of(SequenceSettings, self, max_iter=training.max_iter)
+        run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
+        learned = train_sequences(training.sequences, vocabulary.counts, settings, run, start=start, subword_rows=rows)
         warn_of_no_pairs(learned.loss_curve, self.subsample)
-        return learned
-
-    def _set_fitted(
-        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
-    ) -> None:
-        n_words = len(vocabulary)
+        own, ngrams = np.split(learned.input, [len(words)])
         subwords = Subwords(
-            tables.input[n_words:],
+            ngrams,
             min_n=self.min_n,
             max_n=self.max_n,
             n_buckets=self.n_buckets if self.max_n else 0,
-            buckets=self._rows.buckets,
+            buckets=buckets,
             absent="zero",
         )
-        del self._rows  # the buckets are in the table, the others are quickly found again
-        table = SubwordTable.from_rows(vocabulary.keys, tables.input[:n_words], subwords, counts=vocabulary.counts)
-        words = SubwordEncoder(encoder.keys, encoder.rounds, encoder.tokenizer, read_stop_words(self.stop_words))
-        super()._set_fitted(vocabulary, tables._replace(input=np.array(table.vectors)), words, partial)
-        self.embedding_ = table
+        table = SubwordTable.from_rows(vocabulary.keys, own, subwords, counts=vocabulary.counts)
+        return LearnedWords(table, learned.output, learned.loss_curve)

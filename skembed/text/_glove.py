@@ -1,9 +1,7 @@
 """GloVeVectorizer: word vectors from a counted table of co-occurrences, and documents as pooled word vectors."""
 
 import warnings
-from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,12 +12,8 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
-from skembed.text._word_training import check_init
-from skembed.training.callbacks import PassCallbacks
+from skembed.text._word_training import LearnedWords, WordTraining, check_init
 from skembed.training.run import Run, draw_seed, settings_of
-
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
 
 __all__ = ["GloVeVectorizer"]
 
@@ -206,19 +200,17 @@ class GloVeVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, partial: bool) -> None:
+    def _check_parameters(self) -> None:
         check_init(self.init, self.embedding_dim)
 
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.cooccurrence import CountSettings, count_cooccurrences  # numba: to fit, not to transform
         from skembed.training.glove import GloVeSettings, train_glove
-        from skembed.training.sequences import SequenceTables
 
-        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "pairs")
+        vocabulary = training.vocabulary
+        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, training.callbacks, "pairs")
         counting = settings_of(CountSettings, self, x_max=self._x_max(vocabulary))
-        with count_cooccurrences(sequences, vocabulary.counts, counting, run) as cooccurrences:
+        with count_cooccurrences(training.sequences, vocabulary.counts, counting, run) as cooccurrences:
             if not cooccurrences.n_cells:
                 warnings.warn(
                     "there was nothing to learn from: no document has two known words. Pass longer documents, or lower "
@@ -226,11 +218,11 @@ class GloVeVectorizer(DocumentVectorizer):
                     ConvergenceWarning,
                     stacklevel=2,
                 )
-            settings = settings_of(GloVeSettings, self, max_iter=max_iter)
+            settings = settings_of(GloVeSettings, self, max_iter=training.max_iter)
             tables = train_glove(cooccurrences, settings, run, start=self._starting_vectors(vocabulary, run.seed))
         self.n_cooccurrences_ = cooccurrences.n_cells
         vectors = tables.words + tables.contexts if self.combine == "sum" else tables.words.copy()
-        return SequenceTables(vectors, tables.contexts.copy(), tables.loss_curve)
+        return LearnedWords.of_rows(vocabulary.shared_keys, vectors, tables.contexts.copy(), tables.loss_curve)
 
     def _x_max(self, vocabulary: Vocabulary) -> float:
         if self.x_max != "auto":

@@ -1,23 +1,14 @@
-"""Inputs that a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one interface."""
+"""What a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one interface."""
 
-import itertools
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 
-from skembed.data.columns import Columns, factorize
-from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
-from skembed.data.factor import Factor
-from skembed.data.ragged import NO_ROW, Ragged
-from skembed.text._normalized_encoder import normalize_corpus
+from skembed.data.ragged import Ragged
 from skembed.text._normalizer import TextNormalizer
-from skembed.text._tokens import Tokenizer
 
-__all__ = ["Chunks", "ColumnInputs", "TextInputs", "has_columns", "level_documents", "levels_of"]
-
-_ROWS = 2**16  # rows of columns in a chunk
+__all__ = ["Chunks", "Inputs", "has_columns"]
 
 Chunks = Iterable[Ragged]
 
@@ -27,8 +18,8 @@ def has_columns(X: Any) -> bool:
     return len(getattr(X, "shape", ())) == 2
 
 
-class TextInputs:
-    """Documents, read once.
+class Inputs(Protocol):
+    """Texts that were read once.
 
     Attributes
     ----------
@@ -38,141 +29,27 @@ class TextInputs:
         The words that they are after normalization.
     counts : ndarray of shape (n_words,), int64
         How often each word occurs.
+    size : str
+        How much was read, for messages.
     """
 
-    def __init__(self, X: Any, tokenizer: Tokenizer) -> None:
-        self._corpus = EncodedCorpus.read(read_documents(X), tokenizer)
-        self.tokens = self._corpus.words
-        self.size = f"{self._corpus.n_documents} documents with {int(self._corpus.counts.sum())} words"
+    tokens: list[str]
+    words: list[str]
+    counts: np.ndarray
+    size: str
 
     def candidates(self, normalizer: TextNormalizer) -> set[str]:
         """Return all words that a normalized form may need."""
-        return {word for token in self.tokens for form in normalizer.normalized_forms(token) for word in form}
 
     def normalize(self, normalizer: TextNormalizer, known: Any) -> None:
         """Normalize the tokens to words, known ones first."""
-        normalize_corpus(self._corpus, [normalizer.normalize(token, known) for token in self.tokens])
-        self.words, self.counts = self._corpus.words, self._corpus.counts
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
         """Return what a trainer learns from, to be iterated over many times; `row_of[i]` is the row of word i."""
-        return self._corpus.sequences(row_of)
 
     def documents(self, row_of: np.ndarray) -> list[Chunks]:
-        """Return the documents of each column, here of the only one, as chunks."""
-        return [self._corpus.documents(row_of)]
+        """Return the texts of each column as chunks."""
 
-    def __enter__(self) -> "TextInputs":
-        return self
+    def __enter__(self) -> "Inputs": ...
 
-    def __exit__(self, *error: object) -> None:
-        self._corpus.__exit__(*error)
-
-
-class ColumnInputs:
-    """Columns of short texts: each different cell of a column is read once, however many rows hold it.
-
-    Parameters
-    ----------
-    columns : Columns
-    tokenizer : Tokenizer
-
-    Attributes
-    ----------
-    tokens, words, counts
-        As of `TextInputs`; a word counts in every row that holds it.
-    factors : list of Factor
-        One a column.
-    """
-
-    def __init__(self, columns: Columns, tokenizer: Tokenizer) -> None:
-        self.factors = [levels_of(columns, position) for position in range(len(columns.values))]
-        levels = [level for factor in self.factors for level in factor.keys]
-        self._levels = levels
-        self._tokens = [list(itertools.chain.from_iterable(tokenizer.token_chunks(level))) for level in levels]
-        self.tokens = list(dict.fromkeys(itertools.chain.from_iterable(self._tokens)))
-        self.size = f"{columns.n_rows} rows with {len(levels)} different cells"
-
-    def candidates(self, normalizer: TextNormalizer) -> set[str]:
-        words = {word for token in self.tokens for form in normalizer.normalized_forms(token) for word in form}
-        return words.union(*(normalizer.whole_forms(level) for level in self._levels))
-
-    def normalize(self, normalizer: TextNormalizer, known: Any) -> None:
-        number: dict[str, int] = {}
-        ids: list[int] = []
-        ends: list[int] = []
-        for level, tokens in zip(self._levels, self._tokens):
-            whole = next((key for key in normalizer.whole_forms(level) if key in known), None)
-            words = (
-                [whole] if whole is not None else [w for token in tokens for w in normalizer.normalize(token, known)]
-            )
-            ids += [number.setdefault(word, len(number)) for word in words]
-            ends.append(len(ids))
-        self.words = list(number)
-        # NO_ROW finds the last one, which is empty
-        self._words = Ragged.from_ends(np.array(ids, dtype=np.int32), np.array([*ends, len(ids)], dtype=np.int64))
-        n_rows = np.concatenate([np.bincount(factor.codes + 1, minlength=1)[1:] for factor in self.factors])
-        weights = np.repeat(np.append(n_rows, 0), self._words.lengths)
-        self.counts = np.bincount(self._words.indices, weights, minlength=len(number)).astype(np.int64)
-
-    def sequences(self, row_of: np.ndarray) -> Chunks:
-        """Return the rows, the cells of each one after the other."""
-        return _RowSequences(self, row_of)
-
-    def documents(self, row_of: np.ndarray) -> list[Chunks]:
-        return [self._column(row_of, position) for position in range(len(self.factors))]
-
-    def _column(self, row_of: np.ndarray, position: int) -> Iterator[Ragged]:
-        levels = self._level_rows(row_of)
-        which = self._places()[position]
-        for start in range(0, len(which), _ROWS):
-            yield levels.take(which[start : start + _ROWS])
-
-    def _level_rows(self, row_of: np.ndarray) -> Ragged:
-        rows = row_of[self._words.indices]
-        return Ragged(self._words.indptr, rows).keep(rows != NO_ROW)
-
-    def _places(self) -> np.ndarray:
-        """The number of each cell among all levels, `NO_ROW` where it is missing, (n_columns, n_rows)."""
-        firsts = np.cumsum([0, *(len(factor.keys) for factor in self.factors[:-1])])
-        return np.stack([np.where(f.codes < 0, NO_ROW, f.codes + first) for f, first in zip(self.factors, firsts)])
-
-    def __enter__(self) -> "ColumnInputs":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-class _RowSequences:
-    """The rows of some columns as sequences, over and over again."""
-
-    def __init__(self, inputs: ColumnInputs, row_of: np.ndarray) -> None:
-        self._inputs, self._row_of = inputs, row_of
-
-    def __iter__(self) -> Iterator[Ragged]:
-        levels = self._inputs._level_rows(self._row_of)
-        places = self._inputs._places()
-        for start in range(0, places.shape[1], _ROWS):
-            which = places[:, start : start + _ROWS]
-            repeated = levels.take(which.ravel(order="F"))
-            yield Ragged(repeated.indptr[:: len(which)], repeated.indices)
-
-
-def levels_of(columns: Columns, position: int) -> Factor:
-    """Return the different cells of a column; TypeError if one is no string."""
-    factor = factorize(columns.values[position], columns.label(position))
-    stranger = next((key for key in factor.keys if not isinstance(key, str)), None)
-    if stranger is not None:
-        raise TypeError(
-            f"column {columns.label(position)!r} of X holds {stranger!r} of type {type(stranger).__name__}, expected "
-            "strings; leave the column out, or turn it into strings first."
-        )
-    return factor
-
-
-def level_documents(levels: list[str], normalizer: TextNormalizer, known: Any) -> Iterator[str | list]:
-    """Yield each level as a document: a list of one key where it stands as a whole, else its text."""
-    for level in levels:
-        whole = next((key for key in normalizer.whole_forms(level) if key in known), None)
-        yield level if whole is None else [whole]
+    def __exit__(self, *error: object) -> None: ...

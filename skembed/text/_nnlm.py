@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -15,18 +15,14 @@ from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
-from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._events import held_out_events, log_probabilities, read_events
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
+from skembed.text._word_training import LearnedWords, WordTraining
 from skembed.text._words import read_stop_words
-from skembed.training.callbacks import PassCallbacks
 from skembed.training.next_words import NextWordSettings, NextWordWeights
 from skembed.training.run import Run, draw_seed, settings_of
-
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
 
 __all__ = ["NNLMVectorizer"]
 
@@ -202,7 +198,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, partial: bool) -> None:
+    def _check_parameters(self) -> None:
         sizes = self._layer_sizes()
         if any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes!r}, expected ints of at least 1.")
@@ -218,35 +214,28 @@ class NNLMVectorizer(DocumentVectorizer):
         kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words)))
         return (Ragged(chunk.indptr, row_of[chunk.indices]) for chunk in kept)
 
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.nets.nnlm import learn_next_words  # torch: to fit, not to transform
-        from skembed.training.sequences import SequenceTables
 
         rng = check_random_state(draw_seed(self.random_state))
-        n_words = len(vocabulary)
-        events = read_events(sequences, n_words, self.n_previous)
+        vocabulary, n_words = training.vocabulary, len(training.vocabulary)
+        events = read_events(training.sequences, n_words, self.n_previous)
         held = np.zeros(len(events.positions), dtype=bool)
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
         settings = settings_of(NextWordSettings, self, hidden_layer_sizes=self._layer_sizes())
-        run = Run(draw_seed(rng), None, self.verbose, callbacks, "NNLMVectorizer")
+        run = Run(draw_seed(rng), None, self.verbose, training.callbacks, "NNLMVectorizer")
         positions = events.positions
-        self._weights, history = learn_next_words(
+        weights, history = learn_next_words(
             events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
+        self._weights = weights
         self._n_previous, self._stop_words = self.n_previous, sorted(read_stop_words(self.stop_words))
         self.validation_scores_ = history.validation_scores
-        return SequenceTables(self._weights.embedding[:n_words].copy(), self._weights.output, history.loss_curve)
-
-    def _set_fitted(
-        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
-    ) -> None:
-        super()._set_fitted(vocabulary, tables, encoder, partial)
-        if len(vocabulary.infrequent):  # else training has never met the unknown word
-            unknown = self._weights.embedding[len(vocabulary)]
-            self.embedding_ = EmbeddingTable.of_keys(vocabulary.shared_keys, tables.input, unknown=unknown)
+        # else training has never met the unknown word
+        unknown = weights.embedding[n_words] if len(vocabulary.infrequent) else None
+        rows = weights.embedding[:n_words].copy()
+        return LearnedWords.of_rows(vocabulary.shared_keys, rows, weights.output, history.loss_curve, unknown=unknown)
 
     def _check_fitted(self) -> None:
         super()._check_fitted()

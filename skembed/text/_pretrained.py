@@ -8,38 +8,30 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skembed.apply.pooling import POOLINGS, Pooling, check_poolings, learn_poolings, pooling_names
+from skembed.apply.pooling import POOLINGS, check_poolings, pooling_names
 from skembed.data.documents import read_documents
-from skembed.data.ragged import NO_ROW
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable
-from skembed.text._inputs import Chunks, ColumnInputs, TextInputs, has_columns, levels_of
-from skembed.text._lookup import (
-    given_vectors,
-    held_table,
-    pooled_chunks,
-    pooled_column,
-    unknown_words,
-    vocabulary_of,
-    warn_unknown,
-)
+from skembed.text._column_inputs import ColumnInputs, missing_vector, pool_columns
+from skembed.text._document_inputs import TextInputs
+from skembed.text._given_vectors import given_vectors, held_table, unknown_words, vocabulary_of, warn_unknown
+from skembed.text._inputs import Inputs, has_columns
+from skembed.text._lookup import TextPooler, learn_poolers
 from skembed.text._normalized_encoder import NormalizedEncoder
-from skembed.text._normalizer import DIGITS, PUNCTUATION, TextNormalizer, find_normalizer
+from skembed.text._normalizer import DIGITS, PUNCTUATION
+from skembed.text._retraining import train_further
+from skembed.text._source import VectorSource, normalizer_of
 from skembed.text._tokens import Tokenizer
-from skembed.text._vectorizer import DocumentPooler
-from skembed.text._word_training import starting_tables, warn_of_no_pairs
-from skembed.text._words import check_table_memory, read_stop_words, vocabulary_rows
+from skembed.text._vectorizer import DocumentTransformer
+from skembed.text._words import read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.run import Run, draw_seed, settings_of
 
 __all__ = ["PretrainedVectorizer"]
 
-_INSPECTED = 50_000  # keys that tell the normalization
-
 
 @stored
-class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
+class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     """Turn documents, or columns of short texts, into the pooled vectors of their words, learned elsewhere.
 
     Documents are an iterable of strings or token lists, as for `CountVectorizer`: one row a document comes out. A
@@ -144,8 +136,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         "embedding_": EmbeddingTable, "vocabulary_": Vocabulary,
         "lowercase_": bool, "digits_": str, "punctuation_": str,
         "unknown_share_": float, "unknown_words_": list[str], "loss_curve_": list[float], "n_iter_": int,
-        "_encoder": NormalizedEncoder, "_missing": np.ndarray, "_has_columns": bool, "_n_documents": list[int],
-        "_poolings": list[Pooling], "_poolings_of": list[list[Pooling]],
+        "_poolers": list[TextPooler], "_missing": np.ndarray, "_has_columns": bool,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "source": [str, os.PathLike, EmbeddingTable],
@@ -173,7 +164,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         "verbose": ["verbose"],
     }
 
-    _poolings_of: list[list[Pooling]]  # of each column; of documents there is one
+    _poolers: list[TextPooler]  # one a column; of documents there is one
     _has_columns: bool
 
     def __init__(
@@ -268,107 +259,57 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
         return self._learn(X, transform=True)
 
     def _learn(self, X: Any, *, transform: bool = False) -> np.ndarray | None:
+        """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
         self._validate_params()
         names = pooling_names(self.pooling)
-        normalizer, table = self._find_normalizer()
+        source = VectorSource(self.source, format=self.format, limit=self.limit, keep=self.keep)
+        style = {"lowercase": self.lowercase, "digits": self.digits, "punctuation": self.punctuation}
+        normalizer = normalizer_of(source.head(), **style)
         tokenizer = Tokenizer(normalizer.lowercase, self.tokenizer, self.token_pattern or normalizer.token_pattern)
         stop_words = read_stop_words(self.stop_words)
-        with self._inputs(X, tokenizer) as inputs:
+        with self._read(X, tokenizer) as inputs:
             callbacks = PassCallbacks(self, self.max_iter if self.trainable else 1, X)
-            if table is None:
-                keys = inputs.candidates(normalizer) | {None}
-                table = self._load(limit=self.limit, keys=keys, subwords=self.keep != "corpus")
+            table = source.table(lambda: inputs.candidates(normalizer))
             inputs.normalize(normalizer, table)
             given = given_vectors(inputs.words, table)
-            unknown, self.unknown_share_ = unknown_words(inputs.words, inputs.counts, given, stop_words)
-            self.unknown_words_ = list(unknown)
-            least = self.min_count if self.trainable else None
-            self.vocabulary_ = vocabulary_of(inputs, given, stop_words, least)
-            warn_unknown(unknown, self.unknown_share_, normalizer)
-            self.loss_curve_: list[float] = []
-            known = given.subset(word for word in self.vocabulary_.keys if word in given)
-            learned = self._fit_tables(inputs, known, callbacks) if self.trainable else known
-            self.n_iter_ = len(self.loss_curve_)
-            keep_all = self.keep == "all" or (self.keep == "auto" and isinstance(self.source, EmbeddingTable))
-            self.embedding_ = held_table(learned, table, keep_all=keep_all, with_subwords=self.keep != "corpus")
-            self._missing = table.lookup([None])[0] if None in table else np.zeros(table.embedding_dim, np.float32)
-            self._encoder = NormalizedEncoder(self.embedding_.shared_keys, normalizer, tokenizer, stop_words)
-            documents = self._learn_poolings(names, inputs, self._encoder)
+            unknown, unknown_share = unknown_words(inputs.words, inputs.counts, given, stop_words)
+            vocabulary = vocabulary_of(inputs, given, stop_words, self.min_count if self.trainable else None)
+            warn_unknown(unknown, unknown_share, normalizer)
+            learned = given.subset(word for word in vocabulary.keys if word in given)
+            loss_curve: list[float] = []
+            if self.trainable:
+                learned, loss_curve = train_further(learned, inputs, vocabulary, self, callbacks)
+            held = held_table(learned, table, keep_all=source.keeps_all, with_subwords=source.with_subwords)
+            encoder = NormalizedEncoder(held.shared_keys, normalizer, tokenizer, stop_words)
+            poolers = learn_poolers(names, inputs, encoder, held, self.sif_smoothing)
+
+            self.embedding_, self.vocabulary_ = held, vocabulary
+            self.lowercase_, self.digits_, self.punctuation_ = (getattr(normalizer, name) for name in style)
+            self.unknown_share_, self.unknown_words_ = unknown_share, list(unknown)
+            self.loss_curve_, self.n_iter_ = loss_curve, len(loss_curve)
+            self._poolers, self._missing, self._has_columns = poolers, missing_vector(table), has_columns(X)
             callbacks.end()
-            return self._pool(documents) if transform else None
+            if not transform:
+                return None
+            (documents,) = inputs.documents(encoder.encode_words(inputs.words))
+            return poolers[0].pool_encoded(documents)
 
     def _check_fitted(self) -> None:
         n_words, dim = self.embedding_.shape
-        if self._encoder.keys is not self.embedding_.shared_keys or self._missing.shape != (dim,):
-            raise ValueError("expected an encoder of the words of the table, and a vector of missing cells")
         n_columns = self.n_features_in_ if self._has_columns else 1
-        if len(self._poolings_of) != n_columns or len(self._n_documents) != n_columns:
-            raise ValueError(f"expected poolings of {n_columns} column(s)")
-        for poolings in self._poolings_of:
-            check_poolings(poolings, n_words, dim)
+        if len(self._poolers) != n_columns or self._missing.shape != (dim,):
+            raise ValueError(f"expected poolers of {n_columns} column(s), and a vector of missing cells")
+        for pooler in self._poolers:
+            if pooler.table is not self.embedding_ or pooler.encoder.keys is not self.embedding_.shared_keys:
+                raise ValueError("expected poolers over the table, and encoders of its words")
+            check_poolings(pooler.poolings, n_words, dim)
 
-    def _find_normalizer(self) -> tuple[TextNormalizer, EmbeddingTable | None]:
-        """The normalizer of the source's words, and the source itself unless it is a file of which a part will do."""
-        table = head = self.source
-        if not isinstance(self.source, EmbeddingTable):
-            table = self._load(limit=self.limit) if self.keep == "all" else None
-            head = (
-                table
-                if table is not None
-                else self._load(limit=min(self.limit or _INSPECTED, _INSPECTED), subwords=False)
-            )
-        step = -(-len(head) // _INSPECTED) or 1
-        found = find_normalizer([key for key in head.keys[::step].tolist() if isinstance(key, str)], head)
-        self.lowercase_, self.digits_, self.punctuation_ = (
-            getattr(found, name) if getattr(self, name) == "auto" else getattr(self, name)
-            for name in ("lowercase", "digits", "punctuation")
-        )
-        return TextNormalizer(self.lowercase_, self.digits_, self.punctuation_), table
-
-    def _load(self, **options: Any) -> EmbeddingTable:
-        return EmbeddingTable.load(self.source, format=self.format, **options)
-
-    def _inputs(self, X: Any, tokenizer: Tokenizer) -> TextInputs | ColumnInputs:
-        self._has_columns = has_columns(X)
-        if self._has_columns:
+    def _read(self, X: Any, tokenizer: Tokenizer) -> Inputs:
+        if has_columns(X):
             return ColumnInputs(self._read_columns(X, reset=True), tokenizer)
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
             self.__dict__.pop(name, None)
         return TextInputs(X, tokenizer)
-
-    def _fit_tables(
-        self, inputs: TextInputs | ColumnInputs, given: EmbeddingTable, callbacks: PassCallbacks
-    ) -> EmbeddingTable:
-        vocabulary, dim = self.vocabulary_, given.embedding_dim
-        check_table_memory(len(vocabulary), dim)
-        from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences  # numba: to fit only
-
-        seed = draw_seed(self.random_state)
-        start, _ = starting_tables(vocabulary.keys, dim, None, given, seed)
-        tables = train_sequences(
-            inputs.sequences(vocabulary_rows(vocabulary, inputs.words)),
-            vocabulary.counts,
-            settings_of(SequenceSettings, self, embedding_dim=dim),
-            Run(seed, self.n_jobs, self.verbose, callbacks, "words"),
-            start=SequenceTables(*start, []),  # type: ignore[arg-type]
-        )
-        warn_of_no_pairs(tables.loss_curve, self.subsample)
-        self.loss_curve_ = tables.loss_curve
-        return EmbeddingTable(vocabulary.keys, tables.input)
-
-    def _learn_poolings(
-        self, names: list[str], inputs: TextInputs | ColumnInputs, encoder: NormalizedEncoder
-    ) -> Chunks:
-        """Set the poolings of each column; return the documents anew."""
-        row_of = encoder.encode_words(inputs.words)
-        counts = np.zeros(len(self.embedding_), dtype=np.int64)
-        counts[row_of[row_of != NO_ROW]] = inputs.counts[row_of != NO_ROW]
-        options = {"vectors": self.embedding_.vectors, "counts": counts, "sif_smoothing": self.sif_smoothing}
-        learned = [learn_poolings(names, documents, **options) for documents in inputs.documents(row_of)]
-        self._poolings_of = [poolings for poolings, _ in learned]
-        self._poolings = self._poolings_of[0]
-        self._n_documents = [counted.n_documents for _, counted in learned]
-        return inputs.documents(row_of)[0]
 
     # ------------------------------------------------------------------------------------------------- applying
 
@@ -391,18 +332,13 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentPooler):
                 f"X holds {got}, but fit has seen {seen}; a frame or 2-D array is columns, a Series, list or 1-D array "
                 "is documents."
             )
-        shared = self._encoder, self.embedding_
-        learned = zip(self._poolings_of, self._n_documents)
-        if not self._has_columns:
-            parts = pooled_chunks(read_documents(X), *shared, *next(learned))
-            return np.concatenate([np.empty((0, self._n_features_out), np.float32), *(part for part, _ in parts)])
-        columns = self._read_columns(X, reset=False)
-        factors = [levels_of(columns, position) for position in range(len(columns.values))]
-        return np.hstack([pooled_column(f, self._missing, *shared, *part) for f, part in zip(factors, learned)])
+        if self._has_columns:
+            return pool_columns(self._read_columns(X, reset=False), self._poolers, self._missing)
+        return self._poolers[0].pool(read_documents(X))
 
     @property
     def _n_features_out(self) -> int:
-        return sum(map(len, self._poolings_of)) * self.embedding_.embedding_dim
+        return sum(pooler.n_columns for pooler in self._poolers)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`: of columns ``{column}_{i}``, else ``{classname}{i}``.

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skembed.data.ragged import Ragged
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords, hash_ngrams
 
@@ -15,15 +16,13 @@ class WordRows(NamedTuple):
 
     Attributes
     ----------
-    starts : ndarray of shape (n_words + 1,), int64
-        The rows of word i are ``rows[starts[i]:starts[i + 1]]``, its own first.
-    rows : ndarray of shape (n_subword_rows,), int32
+    rows : Ragged of n_words sequences
+        The rows of each word, its own first.
     buckets : ndarray of shape (n_used,), int64
         The buckets that have a row, rising.
     """
 
-    starts: np.ndarray
-    rows: np.ndarray
+    rows: Ragged
     buckets: np.ndarray
 
 
@@ -32,8 +31,8 @@ def rows_of_words(words: list[str], min_n: int, max_n: int, n_buckets: int, held
 
     Examples
     --------
-    >>> starts, rows, buckets = rows_of_words(["Ulm", "Bern"], 3, 3, n_buckets=50)
-    >>> starts.tolist(), rows.tolist(), buckets.tolist()
+    >>> rows, buckets = rows_of_words(["Ulm", "Bern"], 3, 3, n_buckets=50)
+    >>> rows.indptr.tolist(), rows.indices.tolist(), buckets.tolist()
     ([0, 4, 9], [0, 3, 5, 2, 1, 7, 3, 4, 6], [16, 22, 28, 29, 31, 32])
     """
     n_words = len(words)
@@ -46,7 +45,7 @@ def rows_of_words(words: list[str], min_n: int, max_n: int, n_buckets: int, held
     of_ngrams[starts[:-1]] = False
     rows[starts[:-1]] = np.arange(n_words)
     rows[of_ngrams] = n_words + places[: len(used)]
-    return WordRows(starts, rows, buckets)
+    return WordRows(Ragged(starts, rows), buckets)
 
 
 def buckets_of(subwords: Subwords) -> np.ndarray:

@@ -4,7 +4,7 @@ import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
@@ -17,63 +17,28 @@ from skembed.apply.pooling import (
     Pooling,
     check_poolings,
     learn_poolings,
-    pool_documents,
+    pool_chunks,
     pooling_names,
 )
 from skembed.base import EmbeddingTransformer
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
+from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds, phrase_of
 from skembed.text._tokens import Tokenizer
+from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, vocabulary_rows
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
-
-__all__ = ["DocumentPooler", "DocumentVectorizer", "PartialFitMixin"]
+__all__ = ["DocumentTransformer", "DocumentVectorizer", "PartialFitMixin"]
 
 
-class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
-    """Base of the estimators that hold word vectors and pool those of documents.
-
-    A subclass's `fit` sets `embedding_`, `_encoder` and `_poolings`.
-    """
-
-    embedding_: EmbeddingTable
-    _encoder: Any  # documents -> rows of `embedding_`, as `WordEncoder.encode`
-    _poolings: list[Pooling]
-
-    def transform(self, X):
-        """Return the vectors of documents.
-
-        Parameters
-        ----------
-        X : iterable of str or of token lists
-            A `LineCorpus` or generator is read chunk by chunk.
-
-        Returns
-        -------
-        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
-            Zeros for a document without a known word.
-        """
-        check_is_fitted(self)
-        return self._pool(self._encoder.encode(read_documents(X)))
-
-    def _pool(self, documents: Iterable[Ragged]) -> np.ndarray:
-        chunks = [np.empty((0, self._n_features_out), dtype=np.float32)]
-        for chunk in documents:
-            chunks.append(np.zeros((len(chunk), self._n_features_out), dtype=np.float32))
-            pool_documents(chunk, self.embedding_.vectors, self._poolings, out=chunks[-1])
-        return chunks[-1] if len(chunks) == 2 else np.concatenate(chunks)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self._poolings) * self.embedding_.embedding_dim
+class DocumentTransformer(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
+    """Base of the transformers of documents."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -84,11 +49,11 @@ class DocumentPooler(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         return tags
 
 
-class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
+class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
     """Base of the estimators that learn word vectors from documents and pool them.
 
     A subclass has the parameters declared here, `embedding_dim` and what its trainer needs, and says how tables come
-    from sequences of word numbers (`_fit_tables`) and what else its parameters must fulfil (`_check_start`).
+    from sequences of word numbers (`_fit_tables`) and what else its parameters must fulfil (`_check_parameters`).
     """
 
     _parameter_constraints: dict = {
@@ -117,8 +82,10 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
     _auto_words = 30_000_000
     _auto_passes = (5, 30)
     max_iter: Any
+    embedding_: EmbeddingTable
+    _encoder: WordEncoder
+    _poolings: list[Pooling]
     _document_counts: DocumentCounts
-    loss_curve_: list[float]
 
     def _check_fitted(self) -> None:
         n_words, (_, dim) = len(self.vocabulary_), self.embedding_.shape
@@ -175,44 +142,44 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
         """
         return self._learn(X, transform=True)
 
-    def _learn(self, X: Any, *, partial: bool = False, transform: bool = False) -> np.ndarray | None:
+    def _learn(self, X: Any, earlier: EarlierFit | None = None, *, transform: bool = False) -> np.ndarray | None:
         """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
         self._validate_params()
-        poolings = pooling_names(self.pooling)
-        self._check_start(partial)
+        names = pooling_names(self.pooling)
+        self._check_parameters()
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
         with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
-            vocabulary, rounds = self._vocabulary_of(corpus, partial)
+            vocabulary, rounds = self._vocabulary_of(corpus, earlier)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)
-            max_iter = self._n_passes(vocabulary)
+            sequences, max_iter = self._sequences(corpus, vocabulary, row_of), self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)
-            tables = self._fit_tables(
-                self._sequences(corpus, vocabulary, row_of), vocabulary, partial, max_iter, callbacks
-            )
-            self._set_fitted(vocabulary, tables, WordEncoder(vocabulary.shared_keys, rounds, tokenizer), partial)
-            self._poolings, self._document_counts = learn_poolings(
-                poolings,
+            learned = self._fit_tables(WordTraining(sequences, vocabulary, max_iter, callbacks, earlier))
+            poolings, document_counts = learn_poolings(
+                names,
                 corpus.documents(row_of),
-                self.embedding_.vectors,
+                learned.table.vectors,
                 vocabulary.counts,
                 sif_smoothing=self.sif_smoothing,
-                seen=self._document_counts if partial else None,
+                seen=None if earlier is None else earlier.document_counts,
             )
+            phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(rounds))
+            self.vocabulary_, self.embedding_ = vocabulary, learned.table
+            self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
+            self.loss_curve_ = [*([] if earlier is None else earlier.words.loss_curve), *learned.loss_curve]
+            self.n_iter_ = len(self.loss_curve_)
+            self._encoder = self._make_encoder(vocabulary.shared_keys, rounds, tokenizer)
+            self._output, self._poolings, self._document_counts = learned.output, poolings, document_counts
             callbacks.end()
             return self._pool_corpus(corpus, row_of) if transform else None
 
-    def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
-        """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
-        return self._pool(corpus.documents(row_of))
-
-    def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
-        """What `_fit_tables` learns from: documents without the words that have no row."""
-        return corpus.sequences(row_of)
-
-    @abstractmethod
-    def _check_start(self, partial: bool) -> None:
-        """Raise ValueError if parameters do not fit together, or do not fit what an earlier call has learned."""
+    def _vocabulary_of(self, corpus: EncodedCorpus, earlier: EarlierFit | None) -> tuple[Vocabulary, PhraseRounds]:
+        stop_words = read_stop_words(self.stop_words)
+        if earlier is not None:
+            return grown_vocabulary(earlier.vocabulary, earlier.rounds, corpus, stop_words)
+        limits = {"min_count": self.min_count, "max_features": self.max_features}
+        phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
+        return first_vocabulary(corpus, stop_words, **limits, **phrases)
 
     def _n_passes(self, vocabulary: Vocabulary) -> int:
         """How many passes training takes; "auto": those that make `_auto_words` words, within `_auto_passes`."""
@@ -220,40 +187,62 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentPooler):
             return self.max_iter
         return int(np.clip(self._auto_words / vocabulary.counts.sum(), *self._auto_passes))
 
+    def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
+        """What `_fit_tables` learns from: documents without the words that have no row."""
+        return corpus.sequences(row_of)
+
+    def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> WordEncoder:
+        return WordEncoder(keys, rounds, tokenizer)
+
     @abstractmethod
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
-        """Learn `input` and `output` tables and a `loss_curve`; `sequences` yields (ids, ends), once a pass."""
+    def _check_parameters(self) -> None:
+        """Raise ValueError if parameters do not fit together."""
 
-    def _vocabulary_of(self, corpus: EncodedCorpus, partial: bool) -> tuple[Vocabulary, PhraseRounds]:
-        stop_words = read_stop_words(self.stop_words)
-        if partial:
-            return grown_vocabulary(self.vocabulary_, self._encoder.rounds, corpus, stop_words)
-        limits = {"min_count": self.min_count, "max_features": self.max_features}
-        phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
-        return first_vocabulary(corpus, stop_words, **limits, **phrases)
+    @abstractmethod
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
+        """Learn a vector for each word of the vocabulary."""
 
-    def _set_fitted(
-        self, vocabulary: Vocabulary, tables: "SequenceTables", encoder: WordEncoder, partial: bool
-    ) -> None:
-        tables.input.flags.writeable = False  # so that the table need not copy it
-        self.vocabulary_ = vocabulary
-        self.embedding_ = EmbeddingTable.of_keys(vocabulary.shared_keys, tables.input)
-        self._output = tables.output
-        self._encoder = encoder
-        phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(encoder.rounds))
-        self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
-        self.loss_curve_ = [*(self.loss_curve_ if partial else []), *tables.loss_curve]
-        self.n_iter_ = len(self.loss_curve_)
+    # ------------------------------------------------------------------------------------------------- applying
+
+    def transform(self, X):
+        """Return the vectors of documents.
+
+        Parameters
+        ----------
+        X : iterable of str or of token lists
+            A `LineCorpus` or generator is read chunk by chunk.
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+            Zeros for a document without a known word.
+        """
+        check_is_fitted(self)
+        return self._pool(self._encoder.encode(read_documents(X)))
+
+    def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
+        """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
+        return self._pool(corpus.documents(row_of))
+
+    def _pool(self, documents: Iterable[Ragged]) -> np.ndarray:
+        shared = self.embedding_.vectors, self._poolings
+        return pool_chunks(((chunk, *shared) for chunk in documents), self._n_features_out)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._poolings) * self.embedding_.embedding_dim
 
 
 class PartialFitMixin:
     """`partial_fit` of the estimators whose `_fit_tables` can start from earlier tables."""
 
-    loss: str
+    vocabulary_: Vocabulary
     embedding_: EmbeddingTable
+    loss_curve_: list[float]
     _output: np.ndarray
+    _encoder: Any
+    _document_counts: DocumentCounts
+    _validate_params: Callable[[], None]
     _learn: Callable[..., Any]
 
     @with_callbacks
@@ -274,12 +263,15 @@ class PartialFitMixin:
         -------
         self
         """
-        self._learn(X, partial=hasattr(self, "embedding_"))
+        earlier = None
+        if hasattr(self, "embedding_"):
+            words = LearnedWords(self.embedding_, self._output, self.loss_curve_)
+            earlier = EarlierFit(self.vocabulary_, self._encoder.rounds, words, self._document_counts)
+            self._validate_params()
+            self._check_earlier(self.embedding_)
+        self._learn(X, earlier)
         return self
 
-    def _known_output(self, n_words: int) -> np.ndarray | None:
-        """The output table of earlier calls with zeros for new words; None: begin at zero."""
-        # The nodes of a Huffman tree begin anew: another tree has other nodes.
-        if self.loss == "hierarchical-softmax" or len(self._output) != len(self.embedding_):
-            return None
-        return np.pad(self._output, [(0, n_words - len(self._output)), (0, 0)])
+    @abstractmethod
+    def _check_earlier(self, table: EmbeddingTable) -> None:
+        """Raise ValueError if parameters do not fit the table of earlier calls."""

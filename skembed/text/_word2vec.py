@@ -1,22 +1,23 @@
 """Word2VecVectorizer: word vectors learned from raw documents, and documents as pooled word vectors."""
 
-from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
-from skembed.text._word_training import check_init, starting_tables, warn_of_no_pairs
-from skembed.training.callbacks import PassCallbacks
+from skembed.text._word_training import (
+    LearnedWords,
+    WordTraining,
+    check_init,
+    known_output,
+    next_seed,
+    starting_tables,
+    warn_of_no_pairs,
+)
 from skembed.training.run import Run, draw_seed, settings_of
-
-if TYPE_CHECKING:
-    from skembed.training.sequences import SequenceTables
 
 __all__ = ["Word2VecVectorizer"]
 
@@ -199,32 +200,34 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_start(self, partial: bool) -> None:
-        check_init(self.init, self.embedding_dim, self.embedding_ if partial else None)
+    def _check_parameters(self) -> None:
+        check_init(self.init, self.embedding_dim)
         if self.init_frozen and self.init is None:
             raise ValueError(
                 "init_frozen=True keeps the vectors of init, but init is None; pass a table or init_frozen=False."
             )
 
-    def _fit_tables(
-        self, sequences: Iterable, vocabulary: Vocabulary, partial: bool, max_iter: int, callbacks: PassCallbacks
-    ) -> "SequenceTables":
+    def _check_earlier(self, table: EmbeddingTable) -> None:
+        check_init(self.init, self.embedding_dim, table)
+
+    def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences  # numba: to fit only
 
-        seed = draw_seed(self.random_state)
+        vocabulary, earlier = training.vocabulary, training.earlier
+        seed = next_seed(draw_seed(self.random_state), earlier)
         start = frozen = None
-        if partial or self.init is not None:
-            # A second call must not repeat the draws of the first.
-            seed = (seed + self.n_iter_) % 2**31 if partial else seed
-            known = (self.embedding_, self._known_output(len(vocabulary))) if partial else None
+        if earlier is not None or self.init is not None:
+            known = None
+            if earlier is not None:
+                known = earlier.words.table, known_output(earlier.words, len(vocabulary), self.loss)
             tables, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             start = SequenceTables(*tables, [])  # type: ignore[arg-type]
             frozen = given if self.init_frozen else None
-        settings = settings_of(SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=max_iter)
-        run = Run(seed, self.n_jobs, self.verbose, callbacks, "words")
-        learned = train_sequences(sequences, vocabulary.counts, settings, run, start=start, frozen=frozen)
+        settings = settings_of(SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=training.max_iter)
+        run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
+        learned = train_sequences(training.sequences, vocabulary.counts, settings, run, start=start, frozen=frozen)
         warn_of_no_pairs(learned.loss_curve, self.subsample)
-        return learned
+        return LearnedWords.of_rows(vocabulary.shared_keys, *learned)
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

@@ -1,17 +1,105 @@
-"""Tables that a training of words starts from, and warnings of what it cannot learn."""
+"""A training of words: what it is given, what it starts from, what it returns, and warnings of what it cannot learn."""
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skembed.apply.pooling import DocumentCounts
+from skembed.data.keys import Keys
+from skembed.data.ragged import Ragged
+from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
+from skembed.text._phrases import PhraseRounds
+from skembed.training.callbacks import PassCallbacks
 
-if TYPE_CHECKING:
-    pass
+__all__ = [
+    "EarlierFit",
+    "LearnedWords",
+    "WordTraining",
+    "check_init",
+    "known_output",
+    "next_seed",
+    "starting_tables",
+    "warn_of_no_pairs",
+]
 
-__all__ = ["check_init", "starting_tables", "warn_of_no_pairs"]
+
+@dataclass(frozen=True)
+class LearnedWords:
+    """What a training of words returns.
+
+    Attributes
+    ----------
+    table : EmbeddingTable
+        Of the words of the vocabulary, in its order.
+    output : ndarray
+        Vectors of words as targets, or of what the model has in their place.
+    loss_curve : list of float
+        One value a pass.
+    """
+
+    table: EmbeddingTable
+    output: np.ndarray
+    loss_curve: list[float]
+
+    @classmethod
+    def of_rows(
+        cls,
+        keys: Keys,
+        rows: np.ndarray,
+        output: np.ndarray,
+        loss_curve: list[float],
+        unknown: np.ndarray | None = None,
+    ) -> "LearnedWords":
+        """Return words each with its row; the rows are taken over, not copied, and can no longer be written to."""
+        rows.flags.writeable = False
+        return cls(EmbeddingTable.of_keys(keys, rows, unknown=unknown), output, loss_curve)
+
+
+@dataclass(frozen=True)
+class EarlierFit:
+    """What earlier calls have learned, for a call that goes on from it.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    rounds : list of list of (str, str)
+        Phrases.
+    words : LearnedWords
+        `loss_curve` is that of all calls.
+    document_counts : DocumentCounts
+    """
+
+    vocabulary: Vocabulary
+    rounds: PhraseRounds
+    words: LearnedWords
+    document_counts: DocumentCounts
+
+
+@dataclass(frozen=True)
+class WordTraining:
+    """What a training of words is given beside the parameters of its estimator.
+
+    Attributes
+    ----------
+    sequences : iterable of Ragged
+        Documents as rows of the vocabulary, to be iterated over once a pass.
+    vocabulary : Vocabulary
+    max_iter : int
+        Passes.
+    callbacks : PassCallbacks
+    earlier : EarlierFit or None
+        What to go on from.
+    """
+
+    sequences: Iterable[Ragged]
+    vocabulary: Vocabulary
+    max_iter: int
+    callbacks: PassCallbacks
+    earlier: EarlierFit | None
 
 
 def warn_of_no_pairs(loss_curve: list[float], subsample: float) -> None:
@@ -38,6 +126,19 @@ def check_init(init: EmbeddingTable | None, embedding_dim: int, learned: Embeddi
             f"embedding_dim={embedding_dim}, but the vectors learned so far have {learned.embedding_dim} components; "
             "partial_fit cannot change it, fit can."
         )
+
+
+def next_seed(seed: int, earlier: EarlierFit | None) -> int:
+    """Return a seed by which a further call does not repeat the draws of those before it."""
+    return seed if earlier is None else (seed + len(earlier.words.loss_curve)) % 2**31
+
+
+def known_output(words: LearnedWords, n_words: int, loss: str) -> np.ndarray | None:
+    """Return the output table of earlier calls with zeros for new words; None: begin at zero."""
+    # The nodes of a Huffman tree begin anew: another tree has other nodes.
+    if loss == "hierarchical-softmax" or len(words.output) != len(words.table):
+        return None
+    return np.pad(words.output, [(0, n_words - len(words.output)), (0, 0)])
 
 
 def starting_tables(

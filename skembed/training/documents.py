@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skembed.data.ragged import Ragged
 from skembed.kernels import local_ids
 from skembed.kernels.bags import new_hidden_workspace
 from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_documents
@@ -20,27 +21,19 @@ from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
-from skembed.parallel import Rounds, RowDeltas, open_workers
+from skembed.parallel import Merger, RowDeltas, open_workers
 from skembed.training.run import Run
 
-__all__ = ["NOISE_EXPONENT", "Bags", "ClassTables", "train_classes"]
+__all__ = ["NOISE_EXPONENT", "ClassSettings", "ClassTables", "train_classes"]
 
 KINDS = {
     "softmax": SOFTMAX, "one-vs-all": ONE_VS_ALL, "negative-sampling": SAMPLED, "hierarchical-softmax": SAMPLED,
 }  # fmt: skip
 NOISE_EXPONENT = 0.5  # of the counts of classes, as in the fastText program
-N_SHARDS = 4  # shards of a round
-ROWS_PER_SHARD = 8192  # rows of a shard, a document more or less
-FEW_ROWS = 1 << 20  # with fewer, one shard after another
+N_SHARDS = 4
+FEW_ROWS = 1 << 20
 CURVATURE = 0.1  # see `skembed.training.shards`
 INITIAL, ORDER, TRAINING = 0, 1, 2  # what a stream of random numbers is for
-
-
-class Bags(NamedTuple):
-    """Documents as rows of a table: document i is the mean of ``rows[starts[i]:starts[i + 1]]``, at least one."""
-
-    starts: np.ndarray
-    rows: np.ndarray
 
 
 class ClassTables(NamedTuple):
@@ -72,6 +65,10 @@ class ClassSettings:
     learning_rate : float
         At the start; it falls linearly to 0.
     max_iter : int
+    n_shards : int or None
+        Shards of a round. None: 4; 1, one after the other, where all bags have less than a million rows.
+    rows_per_shard : int
+        A document more or less.
     """
 
     embedding_dim: int
@@ -79,10 +76,12 @@ class ClassSettings:
     negative: int
     learning_rate: float
     max_iter: int
+    n_shards: int | None = None
+    rows_per_shard: int = 8192
 
 
 def train_classes(
-    bags: Bags,
+    bags: Ragged,
     labels: np.ndarray,
     weights: np.ndarray,
     n_rows: int,
@@ -94,8 +93,8 @@ def train_classes(
 
     Parameters
     ----------
-    bags : Bags
-        The documents; each pass takes them in another order.
+    bags : Ragged of n_documents sequences
+        The rows that each document is the mean of, at least one; each pass takes documents in another order.
     labels : ndarray of shape (n_documents,), int32
     weights : ndarray of shape (n_documents,), float32
         Factors of the learning rate.
@@ -120,25 +119,27 @@ def train_classes(
     n_outputs = len(counts) - (settings.loss == "hierarchical-softmax")
     tables = input_, np.zeros((n_outputs, dim), np.float32)
     fit = _FitDocuments(bags, labels, weights, counts, settings.loss, settings.negative)
-    n_shards = 1 if len(bags.rows) < FEW_ROWS else N_SHARDS
+    n_shards = settings.n_shards or (1 if len(bags.indices) < FEW_ROWS else N_SHARDS)
     n_total = len(labels) * settings.max_iter
 
     def train(on_pass: Callable, progress: Callable) -> ClassTables:
         loss_curve: list[float] = []
         n_done = 0
         with open_workers(run.n_jobs if n_shards > 1 else 1) as workers:
-            rounds = Rounds(workers, fit, tables)
+            merger = Merger(workers, tables)
             for pass_ in range(settings.max_iter):
                 order = np.random.default_rng((run.seed, ORDER, pass_)).permutation(len(labels))
                 lost = 0.0
-                shards = _cut(order, bags.starts)
+                shards = _cut(order, bags.lengths, settings.rows_per_shard)
                 for first in range(0, len(shards), n_shards):
                     chosen = shards[first : first + n_shards]
                     rate = settings.learning_rate * (1.0 - n_done / n_total)
-                    seeds = [(run.seed, TRAINING, pass_, first + index) for index in range(len(chosen))]
-                    tasks = [(documents, rate, index) for index, documents in enumerate(chosen)]
-                    reports = rounds.run(tasks, seeds, accept=_all_finite)
-                    if not _all_finite(reports):
+                    tasks = [
+                        (tables, (documents, rate, index), (run.seed, TRAINING, pass_, first + index))
+                        for index, documents in enumerate(chosen)
+                    ]
+                    learned, reports = zip(*workers.map(fit, tasks))
+                    if not all(finite for _, finite in reports):
                         warnings.warn(
                             f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
                             f"ones. Lower learning_rate={settings.learning_rate}.",
@@ -146,6 +147,7 @@ def train_classes(
                             stacklevel=4,
                         )
                         return ClassTables(*tables, loss_curve)
+                    merger.merge(learned)
                     lost += sum(report[0] for report in reports)
                     n_learned = sum(map(len, chosen))
                     n_done += n_learned
@@ -158,14 +160,10 @@ def train_classes(
     return run.passes(train, settings.max_iter, total=n_total)
 
 
-def _all_finite(reports: list) -> bool:
-    return all(finite for _, finite in reports)
-
-
-def _cut(order: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """The documents in this order, in shards of about `ROWS_PER_SHARD` rows."""
-    n_rows = np.cumsum(np.diff(starts)[order])
-    bounds = np.flatnonzero(np.diff(n_rows // ROWS_PER_SHARD)) + 1
+def _cut(order: np.ndarray, lengths: np.ndarray, rows_per_shard: int) -> list[np.ndarray]:
+    """The documents in this order, in shards of about so many rows."""
+    n_rows = np.cumsum(lengths[order])
+    bounds = np.flatnonzero(np.diff(n_rows // rows_per_shard)) + 1
     return np.split(order, bounds)
 
 
@@ -173,7 +171,7 @@ class _FitDocuments:
     """`fit_shard` for documents (see `skembed.parallel`); a shard is (documents, learning rate, shard index)."""
 
     def __init__(
-        self, bags: Bags, labels: np.ndarray, weights: np.ndarray, counts: np.ndarray, loss: str, negative: int
+        self, bags: Ragged, labels: np.ndarray, weights: np.ndarray, counts: np.ndarray, loss: str, negative: int
     ) -> None:
         self.bags, self.labels, self.weights, self.negative = bags, labels, weights, negative
         self.kind = KINDS[loss]
@@ -189,7 +187,8 @@ class _FitDocuments:
     ) -> tuple[list[RowDeltas], tuple[float, bool]]:
         documents, rate, shard_index = shard
         state = new_state(*seed)
-        local, ends = _bag_rows(self.bags, documents)
+        bags = self.bags.take(documents)
+        local = bags.indices
         width = -(-tables[0].shape[1] // SIMD_WIDTH) * SIMD_WIDTH
         slot = self._slots.setdefault(shard_index, np.full(len(tables[0]), -1, np.int32))
         rows = np.empty(len(local), np.int32)
@@ -201,7 +200,7 @@ class _FitDocuments:
         local_ids.gather_rows(tables[0], rows, inputs)
         local_ids.gather_rows(tables[1], outputs_of, outputs)
         local_shard = Shard(
-            tokens=local, ends=ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
+            tokens=local, ends=bags.ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
             frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
             output_pairs=np.zeros(len(outputs), np.int32),
         )  # fmt: skip
@@ -229,11 +228,3 @@ class _FitDocuments:
         pool = np.empty(n_documents * self.negative, np.int32)
         draw_many(self.noise.threshold, self.noise.alias, pool, state)
         return Targets(False, self.negative, pool, *none), self.negative + 1
-
-
-def _bag_rows(bags: Bags, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of these documents one after the other, and where each ends."""
-    lengths = np.diff(bags.starts)[documents]
-    ends = np.cumsum(lengths)
-    places = np.arange(ends[-1]) + np.repeat(bags.starts[documents] - (ends - lengths), lengths)
-    return bags.rows[places], ends

@@ -9,25 +9,22 @@ that write to the same tables at will: the copy stays in the cache of its core.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skembed.data.ragged import Ragged
-from skembed.kernels.bags import SubwordRows
-from skembed.parallel import Rounds, open_workers
+from skembed.kernels.local_ids import keep_thresholds
+from skembed.parallel import Merger, open_workers
 from skembed.training.run import Run
-from skembed.training.shards import KERNELS, FitShard, Report, TokenShard
+from skembed.training.sequence_settings import SequenceSettings, plan_rounds
+from skembed.training.shards import KERNELS, FitShard, Report, TokenShard, target_source
 from skembed.training.subword_shards import FitSubwordShard, count_rows
 
 __all__ = ["SequenceSettings", "SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
 
 LOSSES = ("negative-sampling", "hierarchical-softmax")
-N_SHARDS = 4  # shards of a round
-FEW_TOKENS = 1 << 19  # with fewer, one shard after another: rounds would be a large part of a pass
-SHORTEST_SHARD = 1024  # windows do not cross the ends of a shard
 INITIAL_REACH = 2.0  # times 1 / embedding_dim; word2vec's 0.5 leaves the saddle at zero later, CBOW's above all
 INITIAL, TRAINING = 0, 1  # what a stream of random numbers is for
 
@@ -51,44 +48,6 @@ class SequenceTables(NamedTuple):
     loss_curve: list[float]
 
 
-@dataclass(frozen=True)
-class SequenceSettings:
-    """Settings of `train_sequences`.
-
-    Attributes
-    ----------
-    embedding_dim : int
-    architecture : {"skip-gram", "cbow"}
-    loss : {"negative-sampling", "hierarchical-softmax", "softmax"}
-        "softmax", over all keys, with `subword_rows` only.
-    window : int
-        Contexts are at most so many tokens away.
-    shrink_window : bool
-        Draw the reach of each window evenly from 1 to `window`.
-    subsample : float
-        A key whose share of all tokens is above it loses occurrences; 0 keeps all.
-    negative : int
-        Negatives for each window, drawn in proportion to ``counts ** ns_exponent``.
-    ns_exponent : float
-    learning_rate, min_learning_rate : float
-        It falls linearly from the one towards zero, and stays at the other; where that is more, at the first.
-    max_iter : int
-        Passes.
-    """
-
-    embedding_dim: int
-    architecture: str = "skip-gram"
-    loss: str = "negative-sampling"
-    window: int = 5
-    shrink_window: bool = True
-    subsample: float = 1e-4
-    negative: int = 5
-    ns_exponent: float = 0.75
-    learning_rate: float = 0.025
-    min_learning_rate: float = 1e-4
-    max_iter: int = 5
-
-
 def train_sequences(
     chunks: Iterable[Ragged],
     counts: np.ndarray,
@@ -97,7 +56,7 @@ def train_sequences(
     *,
     start: Any = None,
     frozen: np.ndarray | None = None,
-    subword_rows: SubwordRows | None = None,
+    subword_rows: Ragged | None = None,
 ) -> SequenceTables:
     """Learn a vector for each key from the keys around it.
 
@@ -115,10 +74,10 @@ def train_sequences(
         Tables to begin from, such as SequenceTables; `output` may be None.
     frozen : ndarray of shape (n_keys,), bool, or None
         Rows of the input table that stay as they are.
-    subword_rows : SubwordRows or None
-        The input rows that each key is the mean of (`skembed.kernels.bags`), for keys that have parts in common,
-        such as words and their character n-grams; `input` then has as many rows as they name, and none is frozen.
-        None: key i has row i. `start` may have more rows than are named; these stay as they are.
+    subword_rows : Ragged of n_keys sequences, or None
+        The input rows that each key is the mean of, at least one, for keys that have parts in common, such as words and
+        their character n-grams; one that is named twice counts twice. `input` then has as many rows as they name, and
+        none is frozen. None: key i has row i. `start` may have more rows than are named; these stay as they are.
 
     Returns
     -------
@@ -148,42 +107,37 @@ def train_sequences(
     _check_names(settings.architecture, settings.loss, subword_rows)
     n_keys, n_tokens = len(counts), int(counts.sum())
     kind: type[FitShard] = FitShard if subword_rows is None else FitSubwordShard
-    n_shards, shard_size = _cuts(n_tokens, kind.tokens_per_shard[settings.architecture])
-    fit_shard = kind(
-        counts,
-        architecture=settings.architecture,
-        loss=settings.loss,
-        window=settings.window,
-        shrink_window=settings.shrink_window,
-        subsample=settings.subsample,
-        negative=settings.negative,
-        ns_exponent=settings.ns_exponent,
-        frozen=np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool),
-        max_tokens=shard_size,
-        **({} if subword_rows is None else {"subword_rows": subword_rows}),
-    )
-    n_rows = n_keys if subword_rows is None else count_rows(subword_rows, n_keys)
-    if subword_rows is not None and start is not None:
-        n_rows = max(n_rows, len(start.input))
+    n_shards, shard_size = plan_rounds(n_tokens, settings, kind.tokens_per_shard[settings.architecture])
+    shared = settings, keep_thresholds(counts, settings.subsample), target_source(counts, settings), shard_size
+    fit_shard: FitShard
+    if subword_rows is None:
+        fit_shard = FitShard(*shared, np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool))
+        n_rows = n_keys
+    else:
+        fit_shard = FitSubwordShard(*shared, subword_rows)
+        n_rows = max(count_rows(subword_rows, n_keys), 0 if start is None else len(start.input))
     n_outputs = n_keys - (settings.loss == "hierarchical-softmax")
     tables = _first_tables(n_rows, n_outputs, settings.embedding_dim, run.seed, start)
 
     def train(on_pass: Callable, progress: Callable) -> SequenceTables:
         loss_curve: list[float] = []
         with open_workers(run.n_jobs if n_shards > 1 else 1) as workers:
-            rounds = Rounds(workers, fit_shard, tables)
+            merger = Merger(workers, tables)
             for pass_ in range(settings.max_iter):
                 n_done = 0
                 pass_reports: list[Report] = []
                 for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
                     rate = _learning_rate(settings, pass_ + min(1.0, n_done / max(n_tokens, 1)))
                     cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
-                    shards = [TokenShard(*cut, rate, index) for index, cut in enumerate(cuts)]
-                    seeds = [(run.seed, TRAINING, pass_, round_, index) for index in range(len(shards))]
-                    reports = rounds.run(shards, seeds, accept=_all_finite)
-                    if not _all_finite(reports):
+                    tasks = [
+                        (tables, TokenShard(*cut, rate, index), (run.seed, TRAINING, pass_, round_, index))
+                        for index, cut in enumerate(cuts)
+                    ]
+                    learned, reports = zip(*workers.map(fit_shard, tasks))
+                    if not all(report.finite for report in reports):
                         _warn_not_finite(pass_, settings.learning_rate)
                         return SequenceTables(*tables, loss_curve)
+                    merger.merge(learned)
                     pass_reports += reports
                     n_done += len(ids)
                     progress(len(ids))
@@ -202,19 +156,12 @@ def _learning_rate(settings: SequenceSettings, n_passes: float) -> float:
     return max(min(least, rate), rate * (1.0 - n_passes / settings.max_iter))
 
 
-def _check_names(architecture: str, loss: str, subword_rows: SubwordRows | None) -> None:
+def _check_names(architecture: str, loss: str, subword_rows: Ragged | None) -> None:
     if architecture not in KERNELS:
         raise ValueError(f"architecture={architecture!r} is not known; choose one of {', '.join(map(repr, KERNELS))}.")
     losses = LOSSES if subword_rows is None else (*LOSSES, "softmax")
     if loss not in losses:
         raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, losses))}.")
-
-
-def _cuts(n_tokens: int, longest: int) -> tuple[int, int]:
-    """How many shards a round has and how many tokens a shard, from the size of the corpus alone."""
-    if n_tokens < FEW_TOKENS:
-        return 1, int(np.clip(n_tokens // 64, min(SHORTEST_SHARD, longest), longest))
-    return N_SHARDS, longest
 
 
 def uniform_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
@@ -287,10 +234,6 @@ def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterat
                 ids_so_far, ends_so_far, n = [], [], 0
     if n:
         yield chunk()
-
-
-def _all_finite(reports: list[Report]) -> bool:
-    return all(report.finite for report in reports)
 
 
 def _warn_not_finite(pass_: int, learning_rate: float) -> None:

@@ -13,8 +13,9 @@ from skembed.kernels.shard import Shard, Targets, Workspace, new_workspace
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.kernels.windows import train_cbow, train_skip_gram
 from skembed.parallel import RowDeltas
+from skembed.training.sequence_settings import SequenceSettings
 
-__all__ = ["FitShard", "Report", "TokenShard"]
+__all__ = ["FitShard", "Report", "TokenShard", "target_source"]
 
 KERNELS = {"skip-gram": train_skip_gram, "cbow": train_cbow}
 # of the logistic loss of a pair of rows, p (1 - p) times a squared length, seen from one direction; a context of CBOW
@@ -53,6 +54,17 @@ class Report(NamedTuple):
     finite: bool
 
 
+def target_source(counts: np.ndarray, settings: SequenceSettings) -> HuffmanTree | AliasTable:
+    """Return what the targets of a center come from: the tree of hierarchical softmax, or noise in proportion.
+
+    A softmax over all keys draws nothing; its noise stays unused.
+    """
+    if settings.loss == "hierarchical-softmax":
+        return huffman_tree(counts)
+    seen = counts > 0
+    return alias_table(np.power(counts, settings.ns_exponent, where=seen, out=np.zeros(len(counts))))
+
+
 class FitShard:
     """`fit_shard` for sequences (see `skembed.parallel`).
 
@@ -61,15 +73,15 @@ class FitShard:
 
     Parameters
     ----------
-    counts : ndarray of shape (n_keys,)
-        How often each key occurs.
-    architecture : {"skip-gram", "cbow"}
-    loss : {"negative-sampling", "hierarchical-softmax"}
-    window, shrink_window, subsample, negative, ns_exponent
-        See `skembed.training.sequences.train_sequences`.
-    frozen : ndarray of shape (n_keys,), bool
+    settings : SequenceSettings
+    keep : ndarray of shape (n_keys,)
+        How likely each key is kept (`skembed.kernels.local_ids.keep_thresholds`).
+    source : HuffmanTree or AliasTable
+        Of the targets; see `target_source`.
     max_tokens : int
         The longest shard there will be.
+    frozen : ndarray of shape (n_keys,), bool
+        Input rows that stay as they are.
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
@@ -77,31 +89,14 @@ class FitShard:
 
     def __init__(
         self,
-        counts: np.ndarray,
-        *,
-        architecture: str,
-        loss: str,
-        window: int,
-        shrink_window: bool,
-        subsample: float,
-        negative: int,
-        ns_exponent: float,
-        frozen: np.ndarray,
+        settings: SequenceSettings,
+        keep: np.ndarray,
+        source: HuffmanTree | AliasTable,
         max_tokens: int,
+        frozen: np.ndarray,
     ) -> None:
-        self.architecture = architecture
-        self.window = window
-        self.shrink_window = shrink_window
-        self.negative = negative
+        self.settings, self.keep, self.source, self.max_tokens = settings, keep, source, max_tokens
         self.frozen = frozen
-        self.max_tokens = max_tokens
-        self.keep = local_ids.keep_thresholds(counts, subsample)
-        self.source: HuffmanTree | AliasTable  # of the targets
-        if loss == "hierarchical-softmax":
-            self.source = huffman_tree(counts)
-        else:
-            seen = counts > 0
-            self.source = alias_table(np.power(counts, ns_exponent, where=seen, out=np.zeros(len(counts))))
         self._buffers: dict[int, _Buffers] = {}
 
     def __getstate__(self) -> dict:
@@ -131,12 +126,13 @@ class FitShard:
             input_pairs=np.zeros(len(inputs), np.int32),
             output_pairs=np.zeros(len(outputs), np.int32),
         )
-        loss, n_losses = KERNELS[self.architecture](
-            local_shard, targets, self.window, self.shrink_window, shard.learning_rate, state, buffers.workspace
+        settings = self.settings
+        loss, n_losses = KERNELS[settings.architecture](
+            local_shard, targets, settings.window, settings.shrink_window, shard.learning_rate, state, buffers.workspace
         )
         finite = local_ids.subtract_rows(tables[0], input_rows, inputs)
         finite &= local_ids.subtract_rows(tables[1], output_rows, outputs)
-        step_weight = np.float32(shard.learning_rate * CURVATURE[self.architecture])
+        step_weight = np.float32(shard.learning_rate * CURVATURE[settings.architecture])
         deltas = [
             RowDeltas(input_rows, inputs, step_weight * local_shard.input_pairs),
             RowDeltas(output_rows, outputs, step_weight * local_shard.output_pairs),
@@ -150,11 +146,11 @@ class FitShard:
         source = self.source
         paths = buffers.path_starts, buffers.path_nodes, buffers.path_codes
         if isinstance(source, AliasTable):
-            pool = buffers.pool[: -(-n_tokens // self.tokens_per_negative[self.architecture])]
+            pool = buffers.pool[: -(-n_tokens // self.tokens_per_negative[self.settings.architecture])]
             draw_many(source.threshold, source.alias, pool, state)
             n_output = local_ids.add_rows(pool, buffers.slot, buffers.rows, n_rows)
             local_ids.release(buffers.slot, buffers.rows[:n_output])
-            return buffers.rows[:n_output], Targets(False, self.negative, pool, *paths)
+            return buffers.rows[:n_output], Targets(False, self.settings.negative, pool, *paths)
         rows = buffers.rows[:n_rows]
         local_ids.release(buffers.slot, rows)
         n_nodes = local_ids.to_local_paths(
@@ -167,8 +163,8 @@ class FitShard:
         if shard_index not in self._buffers:
             dim = tables[0].shape[1]
             self._buffers[shard_index] = _Buffers(
-                self.max_tokens, dim, self.window, self.negative, self.source, len(self.keep),
-                min(self.tokens_per_negative.values()),
+                self.max_tokens, dim, self.settings, self.source, len(self.keep),
+                self.tokens_per_negative[self.settings.architecture],
             )  # fmt: skip
         return self._buffers[shard_index]
 
@@ -182,8 +178,7 @@ class _Buffers:
         self,
         n_tokens: int,
         dim: int,
-        window: int,
-        negative: int,
+        settings: SequenceSettings,
         source: HuffmanTree | AliasTable,
         n_keys: int,
         tokens_per_negative: int,
@@ -207,4 +202,4 @@ class _Buffers:
         self.rows = np.empty(n_rows + n_pool, np.int32)
         self.inputs = aligned_zeros(n_rows + 1, width)
         self.outputs = aligned_zeros(n_output + 1, width)
-        self.workspace = new_workspace(window, max(longest, negative + 1), width)
+        self.workspace = new_workspace(settings.window, max(longest, settings.negative + 1), width)

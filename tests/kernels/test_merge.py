@@ -4,14 +4,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skembed.parallel import Rounds, RowDeltas, open_workers
+from skembed.data.ragged import Ragged
+from skembed.parallel import Merger, RowDeltas, open_workers
 
 
 def merge(table, learned, n_jobs=1):
     with open_workers(n_jobs) as workers:
-        Rounds(workers, lambda tables, shard, seed: ([shard], None), [table]).run(
-            learned, [(i,) for i in range(len(learned))]
-        )
+        Merger(workers, [table]).merge([[deltas] for deltas in learned])
     return table
 
 
@@ -29,7 +28,7 @@ def test_merging_is_the_formula_of_its_docstring(seed, n_rows, dim, n_shards):
 
     total, covered = np.zeros(n_rows), np.zeros(n_rows)
     summed = np.zeros((n_rows, dim))
-    for rows, deltas, step_weights, _ in learned:
+    for rows, deltas, step_weights in learned:
         total[rows] += step_weights
         covered[rows] += 1 - np.exp(-step_weights.astype(float))
         summed[rows] += deltas[: len(rows), :dim]
@@ -53,7 +52,7 @@ def test_a_delta_of_many_rows_is_as_many_shards(seed, n_rows, dim, n_shards):
         rows = generator.integers(n_rows, size=ends[-1] if len(ends) else 0).astype(np.int32)
         deltas = generator.normal(size=(len(ends) + 1, dim + 3)).astype(np.float32)
         step_weights = generator.choice([0.0, 0.01, 1.0, 30.0], size=len(ends)).astype(np.float32)
-        learned.append(RowDeltas(rows, deltas, step_weights, ends))
+        learned.append(RowDeltas(Ragged.from_ends(rows, ends), deltas, step_weights))
         for i, rows_of in enumerate(np.split(rows, ends)[: len(ends)]):
             alone += [RowDeltas(rows_of[j : j + 1], deltas[[i]], step_weights[[i]]) for j in range(len(rows_of))]
     merged = [merge(table.copy(), learned, n_jobs) for n_jobs in (1, 2, 5)]

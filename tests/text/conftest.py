@@ -1,5 +1,7 @@
 """Fixtures for all that learns from documents."""
 
+import dataclasses
+import importlib
 import pickle
 import subprocess
 import sys
@@ -7,6 +9,8 @@ import sys
 import pytest
 
 from skembed.training.run import Run
+
+TRAINERS = {"sequences": "train_sequences", "documents": "train_classes"}
 
 
 @pytest.fixture
@@ -31,6 +35,25 @@ def interrupt_training(monkeypatch):
         monkeypatch.setattr(Run, "passes", passes)
 
     return interrupt
+
+
+@pytest.fixture
+def train_with(monkeypatch):
+    """Let estimators train with settings that they have no parameters for, such as the size of a shard."""
+
+    def change(**changes):
+        for module, name in TRAINERS.items():
+            module = importlib.import_module(f"skembed.training.{module}")
+            monkeypatch.setattr(module, name, changed(getattr(module, name), changes))
+
+    def changed(train, changes):
+        def train_changed(*arguments, **options):
+            *data, settings, run = arguments
+            return train(*data, dataclasses.replace(settings, **changes), run, **options)
+
+        return train_changed
+
+    return change
 
 
 @pytest.fixture

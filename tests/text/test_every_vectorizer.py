@@ -91,6 +91,13 @@ def test_fit_transform_is_fit_and_transform_to_the_bit(small):
     assert "rare0" not in vectorizer.embedding_
 
 
+def test_parameters_set_after_fit_change_no_row(small):
+    fitted = small(pooling=["mean", "tfidf"]).fit(TEXTS)
+    expected = fitted.transform(TEXTS)
+    fitted.set_params(pooling="max", stop_words=[TEXTS[0].split()[0]], embedding_dim=3, lowercase=False)
+    np.testing.assert_array_equal(fitted.transform(TEXTS), expected)
+
+
 def test_a_document_of_one_word_is_its_vector(fitted):
     word = fitted.embedding_.keys[3]
     np.testing.assert_array_equal(fitted.transform([word.upper()])[0, :8], fitted.embedding_[word])

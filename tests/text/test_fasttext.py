@@ -10,8 +10,6 @@ from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
 from skembed.text._subword_rows import rows_of_words
-from skembed.training import sequences
-from skembed.training.subword_shards import FitSubwordShard
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
@@ -58,7 +56,8 @@ def test_parameters_out_of_range_are_named(parameters, message):
 
 def test_members_are_a_word_and_its_ngrams():
     words = ["Ulm", "ulmer", "Bern", "x"]
-    starts, rows, buckets = rows_of_words(words, 2, 4, 60)
+    members, buckets = rows_of_words(words, 2, 4, 60)
+    rows, starts = members.indices, members.indptr
     for i, word in enumerate(words):
         mine = rows[starts[i] : starts[i + 1]]
         assert mine[0] == i
@@ -201,9 +200,8 @@ def test_gensim_reads_what_is_saved(tmp_path, fitted):
     np.testing.assert_allclose(ours.lookup(words), fitted.embedding_.lookup(words), atol=1e-6)
 
 
-def test_bits_do_not_depend_on_jobs_or_containers(monkeypatch):
-    monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
-    monkeypatch.setattr(FitSubwordShard, "tokens_per_shard", dict.fromkeys(["skip-gram", "cbow"], 300))
+def test_bits_do_not_depend_on_jobs_or_containers(train_with):
+    train_with(n_shards=4, tokens_per_shard=300)
     for parameters in ({}, {"architecture": "cbow", "loss": "softmax"}, {"loss": "hierarchical-softmax"}):
         expected = joblib.hash(small(**parameters).fit(TEXTS).transform(TEXTS))
         for n_jobs in (2, 3):

@@ -1,6 +1,5 @@
 """FastTextClassifier: what it learns, what decides its bits, its probabilities, and bad input."""
 
-import itertools
 import pickle
 
 import numpy as np
@@ -17,7 +16,6 @@ from skembed.table import SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
-from skembed.training import documents as training
 
 LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
 TEXTS = made_up_documents()
@@ -138,9 +136,17 @@ def test_embedding_and_pickle(fitted):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
-    monkeypatch.setattr(training, "FEW_ROWS", 0)
-    monkeypatch.setattr(training, "ROWS_PER_SHARD", 200)
+def test_parameters_set_after_fit_change_no_prediction(loss):
+    classifier = small(loss=loss, max_iter=2).fit(TEXTS, LABELS)
+    expected = classifier.predict_proba(TEXTS)
+    word = TEXTS[0].split()[0]
+    classifier.set_params(loss=LOSSES[LOSSES.index(loss) - 1], negative=1, stop_words=[word], min_n=2, max_n=3)
+    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_bits_do_not_depend_on_jobs(loss, train_with):
+    train_with(n_shards=4, rows_per_shard=200)
     settings = {"loss": loss, "word_ngrams": 2, "max_iter": 3}
     expected = small(**settings).fit(TEXTS, LABELS).predict_proba(TEXTS)
     for n_jobs in (2, 3):
@@ -149,10 +155,9 @@ def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
     assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
 
 
-def test_rounds_learn_as_one_shard_after_another(monkeypatch):
+def test_rounds_learn_as_one_shard_after_another(train_with):
+    train_with(n_shards=4, rows_per_shard=200)
     texts, y = themes()
-    monkeypatch.setattr(training, "FEW_ROWS", 0)
-    monkeypatch.setattr(training, "ROWS_PER_SHARD", 200)
     unseen, y_unseen = themes(seed=1)
     assert small(max_iter=15).fit(texts, y).score(unseen, y_unseen) > 0.95
 
@@ -236,8 +241,8 @@ def test_bags_hold_what_their_docstring_says():
     empty = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=np.zeros(0, np.int64))
     buckets = empty.buckets_of(words, iter([Ragged.from_ends(ids, ends)]))
     reader = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=buckets)
-    ((starts, rows),) = reader.read(words, iter([Ragged.from_ends(ids, ends)]))
-    bags = [sorted(rows[a:b].tolist()) for a, b in itertools.pairwise(starts)]
+    (read,) = reader.read(words, iter([Ragged.from_ends(ids, ends)]))
+    bags = [sorted(rows.tolist()) for rows in np.split(read.indices, read.indptr[1:-1])]
     assert len(buckets) == 2  # of "aa bb" and "aa cc"
     assert bags[1] == [END_ROW]
     assert bags[0][:3] == [END_ROW, 1, 2]

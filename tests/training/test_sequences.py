@@ -11,11 +11,12 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from trainers import train_sequences
 
-from skembed.training import sequences
-from skembed.training.sequences import SequenceTables
-from skembed.training.shards import FitShard
-from skembed.training.subword_shards import FitSubwordShard
+from skembed.kernels.local_ids import keep_thresholds
+from skembed.training.sequences import SequenceSettings, SequenceTables
+from skembed.training.shards import FitShard, TokenShard, target_source
 
+# cuts small corpora as large ones are: several shards a round, many rounds a pass
+MANY_ROUNDS = {"n_shards": 4, "tokens_per_shard": 300}
 KINDS = list(itertools.product(["skip-gram", "cbow"], ["negative-sampling", "hierarchical-softmax"]))
 
 
@@ -38,23 +39,10 @@ def same_bits(a, b):
     return a.input.tobytes() == b.input.tobytes() and a.output.tobytes() == b.output.tobytes() and a[2] == b[2]
 
 
-def cut_every(n_tokens, monkeypatch):
-    for kind in (FitShard, FitSubwordShard):
-        monkeypatch.setattr(kind, "tokens_per_shard", dict.fromkeys(["skip-gram", "cbow"], n_tokens))
-
-
-@pytest.fixture
-def many_rounds(monkeypatch):
-    """Cut small corpora as large ones are: several shards a round, many rounds a pass."""
-    monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
-    cut_every(300, monkeypatch)
-
-
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
-@pytest.mark.usefixtures("many_rounds")
 class TestSameBits:
     def train(self, chunks, counts, architecture, loss, **changes):
-        settings = {"embedding_dim": 12, "subsample": 1e-2, "max_iter": 2, "seed": 5} | changes
+        settings = {"embedding_dim": 12, "subsample": 1e-2, "max_iter": 2, "seed": 5} | MANY_ROUNDS | changes
         return train_sequences(chunks, counts, architecture=architecture, loss=loss, **settings)
 
     def test_for_any_number_of_workers(self, architecture, loss):
@@ -82,24 +70,21 @@ class TestSameBits:
         assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
 
 
-@pytest.mark.usefixtures("many_rounds")
 def test_processes_give_the_same_bits():
     ids, ends = topics(60)
-    settings = {"embedding_dim": 5, "max_iter": 1, "seed": 0, "subsample": 0}
+    settings = {"embedding_dim": 5, "max_iter": 1, "seed": 0, "subsample": 0} | MANY_ROUNDS
     one = train_sequences([(ids, ends)], np.bincount(ids), **settings)
     with joblib.parallel_config(backend="loky", n_jobs=2):
         assert same_bits(one, train_sequences([(ids, ends)], np.bincount(ids), **settings))
 
 
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
-@pytest.mark.parametrize("cut", ["one shard", "many rounds"])
-def test_keys_of_a_topic_come_to_lie_together(architecture, loss, cut, request):
-    if cut == "many rounds":
-        request.getfixturevalue("many_rounds")
+@pytest.mark.parametrize("cut", [{}, MANY_ROUNDS], ids=["one shard", "many rounds"])
+def test_keys_of_a_topic_come_to_lie_together(architecture, loss, cut):
     ids, ends = topics()
     tables = train_sequences(
         [(ids, ends)], np.bincount(ids), embedding_dim=16, architecture=architecture, loss=loss, subsample=0,
-        learning_rate=0.05, max_iter=10, seed=0,
+        learning_rate=0.05, max_iter=10, seed=0, **cut,
     )  # fmt: skip
     unit = tables.input / np.linalg.norm(tables.input, axis=1, keepdims=True)
     alike = unit @ unit.T
@@ -110,9 +95,8 @@ def test_keys_of_a_topic_come_to_lie_together(architecture, loss, cut, request):
 
 
 @pytest.mark.parametrize(("architecture", "loss"), KINDS)
-def test_a_key_that_is_everywhere_does_not_make_shards_diverge(architecture, loss, monkeypatch):
+def test_a_key_that_is_everywhere_does_not_make_shards_diverge(architecture, loss):
     """All shards pull its rows to the same place; the plain sum of what they did goes far beyond it."""
-    monkeypatch.setattr(sequences, "FEW_TOKENS", 0)
     ids, ends = topics(3000)
     ids[::2] = 40
     settings = {
@@ -122,10 +106,10 @@ def test_a_key_that_is_everywhere_does_not_make_shards_diverge(architecture, los
         "subsample": 0,
         "seed": 0,
         "max_iter": 3,
+        "tokens_per_shard": 8192,
     }
-    together = train_sequences([(ids, ends)], np.bincount(ids), **settings)
-    monkeypatch.setattr(sequences, "N_SHARDS", 1)
-    alone = train_sequences([(ids, ends)], np.bincount(ids), **settings)
+    together = train_sequences([(ids, ends)], np.bincount(ids), n_shards=4, **settings)
+    alone = train_sequences([(ids, ends)], np.bincount(ids), n_shards=1, **settings)
     assert together.loss_curve[-1] < 2 * alone.loss_curve[-1]  # the sum: eight times or more
 
 
@@ -170,12 +154,12 @@ def test_frozen_rows_stay_and_others_go_on_from_start():
     assert begin.output is None
 
 
-def test_loss_of_a_pass_is_comparable_and_the_same_for_other_cuts(many_rounds, monkeypatch):
+def test_loss_of_a_pass_is_comparable_and_the_same_for_other_cuts():
     ids, ends = topics(600)
     settings = {"embedding_dim": 8, "subsample": 0, "seed": 0, "learning_rate": 1e-6, "min_learning_rate": 1e-6}
-    several = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **settings).loss_curve
-    cut_every(3000, monkeypatch)
-    larger = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **settings).loss_curve
+    several = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **MANY_ROUNDS, **settings).loss_curve
+    longer = {"n_shards": 4, "tokens_per_shard": 3000}
+    larger = train_sequences([(ids, ends)], np.bincount(ids), max_iter=3, **longer, **settings).loss_curve
     np.testing.assert_allclose(several, 6 * np.log(2), rtol=0.05)  # nothing learned: a coin for each label
     np.testing.assert_allclose(several, larger, rtol=0.05)
 
@@ -192,7 +176,6 @@ def test_on_pass_sees_the_tables_and_can_end_training():
     assert sum(words) == 3 * len(ids)
 
 
-@pytest.mark.usefixtures("many_rounds")
 def test_ctrl_c_comes_out_when_all_threads_have_stopped():
     ids, ends = topics()
     n_threads = threading.active_count()
@@ -203,18 +186,21 @@ def test_ctrl_c_comes_out_when_all_threads_have_stopped():
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train_sequences([(ids, ends)], np.bincount(ids), embedding_dim=4, seed=0, n_jobs=3, on_pass=interrupt)
+        train_sequences(
+            [(ids, ends)], np.bincount(ids), embedding_dim=4, seed=0, n_jobs=3, on_pass=interrupt, **MANY_ROUNDS
+        )
     assert threading.active_count() == n_threads
     assert np.isfinite(reached[0].input).all()
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_what_is_not_finite_ends_training_with_the_last_finite_tables(n_jobs, many_rounds):
+def test_what_is_not_finite_ends_training_with_the_last_finite_tables(n_jobs):
     ids, ends = topics()
     with pytest.warns(ConvergenceWarning, match=r"Lower learning_rate=1e\+30"):
         tables = train_sequences(
-            [(ids, ends)], np.bincount(ids), embedding_dim=4, seed=0, learning_rate=1e30, n_jobs=n_jobs, subsample=0
-        )
+            [(ids, ends)], np.bincount(ids), embedding_dim=4, seed=0, learning_rate=1e30, n_jobs=n_jobs, subsample=0,
+            **MANY_ROUNDS,
+        )  # fmt: skip
     assert np.isfinite(tables.input).all()
     assert np.isfinite(tables.output).all()
 
@@ -273,12 +259,10 @@ def test_a_learning_rate_below_the_smallest_is_taken_as_it_is():
 def test_buffers_do_not_travel_in_a_pickle():
     ids, ends = topics(50)
     counts = np.bincount(ids)
-    fit = sequences.FitShard(
-        counts, architecture="cbow", loss="negative-sampling", window=2, shrink_window=True, subsample=0, negative=2,
-        ns_exponent=0.75, frozen=np.zeros(40, bool), max_tokens=1000,
-    )  # fmt: skip
+    settings = SequenceSettings(100, architecture="cbow", window=2, negative=2)
+    fit = FitShard(settings, keep_thresholds(counts, 0), target_source(counts, settings), 1000, np.zeros(40, bool))
     tables = np.ones((40, 100), np.float32), np.ones((40, 100), np.float32)
-    shard = sequences.TokenShard(ids, ends, 0.1, 0)
+    shard = TokenShard(ids, ends, 0.1, 0)
     first, report = fit(tables, shard, (1,))
     first = [[array.copy() for array in deltas[:3]] for deltas in first]
     copy = pickle.loads(pickle.dumps(fit))

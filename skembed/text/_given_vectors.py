@@ -1,0 +1,104 @@
+"""Given word vectors beside a corpus: the words that have one, those that have none, and those that stay."""
+
+import itertools
+import warnings
+from collections.abc import Container
+
+import numpy as np
+
+from skembed.data.vocabulary import Vocabulary
+from skembed.table import EmbeddingTable, SubwordTable
+from skembed.text._inputs import Inputs
+from skembed.text._normalizer import TextNormalizer
+
+__all__ = ["given_vectors", "held_table", "unknown_words", "vocabulary_of", "warn_unknown"]
+
+_SHOWN = 10  # unknown words that a message names
+_UNKNOWN_SHARE = 1 / 3  # of the running words: more of them unknown, and something is wrong
+
+
+def given_vectors(words: list[str], table: EmbeddingTable) -> EmbeddingTable:
+    """Return a table of those of these words that have a vector in another table, or from its subwords."""
+    known = [word for word in words if word in table]
+    if not isinstance(table, SubwordTable):
+        return EmbeddingTable(known, table.lookup(known), metric=table.metric)
+    others = [word for word in words if word not in table]
+    vectors, n_ngrams = table.subwords.compose(others)
+    composed = n_ngrams > 0
+    keys = [*known, *itertools.compress(others, composed.tolist())]
+    return EmbeddingTable(keys, np.concatenate([table.lookup(known), vectors[composed]]), metric=table.metric)
+
+
+def unknown_words(
+    words: list[str], counts: np.ndarray, known: Container[str], stop_words: frozenset[str]
+) -> tuple[dict[str, int], float]:
+    """Return the words that are not known with their counts, the most frequent first, and their share of all words."""
+    counted = [(count, word) for word, count in zip(words, counts.tolist()) if word not in stop_words]
+    unknown = sorted((-count, word) for count, word in counted if word not in known)
+    total = sum(count for count, _ in counted)
+    return {word: -count for count, word in unknown}, -sum(count for count, _ in unknown) / max(total, 1)
+
+
+def warn_unknown(unknown: dict[str, int], share: float, normalizer: TextNormalizer) -> None:
+    """Warn, if more than a third of the running words is unknown, and name the most frequent ones."""
+    if share <= _UNKNOWN_SHARE:
+        return
+    shown = ", ".join(f"{word[:40]!r} ({count} times)" for word, count in itertools.islice(unknown.items(), _SHOWN))
+    warnings.warn(
+        f"{share:.0%} of the running words of X have no vector in source, most often {shown}. Texts were read with "
+        f"lowercase={normalizer.lowercase}, digits={normalizer.digits!r}, punctuation={normalizer.punctuation!r}; if "
+        "the vectors are of words written otherwise, pass these parameters or a tokenizer.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def vocabulary_of(
+    inputs: Inputs, given: EmbeddingTable, stop_words: frozenset[str], min_count: int | None
+) -> Vocabulary:
+    """Return the words that are given, and others that occur `min_count` times; ValueError if there is none."""
+    least = np.inf if min_count is None else min_count
+    counted = zip(inputs.words, inputs.counts.tolist())
+    kept = {w: c for w, c in counted if (w in given or c >= least) and w not in stop_words}
+    if kept:
+        return Vocabulary.from_counts(kept.keys(), kept.values())
+    shown = ", ".join(repr(word[:40]) for word in inputs.words[:_SHOWN]) or "none at all"
+    raise ValueError(
+        f"empty vocabulary: X has {inputs.size}, and none of these words has a vector in source: {shown}. "
+        "A generator that was read before is empty."
+    )
+
+
+def held_table(
+    learned: EmbeddingTable, table: EmbeddingTable, *, keep_all: bool, with_subwords: bool
+) -> EmbeddingTable:
+    """Return what `transform` is to use: the words of a corpus, and behind or among them what is kept of a table.
+
+    Parameters
+    ----------
+    learned : EmbeddingTable
+        The words of the corpus.
+    table : EmbeddingTable
+        The source.
+    keep_all : bool
+        Whether its other words stay, in its order.
+    with_subwords : bool
+        Whether its subwords stay, if it has any.
+
+    Returns
+    -------
+    EmbeddingTable
+        With the source's vector for unknown keys. The source itself where that is the same.
+    """
+    keys, vectors = learned.keys, learned.vectors
+    if keep_all:
+        new = [word for word in learned if word not in table]
+        if not new and np.array_equal(learned.vectors, table.lookup(learned.keys)) and with_subwords:
+            return table
+        keys = np.array([*table.keys.tolist(), *new, None], dtype=object)[:-1]  # None keeps it an array of objects
+        vectors = np.concatenate([table.vectors, learned.lookup(new)])
+        row_of = dict(zip(keys.tolist(), itertools.count()))
+        vectors[[row_of[word] for word in learned]] = learned.vectors
+    if isinstance(table, SubwordTable) and with_subwords:
+        return SubwordTable(keys, vectors, table.subwords, unknown=table.unknown)
+    return EmbeddingTable(keys, vectors, unknown=table.unknown, metric=table.metric)
