@@ -149,6 +149,22 @@ def test_bits_do_not_depend_on_jobs(loss, monkeypatch):
     assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
 
 
+def test_each_shard_has_the_seed_of_its_place(monkeypatch):
+    monkeypatch.setattr(training, "FEW_ROWS", 0)
+    monkeypatch.setattr(training, "ROWS_PER_SHARD", 100)
+    learn, seeds = training._FitDocuments.__call__, []
+
+    def learn_and_tell(self, tables, shard, seed):
+        seeds.append((seed[1:], shard[2]))
+        return learn(self, tables, shard, seed)
+
+    monkeypatch.setattr(training._FitDocuments, "__call__", learn_and_tell)
+    small(max_iter=2).fit(*themes())
+    n_shards = len(seeds) // 2
+    assert n_shards > 2 * training.N_SHARDS
+    assert seeds == [((training.TRAINING, p, i), i % training.N_SHARDS) for p in range(2) for i in range(n_shards)]
+
+
 def test_rounds_learn_as_one_shard_after_another(monkeypatch):
     texts, y = themes()
     monkeypatch.setattr(training, "FEW_ROWS", 0)

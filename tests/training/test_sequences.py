@@ -288,3 +288,23 @@ def test_buffers_do_not_travel_in_a_pickle():
     for a, b in zip(first, again):
         assert all((x[: len(a[0])] == y[: len(a[0])]).all() for x, y in zip(a, b))
     assert (tables[0] == 1).all()
+
+
+@pytest.mark.usefixtures("many_rounds")
+def test_each_shard_has_the_seed_of_its_place(monkeypatch):
+    learn, seeds = FitShard.__call__, []
+
+    def learn_and_tell(self, tables, shard, seed):
+        seeds.append((*seed, shard.shard_index))
+        return learn(self, tables, shard, seed)
+
+    monkeypatch.setattr(FitShard, "__call__", learn_and_tell)
+    ids, ends = topics(200)
+    train_sequences([(ids, ends)], np.bincount(ids), embedding_dim=4, max_iter=2, seed=5)
+    n_rounds, n_shards = (1 + max(column) for column in zip(*(seed[3:5] for seed in seeds)))
+    assert n_rounds > 2
+    assert n_shards > 2
+    places = itertools.product(range(2), range(n_rounds), range(n_shards))
+    expected = [(5, sequences.TRAINING, *place, place[-1]) for place in places]
+    assert seeds == expected[: len(seeds)]
+    assert len(seeds) > len(expected) - n_shards
