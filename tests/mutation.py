@@ -4,15 +4,17 @@
     python tests/mutation.py --lines 200 --seed 0   # draw lines, break each in one way, run the tests that execute it
     python tests/mutation.py --at skembed/base.py:40  # every way to break one line
 
-Lines are drawn from those that some operator of `changes` applies to: no docstrings, imports, annotations or messages, no
-assignment whose absence would only be a NameError, and of the kernels only what Python runs. The tests of the line's own
-package run first, the fastest in front; where they pass, the other packages' tests do. Everything happens in a copy of the
-checkout under `--work`; `tests/mutation.toml` says which changes alter nothing that could be tested, and why.
+Lines are drawn from those that some operator of `changes` applies to: no docstrings, imports, annotations or messages,
+no assignment whose absence would only be a NameError, and of the kernels only what Python runs. The tests of the line's
+own package run first, the fastest in front; where they pass, the other packages' tests do. Everything happens in a copy
+of the checkout under `--work`, in random order; what was noticed is not tried again. `tests/mutation.toml` says which
+changes alter nothing that could be tested, and why.
 """
 
 import argparse
 import ast
 import gc
+import importlib
 import json
 import os
 import random
@@ -24,6 +26,7 @@ import time
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import gettempdir
 from typing import NamedTuple
@@ -34,6 +37,7 @@ BUDGET = 30  # seconds of tests of the line's own package; half as many of other
 GRACE = 30  # seconds that tests may take beyond three times of what they took when measured
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
 EACH = 1  # sets of parameters of a test function that are measured; what survives is tried with all
+ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
 MEMORY = 20 << 30  # bytes of address space
 
 COMPARISONS = {
@@ -423,6 +427,12 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
     return int(status)
 
 
+@cache
+def _within_functions(file: str) -> set[int]:
+    functions = [node for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)]
+    return {line for node in functions for line in range(node.body[0].lineno, node.end_lineno + 1)}
+
+
 class Coverage:
     """Which test executes which line, as measured."""
 
@@ -448,8 +458,9 @@ class Coverage:
     def covering(self, file: str, first: int, last: int) -> set[str]:
         """The tests that execute one of some lines; of lines that are executed on import, those that use the file."""
         of_file = self.lines.get(file, {})
-        found = set().union(*(of_file.get(line, ()) for line in range(first, last + 1)))
-        return found or set().union(*of_file.values())
+        if first not in _within_functions(file):
+            return set().union(ON_IMPORT & self.tests.keys(), *of_file.values())
+        return set().union(*(of_file.get(line, ()) for line in range(first, last + 1)))
 
     def in_order(self, names: set[str]) -> list[str]:
         """Those that passed, the fastest first, one of each function before a second of any."""
@@ -625,13 +636,14 @@ def main() -> None:
         return
     tree = copy_tree(arguments.work)
     coverage = Coverage(arguments.work)
-    import hypothesis, joblib, numba, numpy, pandas, pytest, scipy.stats, sklearn.utils.estimator_checks, torch  # noqa: E401, F401, I001  once for all forks
-
+    for name in ("hypothesis", "joblib", "numba", "pandas", "pytest", "scipy.stats", "sklearn.utils.estimator_checks"):
+        importlib.import_module(name)  # once for all forks
+    importlib.import_module("torch")
     gc.collect()
     gc.freeze()  # else a collection in a fork would copy all of that
     before = [json.loads(text) for text in output.read_text().splitlines()] if output.exists() else []
     results = {Change(*(result[name] for name in Change._fields)): result for result in before}
-    for change in drawn:
+    for change in random.Random(arguments.seed).sample(drawn, len(drawn)):
         if results.get(change, {}).get("by") or not change.file.startswith(tuple(arguments.part)):
             continue
         started = time.monotonic()
