@@ -36,7 +36,7 @@ SKIPPED = shutil.ignore_patterns(".git", "__pycache__", ".venv", ".*_cache", ".h
 BUDGET = 30  # seconds of tests of the line's own package; half as many of others
 GRACE = 30  # seconds that tests may take beyond three times of what they took when measured
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
-EACH = 1  # sets of parameters of a test function that are measured; what survives is tried with all
+EACH = 2  # seconds for a test function: its further parameters are not measured; what survives is tried with all
 ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
 MEMORY = 20 << 30  # bytes of address space
 
@@ -377,33 +377,31 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
     tests: dict[str, dict] = {}
     measured = coverage.Coverage(data_file=None, source=[str(tree / "skembed")], config_file=False)
 
-    class Contexts:
-        def pytest_collection_modifyitems(self, items):
-            seen: Counter = Counter()
-            for item in items:
-                seen[item.nodeid.partition("[")[0]] += 1
-                item.keep = seen[item.nodeid.partition("[")[0]] <= EACH
-            items[:] = [item for item in items if item.keep]
+    spent: Counter = Counter()
 
+    def add_time(name: str, started: float) -> None:
+        seconds = time.process_time() - started
+        tests[name]["seconds"] += seconds
+        spent[name.partition("[")[0]] += seconds
+
+    class Contexts:
         @pytest.hookimpl(wrapper=True)
-        def pytest_runtest_protocol(self, item):
+        def pytest_runtest_setup(self, item):
             started = time.process_time()
             fixtures = [definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values()]
-            shared = sorted(
-                {f"{one.baseid}::{one.argname}" for one in fixtures if one.scope != "function" and one.baseid}
-            )
-            tests[item.nodeid] = {"passed": True, "shared": shared}
+            shared = {f"{one.baseid}::{one.argname}" for one in fixtures if one.scope != "function" and one.baseid}
+            tests[item.nodeid] = {"passed": True, "shared": sorted(shared), "seconds": 0.0}
+            if spent[item.nodeid.partition("[")[0]] > EACH:
+                pytest.skip("its function has had its time")
+            measured.switch_context(f"{item.nodeid}|setup")
             try:
                 return (yield)
             finally:
-                tests[item.nodeid]["seconds"] = time.process_time() - started
-                measured.switch_context("")
-
-        def pytest_runtest_setup(self, item):
-            measured.switch_context(f"{item.nodeid}|setup")
+                add_time(item.nodeid, started)
 
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_call(self, item):
+            started = time.process_time()
             measured.switch_context(item.nodeid)
             signal.signal(signal.SIGPROF, _give_up)
             signal.setitimer(signal.ITIMER_PROF, LONGEST)
@@ -411,6 +409,8 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
                 return (yield)
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
+                measured.switch_context("")
+                add_time(item.nodeid, started)
 
         def pytest_runtest_logreport(self, report):
             tests[report.nodeid]["passed"] &= report.passed
@@ -457,10 +457,13 @@ class Coverage:
 
     def covering(self, file: str, first: int, last: int) -> set[str]:
         """The tests that execute one of some lines; of lines that are executed on import, those that use the file."""
-        of_file = self.lines.get(file, {})
         if first not in _within_functions(file):
-            return set().union(ON_IMPORT & self.tests.keys(), *of_file.values())
-        return set().union(*(of_file.get(line, ()) for line in range(first, last + 1)))
+            return self.using(file) | ON_IMPORT & self.tests.keys()
+        return set().union(*(self.lines[file].get(line, ()) for line in range(first, last + 1)))
+
+    def using(self, file: str) -> set[str]:
+        """The tests that execute any line of a file."""
+        return set().union(*self.lines[file].values())
 
     def in_order(self, names: set[str]) -> list[str]:
         """Those that passed, the fastest first, one of each function before a second of any."""
@@ -540,7 +543,8 @@ def try_change(tree: Path, change: Change, coverage: Coverage, log: Path) -> dic
         if change.file.startswith("skembed/kernels/"):  # keep what is compiled beside the file
             shutil.rmtree(kernel_cache, ignore_errors=True)
             os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache)
-        functions = sorted({name.partition("[")[0] for name in own if "[" in name})
+        using = own or [test for test in coverage.using(change.file) if is_own(test, change.file)]
+        functions = sorted({name.partition("[")[0] for name in using if "[" in name})
         for whose, batches in (
             ("own", coverage.batches(own, [BUDGET / 40, BUDGET / 8, BUDGET])),
             ("others", coverage.batches(others, [BUDGET / 8, BUDGET / 2])),
