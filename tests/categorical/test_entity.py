@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skembed import EmbeddingTable, EntityEmbeddingEncoder
+from skembed.categorical._dims import resolve_dims
 
 
 def encoder(embedding_dim="auto", **parameters):
@@ -168,6 +169,18 @@ def test_embedding_dim(shop, make_objects, rule):
         assert dims == [8, 4]
     else:
         assert dims == expected[rule]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("fourth_root", {1: 1, 2: 2, 16: 2, 17: 3, 81: 3, 82: 4, 10_000: 10, 10_001: 11}),
+        ("fastai", {1: 2, 2: 2, 10: 6, 100: 21, 1000: 77, 100_000: 600}),
+    ],
+)
+def test_rules_of_thumb_are_the_published_ones(rule, expected):
+    names = [str(n) for n in expected]
+    assert dict(zip(expected, resolve_dims(rule, names, list(expected)))) == expected
 
 
 def test_grid_search_over_dimensions_is_the_same_in_two_processes(shop):

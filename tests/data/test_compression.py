@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skembed.compare._read import InputError, read_table
+from skembed.data.compression import text_lines
 from skembed.inspection import evaluate_similarity
 from skembed.table import EmbeddingTable
 from skembed.text import LineCorpus
@@ -31,6 +32,14 @@ def compressed(tmp_path):
         return path
 
     return compressed
+
+
+def test_bytes_that_are_no_text_are_an_error_unless_another_way_is_asked_for(tmp_path):
+    path = tmp_path / "latin"
+    path.write_bytes("né\n".encode("latin-1"))
+    with pytest.raises(UnicodeDecodeError):
+        list(text_lines(path, encoding="utf-8"))
+    assert list(text_lines(path, encoding="utf-8", errors="replace")) == ["n\ufffd\n"]
 
 
 @each_codec

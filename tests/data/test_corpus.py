@@ -90,6 +90,14 @@ def test_an_encoded_corpus_holds_the_documents(documents, block, chunk, held_byt
             assert flat == list(itertools.chain.from_iterable(kept))
 
 
+def test_a_corpus_that_is_rewritten_closes_the_file_that_it_had():
+    with EncodedCorpus.read([["a", "b"], ["b"]], Tokenizer(True, None, TOKEN_PATTERN)) as corpus:
+        before = corpus._file
+        corpus.rewrite(lambda stream: stream[stream != 0], ["a", "b"])
+        assert before.closed
+        assert as_lists(corpus.documents(np.arange(2))) == [[1], [1]]
+
+
 @given(DOCUMENTS, st.integers(1, 7))
 def test_a_word_encoder_numbers_known_words(documents, block):
     encoder = WordEncoder(Keys.of(["aa", "b", "c"]), [], Tokenizer(True, None, TOKEN_PATTERN))

@@ -175,6 +175,19 @@ def test_shapes_that_lie_and_numbers_that_are_not_finite(load):
             load(broken, keys=samples.WORDS)
 
 
+def test_numbers_that_are_not_finite_are_named_in_mapped_words_too(load):
+    content = samples.fasttext()
+    place = content.index(struct.pack("<2q", 5, 4)) + 16 + 4 * (4 * 2 + 1)
+    broken = content[:place] + struct.pack("<f", np.nan) + content[place + 4 :]
+    with pytest.raises(FormatError, match=rf"at byte {place}: expected finite.*\(row 2, number 2\)"):
+        load(broken, mmap=True)
+
+
+def test_a_model_without_words_is_refused(load):
+    with pytest.raises(FormatError, match="expected words in the dictionary, there are none"):
+        load(samples.fasttext([], np.zeros((0, 4)), ngrams=samples.NGRAMS))
+
+
 def test_a_quantised_matrix_that_stands_for_far_more_than_its_bytes(load, monkeypatch):
     monkeypatch.setattr("skembed.data.compression.FREE_BYTES", 1 << 10)
     packed = samples.quantised(np.zeros((5, 1)), 4, 4, np.ones(256 * 4))

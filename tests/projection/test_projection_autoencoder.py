@@ -92,6 +92,12 @@ def test_more_dimensions_than_columns():
     assert reconstruction_error(fitted, X) < 1e-2
 
 
+def test_dimensions_beyond_those_of_the_input_begin_with_spreads_like_the_others():
+    X = np.random.default_rng(0).standard_normal((300, 16))
+    codes = autoencoder(48, max_iter=0).fit_transform(X)
+    assert 0.7 * 48 < codes.var(axis=0).sum() < 1.3 * 48
+
+
 @pytest.mark.parametrize("sizes", [(), (8,), [16, 8]])
 def test_hidden_layers(sizes):
     X = load_digits().data[:400]

@@ -16,6 +16,7 @@ from skembed.table import SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
+from skembed.training import documents
 
 LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
 TEXTS = made_up_documents()
@@ -153,6 +154,21 @@ def test_bits_do_not_depend_on_jobs(loss, train_with):
         found = small(**settings, n_jobs=n_jobs).fit((text.split() for text in TEXTS), LABELS)
         np.testing.assert_array_equal(found.predict_proba(TEXTS), expected)
     assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
+
+
+def test_each_shard_has_the_seed_of_its_place(train_with, monkeypatch):
+    train_with(n_shards=4, rows_per_shard=100)
+    learn, seeds = documents._FitDocuments.__call__, []
+
+    def learn_and_tell(self, tables, shard, seed):
+        seeds.append((seed[1:], shard[2]))
+        return learn(self, tables, shard, seed)
+
+    monkeypatch.setattr(documents._FitDocuments, "__call__", learn_and_tell)
+    small(max_iter=2).fit(*themes())
+    n_shards = len(seeds) // 2
+    assert n_shards > 8
+    assert seeds == [((documents.TRAINING, p, i), i % 4) for p in range(2) for i in range(n_shards)]
 
 
 def test_rounds_learn_as_one_shard_after_another(train_with):

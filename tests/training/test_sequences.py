@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from trainers import train_sequences
 
 from skembed.kernels.local_ids import keep_thresholds
-from skembed.training.sequences import SequenceSettings, SequenceTables
+from skembed.training.sequences import TRAINING, SequenceSettings, SequenceTables, uniform_vectors
 from skembed.training.shards import FitShard, TokenShard, target_source
 
 # cuts small corpora as large ones are: several shards a round, many rounds a pass
@@ -272,3 +272,44 @@ def test_buffers_do_not_travel_in_a_pickle():
     for a, b in zip(first, again):
         assert all((x[: len(a[0])] == y[: len(a[0])]).all() for x, y in zip(a, b))
     assert (tables[0] == 1).all()
+
+
+@pytest.fixture
+def seeds(monkeypatch):
+    """The seed of each shard that is learned, and behind it the shard's index."""
+    learn, seeds = FitShard.__call__, []
+
+    def learn_and_tell(self, tables, shard, seed):
+        seeds.append((*seed, shard.shard_index))
+        return learn(self, tables, shard, seed)
+
+    monkeypatch.setattr(FitShard, "__call__", learn_and_tell)
+    return seeds
+
+
+def places(seeds):
+    """Expected seeds of two passes of as many rounds as there were, of as many shards."""
+    n_rounds, n_shards = (1 + max(column) for column in zip(*(seed[3:5] for seed in seeds)))
+    places = itertools.product(range(2), range(n_rounds), range(n_shards))
+    return n_rounds, n_shards, [(5, TRAINING, *place, place[-1]) for place in places]
+
+
+def test_each_shard_has_the_seed_of_its_place(seeds):
+    ids, ends = topics(240)  # four rounds of four shards
+    train_sequences([(ids, ends)], np.bincount(ids), embedding_dim=4, max_iter=2, seed=5, **MANY_ROUNDS)
+    assert (4, 4, seeds) == places(seeds)
+
+
+def test_small_corpora_are_learned_one_shard_after_another(seeds):
+    ids, ends = topics(240)
+    train_sequences([(ids, ends)], np.bincount(ids), embedding_dim=4, max_iter=2, seed=5)
+    assert (5, 1, seeds) == places(seeds)  # 4800 tokens, 1024 a shard
+
+
+def test_sequences_without_any_key_leave_the_vectors_as_they_begin():
+    chunks = [(np.full(6, -1, np.int32), np.array([3, 6]))]
+    tables = train_sequences(
+        chunks, np.zeros(2, np.int64), embedding_dim=4, loss="hierarchical-softmax", max_iter=1, seed=0
+    )
+    assert tables.input.tobytes() == uniform_vectors(2, 4, 0).tobytes()
+    assert tables.loss_curve == [0.0]
