@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 import signal
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import settings
 settings.register_profile("skembed", deadline=None)  # timing decides no test
 settings.load_profile("skembed")
 
+TORCH = importlib.util.find_spec("torch") is not None
 FRAMES = ["pandas", "polars", "pyarrow", "numpy", "list"]
 
 
@@ -51,3 +53,26 @@ def interrupts():
     """Let Ctrl-C be heard also where the tests run as a background job, which a shell starts with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def needs_torch(error: BaseException | None) -> bool:
+    """Whether an error comes of torch not being there: what it was raised from, and while, are looked at, too."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def skip_without_torch():
+    """Where torch is not installed, skip what would have needed it; where it is, let every error be one."""
+    try:
+        return (yield)
+    except BaseException as error:
+        if TORCH or not needs_torch(error):
+            raise
+    pytest.skip("torch is not installed")
+
+
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(lambda item: (yield from skip_without_torch()))
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(lambda item: (yield from skip_without_torch()))

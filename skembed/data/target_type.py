@@ -104,7 +104,7 @@ def _are_amounts(n_values: int, n_rows: float) -> bool:
 def check_not_dates(y: np.ndarray) -> None:
     """Raise ValueError if an array holds dates, times of day or durations: they have no one reading as numbers."""
     if y.dtype.kind in "mM":
-        value = next(iter(y[~np.isnat(y)]), y.dtype.type("NaT"))
+        value = next(iter(y[~np.isnat(y)]), np.array("NaT", dtype=y.dtype)[()])
     elif y.dtype.kind == "O":
         value = next((v for v in y.flat if _kind_of_time(v) and not is_missing(v)), None)
     else:

@@ -414,4 +414,4 @@ def as_float32(values: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
     kept = isinstance(array, np.memmap) or not array.flags.writeable
     with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
-        return np.array(array, dtype=np.float32, order="C", copy=not kept or None, subok=True)
+        return array.astype(np.float32, order="C", copy=not kept)

@@ -125,6 +125,7 @@ TIMES = {
 }
 
 
+@pytest.mark.filterwarnings("error")  # numpy 2.5 deprecates durations without a unit, also NaT
 @pytest.mark.parametrize("name", TIMES)
 def test_dates_times_and_durations_are_refused(name):
     y, message = TIMES[name]

@@ -121,6 +121,16 @@ class TestConstruction:
         assert np.shares_memory(held, mapped)
         assert not held.flags.writeable
 
+    @pytest.mark.parametrize("dtype", [">f4", "=f4", "f8"])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_what_is_read_only_is_copied_where_it_must_become_another_array(self, dtype, order):
+        own = np.ones((2, 2), dtype=dtype, order=order)
+        own.flags.writeable = False
+        vectors = EmbeddingTable(["a", "b"], own).vectors
+        assert vectors.flags.c_contiguous
+        assert vectors.dtype == np.dtype("=f4")
+        assert np.shares_memory(vectors, own) == (dtype == "=f4" and order == "C")
+
 
 class TestImmutability:
     def test_nothing_can_be_set(self):

@@ -12,8 +12,8 @@ import pytest
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import NNLMVectorizer
-from skembed.training.nets import nnlm
 
+nnlm = pytest.importorskip("skembed.training.nets.nnlm")
 TEXTS = made_up_documents()
 
 
