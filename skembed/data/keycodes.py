@@ -49,6 +49,8 @@ def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
     >>> codes.tolist(), offsets.tolist(), blob.decode()
     ([4, 0, 2], [0, 5, 5, 6], 'Köln7')
     """
+    if len(keys) and set(map(type, keys)) == {str}:
+        return _encode_texts(keys.tolist())
     codes = np.empty(len(keys), dtype=np.uint8)
     spelled = []
     for row, key in enumerate(keys):
@@ -60,9 +62,22 @@ def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
             )
         codes[row], encode, _ = _CODES[type(key)]
         spelled.append(encode(key).encode("utf-8", "surrogatepass"))
-    offsets = np.zeros(len(keys) + 1, dtype="<i8")
-    np.cumsum([len(spelling) for spelling in spelled], out=offsets[1:])
-    return codes, offsets, b"".join(spelled)
+    return codes, _offsets(spelled), b"".join(spelled)
+
+
+def _encode_texts(texts: list[str]) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """The same of keys that are all strings: at once where they are ASCII, whose characters are bytes."""
+    codes, joined = np.full(len(texts), _STR, dtype=np.uint8), "".join(texts)
+    if joined.isascii():
+        return codes, _offsets(texts), joined.encode()
+    spelled = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return codes, _offsets(spelled), b"".join(spelled)
+
+
+def _offsets(spelled: list) -> np.ndarray:
+    offsets = np.zeros(len(spelled) + 1, dtype="<i8")
+    np.cumsum(np.fromiter(map(len, spelled), np.int64, len(spelled)), out=offsets[1:])
+    return offsets
 
 
 def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any]:

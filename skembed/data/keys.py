@@ -31,7 +31,14 @@ class Keys:
     """
 
     __slots__ = ("_index", "array")
-    _state = {"types": np.ndarray, "lengths": np.ndarray, "text": np.ndarray, "ids": np.ndarray, "objects": list}
+    _state = {
+        "types": np.ndarray,
+        "lengths": np.ndarray,
+        "text": np.ndarray,
+        "ids": np.ndarray,
+        "numbers": np.ndarray,
+        "objects": list,
+    }
 
     def __init__(self, array: np.ndarray, index: dict[Any, int] | None = None) -> None:
         array.flags.writeable = False
@@ -56,28 +63,32 @@ class Keys:
     def __getstate__(self) -> dict[str, Any]:
         """The type of each key, or the one that all have, how many bytes each takes, and the bytes.
 
-        Of keys that are all ids in decimal digits the numbers are enough. Keys of types that files cannot hold travel
-        as objects.
+        Of keys that are all ints, or all ids in decimal digits, the numbers are enough. Keys of types that files cannot
+        hold travel as objects.
         """
+        kinds = set(map(type, self.array))
+        if kinds == {int} and min(self.array) >= -(2**63) and max(self.array) < 2**63:
+            return {"numbers": smallest(self.array.astype(np.int64))}
+        ids = decimal_ids(self.array) if kinds == {str} else None
+        if ids is not None:
+            return {"ids": ids}
         try:
             types, offsets, text = encode_keys(self.array)
         except TypeError:
             return {"objects": self.array.tolist()}
         if len(types) and (types == types[0]).all():
             types = types[:1]
-        ids = decimal_ids(self.array) if len(types) == 1 and self.array.size and type(self.array[0]) is str else None
-        if ids is not None:
-            return {"ids": ids}
         return {"types": types, "lengths": smallest(np.diff(offsets)), "text": np.frombuffer(text, dtype=np.uint8)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(Keys, state)
         if "objects" in state:
             keys = state["objects"]
-        elif "ids" in state:
-            if state["ids"].ndim != 1 or state["ids"].dtype.kind != "u":
-                raise ValueError("expected ids as a one-dimensional unsigned array")
-            keys = list(map(str, state["ids"].tolist()))
+        elif "ids" in state or "numbers" in state:
+            numbers = state["ids"] if "ids" in state else state["numbers"]
+            if len(state) > 1 or numbers.ndim != 1 or numbers.dtype.kind not in ("u" if "ids" in state else "iu"):
+                raise ValueError("expected ids or numbers as a one-dimensional array of integers")
+            keys = list(map(str, numbers.tolist())) if "ids" in state else numbers.tolist()
         else:
             if not {"types", "lengths", "text"} <= state.keys():
                 raise ValueError(f"expected the types, lengths and text of keys, got {sorted(state)}")
