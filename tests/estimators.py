@@ -4,6 +4,11 @@ Tests that concern all estimators go through `EXAMPLES`; tests/test_running.py f
 """
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,7 +187,9 @@ EXAMPLES: dict[str, Example] = {
     "PretrainedVectorizer-trainable": pretrained(table(), TEXTS, TEXTS[:20], trainable=True, architecture="cbow"),
     "FastTextClassifier": classifier(CLASSES * 40, max_n=3, n_buckets=40),
     "FastTextClassifier-tree": classifier([1, 2, 3] * 40, loss="hierarchical-softmax"),
-    "FastTextClassifier-negative-sampling": classifier(CLASSES * 40, loss="negative-sampling", word_ngrams=2, n_buckets=40),
+    "FastTextClassifier-negative-sampling": classifier(
+        CLASSES * 40, loss="negative-sampling", word_ngrams=2, n_buckets=40
+    ),
     "FastTextClassifier-one-vs-all": classifier(CLASSES * 40, loss="one-vs-all"),
     "ProjectionEmbedder": projection("pca"),
     "ProjectionEmbedder-increments": projection("pca", begins="partial_fit"),
@@ -195,3 +202,15 @@ EXAMPLES: dict[str, Example] = {
         (FRAME,), FRAME[:50],
     ),
 }  # fmt: skip
+
+
+def in_new_process(code: str, **environment: str) -> Any:
+    """Run code in a new process in which `estimators` can be imported; return what it prints, as JSON has it."""
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(Path(skembed.__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"import json, sys\n{code}"],
+        capture_output=True, text=True, check=False, timeout=600, env=os.environ | {"PYTHONPATH": path} | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,15 +1,12 @@
-"""Every public estimator while it runs (faults 27 to 31): Ctrl-C, threads, processes, the same bits, what is left alone."""
+"""Every public estimator while it runs (27 to 31): Ctrl-C, threads, processes, the same bits, what is left alone."""
 
 import json
-import multiprocessing
 import os
 import pickle
 import random
 import signal
-import subprocess
 import sys
 import threading
-import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import make_frame
-from estimators import EXAMPLES, FRAME, MATRIX, TEXTS
+from estimators import EXAMPLES, MATRIX, TEXTS, in_new_process
+from persistence_table import KeptExample, page_with, table_of
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import StrOptions
@@ -199,20 +197,9 @@ def test_eight_threads_are_as_one(name, fitted):
 # 29 ---------------------------------------------------------------------------- the same bits, and what is left alone
 
 
-def run_python(code, **environment):
-    """Run code in a new process, in which `estimators` can be imported; return what it prints, as JSON has it."""
-    path = os.pathsep.join([str(HERE), str(Path(skembed.__file__).parents[1])])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        capture_output=True, text=True, check=False, timeout=LONG, env=os.environ | {"PYTHONPATH": path} | environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_bits_do_not_depend_on_the_hash_seed(fitted):
-    found = run_python(
-        "import json; from estimators import EXAMPLES;"
+    found = in_new_process(
+        "from estimators import EXAMPLES\n"
         "print(json.dumps({name: example.answers(example.fit()) for name, example in EXAMPLES.items()}))",
         PYTHONHASHSEED="2" if os.environ.get("PYTHONHASHSEED") == "1" else "1",
     )
@@ -321,3 +308,104 @@ def test_more_memory_than_there_is_is_predicted(name, monkeypatch):
     monkeypatch.setattr(memory, "memory_of_machine", lambda: 100)
     with pytest.raises(MemoryError, match=r"needs at least \d+ bytes and this machine has 100; \w+ \w+"):
         EXAMPLES[name].fit()
+
+
+# ------------------------------------------------------------------------------------------------------ processes
+
+
+def answers_of(written, queue):
+    """Say what pickled examples answer; for child processes."""
+    try:
+        queue.put({name: EXAMPLES[name].answers(pickle.loads(pickled)) for name, pickled in written.items()})
+    except BaseException as error:
+        queue.put(repr(error))
+        raise
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_child_processes_say_the_same(method, fitted):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    torch = pytest.importorskip("torch")
+    torch.ones(300, 300) @ torch.ones(300, 300)  # starts its threads; fitting the examples has used numba
+    expected = {name: example.answers(fitted(name)) for name, example in EXAMPLES.items()}
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    written = {name: pickle.dumps(fitted(name)) for name in EXAMPLES}
+    child = context.Process(target=answers_of, args=(written, queue), daemon=True)
+    child.start()
+    try:
+        assert queue.get(timeout=LONG) == expected
+        child.join(timeout=LONG)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+
+
+# --------------------------------------------------------------------------------------------- calls without number
+
+
+def small_row(example):
+    """One row in the container that is read fastest."""
+    X = example.X[:1]
+    return [[None if pd.isna(v) else v for v in X.iloc[0]]] if isinstance(X, pd.DataFrame) else X
+
+
+@pytest.mark.filterwarnings("ignore")
+@each_example
+def test_calls_leave_nothing_behind(name, fitted):
+    example = EXAMPLES[name]
+    call, row = getattr(pickle.loads(pickle.dumps(fitted(name))), example.method), example.X[:1]
+
+    def grown(n_calls):
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(n_calls):
+            call(row)
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    try:
+        grown(20)
+        gc.collect()
+        assert min(grown(30) for _ in range(3)) < 30 * 8  # not so much as a number a call
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@each_example
+def test_a_hundred_thousand_calls_leave_nothing_behind(name, fitted, record_property):
+    psutil = pytest.importorskip("psutil")
+    example, process = EXAMPLES[name], psutil.Process()
+    call, row = getattr(fitted(name), example.method), small_row(example)
+    for _ in range(5_000):
+        call(row)
+    gc.collect()
+    before = process.memory_info().rss
+    for _ in range(100_000):
+        call(row)
+    gc.collect()
+    grown = process.memory_info().rss - before
+    record_property("grown", grown)
+    assert grown < 4e6, grown  # 40 bytes a call; the allocator keeps some pages
+
+
+# ------------------------------------------------------------------------------------------------- what was kept
+
+
+@pytest.fixture(scope="module")
+def kept(fitted, tmp_path_factory):
+    """How each example was kept and opened again, by name."""
+    return KeptExample.all_of({name: fitted(name) for name in EXAMPLES}, tmp_path_factory.mktemp("kept"))
+
+
+@each_example
+def test_it_opens_and_works_without_torch_and_numba(name, kept):
+    assert kept[name].opened == {"pickle": "same", "save": "same"}
+
+
+def test_the_page_shows_how_estimators_are_kept(kept):
+    pytest.importorskip("skops")
+    page = (HERE.parent / "docs" / "persistence.md").read_text(encoding="utf-8")
+    assert page == page_with(page, table_of(kept, page)), "run: python tests/persistence_table.py"

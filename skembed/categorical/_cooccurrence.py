@@ -1,8 +1,8 @@
 """Categories embedded without a target, by the techniques of words: a row is a sentence of its levels."""
 
 from collections.abc import Mapping
-from numbers import Integral
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
