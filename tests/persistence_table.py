@@ -2,8 +2,8 @@
 
     python tests/persistence_table.py
 
-writes it anew, with sizes; tests/test_running.py fails where the page shows anything else. Sizes are of larger fits, and
-are compared by nobody.
+writes it anew, with sizes; tests/test_running.py fails where the page shows anything else. Sizes are of larger fits;
+no test compares them.
 """
 
 import io
@@ -23,7 +23,8 @@ from skembed.table.subwords import Subwords
 
 BEGIN, END = "<!-- estimators: made by tests/persistence_table.py -->\n", "<!-- end of estimators -->\n"
 HEAD = (
-    "| estimator | `partial_fit` | `skembed.save` | skops | opens without torch and numba | bytes of its tables | pickle |\n"
+    "| estimator | `partial_fit` | `skembed.save` | skops | opens without torch and numba "
+    "| bytes of its tables | pickle |\n"
     "|---|---|---|---|---|---|---|\n"
 )
 SIZES = re.compile(r"^\| (\S+) \|.*\| ([\d,]* \| [\d,]*) \|$", re.MULTILINE)
@@ -128,7 +129,7 @@ def page_with(page: str, table: str) -> str:
 
 
 def sizes_of(example: Example) -> str:
-    """Bytes of the tables and of the pickle of a larger fit: 5,000 words, or a column of 2,000 levels; 50 dimensions."""
+    """Bytes of the tables and of the pickle of a larger fit: 5,000 words or 2,000 levels, 50 dimensions."""
     rng = np.random.default_rng(0)
     X, *y = example.data
     repeats, estimator = 50, example.new()
