@@ -315,7 +315,8 @@ root, stacks = pathlib.Path(skembed.__file__).parent, []
 original = compile._OptionalCache.load_overload
 def load(self, *arguments):
     files = [f.filename for f in traceback.extract_stack() if pathlib.Path(f.filename).is_relative_to(root)]
-    stacks.append([file for file in files if not file.endswith("compile.py")])
+    # what wraps `fit` comes before it, and the compiler is no step on the way
+    stacks.append([file for file in files if not file.endswith(("compile.py", "callbacks.py"))])
     return original(self, *arguments)
 compile._OptionalCache.load_overload = load
 texts = ["the king rules the land", "the queen eats fish"] * 40

@@ -1,6 +1,7 @@
 """Categories embedded without a target, by the techniques of words: a row is a sentence of its levels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -220,7 +221,8 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         self._validate_params()
         columns = self._read_columns(X, reset=False)
         factors = factorize_columns(columns, self._schema.positions)
-        self._schema.vocabularies = [v.extend(f) for v, f in zip(self._schema.vocabularies, factors)]
+        vocabularies = [v.extend(f) for v, f in zip(self._schema.vocabularies, factors)]
+        self._schema = replace(self._schema, vocabularies=vocabularies)  # the old one stays, in case of Ctrl-C
         self._learn(columns, factors, PassCallbacks(self, self.max_iter, X, y))
         return self
 

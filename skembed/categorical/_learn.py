@@ -22,6 +22,7 @@ from skembed.categorical._interactions import (
 )
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem
+from skembed.training.cache import learn_once
 from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 
@@ -87,11 +88,11 @@ def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run)
     """Learn, or take what a `joblib.Memory` has kept of the same problem, settings and seed."""
     if memory.store_backend is None:
         return learn(problem, settings, run)
-    return memory.cache(_learn_seeded, ignore=["run"])(problem, settings, run.seed, run)
+    return learn_once(memory, _learn, problem, settings, run=run)
 
 
-def _learn_seeded(problem: Problem, settings: NetSettings, seed: int, run: Run) -> Learned:
-    return learn(problem, settings, replace(run, seed=seed))
+def _learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
+    return learn(problem, settings, run)
 
 
 def pairwise_net(

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_array
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
 from skembed.state import stored
-from skembed.training.callbacks import HAS_CALLBACKS
 
 __all__ = ["Output", "Target"]
 
@@ -175,7 +174,7 @@ def _kinds(y: np.ndarray, target_type: str, n_rows: float, classes: Any) -> list
                 "distinct whole numbers. Set target_type='multiclass' if they are classes, or 'continuous' to "
                 "learn numbers without this warning.",
                 UserWarning,
-                stacklevel=7 + HAS_CALLBACKS,  # where `fit` is called, which callbacks wrap
+                stacklevel=9,  # where `fit` is called, which callbacks wrap
             )
     if target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
         raise ValueError(

@@ -95,7 +95,7 @@ def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -
         if which:
             shown = ", ".join(repr(name) for name in which[:5]) + (", ..." if len(which) > 5 else "")
             text = f"column {shown} {one}" if len(which) == 1 else f"columns {shown} {many}"
-            warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=5)
+            warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=6)
 
 
 def encode_levels(

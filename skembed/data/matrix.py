@@ -17,7 +17,8 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
 
     `for_text` says in the error what to do where X holds text; `checks` are those of `check_array`.
     """
-    checks |= {"accept_sparse": ("csr", "csc"), "dtype": FLOATS}
+    # sums are taken in the order in which numbers lie, and frames lie by columns: one order, or last bits differ
+    checks |= {"accept_sparse": ("csr", "csc"), "dtype": FLOATS, "order": "C"}
     try:
         if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
             return validate_data(estimator, X, reset=reset, **checks)

@@ -2,10 +2,13 @@
 
 from importlib import import_module
 
+from scipy import sparse
+
 from skembed.state import STORED
 
 __all__ = ["registered", "trusted_types"]
 
+_SPARSE = (sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array)
 _PACKAGES = ("table", "categorical", "text", "projection")  # importing one registers what its estimators are made of
 
 
@@ -19,7 +22,9 @@ def registered(name: str) -> type | None:
 
 
 def trusted_types() -> list[str]:
-    """Return the types of skembed that a fitted estimator may be made of, for the parameter `trusted` of skops.
+    """Return the types that a fitted estimator of skembed may be made of, for the parameter `trusted` of skops.
+
+    They are those of skembed, and scipy's sparse matrices of two formats, as sparse random directions are.
 
     Returns
     -------
@@ -34,4 +39,4 @@ def trusted_types() -> list[str]:
     """
     for package in _PACKAGES:
         import_module(f"skembed.{package}")
-    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in STORED.values())
+    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in (*STORED.values(), *_SPARSE))

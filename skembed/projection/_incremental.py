@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import config_context
 from sklearn.decomposition import IncrementalPCA
 
+from skembed.memory import check_memory
 from skembed.projection._linear import LinearMap
 from skembed.projection._solvers import AUTO_SHARE
 from skembed.state import stored
@@ -71,6 +72,12 @@ def partial_pca(X: np.ndarray, known: tuple[LinearMap, int] | Increments | None,
         solver = IncrementalPCA(embedding_dim if isinstance(embedding_dim, Integral) else None)
     else:
         solver = known.solver() if isinstance(known, Increments) else _resumed(*known)
+    dim = solver.n_components or min(n_samples, n_features)
+    check_memory(
+        np.dtype(np.float64).itemsize * n_features * (n_samples + 2 * dim),
+        f"a batch of shape {X.shape} beside {dim} components",
+        "give smaller batches or lower embedding_dim",
+    )
     with config_context(assume_finite=True), np.errstate(all="ignore"):
         solver.partial_fit(X)
     if first and solver.n_components is None:

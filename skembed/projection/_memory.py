@@ -1,15 +1,14 @@
 """A cache of what was learned, by joblib: the same rows, parameters and seed are learned from once."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from skembed.training.callbacks import PassObserver
+from skembed.training.cache import learn_once
 from skembed.training.run import Run
 
 __all__ = ["Cache"]
@@ -41,8 +40,7 @@ class Cache:
         *arguments
             All that the result depends on.
         run : Run or None
-            How passes are run, if there are any, and no part of what is compared. A result that its callbacks stopped,
-            or that Ctrl-C or a loss that is not finite ended, is returned and not kept.
+            As for `learn_once`, if there are passes.
         """
         for argument in arguments:
             if sparse.issparse(argument):
@@ -53,10 +51,7 @@ class Cache:
         if run is None:
             found, state = self.memory.cache(_learn)(learn, arguments, seed)
         else:
-            try:
-                found, state = self.memory.cache(_learn_watched, ignore=["run"])(learn, arguments, seed, run)
-            except _UnfinishedError as unfinished:
-                found, state = unfinished.result
+            found, state = learn_once(self.memory, _learn, learn, arguments, seed, run=run)
         if state is not None:
             seed.set_state(state)
         return found
@@ -66,37 +61,3 @@ def _learn(learn: Callable[..., Any], arguments: tuple, seed: Any, **run: Run) -
     rng = check_random_state(seed)
     found = learn(*arguments, random_state=rng, **run)
     return found, rng.get_state() if isinstance(seed, np.random.RandomState) else None
-
-
-def _learn_watched(learn: Callable[..., Any], arguments: tuple, seed: Any, run: Run) -> tuple[Any, Any]:
-    watch = _Watch(run.callbacks)
-    result = _learn(learn, arguments, seed, run=replace(run, callbacks=watch))
-    if watch.unfinished:
-        raise _UnfinishedError(result)
-    return result
-
-
-class _UnfinishedError(Exception):
-    """Carries a result past joblib, which would keep it."""
-
-    def __init__(self, result: tuple[Any, Any]) -> None:
-        super().__init__()
-        self.result = result
-
-
-class _Watch:
-    """An observer that tells another, if any, and notes whether something from outside ended the last pass."""
-
-    def __init__(self, observer: PassObserver | None) -> None:
-        self.observer = observer
-        self.unfinished = False
-
-    def begin_pass(self) -> None:
-        self.unfinished = True  # what interrupts a pass never comes to its end
-        if self.observer is not None:
-            self.observer.begin_pass()
-
-    def end_pass(self, loss: float, score: float | None = None) -> bool:
-        stop = self.observer is not None and self.observer.end_pass(loss, score)
-        self.unfinished = bool(stop) or not math.isfinite(loss) or not (score is None or math.isfinite(score))
-        return stop

@@ -255,15 +255,16 @@ def check_global_state(estimator: Any) -> None:
     _new(estimator).fit(documents())  # imports may change what they like, once
     np.random.random()  # noqa: NPY002 (a fit that seeds would else find the state it leaves)
     random.random()
-    before = _global_state()
+    before = global_state()
     fitted, texts = _fitted(estimator)
     fitted.transform(texts)
-    changed = [name for name, value in _global_state().items() if value != before[name]]
+    changed = [name for name, value in global_state().items() if value != before[name]]
     if changed:
         raise AssertionError(f"fit or transform changes {', '.join(changed)}.")
 
 
-def _global_state() -> dict[str, Any]:
+def global_state() -> dict[str, Any]:
+    """What all code of a process shares, by name."""
     state: dict[str, Any] = {
         "numpy's global random state": pickle.dumps(np.random.get_state()),  # noqa: NPY002 (it is what is looked at)
         "Python's random state": random.getstate(),
@@ -280,6 +281,12 @@ def _global_state() -> dict[str, Any]:
         state["torch's random state"] = torch.get_rng_state().numpy().tobytes()
         state["torch's number of threads"] = torch.get_num_threads()
         state["torch's default dtype"] = str(torch.get_default_dtype())
+        state["torch's default device"] = str(torch.empty(0).device)
+        state["torch's choice of algorithms"] = torch.are_deterministic_algorithms_enabled()
+    threadpoolctl = sys.modules.get("threadpoolctl")
+    if threadpoolctl is not None:
+        pools = threadpoolctl.threadpool_info()
+        state["the number of threads of BLAS and OpenMP"] = sorted((p["filepath"], p["num_threads"]) for p in pools)
     return state
 
 

@@ -49,7 +49,7 @@ def warn_unknown(unknown: dict[str, int], share: float, normalizer: TextNormaliz
         f"lowercase={normalizer.lowercase}, digits={normalizer.digits!r}, punctuation={normalizer.punctuation!r}; if "
         "the vectors are of words written otherwise, pass these parameters or a tokenizer.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -1,10 +1,12 @@
-"""scikit-learn's callbacks (1.9 and newer) behind one door; below 1.9 it does nothing."""
+"""scikit-learn's callbacks (1.9 and newer) behind one door; below 1.9 they are not called."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, Protocol
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _torn_down
 
     HAS_CALLBACKS = True
 except ImportError:  # scikit-learn < 1.9
@@ -13,12 +15,35 @@ except ImportError:  # scikit-learn < 1.9
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is."""
-        return method
+    def _torn_down(method: Callable) -> Callable:
+        @wraps(method)
+        def as_deep(self: Any, *arguments: Any, **named: Any) -> Any:  # as scikit-learn's; warnings count frames
+            return method(self, *arguments, **named)
+
+        return as_deep
 
 
 __all__ = ["HAS_CALLBACKS", "CallbackSupportMixin", "PassCallbacks", "PassObserver", "with_callbacks"]
+
+
+def with_callbacks(method: Callable) -> Callable:
+    """Return a method that fits, whose callbacks are told of its end; where it fails the estimator is as before.
+
+    What an error or Ctrl-C ends would else leave an estimator that is half of this fit and half of an earlier one.
+    """
+    told = _torn_down(method)
+
+    @wraps(method)
+    def whole_or_nothing(self: Any, *arguments: Any, **named: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return told(self, *arguments, **named)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return whole_or_nothing
 
 
 class PassObserver(Protocol):

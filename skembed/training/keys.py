@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.data.ragged import Ragged
+from skembed.memory import check_memory
 from skembed.state import stored
 from skembed.training.run import Run
 
@@ -99,6 +100,11 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
     chunks, counts = [rows], np.bincount(rows.indices, minlength=n_keys)
     window = max(int(rows.lengths.max()) - 1, 1)
     if settings.method == "skip-gram":
+        check_memory(
+            2 * n_keys * dim * np.dtype(np.float32).itemsize,
+            f"skip-gram of {n_keys} keys with embedding_dim={dim}",
+            "lower embedding_dim or max_categories, or raise min_frequency",
+        )
         begin = None if start is None else SequenceTables(*_grown(start, n_keys, dim, run.seed), [])
         options = SequenceSettings(
             dim, window=window, shrink_window=False, subsample=0.0, learning_rate=SKIP_GRAM_RATE, max_iter=n_iter

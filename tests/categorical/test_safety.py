@@ -1,5 +1,8 @@
 """Vectors that no model behind them can be hurt by: limits, one unit, nothing where there is nothing to say."""
 
+import signal
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
@@ -190,6 +193,44 @@ def test_a_grid_search_over_the_dimension_learns_once_a_fold(tmp_path, monkeypat
     assert len(calls) == 3 + 12
     encoder(memory=str(tmp_path)).fit(X, y + 1e-9)  # another problem
     assert len(calls) == 16
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (4,)], ids=["interactions", "net"])
+@pytest.mark.parametrize("end", ["Ctrl-C", "callback", "not finite"])
+def test_what_was_cut_short_is_not_kept(tmp_path, monkeypatch, hidden_layer_sizes, end):
+    pytest.importorskip("torch")
+    from skembed.categorical._interactions import Backfitting
+    from skembed.training.callbacks import PassCallbacks
+
+    X, y = interacting()
+    options = {"hidden_layer_sizes": hidden_layer_sizes, "max_iter": 4, "tol": 0.0}
+    whole = encoder(**options).fit(X, y)
+    cached = encoder(**options, memory=str(tmp_path))
+    original, passes = PassCallbacks.begin_pass, []
+
+    def interrupted(self):
+        original(self)
+        passes.append(1)
+        if len(passes) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        if end == "Ctrl-C":
+            patch.setattr(PassCallbacks, "begin_pass", interrupted)
+        elif end == "callback":
+            patch.setattr(PassCallbacks, "end_pass", lambda self, loss, score=None: True)
+        elif hidden_layer_sizes:
+            patch.setattr("skembed.training.nets.table_net.TableNet.validation_score", lambda self: float("nan"))
+        else:
+            patch.setattr(Backfitting, "validation_score", lambda self: float("nan"))
+        assert len(cached.fit(X, y).loss_curve_) < len(whole.loss_curve_)
+    assert any("interrupted" in str(w.message) for w in seen) == (end == "Ctrl-C")
+    assert not list(tmp_path.rglob("output.pkl"))
+    for _ in range(2):
+        np.testing.assert_array_equal(cached.fit(X, y).transform(X), whole.transform(X))
+        assert cached.loss_curve_ == whole.loss_curve_
+    assert len(list(tmp_path.rglob("output.pkl"))) == 1
 
 
 def test_memory_that_is_none():

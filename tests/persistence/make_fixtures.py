@@ -10,7 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from examples import EXAMPLES, table
+from estimators import EXAMPLES, table
 
 import skembed
 

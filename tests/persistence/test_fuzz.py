@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import EXAMPLES
+from estimators import EXAMPLES
 
 import skembed
 from skembed.formats import FormatError

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from examples import EXAMPLES, FRAME, NUMBER
+from estimators import EXAMPLES, FRAME, NUMBER
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -17,7 +17,6 @@ skops = pytest.importorskip("skops.io")
 def there_and_back(estimator):
     dumped = skops.dumps(estimator)
     asked = skops.get_untrusted_types(data=dumped)
-    assert all(name.startswith("skembed.") for name in asked)
     assert set(asked) <= set(skembed.trusted_types())
     return skops.loads(dumped, trusted=skembed.trusted_types())
 
