@@ -115,6 +115,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
 
     loss_curve_: list[float]
     n_iter_: int
+    _schema: ColumnSchema
     _state = {
         "_schema": ColumnSchema, "_bins": list[QuantileBins], "_dims": list[int], "_axes": list[PrincipalAxes],
         "_learned": LearnedColumns | None, "loss_curve_": list[float], "n_iter_": int,

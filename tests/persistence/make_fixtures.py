@@ -1,6 +1,6 @@
 """Files of the present version of the format, with what they give, for tests of later ones.
 
-    python make_fixtures.py v1
+    PYTHONPATH=tests python tests/persistence/make_fixtures.py v1
 
 Run once when a version of the format is new; what is there stays as it is for good.
 """
