@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from estimators import EXAMPLES, FRAME, MATRIX, NUMBER, TEXTS
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -57,6 +58,8 @@ def same(left, right):
     """Whether two fitted attributes are equal, whatever they are made of."""
     if isinstance(left, np.ndarray):
         return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+    if sparse.issparse(left):
+        return type(left) is type(right) and same(left.toarray(), right.toarray())
     if isinstance(left, list | tuple):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):
