@@ -60,6 +60,8 @@ def same(left, right):
         return type(left) is type(right) and same(left.toarray(), right.toarray())
     if isinstance(left, np.ndarray):
         return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+    if sparse.issparse(left):
+        return type(left) is type(right) and same(left.toarray(), right.toarray())
     if isinstance(left, list | tuple):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):
