@@ -33,8 +33,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SKIPPED = shutil.ignore_patterns(".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "build", "dist")
-BUDGET = 30  # seconds of tests of the line's own package; half as many of others
-GRACE = 30  # seconds that tests may take beyond three times of what they took when measured
+BUDGET = 12  # seconds of tests of the line's own package; half as many of others
+PATIENCE = 6  # times the processor time that is allowed
+GRACE = 30  # seconds of processor time that tests may take beyond three times of what they took when measured
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
 EACH = 2  # seconds for a test function: its further parameters are not measured; what survives is tried with all
 ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
@@ -497,6 +498,7 @@ def is_own(test: str, file: str) -> bool:
 
 def run_tests(tree: Path, tests: list[str], seconds: float, log: Path) -> str:
     """Run tests in the copy until one fails: "passed", "failed", "timeout", or "error" where pytest found no tests."""
+    limit = int(seconds)
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -504,16 +506,19 @@ def run_tests(tree: Path, tests: list[str], seconds: float, log: Path) -> str:
         os.dup2(output, 1)
         os.dup2(output, 2)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         _enter(tree)
         import pytest
 
         os._exit(int(pytest.main([*tests, "-x", "--tb=line", "-p", "no:cacheprovider", "--disable-warnings"])))
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE * seconds  # of a clock on the wall, for what waits
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
             text = log.read_text(errors="replace")
+            if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                return "timeout"
             lost = code == 4 and "not found:" in text and "Error" not in text.replace("ERROR", "")
             return "passed" if code == 0 else "error" if lost else "failed"
         if time.monotonic() > end:
@@ -546,9 +551,9 @@ def try_change(tree: Path, change: Change, coverage: Coverage, log: Path) -> dic
         using = own or [test for test in coverage.using(change.file) if is_own(test, change.file)]
         functions = sorted({name.partition("[")[0] for name in using if "[" in name})
         for whose, batches in (
-            ("own", coverage.batches(own, [BUDGET / 40, BUDGET / 8, BUDGET])),
-            ("others", coverage.batches(others, [BUDGET / 8, BUDGET / 2])),
-            ("own", [(functions, BUDGET / 2)] if functions else []),
+            ("own", coverage.batches(own, [BUDGET / 12, BUDGET])),
+            ("others", coverage.batches(others, [BUDGET / 2])),
+            ("own", [(functions, 0.0)] if functions else []),
         ):
             for chosen, seconds in batches:
                 outcome = run_tests(tree, chosen, GRACE + 3 * seconds, log)
@@ -622,6 +627,7 @@ def main() -> None:
         "--part", nargs="*", default=[""], metavar="PATH", help="of what is drawn, try these files alone"
     )
     parser.add_argument("--at", action="append", default=[], metavar="FILE:LINE")
+    parser.add_argument("--again", action="store_true", help="try again what was not noticed before")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.measure is not None:
@@ -648,7 +654,8 @@ def main() -> None:
     before = [json.loads(text) for text in output.read_text().splitlines()] if output.exists() else []
     results = {Change(*(result[name] for name in Change._fields)): result for result in before}
     for change in random.Random(arguments.seed).sample(drawn, len(drawn)):
-        if results.get(change, {}).get("by") or not change.file.startswith(tuple(arguments.part)):
+        done = change in results and (results[change]["by"] or not arguments.again)
+        if done or not change.file.startswith(tuple(arguments.part)):
             continue
         started = time.monotonic()
         result = try_change(tree, change, coverage, arguments.work / "log.txt")
