@@ -33,7 +33,6 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SKIPPED = shutil.ignore_patterns(".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "build", "dist")
-BUDGET = 12  # seconds of tests of the line's own package; half as many of others
 PATIENCE = 6  # times the processor time that is allowed
 GRACE = 30  # seconds of processor time that tests may take beyond three times of what they took when measured
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
@@ -528,7 +527,7 @@ def run_tests(tree: Path, tests: list[str], seconds: float, log: Path) -> str:
         time.sleep(0.02)
 
 
-def try_change(tree: Path, change: Change, coverage: Coverage, log: Path) -> dict:
+def try_change(tree: Path, change: Change, coverage: Coverage, log: Path, budget: float, *, thorough: bool) -> dict:
     """Break a line in the copy, run the tests that execute it, and mend it."""
     path = tree / change.file
     data = path.read_bytes()
@@ -551,9 +550,9 @@ def try_change(tree: Path, change: Change, coverage: Coverage, log: Path) -> dic
         using = own or [test for test in coverage.using(change.file) if is_own(test, change.file)]
         functions = sorted({name.partition("[")[0] for name in using if "[" in name})
         for whose, batches in (
-            ("own", coverage.batches(own, [BUDGET / 12, BUDGET])),
-            ("others", coverage.batches(others, [BUDGET / 2])),
-            ("own", [(functions, 0.0)] if functions else []),
+            ("own", coverage.batches(own, [budget / 12, budget])),
+            ("others", coverage.batches(others, [budget / 2])),
+            ("own", [(functions, budget)] if functions and thorough else []),
         ):
             for chosen, seconds in batches:
                 outcome = run_tests(tree, chosen, GRACE + 3 * seconds, log)
@@ -627,7 +626,8 @@ def main() -> None:
         "--part", nargs="*", default=[""], metavar="PATH", help="of what is drawn, try these files alone"
     )
     parser.add_argument("--at", action="append", default=[], metavar="FILE:LINE")
-    parser.add_argument("--again", action="store_true", help="try again what was not noticed before")
+    parser.add_argument("--again", action="store_true", help="try again, with more tests, what was not noticed before")
+    parser.add_argument("--budget", type=float, default=30, help="seconds of tests of its own package for each line")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.measure is not None:
@@ -653,12 +653,13 @@ def main() -> None:
     gc.freeze()  # else a collection in a fork would copy all of that
     before = [json.loads(text) for text in output.read_text().splitlines()] if output.exists() else []
     results = {Change(*(result[name] for name in Change._fields)): result for result in before}
+    log = arguments.work / "log.txt"
     for change in random.Random(arguments.seed).sample(drawn, len(drawn)):
         done = change in results and (results[change]["by"] or not arguments.again)
         if done or not change.file.startswith(tuple(arguments.part)):
             continue
         started = time.monotonic()
-        result = try_change(tree, change, coverage, arguments.work / "log.txt")
+        result = try_change(tree, change, coverage, log, arguments.budget, thorough=arguments.again)
         results[change] = {**result, "seconds": time.monotonic() - started}
         with output.open("w") as file:
             file.writelines(json.dumps(results[change]) + "\n" for change in drawn if change in results)
