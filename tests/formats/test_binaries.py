@@ -269,6 +269,12 @@ class TestParquet:
         table = load_table(tmp_path / "t", limit=2, keys=samples.WORDS[1:])
         assert same(table, samples.WORDS[1:2], samples.VECTORS[1:2])
 
+    def test_it_cannot_be_mapped(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        (tmp_path / "t").write_bytes(samples.parquet())
+        with pytest.raises(ValueError, match="mmap=True cannot be had"):
+            load_table(tmp_path / "t", mmap=True)
+
     @pytest.mark.parametrize("name", ["key", "Keys", "word", "token", "id", "index", "__index_level_0__"])
     def test_keys_are_found_by_the_name_of_their_column(self, name, tmp_path):
         pa = pytest.importorskip("pyarrow")
