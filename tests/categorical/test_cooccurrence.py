@@ -38,6 +38,15 @@ def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
 
+def test_columns_that_say_nothing_are_named():
+    X, _ = groups()
+    X["one"], X["ids"] = "a", np.arange(len(X)).astype(str)
+    with pytest.warns(UserWarning) as caught:
+        encoder().fit(X)
+    messages = [str(warning.message) for warning in caught]
+    assert [any(f"column {name!r}" in message for message in messages) for name in ("c0", "one", "ids")] == [0, 1, 1]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_levels_of_a_group_lie_together(method):
     X, _ = groups(n=2000, noise=0.2)  # GloVe learns from pairs that occur: all of them have to

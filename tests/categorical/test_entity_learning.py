@@ -209,6 +209,12 @@ class TestWeights:
         np.testing.assert_array_equal(out[kept], encoder().fit_transform(X[kept], shop.y[kept]))
         np.testing.assert_array_equal(out[~kept], one.transform(X[~kept]))
 
+    def test_two_rows_of_positive_weight_are_needed(self, X, shop):
+        weight = np.zeros(len(X))
+        weight[7] = 1
+        with pytest.raises(ValueError, match="1 sample.s. of positive weight while a minimum of 2 is required"):
+            encoder().fit(X, shop.y, sample_weight=weight)
+
     def test_only_ratios_of_weights_count(self, X, shop):
         weight = np.random.default_rng(0).uniform(0.1, 1, len(X))
         one = encoder().fit(X, shop.y, sample_weight=weight).transform(X)

@@ -262,6 +262,28 @@ class TestParquet:
         assert EmbeddingTable.load(tmp_path / "lists") == table
         assert list(EmbeddingTable.load(tmp_path / "lists", keys=["of"])) == ["of"]
 
+    def test_limit(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        (tmp_path / "t").write_bytes(samples.parquet())
+        assert same(load_table(tmp_path / "t", limit=2), samples.WORDS[:2], samples.VECTORS[:2])
+        table = load_table(tmp_path / "t", limit=2, keys=samples.WORDS[1:])
+        assert same(table, samples.WORDS[1:2], samples.VECTORS[1:2])
+
+    def test_it_cannot_be_mapped(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        (tmp_path / "t").write_bytes(samples.parquet())
+        with pytest.raises(ValueError, match="mmap=True cannot be had"):
+            load_table(tmp_path / "t", mmap=True)
+
+    @pytest.mark.parametrize("name", ["key", "Keys", "word", "token", "id", "index", "__index_level_0__"])
+    def test_keys_are_found_by_the_name_of_their_column(self, name, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet
+
+        columns = {"note": ["x", "y"], "vector": [[1.0], [2.0]], name: ["a", "b"]}
+        pyarrow.parquet.write_table(pa.table(columns), tmp_path / "t")
+        assert list(load_table(tmp_path / "t")) == ["a", "b"]
+
     def test_other_columns(self, tmp_path):
         pa = pytest.importorskip("pyarrow")
         import pyarrow.parquet

@@ -224,6 +224,12 @@ def test_methods_that_need_dense_rows(counts, method):
         embedder(method).fit(counts, np.arange(300) % 3)
 
 
+@pytest.mark.parametrize("params", [{"density": 0.1}, {"dense_output": True}])
+def test_random_directions_are_sparse_where_a_parameter_of_theirs_is_given(counts, params):
+    assert sparse.issparse(embedder("random", 40, method_params=params).fit(counts).projection_)
+    assert not sparse.issparse(embedder("random", 40).fit(counts).projection_)
+
+
 def test_sparse_random_directions(counts):
     fitted = embedder("random", 40, method_params={"density": 0.1}).fit(counts)
     assert sparse.issparse(fitted.projection_)
