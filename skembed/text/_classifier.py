@@ -1,7 +1,9 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -99,7 +101,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """
 
     _state = {
-        "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
+        "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
         "n_iter_": int, "_tokenizer": Tokenizer, "_stop_words": list[str], "_bag_reader": BagReader,
         "_model": ClassModel,
     }  # fmt: skip
@@ -228,12 +230,23 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         settings = ClassSettings(self.embedding_dim, self.loss, self.negative, self.learning_rate, self.max_iter)
         tables = train_classes(bags, labels.astype(np.int32), weights, reader.n_rows, counts, settings, run)
         self.classes_, self.vocabulary_ = classes, vocabulary
-        self.embedding_ = _table_of(vocabulary, reader, tables.input)
+        self.__dict__.pop("embedding_", None)  # of an earlier fit
         self.loss_curve_, self.n_iter_ = tables.loss_curve, len(tables.loss_curve)
         self._model = ClassModel.of(tables, counts, settings)
         self._tokenizer, self._stop_words, self._bag_reader = tokenizer, sorted(stop_words), reader
         callbacks.end()
         return self
+
+    @cached_property
+    def embedding_(self) -> EmbeddingTable:
+        """The words and their vectors, composed of the model's rows where it is first asked for."""
+        check_is_fitted(self)
+        return _table_of(self.vocabulary_, self._bag_reader, self._model.input)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("embedding_", None)  # follows from the model
+        return state
 
     def _check_fitted(self) -> None:
         if self.classes_.ndim != 1 or len(self.classes_) < 2 or len(self._bag_reader.keys) != len(self.vocabulary_):

@@ -74,7 +74,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
 
     _state = {
         "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "phrases_": list[str], "loss_curve_": list[float],
-        "n_iter_": int, "_output": np.ndarray, "_encoder": WordEncoder, "_poolings": list[Pooling],
+        "n_iter_": int, "_encoder": WordEncoder, "_poolings": list[Pooling],
         "_document_counts": DocumentCounts,
     }  # fmt: skip
 
@@ -91,8 +91,8 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
         n_words, (_, dim) = len(self.vocabulary_), self.embedding_.shape
         if self.embedding_.keys.tolist() != self.vocabulary_.keys.tolist() or len(self._encoder.keys) != n_words:
             raise ValueError("expected a vocabulary, a table and an encoder of the same words")
-        if not n_words or self._output.ndim != 2:
-            raise ValueError(f"expected words and a matrix of output vectors, got shape {self._output.shape}")
+        if not n_words:
+            raise ValueError("expected words, there are none")
         check_poolings(self._poolings, n_words, dim)
         if self._document_counts.frequency.shape != (n_words,):
             raise ValueError(f"expected the document frequency of each of {n_words} words")
@@ -169,7 +169,9 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
             self.loss_curve_ = [*([] if earlier is None else earlier.words.loss_curve), *learned.loss_curve]
             self.n_iter_ = len(self.loss_curve_)
             self._encoder = self._make_encoder(vocabulary.shared_keys, rounds, tokenizer)
-            self._output, self._poolings, self._document_counts = learned.output, poolings, document_counts
+            self._poolings, self._document_counts = poolings, document_counts
+            if isinstance(self, PartialFitMixin):
+                self._output = learned.output
             callbacks.end()
             return self._pool_corpus(corpus, row_of) if transform else None
 
@@ -239,8 +241,9 @@ class PartialFitMixin:
     vocabulary_: Vocabulary
     embedding_: EmbeddingTable
     loss_curve_: list[float]
-    _output: np.ndarray
+    _output: np.ndarray  # what further documents begin from, beside the table
     _encoder: Any
+    _state = {"_output": np.ndarray}
     _document_counts: DocumentCounts
     _validate_params: Callable[[], None]
     _learn: Callable[..., Any]
@@ -271,6 +274,11 @@ class PartialFitMixin:
             self._check_earlier(self.embedding_)
         self._learn(X, earlier)
         return self
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()  # type: ignore[misc]
+        if self._output.ndim != 2 or self._output.shape[1] != self.embedding_.embedding_dim:
+            raise ValueError(f"expected output vectors as wide as the table's, got shape {self._output.shape}")
 
     @abstractmethod
     def _check_earlier(self, table: EmbeddingTable) -> None:
