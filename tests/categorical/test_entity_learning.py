@@ -212,7 +212,7 @@ class TestWeights:
     def test_two_rows_of_positive_weight_are_needed(self, X, shop):
         weight = np.zeros(len(X))
         weight[7] = 1
-        with pytest.raises(ValueError, match="1 sample.s. of positive weight while a minimum of 2 is required"):
+        with pytest.raises(ValueError, match=r"1 sample.s. of positive weight while a minimum of 2 is required"):
             encoder().fit(X, shop.y, sample_weight=weight)
 
     def test_only_ratios_of_weights_count(self, X, shop):
