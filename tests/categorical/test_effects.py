@@ -198,3 +198,11 @@ def test_marginal_effects_with_a_prior_are_those_of_all_rows():
         found.crossed, everything.crossed
     ):  # nearly so: the prior holds its precision, not its correlations
         np.testing.assert_allclose(a[1:], b[1:], atol=0.25)
+
+
+def test_all_rows_by_name_are_all_rows():
+    ids, numeric, target, weight = problem()
+    model = EffectsModel(ids, SIZES, numeric, target, weight, np.random.RandomState(0))
+    whole, named = model.solve(), model.solve(np.arange(len(ids)))
+    for one, other in zip([*whole.crossed, *whole.marginal], [*named.crossed, *named.marginal]):
+        np.testing.assert_array_equal(one, other)

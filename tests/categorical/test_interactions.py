@@ -5,6 +5,7 @@ import pytest
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical._interactions import (
+    MIN_TESTED_ROWS,
     Backfitting,
     Cells,
     Interactions,
@@ -93,6 +94,14 @@ def test_screening_keeps_its_size_under_noise():
         residual = rng.standard_t(5, size=(400, 1))
         false += bool(screen_pairs(ids, [9] * 10, 10, residual, np.ones(400)))
     assert false <= 10
+
+
+def test_screening_reads_all_rows_where_there_are_few_pairs():
+    n = 2 * MIN_TESTED_ROWS - 1
+    ids = np.random.default_rng(0).integers(1, 5, (n, 2))
+    residual = np.where(ids[:, :1] == ids[:, 1:], 3.0, -1.0)
+    residual[::2] = 0  # the rows that half of them would be
+    assert screen_pairs(ids.astype(np.int32), [5, 5], 2, residual, np.ones(n)) == [(0, 1)]
 
 
 def test_side_inputs_interact_and_a_curve_is_no_interaction():

@@ -214,6 +214,13 @@ def test_duplicates_and_bytes_that_are_not_utf8(load):
     np.testing.assert_allclose(kept["\udcff\udcfe"], np.mean([samples.VECTORS[0], *rows], axis=0), atol=1e-6)
 
 
+def test_duplicates_in_mapped_words_are_left_out(load):
+    with pytest.warns(UserWarning, match="1 rows repeat"):
+        table = load(samples.fasttext(["a", "b", "a", "c", "d"]), mmap=True)
+    assert list(table) == ["a", "b", "c", "d"]
+    assert table.vectors.tobytes() == samples.VECTORS[[0, 1, 3, 4]].tobytes()
+
+
 class TestSaving:
     def table(self, n_words=30, dim=6, n_buckets=200):
         rng = np.random.default_rng(2)

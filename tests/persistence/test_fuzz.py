@@ -23,7 +23,7 @@ from skembed.formats import FormatError
 from skembed.formats.hashed_file import write_hashed
 from skembed.persistence._tree import DTYPES
 
-CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "20000"))
+CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "5800"))
 SECONDS_A_CASE = 5.0
 MORE_MEMORY = 1 << 30  # address space beside what the process has
 VALUES = [

@@ -229,3 +229,11 @@ def test_an_index_is_built_by_the_metric_of_its_table(own):
     assert table.build_index(other).metric == other
     with pytest.raises(ValueError, match=f"metric must be that of the index, '{other}', got '{own}'"):
         table.nearest(3, index=table.build_index(other))
+
+
+def test_vectors_of_another_size_are_named():
+    table = EmbeddingTable(["a", "b"], np.eye(2))
+    with pytest.raises(ValueError, match=r"^vectors must"):
+        table.kneighbors(np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"^vectors must have shape \(n, 2\)"):
+        table.kneighbors(np.ones(2))

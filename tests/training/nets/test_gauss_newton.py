@@ -108,6 +108,23 @@ def test_the_torch_path_gives_the_same(kinds, limit, monkeypatch):
         assert not torch.equal(a, block.start)
 
 
+def test_the_size_of_batches_changes_nothing(monkeypatch):
+    net = make_net([("continuous", 1)])
+    net.unknown_rate = 0.0
+    whole = relearn_tables(net, torch.arange(400), ratio=5.0, n_iter=2, seed=0)
+    monkeypatch.setattr(gauss_newton, "BATCH_SIZE", 70)
+    for a, b in zip(whole, relearn_tables(net, torch.arange(400), ratio=5.0, n_iter=2, seed=0)):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+
+
+def test_a_ratio_of_each_row_is_added_to_the_one_of_all():
+    net = make_net([("continuous", 1)])
+    halves = [torch.full((len(block.start),), 2.5) for block in net.blocks]
+    whole = relearn_tables(net, torch.arange(400), ratio=5.0, n_iter=2, seed=0)
+    for a, b in zip(whole, relearn_tables(net, torch.arange(400), ratio=2.5, n_iter=2, seed=0, row_ratio=halves)):
+        torch.testing.assert_close(a, b)
+
+
 def test_what_no_row_shows_stays_at_its_start():
     net = make_net([("continuous", 1)])
     for table, block in zip(relearn_tables(net, torch.arange(400), ratio=5.0, n_iter=3, seed=0), net.blocks):
