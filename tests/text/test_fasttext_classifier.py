@@ -156,16 +156,9 @@ def test_bits_do_not_depend_on_jobs(loss, train_with):
     assert not np.array_equal(small(**settings, random_state=1).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
 
 
-<<<<<<< HEAD
-def test_each_shard_has_the_seed_of_its_place(train_with, monkeypatch):
+def test_each_shard_has_the_seed_of_its_place_and_the_rate_falls_to_zero(train_with, monkeypatch):
     train_with(n_shards=4, rows_per_shard=100)
-    learn, seeds = documents._FitDocuments.__call__, []
-=======
-def test_each_shard_has_the_seed_of_its_place_and_the_rate_falls_to_zero(monkeypatch):
-    monkeypatch.setattr(training, "FEW_ROWS", 0)
-    monkeypatch.setattr(training, "ROWS_PER_SHARD", 100)
-    learn, seeds, rates, n_learned = training._FitDocuments.__call__, [], [], []
->>>>>>> mutation
+    learn, seeds, rates, n_learned = documents._FitDocuments.__call__, [], [], []
 
     def learn_and_tell(self, tables, shard, seed):
         seeds.append((seed[1:], shard[2]))
@@ -173,17 +166,12 @@ def test_each_shard_has_the_seed_of_its_place_and_the_rate_falls_to_zero(monkeyp
         n_learned.append(len(shard[0]))
         return learn(self, tables, shard, seed)
 
-<<<<<<< HEAD
     monkeypatch.setattr(documents._FitDocuments, "__call__", learn_and_tell)
-    small(max_iter=2).fit(*themes())
-=======
-    monkeypatch.setattr(training._FitDocuments, "__call__", learn_and_tell)
     small(max_iter=2, learning_rate=0.4).fit(*themes())
     assert rates[0] == 0.4
     share_left = 1 - (np.cumsum(n_learned) - n_learned) / (2 * 300)  # when a shard begins; a round has the first one's
     assert (np.diff(rates) <= 0).all()
     assert all(0.4 * left <= rate <= 0.4 * (left + 0.3) for rate, left in zip(rates, share_left))
->>>>>>> mutation
     n_shards = len(seeds) // 2
     assert n_shards > 8
     assert seeds == [((documents.TRAINING, p, i), i % 4) for p in range(2) for i in range(n_shards)]
