@@ -17,8 +17,8 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_frame
 from estimators import EXAMPLES, MATRIX, TEXTS, in_new_process
+from frames import make_frame
 from persistence_table import KeptExample, page_with, table_of
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError

@@ -1,7 +1,9 @@
 """Mutated files of estimators: each ends in an estimator or in FormatError, and using one ends in numbers or an error.
 
 Half of the cases change the tree of values or its arrays and hash the file anew, so that all checks behind the hash
-are reached; the others change bytes. `SKEMBED_FUZZ_CASES=1000000 pytest tests/persistence/test_fuzz.py` runs a million.
+are reached; the others change bytes. A million of them:
+
+    SKEMBED_FUZZ_CASES=1000000 pytest tests/persistence/test_mutated_files.py
 """
 
 import json
