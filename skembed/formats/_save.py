@@ -34,7 +34,7 @@ _COMPRESSIONS: dict[str, Callable] = {
 WRITTEN_FORMATS = ("safetensors", *_WRITERS)
 # what the end of a name promises
 _FORMATS_OF = {
-    ".safetensors": ("safetensors",), ".txt": ("word2vec-text", "glove", "fasttext-vec"),
+    ".safetensors": ("safetensors",), ".skembed": ("safetensors",), ".txt": ("word2vec-text", "glove", "fasttext-vec"),
     ".vec": ("fasttext-vec", "word2vec-text"), ".bin": ("word2vec-binary", "fasttext-bin"), ".npz": ("numpy",),
     ".parquet": ("parquet",),
 }  # fmt: skip
