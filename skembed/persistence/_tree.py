@@ -235,7 +235,19 @@ class Reader:
         return _dtype(node["dtype"]).type(self.decode(node["scalar"]))
 
     def _sparse(self, node: dict) -> Any:
-        data, indices, indptr = (self.decode(part) for part in node["sparse"])
+        # copies of their own: scipy sorts indices in place, which another name of the same array must not feel
+        data, indices, indptr = (np.array(self.decode(part)) for part in node["sparse"])
+        kinds = data.dtype.kind + indices.dtype.kind + indptr.dtype.kind
+        if kinds != "fii" or data.dtype.itemsize < 4 or any(part.ndim != 1 for part in (data, indices, indptr)):
+            raise ValueError("expected the numbers, indices and starts of a sparse matrix")
+        # scipy's own check leaves out a matrix whose last start is negative, and reads beyond its arrays
+        if (
+            not len(indptr)
+            or indptr[0] != 0
+            or (np.diff(indptr) < 0).any()
+            or not indptr[-1] == len(indices) == len(data)
+        ):
+            raise ValueError("expected starts of a sparse matrix that rise from 0 to the number of its entries")
         if node["class"] not in ("csr_array", "csc_array", "csr_matrix", "csc_matrix"):
             raise ValueError(f"expected a class of sparse matrices, got {node['class']!r:.40}")
         shape = tuple(node["shape"])

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 import skembed
 from skembed import EmbeddingTable, EntityEmbeddingEncoder, Word2VecVectorizer
 from skembed.formats import FormatError
+from skembed.persistence._tree import Reader
 from skembed.state import STORED, conforms, stored
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -255,6 +256,14 @@ class TestWhatIsRefused:
             skembed.load(path.parent)
         with pytest.raises(FileNotFoundError):
             skembed.load(path.parent / "nothing")
+
+
+@pytest.mark.parametrize("starts", [[0, 3, -6], [0, 2, 1], [0, 1, 3], [1, 2, 2], []])
+def test_starts_of_sparse_matrices_are_checked_before_scipy_trusts_them(starts):
+    tensors = {"d": np.ones(2), "i": np.zeros(2, np.int32), "p": np.array(starts, np.int32)}
+    node = {"sparse": [{"array": name} for name in "dip"], "shape": [5, 2], "class": "csc_matrix"}
+    with pytest.raises(ValueError, match="starts of a sparse matrix"):
+        Reader(tensors).decode(node)
 
 
 class TestSaving:
