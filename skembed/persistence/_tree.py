@@ -16,6 +16,7 @@ list                                 a JSON list
 ==================================== ====================================================================
 """
 
+import json
 import math
 import os
 from pathlib import Path, PurePath
@@ -174,6 +175,7 @@ class Reader:
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
         self.tensors, self.unused = tensors, set(tensors)
         self._objects: list[Any] = []
+        self._matrices: dict[str, Any] = {}
 
     def decode(self, node: Any) -> Any:
         """Return the value of a node."""
@@ -235,6 +237,13 @@ class Reader:
         return _dtype(node["dtype"]).type(self.decode(node["scalar"]))
 
     def _sparse(self, node: dict) -> Any:
+        # what was one matrix is one again
+        place = json.dumps(node, sort_keys=True)
+        if place not in self._matrices:
+            self._matrices[place] = self._sparse_matrix(node)
+        return self._matrices[place]
+
+    def _sparse_matrix(self, node: dict) -> Any:
         # copies of their own: scipy sorts indices in place, which another name of the same array must not feel
         data, indices, indptr = (np.array(self.decode(part)) for part in node["sparse"])
         kinds = data.dtype.kind + indices.dtype.kind + indptr.dtype.kind
