@@ -1,7 +1,6 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
 from collections.abc import Collection, Iterator
-from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
@@ -101,7 +100,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """
 
     _state = {
-        "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
+        "_composed": None, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
         "n_iter_": int, "_tokenizer": Tokenizer, "_stop_words": list[str], "_bag_reader": BagReader,
         "_model": ClassModel,
     }  # fmt: skip
@@ -230,23 +229,25 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         settings = ClassSettings(self.embedding_dim, self.loss, self.negative, self.learning_rate, self.max_iter)
         tables = train_classes(bags, labels.astype(np.int32), weights, reader.n_rows, counts, settings, run)
         self.classes_, self.vocabulary_ = classes, vocabulary
-        self.__dict__.pop("embedding_", None)  # of an earlier fit
+        self._composed: EmbeddingTable | None = None
         self.loss_curve_, self.n_iter_ = tables.loss_curve, len(tables.loss_curve)
         self._model = ClassModel.of(tables, counts, settings)
         self._tokenizer, self._stop_words, self._bag_reader = tokenizer, sorted(stop_words), reader
         callbacks.end()
         return self
 
-    @cached_property
+    @property
     def embedding_(self) -> EmbeddingTable:
         """The words and their vectors, composed of the model's rows where it is first asked for."""
         check_is_fitted(self)
-        return _table_of(self.vocabulary_, self._bag_reader, self._model.input)
+        if self._composed is None:  # two threads may both compose it: they compose the same
+            self._composed = _table_of(self.vocabulary_, self._bag_reader, self._model.input)
+        return self._composed
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("embedding_", None)  # follows from the model
-        return state
+        # it follows from the model; its name stays, for threads look through names while others ask for the table
+        return state | {"_composed": None} if "_composed" in state else state
 
     def _check_fitted(self) -> None:
         if self.classes_.ndim != 1 or len(self.classes_) < 2 or len(self._bag_reader.keys) != len(self.vocabulary_):
