@@ -388,6 +388,7 @@ def test_calls_leave_nothing_behind(name, fitted):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SKEMBED_LONG_TESTS" not in os.environ, reason="a quarter of an hour; SKEMBED_LONG_TESTS=1 runs it")
 @pytest.mark.filterwarnings("ignore")
 @each_example
 def test_a_hundred_thousand_calls_leave_nothing_behind(name, fitted):

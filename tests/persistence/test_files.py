@@ -281,7 +281,7 @@ class TestSaving:
         assert os.listdir(path.parent) == [path.name]
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that were forked")
-    @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("kills", [200 if "SKEMBED_LONG_TESTS" in os.environ else 20])
     def test_killed_at_random_moments(self, path, kills):
         program = (
             "import os, sys, signal, time, numpy as np, skembed\n"
