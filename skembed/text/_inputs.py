@@ -1,4 +1,4 @@
-"""What a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one interface."""
+"""Inputs that a `PretrainedVectorizer` is fitted on, texts or columns of short texts, behind one interface."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""What was learned, kept by joblib: the same arguments are learned from once, and what was cut short is not kept."""
+"""A cache of learned results, by joblib: equal arguments are learned from once, and what was cut short is not kept."""
 
 import math
 from collections.abc import Callable

@@ -6,9 +6,7 @@ Hypothesis draws a seed, and each seed is a batch of mutations, so that 100,000 
 
 import gzip
 import os
-import resource
 import signal
-import tempfile
 import time
 import warnings
 from collections import Counter
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import samples
+from bounds import file_in_memory, little_memory
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -28,7 +27,6 @@ REAL_FILES = ["toy-model.bin.gz", "high_precision.kv.bin", "high_precision.kv.tx
 BATCH = 500
 CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "100000"))
 SECONDS_A_CASE = 5.0
-MORE_MEMORY = 1 << 30  # address space beside what the process has: 64 MB that any file may expand to, and room
 NUMBERS = [0, 1, -1, 2, 3, 11, 12, 13, 255, 256, 2**15, 2**31 - 1, -(2**31), 2**32, 2**62, 2**63 - 1, -(2**63)]
 TOKENS = [b"0", b"-1", b"nan", b"inf", b"1e999", b"1_0", b"99999999999999999999", b"\r", b"\n\n", b" ", b"\0", b"\xff",
           b"\xc3", b"2.5.1", b"5 4\n", b"1e", b"\xef\xbb\xbf", b"<<", b"0x1p3"]  # fmt: skip
@@ -71,21 +69,14 @@ def originals(tmp_path_factory):
 
 @pytest.fixture
 def path():
-    """A file in memory where the system has such a place: files that are written by the thousand wear out a disk."""
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        yield Path(made) / "file"
+    with file_in_memory() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
 def bounds():
-    """Little more address space than there is, and an end to what hangs."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else None
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    if pages is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+    with little_memory():
+        yield
 
 
 def mutated(rng, raw, others):

@@ -8,16 +8,14 @@ are reached; the others change bytes. A million of them:
 
 import json
 import os
-import resource
 import signal
-import tempfile
 import time
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
+from bounds import file_in_memory, little_memory
 from estimators import EXAMPLES
 
 import skembed
@@ -27,7 +25,6 @@ from skembed.persistence._tree import DTYPES
 
 CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "5800"))
 SECONDS_A_CASE = 5.0
-MORE_MEMORY = 1 << 30  # address space beside what the process has
 VALUES = [
     None, True, False, 0, 1, -1, 2, 7, 255, 2**31, -(2**63), 2**64, 0.5, -1.5, 1e308, "", "a", "nan", "Keys",
     "__class__",
@@ -64,20 +61,14 @@ def originals(tmp_path_factory):
 
 @pytest.fixture
 def path():
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        yield Path(made) / "file"
+    with file_in_memory() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
 def bounds():
-    """Little more address space than there is, and an end to what hangs."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else None
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    if pages is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+    with little_memory():
+        yield
 
 
 def places(node, found):
