@@ -13,13 +13,9 @@ from typing import Any
 import numpy as np
 
 from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios, pooled_levels
-from skembed.categorical._interactions import (
-    Interactions,
-    learn_interactions,
-    numeric_bins,
-    screen_pairs,
-    without_bins,
-)
+from skembed.categorical._interaction_learning import learn_interactions
+from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
+from skembed.categorical._interactions import Interactions
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.training.cache import learn_once

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skembed.categorical._effects import Effects, solve_effects
-from skembed.categorical._interactions import numeric_bins
+from skembed.categorical._interaction_screening import numeric_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
 from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.categorical._setup import Schema, initial_vectors, stacked

@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from skembed import EntityEmbeddingEncoder
-from skembed.categorical._interactions import (
-    MIN_TESTED_ROWS,
-    Backfitting,
-    Cells,
-    Interactions,
-    is_worth_it,
-    numeric_bins,
-    principal_axes,
-    profiles,
-    screen_pairs,
-)
+from skembed.categorical._interaction_learning import Backfitting, is_worth_it
+from skembed.categorical._interaction_screening import MIN_TESTED_ROWS, numeric_bins, screen_pairs
+from skembed.categorical._interactions import Cells, Interactions, principal_axes, profiles
 
 
 def table(kind, n=3000, sizes=(12, 30, 8), seed=0):
