@@ -382,7 +382,9 @@ def test_calls_leave_nothing_behind(name, fitted):
     call(row)
     tracemalloc.start()
     try:
-        assert min(grown(), grown()) < 100 * n_calls  # an array of nothing has more bytes
+        # an array of nothing has more bytes; caches of the interpreter fill in the first thousands of calls, and a leak
+        # shows in each hundred
+        assert any(grown() < 100 * n_calls for _ in range(20))
     finally:
         tracemalloc.stop()
 
