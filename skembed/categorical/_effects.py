@@ -7,11 +7,11 @@ selection model"). The *marginal* effect is the same with the column alone, the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.state import stored
+from skembed.state import check_state, stored
 
 __all__ = ["Effects", "EffectsModel", "VarianceRatios", "pooled_levels", "sampled_rows", "solve_effects"]
 
@@ -39,6 +39,13 @@ class Effects:
     crossed: list[np.ndarray]
     marginal: list[np.ndarray]
     numeric: np.ndarray
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Effects, state, required=("crossed", "marginal", "numeric"))
+        tables = [*state["crossed"], *state["marginal"], state["numeric"]]
+        if any(table.ndim != 2 for table in tables) or len({table.shape[1] for table in tables}) != 1:
+            raise ValueError(f"expected effects of shape (n, n_targets), got {[table.shape for table in tables]}")
+        vars(self).update(state)
 
     def rounded(self) -> "Effects":
         """Return the effects of levels as float32, which is what the tables that are made of them hold."""

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skembed
 from skembed import EmbeddingTable, EntityEmbeddingEncoder, Word2VecVectorizer
+from skembed.categorical._effects import Effects
 from skembed.formats import FormatError
 from skembed.persistence._tree import Reader
 from skembed.state import STORED, conforms, stored
@@ -264,6 +265,14 @@ def test_starts_of_sparse_matrices_are_checked_before_scipy_trusts_them(starts):
     node = {"sparse": [{"array": name} for name in "dip"], "shape": [5, 2], "class": "csc_matrix"}
     with pytest.raises(ValueError, match="starts of a sparse matrix"):
         Reader(tensors).decode(node)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1,), (1, 2)])
+def test_effects_of_another_shape_are_refused_when_they_are_read(shape):
+    """They reached a kernel in `partial_fit`, which has no machine code for them."""
+    tables = [np.zeros((3, 1))]
+    with pytest.raises(ValueError, match=r"effects of shape \(n, n_targets\)"):
+        Effects.__new__(Effects).__setstate__({"crossed": tables, "marginal": tables, "numeric": np.zeros(shape)})
 
 
 class TestSaving:
