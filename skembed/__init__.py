@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
+    from skembed.interactions import InteractionEmbedder as InteractionEmbedder
     from skembed.persistence import load as load
     from skembed.persistence import save as save
     from skembed.persistence import trusted_types as trusted_types
@@ -35,6 +36,7 @@ _HOMES = {
     "FastTextClassifier": "skembed.text",
     "FastTextVectorizer": "skembed.text",
     "GloVeVectorizer": "skembed.text",
+    "InteractionEmbedder": "skembed.interactions",
     "LineCorpus": "skembed.text",
     "NNLMVectorizer": "skembed.text",
     "PretrainedVectorizer": "skembed.text",
@@ -45,7 +47,17 @@ _HOMES = {
     "save": "skembed.persistence",
     "trusted_types": "skembed.persistence",
 }
-_SUBMODULES = {"categorical", "compare", "datasets", "formats", "inspection", "projection", "testing", "text"}
+_SUBMODULES = {
+    "categorical",
+    "compare",
+    "datasets",
+    "formats",
+    "inspection",
+    "interactions",
+    "projection",
+    "testing",
+    "text",
+}
 
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 

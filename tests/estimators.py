@@ -30,6 +30,7 @@ NUMBER = RNG.normal(size=400) + 6.0 * (FRAME["size"] == "m") * (FRAME["city"] ==
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "the", "new", "york", "dog", "ran", "after", "one", "bird"]
 TEXTS = [" ".join(RNG.choice(WORDS, 12)) for _ in range(120)]
 MATRIX = RNG.normal(size=(60, 5))
+BASKETS = [[str(item) for item in sorted(set((RNG.integers(6, size=5) + 3 * (row % 2)).tolist()))] for row in range(80)]
 CLASSES = ["x", "y", "z"]
 
 
@@ -146,6 +147,11 @@ def projection(method: str, *y: Any, embedding_dim: int = 2, begins: str = "fit"
     return Example(estimator, (first, *y), MATRIX[:9], further=further, passes=False, begins=begins)
 
 
+def interactions(method: str) -> Example:
+    estimator = skembed.InteractionEmbedder(3, method=method, random_state=0)
+    return Example(estimator, (BASKETS,), [*BASKETS[:9], [], ["no item"]], passes=method in ("ials", "item2vec"))
+
+
 EXAMPLES: dict[str, Example] = {
     "EntityEmbeddingEncoder": encoder(FRAME, NUMBER, further=(FRAME, -NUMBER)),
     "EntityEmbeddingEncoder-effects": encoder(
@@ -201,6 +207,11 @@ EXAMPLES: dict[str, Example] = {
         skembed.ProjectionEmbedder("autoencoder", 2, hidden_layer_sizes=(4,), max_iter=2, random_state=0),
         (FRAME,), FRAME[:50],
     ),
+    "InteractionEmbedder": interactions("ease"),
+    "InteractionEmbedder-ials": interactions("ials"),
+    "InteractionEmbedder-svd": interactions("svd"),
+    "InteractionEmbedder-item2vec": interactions("item2vec"),
+    "InteractionEmbedder-popularity": interactions("popularity"),
 }  # fmt: skip
 
 

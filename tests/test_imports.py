@@ -13,23 +13,36 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"categorical", "text", "projection"}
+ESTIMATORS = {"categorical", "text", "projection", "interactions"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),
     "atomic": set(),
     "state": set(),
+    "ranking": set(),
     "data": {"memory", "atomic", "state"},
     "table": {"data", "memory", "state", "formats"},  # formats on the way to and from files alone, see below
     "kernels": set(),
     "parallel": {"kernels", "data"},
-    "training": {"kernels", "parallel", "data", "memory", "state"},
-    "apply": {"data", "table", "state"},
+    "training": {"kernels", "parallel", "data", "memory", "state", "ranking"},
+    "apply": {"data", "table", "state", "ranking"},
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
     "base": {"data", "table", "training", "memory"},
     **{
-        name: {"base", "training", "apply", "kernels", "parallel", "data", "table", "memory", "atomic", "state"}
+        name: {
+            "base",
+            "training",
+            "apply",
+            "kernels",
+            "parallel",
+            "data",
+            "table",
+            "memory",
+            "atomic",
+            "state",
+            "ranking",
+        }
         for name in sorted(ESTIMATORS)
     },
     "persistence": {*ESTIMATORS, "formats", "table", "data", "state"},

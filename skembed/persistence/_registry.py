@@ -9,7 +9,13 @@ from skembed.state import STORED
 __all__ = ["registered", "trusted_types"]
 
 _SPARSE = (sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array)
-_PACKAGES = ("table", "categorical", "text", "projection")  # importing one registers what its estimators are made of
+_PACKAGES = (
+    "table",
+    "categorical",
+    "text",
+    "projection",
+    "interactions",
+)  # importing one registers what its estimators are made of
 
 
 def registered(name: str) -> type | None:

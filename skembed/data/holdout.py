@@ -1,0 +1,152 @@
+"""Hidden parts of baskets: the labels of whoever predicts items."""
+
+import zlib
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skembed.data.canonical import canonical_key
+from skembed.data.interactions import as_lists, holds_baskets
+
+__all__ = ["basket_split", "hide_share"]
+
+
+def basket_split(
+    X: Any, *, hidden: float = 0.2, order: str = "random", times: Any = None, random_state: Any = 0
+) -> tuple[Any, Any]:
+    """Split each basket into what is shown and what is hidden.
+
+    Parameters
+    ----------
+    X : sparse matrix or array-like of shape (n_users, n_items), or list or column of lists of keys
+    hidden : float or int, default=0.2
+        A share of each basket, rounded, but at least one item; or a number of items. At least one item stays, so that
+        of a basket of one item nothing is hidden.
+    order : {"random", "last"}, default="random"
+        Whether items are hidden at random, or the last ones: of lists those at their end, of a matrix by `times`.
+    times : sparse matrix of shape (n_users, n_items), default=None
+        When each user met each item, as `read_interactions` returns it; of equal times the last columns are hidden.
+    random_state : int, RandomState instance or None, default=0
+        What is hidden of a basket depends on it and on the basket alone, not on the other users or their order.
+
+    Returns
+    -------
+    shown, hidden : csr_matrix of the same shape, or lists of lists
+
+    Raises
+    ------
+    ValueError
+        If `hidden` or `order` is no such value, or `times` is missing or lacks a pair of X.
+
+    Examples
+    --------
+    >>> from skembed.interactions import basket_split
+    >>> basket_split([["tea", "milk", "rye"], ["beer"]], hidden=1, order="last")
+    ([['tea', 'milk'], ['beer']], [['rye'], []])
+    """
+    whole = isinstance(hidden, Integral) and not isinstance(hidden, bool)
+    if not (hidden >= 1 if whole else isinstance(hidden, Real) and 0 < hidden < 1):
+        raise ValueError(f"hidden={hidden!r}, expected a share between 0 and 1, or a number of items from 1 on.")
+    if order not in ("random", "last"):
+        raise ValueError(f"order={order!r}, expected 'random' or 'last'.")
+    seed = _seed(random_state)
+    if holds_baskets(X):
+        return _split_lists(as_lists(X), hidden, order, seed)
+    matrix = sparse.csr_matrix(X, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    if order == "last":
+        if times is None:
+            raise ValueError("order='last' of a matrix needs times, as read_interactions returns them.")
+        ranks = _times_of(matrix, times)
+    else:
+        ranks = basket_hashes(matrix.indices.astype(np.uint64), matrix.indptr, seed)
+    return _parts(matrix, hidden_places(matrix.indptr, _n_hidden(np.diff(matrix.indptr), hidden), ranks))
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(np.random.SeedSequence().generate_state(1)[0]) if random_state is None else random_state.randint(2**31)
+
+
+def _n_hidden(counts: np.ndarray, hidden: float) -> np.ndarray:
+    wanted = np.full(len(counts), hidden) if isinstance(hidden, Integral) else np.maximum(np.round(hidden * counts), 1)
+    return np.minimum(wanted, counts - 1).clip(0).astype(np.int64)
+
+
+def _split_lists(lists: list[Any], hidden: float, order: str, seed: int) -> tuple[list, list]:
+    rows = [list(dict.fromkeys(map(canonical_key, row))) for row in lists]
+    indptr = np.cumsum([0, *map(len, rows)])
+    if order == "last":
+        ranks = np.arange(indptr[-1], dtype=np.uint64)
+    else:
+        items = np.array([zlib.crc32(repr(key).encode()) for row in rows for key in row], dtype=np.uint64)
+        ranks = basket_hashes(items, indptr, seed)
+    where = hidden_places(indptr, _n_hidden(np.diff(indptr), hidden), ranks)
+    parts = [where[a:b] for a, b in pairwise(indptr)]
+    return tuple(  # type: ignore[return-value]
+        [[key for key, there in zip(row, part) if there == wanted] for row, part in zip(rows, parts)]
+        for wanted in (False, True)
+    )
+
+
+def _times_of(X: sparse.csr_matrix, times: Any) -> np.ndarray:
+    """Return the time of each entry of X."""
+    times = sparse.csr_matrix(times)
+    if times.shape != X.shape:
+        raise ValueError(f"times has shape {times.shape}, expected that of X, {X.shape}.")
+    places = sparse.csr_matrix((np.arange(1, times.nnz + 1), times.indices, times.indptr), shape=X.shape)
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    found = np.asarray(places[rows, X.indices]).ravel() if X.nnz else np.empty(0, dtype=np.int64)
+    if (found == 0).any():
+        at = int(np.argmin(found))
+        raise ValueError(f"times has no entry for row {rows[at]} and column {X.indices[at]}, which X has.")
+    return times.data[found - 1]
+
+
+def hide_share(X: sparse.csr_matrix, share: float, seed: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return what is shown of each basket, and what is hidden: a share of its items, at least one of two or more."""
+    hashes = basket_hashes(X.indices.astype(np.uint64), X.indptr, seed)
+    return _parts(X, hidden_places(X.indptr, _n_hidden(np.diff(X.indptr), share), hashes))
+
+
+def hidden_places(indptr: np.ndarray, n_hidden: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return which entries are hidden, bool (nnz,): of each basket the `n_hidden` that rank last."""
+    counts = np.diff(indptr)
+    by_rank = np.lexsort((ranks, np.repeat(np.arange(len(counts)), counts)))
+    from_end = np.repeat(indptr[1:], counts) - np.arange(indptr[-1])  # 1 for the last one of its basket
+    hidden = np.zeros(int(indptr[-1]), dtype=bool)
+    hidden[by_rank] = from_end <= np.repeat(n_hidden, counts)
+    return hidden
+
+
+def basket_hashes(items: np.ndarray, indptr: np.ndarray, seed: int) -> np.ndarray:
+    """Return a random number for each entry, uint64, that depends on the seed, its item and its basket alone.
+
+    So what is hidden of a user does not depend on who else is there, nor on their order.
+    """
+    with np.errstate(over="ignore"):
+        mixed = _mixed(items + np.uint64(1) + np.uint64(seed % 2**32) * np.uint64(0x9E3779B97F4A7C15))
+        totals = np.append(np.uint64(0), np.cumsum(mixed, dtype=np.uint64))
+        baskets = totals[indptr[1:]] - totals[indptr[:-1]]
+        return _mixed(mixed ^ np.repeat(_mixed(baskets), np.diff(indptr)))
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Return the finalizer of SplitMix64 (Steele, Lea & Flood 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _parts(X: sparse.csr_matrix, hidden: np.ndarray) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    return _kept(X, ~hidden), _kept(X, hidden)
+
+
+def _kept(X: sparse.csr_matrix, kept: np.ndarray) -> sparse.csr_matrix:
+    indptr = np.append(0, np.cumsum(kept))[X.indptr]
+    return sparse.csr_matrix((X.data[kept], X.indices[kept], indptr), shape=X.shape)

@@ -1,0 +1,90 @@
+"""Scorer of recommendations: parts of baskets are hidden, and looked for among the best items."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skembed.data.holdout import basket_split
+from skembed.ranking import discounted_gain
+
+__all__ = ["recommendation_scorer"]
+
+MEASURES = ("ndcg", "recall", "hit-rate")
+
+
+class recommendation_scorer:
+    """A scorer: how well the best k items of each user hold those that were hidden.
+
+    Parameters
+    ----------
+    measure : {"ndcg", "recall", "hit-rate"}, default="ndcg"
+        Normalized discounted cumulative gain; the hidden items among the k, over the smaller of k and their number
+        (Liang et al. 2018); or whether there is any.
+    k : int, default=100
+    hidden : float or int, default=0.2
+        What is hidden of each basket: a share, at least one item, or a number of items.
+    random_state : int, default=0
+        Chooses what is hidden; the same for all candidates of a search.
+
+    Notes
+    -----
+    Called as ``scorer(estimator, X, y=None)``, for an estimator with `recommend`, or a Pipeline that ends in one. Users
+    with fewer than two items are left out.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skembed import InteractionEmbedder
+    >>> from skembed.interactions import recommendation_scorer
+    >>> X = [["tea", "milk"], ["tea", "milk", "rye"], ["beer", "crisps"], ["beer", "crisps", "rye"]] * 10
+    >>> scorer = recommendation_scorer("recall", k=1, hidden=1)
+    >>> scores = cross_val_score(InteractionEmbedder(2, random_state=0), X, scoring=scorer)
+    >>> len(scores)
+    5
+    """
+
+    def __init__(self, measure: str = "ndcg", k: int = 100, *, hidden: float = 0.2, random_state: int = 0) -> None:
+        if measure not in MEASURES:
+            raise ValueError(f"measure={measure!r}, expected one of {', '.join(map(repr, MEASURES))}.")
+        self.measure, self.k, self.hidden, self.random_state = measure, k, hidden, random_state
+
+    def __repr__(self) -> str:
+        return (
+            f"recommendation_scorer({self.measure!r}, k={self.k}, hidden={self.hidden}, "
+            f"random_state={self.random_state})"
+        )
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        shown, hidden = basket_split(X, hidden=self.hidden, random_state=self.random_state)
+        step = estimator
+        if hasattr(estimator, "steps"):
+            for _, transformer in estimator.steps[:-1]:
+                if transformer not in (None, "passthrough"):
+                    shown, hidden = transformer.transform(shown), transformer.transform(hidden)
+            step = estimator.steps[-1][1]
+        keys, scores = step.recommend(shown, self.k)
+        truth = _rows_of_keys(step, hidden)
+        found = np.array(
+            [[key in relevant for key in row] for relevant, row in zip(truth, keys)], dtype=bool
+        ) & np.isfinite(scores)
+        n_hidden = np.array([len(relevant) for relevant in truth])
+        asked = n_hidden > 0
+        if not asked.any():
+            raise ValueError("no user of X has two items, so that nothing could be hidden of a basket.")
+        found, n_hidden = found[asked], n_hidden[asked]
+        if self.measure == "ndcg":
+            return float(discounted_gain(found, n_hidden).mean())
+        if self.measure == "recall":
+            return float((found.sum(axis=1) / np.minimum(n_hidden, self.k)).mean())
+        return float(found.any(axis=1).mean())
+
+
+def _rows_of_keys(estimator: Any, baskets: Any) -> list[set[Any]]:
+    """Return the keys that each basket holds."""
+    if isinstance(baskets, list):
+        return [set(basket) for basket in baskets]
+    matrix = sparse.csr_matrix(baskets)
+    keys = estimator.embedding_.keys
+    return [set(keys[matrix.indices[a:b]]) for a, b in pairwise(matrix.indptr)]

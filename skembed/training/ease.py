@@ -1,0 +1,329 @@
+"""EASE and EDLAE: items predicted from the other items of a basket by one linear map, in closed form.
+
+Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data" (arXiv:1905.03375), and Steck 2020, "Autoencoders
+that don't overfit towards the Identity": with ``P = inv(G + diag(penalty + dropout / (1 - dropout) * diag(G)))`` of the
+Gram matrix ``G = X.T @ X`` the map is ``B = I - P / diag(P)``, its diagonal zero.
+
+The map is cut to few dimensions where predictions ``X @ B`` change least, not where B does: with the eigenvectors V of
+``B.T @ G @ B`` the best of rank k is ``B @ V[:, :k] @ V[:, :k].T`` (Eckart & Young), so that each prefix of the
+dimensions is the best map of its size. On MovieLens it predicts hidden items better than the whole map does.
+
+Penalty and dropout are chosen by hidden items of users who are held out. Their leaving changes P by a matrix of low
+rank, so that all folds share one inverse (Woodbury's identity).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg, sparse
+
+from skembed.data.holdout import hide_share
+from skembed.memory import check_memory
+from skembed.parallel import open_workers
+from skembed.ranking import best_k, discounted_gain
+from skembed.training.run import Run
+
+__all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
+
+N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
+FOLD_SHARE = 0.2  # of the users leave at once
+HIDDEN_SHARE = 0.2  # of a basket
+RANKS = 100  # that the discounted gain looks at
+TUNED_ITEMS = 4000  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
+EXACT_ITEMS = 6000  # up to so many items the inverse is of float64
+N_OVERSAMPLES, N_ITER = 16, 6  # of subspace iteration
+FIRST_ITER, FURTHER_ITER = 2, 1  # while penalties are tried: from a random basis, and from that of another penalty
+LEAST_PIVOT, LEAST_SHARE = 1e-9, 1e-6  # of the rounding that systems and singular values are kept clear of
+FIRST_RATIO, STEP, FINE_STEP, MOST_STEPS = 4.0, 4.0, 2.0, 8  # of the penalty over the mean count of an item
+DROPOUTS = 0.25, 0.5, 0.0
+
+
+@dataclass(frozen=True)
+class EaseSettings:
+    """Settings of `learn_ease`.
+
+    Attributes
+    ----------
+    embedding_dim : int
+    penalty : float or None
+        What is added to the diagonal of the Gram matrix; None chooses it.
+    dropout : float or None
+        From 0 to below 1, the share of a basket that is dropped in learning; None chooses it.
+    """
+
+    embedding_dim: int
+    penalty: float | None = None
+    dropout: float | None = None
+
+
+class EaseTables(NamedTuple):
+    """What was learned: a basket x has the vector ``x @ input``, and ``x @ input @ output.T`` are its scores.
+
+    Attributes
+    ----------
+    input, output : ndarray of shape (n_items, dim), float32
+        `dim` is less than `embedding_dim` where there are not so many directions.
+    penalty, dropout : float
+        As they were chosen or given.
+    trials : list of (float, float, float)
+        Penalty, dropout and normalized discounted gain on hidden items of each trial; empty where nothing was chosen.
+    """
+
+    input: np.ndarray
+    output: np.ndarray
+    penalty: float
+    dropout: float
+    trials: list[tuple[float, float, float]]
+
+
+class _Fold:
+    """Users that are held out: what is hidden of their baskets is to be found by the map that the others give."""
+
+    def __init__(self, whole: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> None:
+        self.whole, self.dim = whole, dim
+        self.shown, self.hidden = hide_share(whole, HIDDEN_SHARE, int(rng.integers(2**31)))
+        self._basis, self._n_iter = _start(rng, whole.shape[1], dim, whole.dtype), FIRST_ITER
+
+    def gains(self, gram: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+        """Return the discounted gain of each user."""
+        others = _Map(gram, inverse, self.whole)
+        self._basis, self._n_iter = others.leading(self._basis, self._n_iter), FURTHER_ITER
+        vectors, images, _ = others.cut(self._basis, self.dim)
+        scores = (self.shown @ images) @ vectors.T
+        scores[_rows(self.shown), self.shown.indices] = -np.inf
+        best = best_k(scores, min(RANKS, scores.shape[1]))
+        relevant = np.zeros(scores.shape, dtype=bool)
+        relevant[_rows(self.hidden), self.hidden.indices] = True
+        return discounted_gain(np.take_along_axis(relevant, best, axis=1), np.diff(self.hidden.indptr))
+
+
+def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
+    """Return ``X.T @ X``, dense float32, the same to the bit for any number of workers."""
+    from skembed.kernels.gram import add_gram_rows
+
+    by_item = X.tocsc()
+    gram = np.zeros((X.shape[1], X.shape[1]), np.float32)
+    mass = np.cumsum(np.bincount(X.indices, np.diff(X.indptr)[_rows(X)], minlength=X.shape[1]) + 1.0)
+    with open_workers(n_jobs) as workers:
+        n_parts = 8 * workers.n_workers
+        cuts = [0, *np.searchsorted(mass, mass[-1] * np.arange(1, n_parts) / n_parts), X.shape[1]]
+        arrays = X.indptr, X.indices, X.data, by_item.indptr, by_item.indices, by_item.data
+        if workers.share_memory:
+            workers.map(add_gram_rows, [(*arrays, int(a), int(b), gram) for a, b in pairwise(cuts)])
+        else:
+            add_gram_rows(*arrays, 0, X.shape[1], gram)
+    return gram
+
+
+def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTables:
+    """Learn the linear map that predicts each item of a basket from the others, cut to few dimensions.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items), float32
+    settings : EaseSettings
+    run : Run
+
+    Returns
+    -------
+    EaseTables
+
+    Raises
+    ------
+    MemoryError
+        If the matrices of all pairs of items do not fit the machine.
+    """
+    n_items = X.shape[1]
+    dtype = np.dtype(np.float64 if n_items <= EXACT_ITEMS else np.float32)
+    check_memory(
+        (2 * dtype.itemsize + 4) * n_items**2,
+        f"method='ease' of {n_items} items",
+        "use method='ials', or leave rare items out",
+    )
+    gram = gram_matrix(X, run.n_jobs)
+    penalty, dropout = settings.penalty, settings.dropout
+    trials: list[tuple[float, float, float]] = []
+    rng = np.random.default_rng(run.seed)
+    if penalty is None or dropout is None:
+        penalty, dropout, trials = _choose(X, gram, settings, rng)
+    gram = gram.astype(dtype, copy=False)
+    whole = _Map(gram, _inverse(gram, penalty, dropout))
+    basis = whole.leading(_start(rng, n_items, settings.embedding_dim, dtype), N_ITER)
+    return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials)
+
+
+def _inverse(gram: np.ndarray, penalty: float, dropout: float) -> np.ndarray:
+    """Return the inverse of the penalized Gram matrix, in the type of `gram`."""
+    matrix = gram.copy()
+    places = np.diag_indices_from(matrix)
+    matrix[places] += matrix.dtype.type(penalty) + dropout / (1.0 - dropout) * np.diagonal(gram)
+    factorize, invert = linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
+    # LAPACK's order is by columns: of a symmetric matrix the upper triangle there is the lower one here
+    factor, failed = factorize(matrix.T, lower=False, overwrite_a=True, clean=False)
+    if failed:
+        raise ValueError(f"the Gram matrix with penalty={penalty:.3g} is not positive definite; give a larger penalty.")
+    found, _ = invert(factor, lower=False, overwrite_c=True)
+    lower = found.T
+    _mirror(lower)
+    return lower
+
+
+def _mirror(matrix: np.ndarray) -> None:
+    """Copy what is below the diagonal to above it, in place, a block at a time."""
+    size = 512
+    for begin in range(0, len(matrix), size):
+        block = matrix[begin : begin + size]
+        block[:, : begin + size] = np.tril(block[:, : begin + size], begin) + 0.0
+        inner = block[:, begin : begin + size]
+        inner += np.tril(inner, -1).T
+        matrix[:begin, begin : begin + size] = block[:, :begin].T
+
+
+def _start(rng: np.random.Generator, n_items: int, dim: int, dtype: np.dtype) -> np.ndarray:
+    return rng.standard_normal((n_items, min(dim + N_OVERSAMPLES, n_items))).astype(dtype)
+
+
+def _orthonormal(matrix: np.ndarray) -> np.ndarray:
+    return linalg.qr(matrix, mode="economic", check_finite=False)[0]
+
+
+class _Map:
+    """The map B of a penalized Gram matrix, or of that which is left when some users leave.
+
+    With ``Y = X P`` of the users that leave, P becomes ``P + Y.T inv(I - Y X.T) Y`` (Woodbury's identity).
+
+    Parameters
+    ----------
+    gram, inverse : ndarray of shape (n_items, n_items)
+        Of all users.
+    leaving : csr_matrix of shape (n_leaving, n_items), optional
+    """
+
+    def __init__(self, gram: np.ndarray, inverse: np.ndarray, leaving: sparse.csr_matrix | None = None) -> None:
+        self.gram, self.inverse, self.leaving = gram, inverse, leaving
+        self.diagonal = np.diagonal(inverse).copy()[:, None]
+        if leaving is not None:
+            self.products = leaving @ inverse
+            left = np.eye(leaving.shape[0]) - (leaving @ self.products.T).astype(np.float64)
+            factor = linalg.cho_factor((left + left.T) / 2 + LEAST_PIVOT * np.eye(len(left)), lower=True)
+            self.solved = linalg.cho_solve(factor, self.products).astype(inverse.dtype)
+            self.diagonal += np.einsum("ui,ui->i", self.products, self.solved)[:, None]
+
+    def _invert(self, vectors: np.ndarray) -> np.ndarray:
+        found = self.inverse @ vectors
+        return found if self.leaving is None else found + self.solved.T @ (self.products @ vectors)
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """Return ``B @ vectors``."""
+        return vectors - self._invert(vectors / self.diagonal)
+
+    def weigh(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the product with the Gram matrix."""
+        found = self.gram @ vectors
+        return found if self.leaving is None else found - self.leaving.T @ (self.leaving @ vectors)
+
+    def leading(self, basis: np.ndarray, n_iter: int) -> np.ndarray:
+        """Return a basis of the leading eigenvectors of ``B.T @ G @ B`` by subspace iteration (Halko et al. 2011)."""
+        for _ in range(n_iter):
+            basis = self.weigh(self.apply(_orthonormal(basis)))
+            basis -= self._invert(basis) / self.diagonal
+        return _orthonormal(basis)
+
+    def cut(self, basis: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the leading eigenvectors within a basis, (n_items, <= dim), their images, and the singular values."""
+        mapped = self.apply(basis)
+        small = (mapped.T @ self.weigh(mapped)).astype(np.float64)
+        values, turn = np.linalg.eigh((small + small.T) / 2)
+        values, turn = np.sqrt(np.maximum(values[::-1], 0.0)), turn[:, ::-1]
+        kept = max(int((values > LEAST_SHARE * max(values[0], 1e-300))[:dim].sum()), 1)
+        turn = turn[:, :kept].astype(basis.dtype)
+        return basis @ turn, mapped @ turn, values[:kept]
+
+
+def _shared(vectors: np.ndarray, images: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return input and output vectors that share the singular values, each direction with a sign of its own."""
+    roots = np.sqrt(np.maximum(values, 1e-300))
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))]
+    roots *= np.where(largest < 0, -1.0, 1.0)
+    return (images / roots).astype(np.float32), (vectors * roots).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------- choosing the penalty
+
+
+class _Trials:
+    """Gains of hidden items, user by user, for each penalty and dropout that was tried."""
+
+    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, rng: np.random.Generator) -> None:
+        self.gram = gram
+        self.folds = list(_folds(X, dim, rng))
+        self.gains: dict[tuple[float, float], np.ndarray] = {}
+
+    def gain(self, penalty: float, dropout: float) -> float:
+        """Return the mean gain."""
+        if (penalty, dropout) not in self.gains:
+            inverse = _inverse(self.gram, penalty, dropout)
+            self.gains[penalty, dropout] = np.concatenate([fold.gains(self.gram, inverse) for fold in self.folds])
+        return float(self.gains[penalty, dropout].mean())
+
+    def as_good(self, settings: tuple[float, float], best: tuple[float, float]) -> bool:
+        """Whether what the best is better by is within one standard error of the difference."""
+        less = self.gains[best] - self.gains[settings]
+        return float(less.mean()) <= float(less.std()) / np.sqrt(len(less))
+
+
+def _choose(
+    X: sparse.csr_matrix, gram: np.ndarray, settings: EaseSettings, rng: np.random.Generator
+) -> tuple[float, float, list[tuple[float, float, float]]]:
+    """Return the penalty and the dropout under which hidden items of held-out users are ranked best, and all trials.
+
+    Of those that are as good within a standard error it is the largest penalty, and the first dropout (Breiman et al.
+    1984, section 3.4.3).
+    """
+    counts = np.diagonal(gram)
+    if X.shape[1] > TUNED_ITEMS:
+        frequent = np.sort(np.argsort(-counts, kind="stable")[:TUNED_ITEMS])
+        X, gram = X[:, frequent].tocsr(), gram[np.ix_(frequent, frequent)]
+    scale = float(counts[counts > 0].mean()) if counts.any() else 1.0
+    penalty = FIRST_RATIO * scale if settings.penalty is None else settings.penalty
+    dropout = DROPOUTS[0] if settings.dropout is None else settings.dropout
+    trials = _Trials(X, gram, settings.embedding_dim, rng)
+    if not trials.folds:  # nobody has an item to hide
+        return penalty, dropout, []
+    if settings.penalty is None:
+        best = _climb(lambda tried: trials.gain(tried, dropout), penalty), dropout
+        penalty = max(tried for tried, _ in trials.gains if trials.as_good((tried, dropout), best))
+    if settings.dropout is None:
+        best = max(((penalty, share) for share in DROPOUTS), key=lambda tried: trials.gain(*tried))
+        dropout = next(share for share in DROPOUTS if trials.as_good((penalty, share), best))
+    return penalty, dropout, [(*tried, float(gains.mean())) for tried, gains in trials.gains.items()]
+
+
+def _climb(gain: Callable[[float], float], best: float) -> float:
+    """Return where a function is largest, by factors of `STEP` from `best` on and at last one of `FINE_STEP`."""
+    for direction in (STEP, 1.0 / STEP):
+        start = best
+        for _ in range(MOST_STEPS):
+            if gain(best * direction) <= gain(best):
+                break
+            best *= direction
+        if best != start:
+            break
+    return max((best, best * FINE_STEP, best / FINE_STEP), key=gain)
+
+
+def _folds(X: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> Iterator[_Fold]:
+    """Yield users who have something to hide, each at most once."""
+    fit = np.flatnonzero(np.diff(X.indptr) >= 2)
+    fit = rng.permutation(fit)[:N_VALIDATED]
+    n_folds = max(1, -(-len(fit) // max(int(FOLD_SHARE * X.shape[0]), 1)))
+    for part in np.array_split(fit, n_folds):
+        if len(part):
+            yield _Fold(X[part], dim, rng)
+
+
+def _rows(X: sparse.csr_matrix) -> np.ndarray:
+    return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))

@@ -1,0 +1,160 @@
+"""Implicit alternating least squares: users and items as vectors whose products are 1 where they met and 0 elsewhere.
+
+Hu, Koren & Volinsky 2008, "Collaborative Filtering for Implicit Feedback Datasets", with the penalties of Rendle et al.
+2021, "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (arXiv:2110.14037): the loss is
+``sum over pairs that met of x (1 - u . v) ** 2 + unobserved_weight * sum over all pairs of (u . v) ** 2`` and a penalty
+of each vector in proportion to how often it is met in this loss. Threads own rows, so their number changes no bit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skembed.memory import check_memory
+from skembed.parallel import Workers, open_workers
+from skembed.training.run import Run
+
+__all__ = ["IALSSettings", "IALSTables", "learn_ials", "row_penalties"]
+
+N_PARTS = 64  # of the rows, dealt to threads
+INITIAL_SCALE = 0.1  # of the length of a vector to begin with
+
+
+@dataclass(frozen=True)
+class IALSSettings:
+    """Settings of `learn_ials`.
+
+    Attributes
+    ----------
+    embedding_dim : int
+    penalty : float
+        Of a vector, times how often it is met: the sum of its values and `unobserved_weight` times all others.
+    unobserved_weight : float
+        Of a pair that did not meet.
+    max_iter : int
+        Passes: users, then items.
+    n_steps : int
+        Of conjugate gradients, for each vector in each pass.
+    """
+
+    embedding_dim: int
+    penalty: float
+    unobserved_weight: float
+    max_iter: int = 16
+    n_steps: int = 3
+
+
+class IALSTables(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    items : ndarray of shape (n_items, embedding_dim), float32
+    loss_curve : list of float
+        What is minimised, over the sum of all values; one a pass, as it was when the pass began to improve the users.
+    """
+
+    items: np.ndarray
+    loss_curve: list[float]
+
+
+def row_penalties(sums: np.ndarray, n_others: int, penalty: float, unobserved_weight: float) -> np.ndarray:
+    """Return the penalty of each row, float32, of which the values sum to `sums`."""
+    return (penalty * (sums + unobserved_weight * n_others)).astype(np.float32)
+
+
+class _Side:
+    """Users or items: their vectors, and how these are improved given those of the other side."""
+
+    def __init__(self, X: sparse.csr_matrix, vectors: np.ndarray, settings: IALSSettings) -> None:
+        self.X, self.vectors, self.settings = X, vectors, settings
+        sums = np.asarray(X.sum(axis=1)).ravel()
+        weight = settings.unobserved_weight
+        self.penalties = row_penalties(sums, X.shape[1], settings.penalty, weight)
+        mass = np.cumsum(np.diff(X.indptr) + 1)
+        cuts = np.unique(np.searchsorted(mass, mass[-1] * np.arange(1, N_PARTS) / N_PARTS))
+        self.parts = [(int(a), int(b)) for a, b in pairwise([0, *cuts.tolist(), X.shape[0]]) if a < b]
+
+    def improve(self, other: np.ndarray, workers: Workers) -> float:
+        """Improve the vectors, and return the loss, without the penalty of the others, as it was before."""
+        from skembed.kernels.ials import solve_least_squares
+        from skembed.kernels.simd import aligned_zeros
+
+        gram = aligned_zeros(other.shape[1], other.shape[1])
+        gram[:] = self.settings.unobserved_weight * _gram(other)
+        arrays = self.X.indptr, self.X.indices, self.X.data
+        tasks = [
+            (*arrays, *part, other, gram, self.penalties, self.settings.n_steps, self.vectors,
+             aligned_zeros(3, other.shape[1]))
+            for part in self.parts
+        ]  # fmt: skip
+        if workers.share_memory:
+            return float(sum(workers.map(solve_least_squares, tasks)))
+        return float(sum(solve_least_squares(*task) for task in tasks))
+
+
+def _gram(vectors: np.ndarray) -> np.ndarray:
+    """Return ``vectors.T @ vectors``, float64; in blocks, which bound the copies."""
+    total = np.zeros((vectors.shape[1],) * 2)
+    for begin in range(0, len(vectors), 1 << 14):
+        block = vectors[begin : begin + (1 << 14)]
+        total += block.T @ block
+    return total
+
+
+def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTables:
+    """Learn vectors of users and items; those of the users are not kept, since each basket gives its own.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items), float32
+    settings : IALSSettings
+    run : Run
+
+    Returns
+    -------
+    IALSTables
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C before the first pass has ended; later it warns.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
+
+    n_users, n_items = X.shape
+    dim = settings.embedding_dim
+    width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
+    check_memory(
+        4 * width * (n_users + n_items) + 16 * X.nnz,
+        f"method='ials' of {n_users} users and {n_items} items with embedding_dim={dim}",
+        "lower embedding_dim",
+    )
+    rng = np.random.default_rng(run.seed)
+    items, users = aligned_zeros(n_items, width), aligned_zeros(n_users, width)
+    for vectors in (items, users):
+        vectors[:, :dim] = rng.standard_normal((len(vectors), dim), dtype=np.float32) * INITIAL_SCALE / np.sqrt(dim)
+    turned = X.T.tocsr()
+    of_users, of_items = _Side(X, users, settings), _Side(turned, items, settings)
+    scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
+
+    def train(on_pass: Callable, progress: Callable) -> IALSTables:
+        loss_curve: list[float] = []
+        with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs) as workers:
+            for pass_ in range(settings.max_iter):
+                loss = of_users.improve(items, workers)
+                loss += float(of_items.penalties @ np.einsum("id,id->i", items, items))
+                of_items.improve(users, workers)
+                loss_curve.append(loss / scale)
+                progress(1)
+                if on_pass(pass_, IALSTables(items[:, :dim].copy(), list(loss_curve))):
+                    break
+        return IALSTables(items[:, :dim].copy(), loss_curve)
+
+    return run.passes(train, settings.max_iter, total=settings.max_iter)

@@ -1,0 +1,158 @@
+"""Vectors of items from the baskets they share, by one of five methods."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skembed.data.ragged import Ragged
+from skembed.training.ease import EaseSettings, learn_ease
+from skembed.training.ials import IALSSettings, learn_ials
+from skembed.training.run import Run
+
+__all__ = ["METHODS", "InteractionSettings", "ItemTables", "learn_items", "method_for"]
+
+METHODS = ("ease", "ials", "svd", "item2vec", "popularity")
+EASE_ITEMS = 20_000  # up to so many "auto" takes "ease": the matrices of all pairs of items are 3 GB there
+PASSES = {"ials": 16, "item2vec": 20}
+IALS_PENALTY = 0.01
+WINDOW = 5  # of item2vec, in a basket that is shuffled in each pass
+ORDER = 3  # what a stream of random numbers is for; see `skembed.training.sequences`
+
+
+@dataclass(frozen=True)
+class InteractionSettings:
+    """Settings of `learn_items`.
+
+    Attributes
+    ----------
+    method : {"ease", "ials", "svd", "item2vec", "popularity"}
+    embedding_dim : int
+    penalty : float or None
+        Of "ease" and "ials"; None chooses it by hidden items, or takes 0.01 for "ials".
+    dropout : float or None
+        Of "ease"; None chooses it.
+    unobserved_weight : float
+        Of "ials".
+    max_iter : int or None
+        Passes of "ials" and "item2vec"; None: 16 and 20.
+    """
+
+    method: str
+    embedding_dim: int
+    penalty: float | None = None
+    dropout: float | None = None
+    unobserved_weight: float = 0.1
+    max_iter: int | None = None
+
+    @property
+    def n_passes(self) -> int:
+        """Passes at most; 1 of methods that have none."""
+        return self.max_iter or PASSES[self.method] if self.method in PASSES else 1
+
+
+class ItemTables(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    input : ndarray of shape (n_items, dim), float32
+        What a basket is made of.
+    output : ndarray of shape (n_items, dim), float32
+        What is multiplied with it to score an item.
+    penalty, dropout : float or None
+        As they were chosen.
+    trials : list of (float, float, float)
+        See `EaseTables`.
+    loss_curve : sequence of float
+        One value a pass.
+    """
+
+    input: np.ndarray
+    output: np.ndarray
+    penalty: float | None = None
+    dropout: float | None = None
+    trials: Sequence[tuple[float, float, float]] = ()
+    loss_curve: Sequence[float] = ()
+
+
+def method_for(n_items: int) -> str:
+    """Return the method that "auto" means for so many items."""
+    return "ease" if n_items <= EASE_ITEMS else "ials"
+
+
+def learn_items(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -> ItemTables:
+    """Learn input and output vectors of items.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items), float32
+        Without explicit zeros, sorted.
+    settings : InteractionSettings
+    run : Run
+
+    Returns
+    -------
+    ItemTables
+        Their dimensions may be fewer than `embedding_dim` where there are not so many directions.
+    """
+    if settings.method == "ease":
+        return ItemTables(*learn_ease(X, EaseSettings(settings.embedding_dim, settings.penalty, settings.dropout), run))
+    if settings.method == "ials":
+        penalty = IALS_PENALTY if settings.penalty is None else settings.penalty
+        learned = learn_ials(
+            X, IALSSettings(settings.embedding_dim, penalty, settings.unobserved_weight, settings.n_passes), run
+        )
+        return ItemTables(learned.items, learned.items, penalty, loss_curve=learned.loss_curve)
+    if settings.method == "svd":
+        vectors = _right_singular_vectors(X, settings.embedding_dim, run)
+        return ItemTables(vectors, vectors)
+    if settings.method == "item2vec":
+        return _learn_item2vec(X, settings, run)
+    counts = np.asarray(X.sum(axis=0), dtype=np.float64).ravel()
+    shares = (counts / max(counts.max(), 1e-30)).astype(np.float32)[:, None]
+    return ItemTables(np.zeros_like(shares), shares)
+
+
+def _right_singular_vectors(X: sparse.csr_matrix, dim: int, run: Run) -> np.ndarray:
+    """Return what PureSVD projects baskets on (Cremonesi, Koren & Turrin 2010)."""
+    from sklearn.utils.extmath import randomized_svd
+
+    _, values, vectors = randomized_svd(X, min(dim, min(X.shape)), n_iter=6, random_state=run.seed)
+    kept = max(int((values > 1e-6 * max(values[0], 1e-30)).sum()), 1)
+    vectors = vectors[:kept].T
+    signs = np.where(vectors[np.abs(vectors).argmax(axis=0), np.arange(kept)] < 0, -1.0, 1.0)
+    return np.ascontiguousarray(vectors * signs, dtype=np.float32)
+
+
+class _ShuffledBaskets:
+    """Baskets in an order of their own in each pass: items have none, and windows should reach all (item2vec)."""
+
+    def __init__(self, X: sparse.csr_matrix, seed: int) -> None:
+        self.X, self.seed, self.pass_ = X, seed, 0
+
+    def __iter__(self) -> Iterator[Ragged]:
+        rng = np.random.default_rng((self.seed, ORDER, self.pass_))
+        self.pass_ += 1
+        rows = np.repeat(np.arange(self.X.shape[0]), np.diff(self.X.indptr))
+        order = np.lexsort((rng.random(self.X.nnz), rows))
+        yield Ragged(self.X.indptr.astype(np.int64), self.X.indices[order].astype(np.int32))
+
+
+def _learn_item2vec(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -> ItemTables:
+    """Skip-gram with negative sampling on baskets (Barkan & Koenigstein 2016, arXiv:1603.04259)."""
+    from skembed.training.sequences import SequenceSettings, train_sequences
+
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    options = SequenceSettings(
+        settings.embedding_dim,
+        window=WINDOW,
+        shrink_window=False,
+        subsample=0.0,
+        learning_rate=0.05,
+        max_iter=settings.n_passes,
+    )
+    tables = train_sequences(_ShuffledBaskets(X, run.seed), counts, options, run)
+    return ItemTables(tables.input, tables.output, loss_curve=tables.loss_curve)

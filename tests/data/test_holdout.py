@@ -1,0 +1,70 @@
+"""Hidden parts of baskets: how much, which, and that others have no say in it."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skembed.interactions import basket_split
+
+RNG = np.random.default_rng(0)
+X = sparse.random(60, 40, 0.3, "csr", random_state=0)
+LISTS = [[f"i{item}" for item in X[row].indices] for row in range(60)]
+
+
+@pytest.mark.parametrize("hidden", [0.2, 0.5, 1, 3])
+def test_how_much_is_hidden(hidden):
+    shown, rest = basket_split(X, hidden=hidden)
+    assert abs(shown + rest - X).max() == 0
+    counts, n_hidden = np.diff(X.indptr), np.diff(rest.indptr)
+    wanted = np.full(60, hidden) if isinstance(hidden, int) else np.maximum(np.round(hidden * counts), 1)
+    assert np.array_equal(n_hidden, np.minimum(wanted, np.maximum(counts - 1, 0)))
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_a_basket_is_split_alike_wherever_it_stands(lists):
+    order = RNG.permutation(60)
+    if lists:
+        shown, rest = basket_split(LISTS)
+        found = basket_split([LISTS[row][::-1] for row in order])
+        assert [set(row) for row in found[0]] == [set(shown[row]) for row in order]
+        assert [set(row) for row in found[1]] == [set(rest[row]) for row in order]
+    else:
+        shown, rest = basket_split(X)
+        found = basket_split(X[order])
+        assert abs(found[0] - shown[order]).max() == 0
+        assert abs(found[1] - rest[order]).max() == 0
+
+
+def test_the_seed_decides():
+    assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=1)[0]).max() == 0
+    assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=2)[0]).max() > 0
+
+
+def test_all_items_are_hidden_equally_often():
+    whole = sparse.csr_matrix(np.ones((1, 10)))
+    counts = sum(basket_split(whole, hidden=1, random_state=seed)[1].toarray()[0] for seed in range(2000))
+    assert abs(counts - 200).max() < 60  # four and a half standard deviations
+
+
+def test_the_last_ones():
+    times = X.copy()
+    times.data = RNG.permutation(X.nnz).astype(float)
+    times.data[0] = 0.0  # a time like others
+    shown, rest = basket_split(X, hidden=2, order="last", times=times)
+    for row in range(60):
+        when = times[row].toarray()[0]
+        if len(rest[row].indices) and len(shown[row].indices):
+            assert when[rest[row].indices].min() > when[shown[row].indices].max()
+    assert basket_split([["a", "b", "a"]], hidden=1, order="last") == ([["a"]], [["b"]])
+
+
+def test_faults():
+    for hidden in (0, 1.0, -1, True, "all"):
+        with pytest.raises((ValueError, TypeError), match=r"hidden|not supported"):
+            basket_split(X, hidden=hidden)
+    with pytest.raises(ValueError, match="order='first'"):
+        basket_split(X, order="first")
+    with pytest.raises(ValueError, match="needs times"):
+        basket_split(X, order="last")
+    with pytest.raises(ValueError, match="times has no entry for row"):
+        basket_split(X, order="last", times=X.multiply(X > 0.5))

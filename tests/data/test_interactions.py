@@ -1,0 +1,132 @@
+"""Readers of baskets, matrices and long tables: containers, ids that are kept, and faults that are named."""
+
+import datetime
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skembed import InteractionEmbedder
+from skembed.data.interactions import holds_baskets, read_baskets
+from skembed.interactions import read_interactions
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+BASKETS = [["tea", "rye", "tea"], [], ["milk"]]
+LONG = {"user": ["u", "v", "u", "u"], "item": [7, 7, 8, 7], "value": [1.0, 2.0, 0.5, 4.0], "time": [5, 1, 2, 9]}
+
+
+class TestBaskets:
+    @pytest.mark.parametrize(
+        "column",
+        [
+            BASKETS,
+            tuple(map(tuple, BASKETS)),
+            iter(BASKETS),
+            np.array([*BASKETS, None], dtype=object)[:3],
+            pd.Series(BASKETS, index=[5, 5, 7]),
+            pd.DataFrame({"basket": BASKETS})[["basket"]].to_numpy(),
+            pl.Series(BASKETS),
+            pa.chunked_array([BASKETS]),
+            pd.DataFrame({"basket": BASKETS}),
+            pl.DataFrame({"basket": BASKETS}),
+            pa.table({"basket": BASKETS}),
+        ],
+    )
+    def test_containers(self, column):
+        X, keys = read_baskets(InteractionEmbedder(), column)
+        assert keys == ["tea", "rye", "milk"]
+        assert X.toarray().tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+    def test_a_list_with_floats_is_a_matrix_and_a_list_of_whole_numbers_is_not(self):
+        assert not holds_baskets([[1.0, 0.0], [0.0, 1.0]])
+        assert holds_baskets([[17, 4], [4, 9]])
+        assert not holds_baskets(np.ones(3))  # complains as a matrix
+
+    def test_unknown_items_are_left_out(self):
+        X, _ = read_baskets(InteractionEmbedder(), [["soap", "rye"]], known=np.array(["tea", "rye"], dtype=object))
+        assert X.toarray().tolist() == [[0, 1]]
+
+    def test_keys_that_are_equal_meet(self):
+        _, keys = read_baskets(InteractionEmbedder(), [[1, np.int64(1), True, "1"], [None, float("nan")]])
+        assert keys == [1, "1", None]
+
+    @pytest.mark.parametrize(
+        ("X", "error", "message"),
+        [
+            ("tea", TypeError, "got the single str 'tea'"),
+            ([["tea"], "rye"], TypeError, "entry 1 of X must be a list of keys, got 'rye'"),
+            ([["tea"], None], TypeError, "entry 1 of X must be a list of keys, got None"),
+            ([[["tea"]]], TypeError, "cannot be hashed"),
+            ([], ValueError, "0 sample"),
+            (np.array([[1.0, -2.0]]), ValueError, r"X holds -2.0 for row 0 and item 1, expected counts"),
+            (np.array([[1.0, np.nan]]), ValueError, "NaN"),
+            (np.array([[1.0, np.inf]]), ValueError, "infinity"),
+            (sparse.csr_matrix([[1.0, np.inf]]), ValueError, "infinity"),
+            (np.zeros((3, 2)), ValueError, "X holds 3 users and none has an item"),
+            ([[], []], ValueError, "X holds 2 users and none has an item"),
+        ],
+    )
+    def test_faults(self, X, error, message):
+        with pytest.raises(error, match=message):
+            InteractionEmbedder().fit(X)
+
+    def test_names_of_columns(self):
+        embedder = InteractionEmbedder(1, method="svd", items=["a", "b"]).fit(np.eye(2))
+        assert embedder.embedding_.keys.tolist() == ["a", "b"]
+        frame = pd.DataFrame(np.eye(2), columns=["c", "d"])
+        assert InteractionEmbedder(1, method="svd").fit(frame).embedding_.keys.tolist() == ["c", "d"]
+        with pytest.raises(ValueError, match="items has 3 names, but X has 2 columns"):
+            InteractionEmbedder(items=list("abc")).fit(np.eye(2))
+        with pytest.raises(ValueError, match="items names 'a' twice"):
+            InteractionEmbedder(items=["a", "a"]).fit(np.eye(2))
+        with pytest.raises(ValueError, match="leave items=None"):
+            InteractionEmbedder(items=["a", "b"]).fit(BASKETS)
+
+    def test_the_matrix_that_was_given_stays_as_it_is(self):
+        X = sparse.csr_matrix((np.array([1.0, 0.0, 2.0]), [1, 0, 1], [0, 2, 3]), shape=(2, 2))
+        before = X.copy()
+        InteractionEmbedder(1, binary=True).fit(X).transform(X)
+        assert all(np.array_equal(getattr(X, name), getattr(before, name)) for name in ("data", "indices", "indptr"))
+
+
+class TestLongTables:
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            pd.DataFrame(LONG),
+            pl.DataFrame(LONG),
+            pa.table(LONG),
+        ],
+        ids=["pandas", "polars", "pyarrow"],
+    )
+    def test_values_are_summed_and_times_are_the_last(self, frame):
+        X, users, items, times = read_interactions(frame, value="value", time="time")
+        assert users.tolist() == ["u", "v"]
+        assert items.tolist() == [7, 8]
+        assert X.toarray().tolist() == [[5.0, 0.5], [2.0, 0.0]]
+        assert times.toarray().tolist() == [[9, 2], [1, 0]]
+
+    def test_dates(self):
+        days = [datetime.datetime(2020, 1, day) for day in (3, 1)]
+        frame = pd.DataFrame({"user": [1, 1], "item": ["a", "b"], "when": days})
+        times = read_interactions(frame, time="when").times
+        assert times[0, 0] - times[0, 1] == 2 * 86400
+        assert np.array_equal(times.toarray(), read_interactions(pl.from_pandas(frame), time="when").times.toarray())
+
+    @pytest.mark.parametrize(
+        ("change", "options", "message"),
+        [
+            ({"user": ["u", None, "u", "u"]}, {}, "row 1 has no user"),
+            ({"item": [7, 7, None, 7]}, {}, "row 2 has no item"),
+            ({"value": [1.0, 1.0, -1.0, 1.0]}, {"value": "value"}, "row 2 has the value -1.0"),
+            ({"value": [1.0, np.nan, 1.0, 1.0]}, {"value": "value"}, "row 1 has the value nan"),
+            ({"time": [1.0, np.nan, 1.0, 1.0]}, {"time": "time"}, "row 1 has no time"),
+            ({}, {"user": "client"}, "user='client' is no column"),
+        ],
+    )
+    def test_faults(self, change, options, message):
+        with pytest.raises(ValueError, match=message):
+            read_interactions(pd.DataFrame(LONG | change), **options)

@@ -1,0 +1,175 @@
+"""InteractionEmbedder: what a user of it sees, whatever the method."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skembed import InteractionEmbedder
+from skembed.interactions import basket_split, recommendation_scorer
+
+METHODS = ["ease", "ials", "svd", "item2vec", "popularity"]
+
+
+def baskets(n=300, n_kinds=4, per_kind=6, seed=0):
+    """Baskets that mostly keep to one kind of items: items of a kind should come to lie together."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(n_kinds, size=n)
+    return [[f"{kind}-{item}" for item in rng.choice(per_kind, 4, replace=False)] for kind in kinds]
+
+
+X = baskets()
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def fitted(request):
+    return InteractionEmbedder(6, method=request.param, random_state=0).fit(X)
+
+
+class TestEveryMethod:
+    def test_products_are_scores(self, fitted):
+        keys, scores = fitted.recommend(X[:20], 5, exclude_seen=False)
+        products = fitted.transform(X[:20]) @ fitted.embedding_.vectors.T
+        for row in range(20):
+            assert np.allclose(scores[row], np.sort(products[row])[::-1][:5], atol=1e-5)
+            assert np.allclose(
+                [products[row][fitted.embedding_.keys.tolist().index(k)] for k in keys[row]], scores[row], atol=1e-5
+            )
+
+    def test_what_a_user_has_is_not_recommended(self, fitted):
+        keys, _ = fitted.recommend(X, 5)
+        assert not any(set(row) & set(basket) for row, basket in zip(keys, X))
+
+    def test_a_row_depends_on_its_own_basket_alone(self, fitted):
+        whole = fitted.transform(X[:50])
+        assert np.array_equal(whole[::-1], fitted.transform(X[:50][::-1]))
+        assert np.array_equal(whole[7:8], fitted.transform([X[7][::-1]]))
+
+    def test_new_users_get_vectors_and_unknown_items_are_left_out(self, fitted):
+        assert np.array_equal(fitted.transform([["0-1", "soap"]]), fitted.transform([["0-1"]]))
+        empty = fitted.transform([[], ["soap"]])
+        assert np.array_equal(empty[0], empty[1])
+        assert np.allclose(empty[0], fitted.transform(X).mean(axis=0), atol=1e-5)
+
+    def test_a_matrix_says_the_same_as_lists(self, fitted):
+        keys = fitted.embedding_.keys.tolist()
+        dense = np.array([[key in basket for key in keys] for basket in X], dtype=float)
+        assert np.array_equal(fitted.transform(X), fitted.transform(sparse.csc_matrix(dense)))
+        again = clone(fitted).set_params(items=keys).fit(dense)
+        assert np.allclose(again.transform(dense), fitted.transform(X), atol=1e-5)
+
+    def test_workers_and_the_order_in_baskets_change_no_bit(self, fitted):
+        again = clone(fitted).set_params(n_jobs=2).fit(X)
+        assert again.embedding_.vectors.tobytes() == fitted.embedding_.vectors.tobytes()
+        assert again.input_embedding_.vectors.tobytes() == fitted.input_embedding_.vectors.tobytes()
+        lists = [basket[::-1] for basket in X]
+        lists[0] = X[0]  # else items would be numbered in another order
+        numbered = {key: i for i, key in enumerate(fitted.embedding_.keys)}
+        order = [[numbered[key] for key in basket] for basket in X]
+        reverse = [row[::-1] for row in order]
+        matrices = [
+            sparse.csr_matrix((np.ones(sum(map(len, rows))), np.concatenate(rows), np.cumsum([0, *map(len, rows)])))
+            for rows in (order, reverse)
+        ]
+        one, two = (clone(fitted).fit(matrix) for matrix in matrices)
+        assert one.embedding_.vectors.tobytes() == two.embedding_.vectors.tobytes()
+
+    def test_names_and_width(self, fitted):
+        names = fitted.get_feature_names_out()
+        assert len(names) == fitted.transform(X[:1]).shape[1] == fitted.embedding_.embedding_dim
+        assert names[0] == "interactionembedder0"
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "popularity"])
+def test_hidden_items_are_found_better_than_by_popularity(method):
+    scores = [
+        cross_val_score(InteractionEmbedder(8, method=name, random_state=0), X, cv=KFold(3), scoring=scorer).mean()
+        for name in (method, "popularity")
+        for scorer in [recommendation_scorer("recall", 5, hidden=1)]
+    ]
+    assert scores[0] > 0.9 > 0.5 > scores[1]
+
+
+@pytest.mark.parametrize("method", ["ease", "ials", "svd", "item2vec"])
+def test_neighbours_are_of_a_kind(method):
+    table = InteractionEmbedder(4, method=method, random_state=0).fit(X).embedding_
+    same = [key[0] == near[0] for key in table.keys for near, _ in table.nearest(key, k=3)]
+    assert np.mean(same) > 0.95
+
+
+def test_among():
+    embedder = InteractionEmbedder(4, random_state=0).fit(X)
+    keys, scores = embedder.recommend([["0-1"], ["0-0", "1-0"]], 4, among=["0-0", "1-0"])
+    assert keys.shape == scores.shape == (2, 2)
+    assert keys[0, 0] == "0-0"
+    assert keys[1].tolist() == [None, None]
+    assert np.isneginf(scores[1]).all()
+    with pytest.raises(KeyError, match="among names 'soap'"):
+        embedder.recommend([["0-1"]], among=["0-1", "soap"])
+    with pytest.raises(ValueError, match="k=0"):
+        embedder.recommend([["0-1"]], 0)
+
+
+def test_ties_come_by_position():
+    embedder = InteractionEmbedder(method="popularity").fit([["a", "b"], ["c", "b"], ["d"]])
+    assert embedder.recommend([[]], 4)[0].tolist() == [["b", "a", "c", "d"]]
+
+
+def test_binary():
+    ratings = sparse.random(60, 20, 0.3, "csr", random_state=0) * 5
+    one = InteractionEmbedder(4, binary=True, random_state=0).fit(ratings)
+    two = InteractionEmbedder(4, random_state=0).fit(ratings > 0)
+    assert np.array_equal(one.transform(ratings), two.transform((ratings > 0).astype(float)))
+
+
+def test_auto_is_a_matter_of_how_many_items_there_are():
+    assert InteractionEmbedder(2).fit(X).method_ == "ease"
+    wide = sparse.csr_matrix((np.ones(40), (np.arange(40) // 2, np.arange(40) * 600)), shape=(20, 24_000))
+    assert InteractionEmbedder(2, max_iter=1).fit(wide).method_ == "ials"
+
+
+def test_grid_search_over_users():
+    search = GridSearchCV(
+        InteractionEmbedder(random_state=0), {"embedding_dim": [1, 6], "method": ["ease", "popularity"]}, cv=3
+    ).fit(X)
+    assert search.best_params_ == {"embedding_dim": 6, "method": "ease"}
+    assert set(search.cv_results_) >= {"mean_test_score"}
+    matrix = sparse.csr_matrix(np.eye(5)[np.arange(100) % 5] + np.eye(5)[(np.arange(100) + 1) % 5])
+    assert GridSearchCV(InteractionEmbedder(random_state=0), {"embedding_dim": [1, 2]}).fit(matrix).best_score_ > 0
+
+
+@pytest.mark.parametrize(("measure", "expected"), [("ndcg", 1 / np.log2(3)), ("recall", 1.0), ("hit-rate", 1.0)])
+def test_measures(measure, expected):
+    class Second:
+        embedding_ = None
+
+        def recommend(self, X, k):
+            _, hidden = basket_split([["a", "b"]] * 3, hidden=1)
+            keys = np.array([["other", *row] for row in hidden], dtype=object)
+            return keys[:, :k], np.zeros(keys[:, :k].shape)
+
+    data = [["a", "b"]] * 3
+    assert recommendation_scorer(measure, 5, hidden=1)(Second(), data) == pytest.approx(expected)
+    assert recommendation_scorer(measure, 1, hidden=1)(Second(), data) == 0.0
+
+
+def test_scorer_of_a_pipeline_and_its_faults():
+    matrix = sparse.csr_matrix(np.eye(8)[np.arange(80) % 8] + np.eye(8)[(np.arange(80) + 1) % 8])
+    pipeline = make_pipeline(FunctionTransformer(accept_sparse=True), InteractionEmbedder(4, random_state=0)).fit(
+        matrix
+    )
+    assert 0 < recommendation_scorer()(pipeline, matrix) <= 1
+    with pytest.raises(ValueError, match="measure='map'"):
+        recommendation_scorer("map")
+    with pytest.raises(ValueError, match="no user of X has two items"):
+        recommendation_scorer()(InteractionEmbedder(2).fit(X), [["0-1"]])
+    assert repr(recommendation_scorer(k=5)) == "recommendation_scorer('ndcg', k=5, hidden=0.2, random_state=0)"
+
+
+def test_parameters_that_fit_may_not_take():
+    for bad in ({"penalty": 0}, {"dropout": 1.0}, {"method": "bpr"}, {"embedding_dim": 0}, {"unobserved_weight": -1}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            InteractionEmbedder(**bad).fit(X)

@@ -1,0 +1,128 @@
+"""Trainers of items from baskets, beside plain numpy."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skembed.kernels.ials import solve_least_squares
+from skembed.kernels.simd import aligned_zeros
+from skembed.training import ease
+from skembed.training.ease import EaseSettings, gram_matrix, learn_ease
+from skembed.training.ials import IALSSettings, learn_ials, row_penalties
+from skembed.training.run import Run
+
+N_USERS, N_ITEMS = 120, 40
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.default_rng(0)
+    taste, kind = rng.integers(4, size=N_USERS), rng.integers(4, size=N_ITEMS)
+    met = rng.random((N_USERS, N_ITEMS)) < np.where(taste[:, None] == kind, 0.5, 0.05)
+    return sparse.csr_matrix(met * rng.integers(1, 4, size=met.shape), dtype=np.float32)
+
+
+def plain_ease(X, penalty, dropout=0.0):
+    """Equation 8 of Steck 2019, with the diagonal of Steck 2020."""
+    gram = (X.T @ X).toarray().astype(np.float64)
+    inverse = np.linalg.inv(gram + np.diag(penalty + dropout / (1 - dropout) * np.diagonal(gram)))
+    B = -inverse / np.diagonal(inverse)
+    np.fill_diagonal(B, 0.0)
+    return B
+
+
+class TestEase:
+    @pytest.mark.parametrize("n_jobs", [1, 3])
+    def test_gram_matrix(self, X, n_jobs):
+        assert np.array_equal(gram_matrix(X, n_jobs), (X.T @ X).toarray())
+
+    @pytest.mark.parametrize("dropout", [0.0, 0.4])
+    def test_all_dimensions_give_the_whole_map(self, X, dropout):
+        found = learn_ease(X, EaseSettings(N_ITEMS, 7.0, dropout), Run(0))
+        expected = X @ plain_ease(X, 7.0, dropout)
+        assert np.allclose(X @ found.input @ found.output.T, expected, atol=2e-4)
+        assert found.trials == []
+
+    @pytest.mark.parametrize("dim", [1, 5])
+    def test_few_dimensions_change_predictions_least(self, X, dim):
+        """Eckart & Young: the best approximation of ``X B`` is that by its singular vectors."""
+        found = learn_ease(X, EaseSettings(dim, 7.0, 0.0), Run(0))
+        whole = X @ plain_ease(X, 7.0)
+        left, values, right = np.linalg.svd(whole)
+        best = left[:, :dim] * values[:dim] @ right[:dim]
+        assert np.allclose(X @ found.input @ found.output.T, best, atol=1e-3)
+
+    def test_a_prefix_is_the_map_of_its_size(self, X):
+        large, small = (learn_ease(X, EaseSettings(dim, 7.0, 0.2), Run(0)) for dim in (12, 4))
+        assert np.allclose(large.input[:, :4], small.input, atol=1e-3)
+        assert np.allclose(large.output[:, :4], small.output, atol=1e-3)
+
+    def test_users_who_leave_leave_the_map_that_the_others_give(self, X):
+        gram = gram_matrix(X).astype(np.float64)
+        leaving, others = X[:20], X[20:]
+        found = ease._Map(gram, ease._inverse(gram, 7.0, 0.0), leaving.astype(np.float64))
+        vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 3))
+        expected = plain_ease(others, 7.0)
+        assert np.allclose(found.apply(vectors), expected @ vectors)
+        assert np.allclose(found.weigh(vectors), (others.T @ others) @ vectors)
+
+    def test_the_penalty_is_chosen_where_hidden_items_are_found(self, X):
+        found = learn_ease(X, EaseSettings(8), Run(0))
+        gains = {trial[:2]: trial[2] for trial in found.trials}
+        assert (found.penalty, found.dropout) in gains
+        assert gains[found.penalty, found.dropout] > max(gains.values()) - 0.02
+
+    def test_a_larger_penalty_wins_among_equals(self):
+        X = sparse.csr_matrix(np.ones((30, 6), np.float32))  # all items alike: every penalty ranks alike
+        found = learn_ease(X, EaseSettings(2), Run(0))
+        assert found.penalty == max(trial[0] for trial in found.trials)
+
+    def test_users_without_two_items_choose_nothing(self):
+        found = learn_ease(sparse.identity(9, dtype=np.float32, format="csr"), EaseSettings(2), Run(0))
+        assert found.trials == []
+        assert np.isfinite(found.input).all()
+
+    def test_many_items_are_tuned_on_the_frequent_ones(self, X, monkeypatch):
+        monkeypatch.setattr(ease, "TUNED_ITEMS", 10)
+        found = learn_ease(X, EaseSettings(4), Run(0))
+        assert found.input.shape == (N_ITEMS, 4)
+        assert found.trials
+
+
+class TestIALS:
+    def test_kernel_and_its_twin(self, X):
+        rng = np.random.default_rng(0)
+        dim, width = 5, 16
+        vectors = aligned_zeros(N_ITEMS, width)
+        vectors[:, :dim] = rng.normal(size=(N_ITEMS, dim))
+        gram = np.zeros((width, width), np.float32)
+        gram[:dim, :dim] = 0.1 * (vectors.T @ vectors)[:dim, :dim]
+        penalties = rng.uniform(0.5, 2.0, N_USERS).astype(np.float32)
+        out = aligned_zeros(N_USERS, width)
+        out[:, :dim] = rng.normal(size=(N_USERS, dim))
+        start = out.copy()
+        loss = solve_least_squares(
+            X.indptr, X.indices, X.data, 0, N_USERS, vectors, gram, penalties, 30, out, aligned_zeros(3, width)
+        )
+        expected = 0.0
+        for user in range(N_USERS):
+            V, x = vectors[X[user].indices].astype(np.float64), X[user].data
+            matrix = gram + penalties[user] * np.eye(width)
+            expected += (x * (1 - V @ start[user]) ** 2).sum() + start[user] @ matrix @ start[user]
+            exact = np.linalg.solve(matrix + V.T @ (x[:, None] * V), V.T @ x)
+            assert np.allclose(out[user], exact, atol=1e-4)
+        assert loss == pytest.approx(expected, rel=1e-4)
+
+    def test_the_loss_falls_and_workers_change_no_bit(self, X):
+        settings = IALSSettings(6, 0.01, 0.1, max_iter=10)
+        one, two = (learn_ials(X, settings, Run(0, n_jobs)) for n_jobs in (1, 2))
+        assert one.items.tobytes() == two.items.tobytes()
+        assert one.loss_curve == two.loss_curve
+        assert np.all(np.diff(one.loss_curve) < 1e-6)
+
+    def test_rows_without_columns_are_zero(self):
+        X = sparse.csr_matrix(np.array([[1, 0], [1, 0], [0, 0]], dtype=np.float32))
+        assert not learn_ials(X, IALSSettings(3, 0.1, 0.1, 2), Run(0)).items[1].any()
+
+    def test_penalties(self):
+        assert row_penalties(np.array([2.0, 0.0]), 10, 0.5, 0.1).tolist() == [1.5, 0.5]
