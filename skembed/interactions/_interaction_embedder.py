@@ -44,7 +44,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
           which is cut to its leading directions. Needs the matrix of all pairs of items.
         * "ials": implicit alternating least squares [3]_ [4]_.
         * "svd": singular vectors of X [5]_.
-        * "item2vec": skip-gram with negative sampling on baskets [6]_; their order does not matter.
+        * "item2vec": skip-gram with negative sampling on baskets [6]_; their order does not matter. The last dimension
+          has how often items occur.
         * "popularity": how often items occur, as one column; what the others have to beat.
         * "auto": "ease" up to 20,000 items, then "ials".
     items : array-like of shape (n_items,), default=None
@@ -52,8 +53,9 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     binary : bool, default=False
         Take all values above 0 as 1, as ratings where only what was rated is to count.
     penalty : float or "auto", default="auto"
-        Of "ease": what is added to the diagonal of the Gram matrix; "auto" chooses it within `fit` by hidden items of
-        users who are held out. Of "ials": of a vector, times how often it is met; "auto" is 0.01.
+        Of "ease": what is added to the diagonal of the Gram matrix. Of "ials": of a vector, times how often it is met.
+        "auto" chooses it within `fit` by hidden items of users who are held out; of penalties that are as good within a
+        standard error it is the largest.
     dropout : float or "auto", default="auto"
         Of "ease": the share of a basket that is dropped in learning; "auto" chooses it likewise.
     unobserved_weight : float, default=0.1
@@ -77,9 +79,9 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         The method that "auto" stood for.
     penalty_, dropout_ : float or None
         As they were chosen; None where the method has none.
-    trials_ : list of (float, float, float)
-        Of "ease": penalty, dropout and normalized discounted gain at 100 on hidden items; empty where nothing was
-        chosen.
+    trials_ : list of (float, float or None, float)
+        Penalty, dropout and normalized discounted gain at 100 on hidden items of what was tried; empty where nothing
+        was chosen.
     loss_curve_ : list of float
         One value a pass.
     n_iter_ : int
@@ -127,7 +129,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     input_embedding_: EmbeddingTable
     _state = {
         "embedding_": EmbeddingTable, "input_embedding_": EmbeddingTable, "method_": str, "penalty_": float | None,
-        "dropout_": float | None, "trials_": list[tuple[float, float, float]], "loss_curve_": list[float],
+        "dropout_": float | None, "trials_": list[tuple[float, float | None, float]], "loss_curve_": list[float],
         "n_iter_": int,         "_fold_in": FoldIn,
     }  # fmt: skip
     _parameter_constraints: dict = {

@@ -12,7 +12,7 @@ Penalty and dropout are chosen by hidden items of users who are held out. Their 
 rank, so that all folds share one inverse (Woodbury's identity).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,21 +23,19 @@ from scipy import linalg, sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import open_workers
-from skembed.ranking import best_k, discounted_gain
+from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden, rows_of
 from skembed.training.run import Run
 
 __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
-HIDDEN_SHARE = 0.2  # of a basket
-RANKS = 100  # that the discounted gain looks at
 TUNED_ITEMS = 4000  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
 EXACT_ITEMS = 6000  # up to so many items the inverse is of float64
 N_OVERSAMPLES, N_ITER = 16, 6  # of subspace iteration
 FIRST_ITER, FURTHER_ITER = 2, 1  # while penalties are tried: from a random basis, and from that of another penalty
 LEAST_PIVOT, LEAST_SHARE = 1e-9, 1e-6  # of the rounding that systems and singular values are kept clear of
-FIRST_RATIO, STEP, FINE_STEP, MOST_STEPS = 4.0, 4.0, 2.0, 8  # of the penalty over the mean count of an item
+FIRST_RATIO = 4.0  # of the penalty over the mean count of an item, to begin with
 DROPOUTS = 0.25, 0.5, 0.0
 
 
@@ -92,12 +90,7 @@ class _Fold:
         others = _Map(gram, inverse, self.whole)
         self._basis, self._n_iter = others.leading(self._basis, self._n_iter), FURTHER_ITER
         vectors, images, _ = others.cut(self._basis, self.dim)
-        scores = (self.shown @ images) @ vectors.T
-        scores[_rows(self.shown), self.shown.indices] = -np.inf
-        best = best_k(scores, min(RANKS, scores.shape[1]))
-        relevant = np.zeros(scores.shape, dtype=bool)
-        relevant[_rows(self.hidden), self.hidden.indices] = True
-        return discounted_gain(np.take_along_axis(relevant, best, axis=1), np.diff(self.hidden.indptr))
+        return gains_of_hidden((self.shown @ images) @ vectors.T, self.shown, self.hidden)
 
 
 def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
@@ -106,7 +99,7 @@ def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
 
     by_item = X.tocsc()
     gram = np.zeros((X.shape[1], X.shape[1]), np.float32)
-    mass = np.cumsum(np.bincount(X.indices, np.diff(X.indptr)[_rows(X)], minlength=X.shape[1]) + 1.0)
+    mass = np.cumsum(np.bincount(X.indices, np.diff(X.indptr)[rows_of(X)], minlength=X.shape[1]) + 1.0)
     with open_workers(n_jobs) as workers:
         n_parts = 8 * workers.n_workers
         cuts = [0, *np.searchsorted(mass, mass[-1] * np.arange(1, n_parts) / n_parts), X.shape[1]]
@@ -254,34 +247,12 @@ def _shared(vectors: np.ndarray, images: np.ndarray, values: np.ndarray) -> tupl
 # ------------------------------------------------------------------------------------------- choosing the penalty
 
 
-class _Trials:
-    """Gains of hidden items, user by user, for each penalty and dropout that was tried."""
-
-    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, rng: np.random.Generator) -> None:
-        self.gram = gram
-        self.folds = list(_folds(X, dim, rng))
-        self.gains: dict[tuple[float, float], np.ndarray] = {}
-
-    def gain(self, penalty: float, dropout: float) -> float:
-        """Return the mean gain."""
-        if (penalty, dropout) not in self.gains:
-            inverse = _inverse(self.gram, penalty, dropout)
-            self.gains[penalty, dropout] = np.concatenate([fold.gains(self.gram, inverse) for fold in self.folds])
-        return float(self.gains[penalty, dropout].mean())
-
-    def as_good(self, settings: tuple[float, float], best: tuple[float, float]) -> bool:
-        """Whether what the best is better by is within one standard error of the difference."""
-        less = self.gains[best] - self.gains[settings]
-        return float(less.mean()) <= float(less.std()) / np.sqrt(len(less))
-
-
 def _choose(
     X: sparse.csr_matrix, gram: np.ndarray, settings: EaseSettings, rng: np.random.Generator
 ) -> tuple[float, float, list[tuple[float, float, float]]]:
     """Return the penalty and the dropout under which hidden items of held-out users are ranked best, and all trials.
 
-    Of those that are as good within a standard error it is the largest penalty, and the first dropout (Breiman et al.
-    1984, section 3.4.3).
+    Of dropouts that are as good within a standard error it is the first one.
     """
     counts = np.diagonal(gram)
     if X.shape[1] > TUNED_ITEMS:
@@ -290,29 +261,27 @@ def _choose(
     scale = float(counts[counts > 0].mean()) if counts.any() else 1.0
     penalty = FIRST_RATIO * scale if settings.penalty is None else settings.penalty
     dropout = DROPOUTS[0] if settings.dropout is None else settings.dropout
-    trials = _Trials(X, gram, settings.embedding_dim, rng)
-    if not trials.folds:  # nobody has an item to hide
+    folds = list(_folds(X, settings.embedding_dim, rng))
+    if not folds:  # nobody has an item to hide
         return penalty, dropout, []
+
+    def measure(penalty: float, dropout: float) -> np.ndarray:
+        inverse = _inverse(gram, penalty, dropout)
+        return np.concatenate([fold.gains(gram, inverse) for fold in folds])
+
+    tried: list[tuple[float, float, float]] = []
     if settings.penalty is None:
-        best = _climb(lambda tried: trials.gain(tried, dropout), penalty), dropout
-        penalty = max(tried for tried, _ in trials.gains if trials.as_good((tried, dropout), best))
+        penalties = Trials[float](lambda penalty: measure(penalty, dropout))
+        penalty = choose_penalty(penalties, penalty)
+        tried += [(each, dropout, float(gains.mean())) for each, gains in penalties.gains.items()]
     if settings.dropout is None:
-        best = max(((penalty, share) for share in DROPOUTS), key=lambda tried: trials.gain(*tried))
-        dropout = next(share for share in DROPOUTS if trials.as_good((penalty, share), best))
-    return penalty, dropout, [(*tried, float(gains.mean())) for tried, gains in trials.gains.items()]
-
-
-def _climb(gain: Callable[[float], float], best: float) -> float:
-    """Return where a function is largest, by factors of `STEP` from `best` on and at last one of `FINE_STEP`."""
-    for direction in (STEP, 1.0 / STEP):
-        start = best
-        for _ in range(MOST_STEPS):
-            if gain(best * direction) <= gain(best):
-                break
-            best *= direction
-        if best != start:
-            break
-    return max((best, best * FINE_STEP, best / FINE_STEP), key=gain)
+        shares = Trials[float](lambda share: measure(penalty, share))
+        if settings.penalty is None:
+            shares.gains[dropout] = penalties.gains[penalty]
+        best = max(DROPOUTS, key=shares.gain)
+        dropout = next(share for share in DROPOUTS if shares.as_good(share, best))
+        tried += [(penalty, each, float(gains.mean())) for each, gains in shares.gains.items() if each != DROPOUTS[0]]
+    return penalty, dropout, tried
 
 
 def _folds(X: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> Iterator[_Fold]:
@@ -323,7 +292,3 @@ def _folds(X: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> Iterator
     for part in np.array_split(fit, n_folds):
         if len(part):
             yield _Fold(X[part], dim, rng)
-
-
-def _rows(X: sparse.csr_matrix) -> np.ndarray:
-    return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))

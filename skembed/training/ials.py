@@ -7,20 +7,26 @@ of each vector in proportion to how often it is met in this loss. Threads own ro
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
+from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden
 from skembed.training.run import Run
 
 __all__ = ["IALSSettings", "IALSTables", "learn_ials", "row_penalties"]
 
+PENALTY = 0.01  # to begin with, where it is chosen
+N_TUNED, N_HELD_OUT, TUNED_PASSES = 4000, 400, 5  # users to learn from and to choose by; passes of each trial
+FOLD_STEPS = 20  # of conjugate gradients, for users who are held out
 N_PARTS = 64  # of the rows, dealt to threads
+CHOICE = 4  # what a stream of random numbers is for; see `skembed.training.sequences`
 INITIAL_SCALE = 0.1  # of the length of a vector to begin with
 
 
@@ -31,8 +37,9 @@ class IALSSettings:
     Attributes
     ----------
     embedding_dim : int
-    penalty : float
-        Of a vector, times how often it is met: the sum of its values and `unobserved_weight` times all others.
+    penalty : float or None
+        Of a vector, times how often it is met: the sum of its values and `unobserved_weight` times all others. None
+        chooses it by hidden items of users who are held out.
     unobserved_weight : float
         Of a pair that did not meet.
     max_iter : int
@@ -42,7 +49,7 @@ class IALSSettings:
     """
 
     embedding_dim: int
-    penalty: float
+    penalty: float | None
     unobserved_weight: float
     max_iter: int = 16
     n_steps: int = 3
@@ -56,10 +63,16 @@ class IALSTables(NamedTuple):
     items : ndarray of shape (n_items, embedding_dim), float32
     loss_curve : list of float
         What is minimised, over the sum of all values; one a pass, as it was when the pass began to improve the users.
+    penalty : float
+        As it was chosen or given.
+    trials : list of (float, float)
+        Penalty, and normalized discounted gain on hidden items, of each trial.
     """
 
     items: np.ndarray
     loss_curve: list[float]
+    penalty: float
+    trials: list[tuple[float, float]]
 
 
 def row_penalties(sums: np.ndarray, n_others: int, penalty: float, unobserved_weight: float) -> np.ndarray:
@@ -70,11 +83,11 @@ def row_penalties(sums: np.ndarray, n_others: int, penalty: float, unobserved_we
 class _Side:
     """Users or items: their vectors, and how these are improved given those of the other side."""
 
-    def __init__(self, X: sparse.csr_matrix, vectors: np.ndarray, settings: IALSSettings) -> None:
+    def __init__(self, X: sparse.csr_matrix, vectors: np.ndarray, settings: IALSSettings, penalty: float) -> None:
         self.X, self.vectors, self.settings = X, vectors, settings
         sums = np.asarray(X.sum(axis=1)).ravel()
         weight = settings.unobserved_weight
-        self.penalties = row_penalties(sums, X.shape[1], settings.penalty, weight)
+        self.penalties = row_penalties(sums, X.shape[1], penalty, weight)
         mass = np.cumsum(np.diff(X.indptr) + 1)
         cuts = np.unique(np.searchsorted(mass, mass[-1] * np.arange(1, N_PARTS) / N_PARTS))
         self.parts = [(int(a), int(b)) for a, b in pairwise([0, *cuts.tolist(), X.shape[0]]) if a < b]
@@ -126,22 +139,17 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
     """
     from threadpoolctl import threadpool_limits
 
-    from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
-
     n_users, n_items = X.shape
     dim = settings.embedding_dim
-    width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
     check_memory(
-        4 * width * (n_users + n_items) + 16 * X.nnz,
+        4 * dim * (n_users + n_items) + 16 * X.nnz,
         f"method='ials' of {n_users} users and {n_items} items with embedding_dim={dim}",
         "lower embedding_dim",
     )
+    penalty, trials = (settings.penalty, []) if settings.penalty is not None else _choose(X, settings, run)
     rng = np.random.default_rng(run.seed)
-    items, users = aligned_zeros(n_items, width), aligned_zeros(n_users, width)
-    for vectors in (items, users):
-        vectors[:, :dim] = rng.standard_normal((len(vectors), dim), dtype=np.float32) * INITIAL_SCALE / np.sqrt(dim)
-    turned = X.T.tocsr()
-    of_users, of_items = _Side(X, users, settings), _Side(turned, items, settings)
+    items, users = _initial(rng, n_items, dim), _initial(rng, n_users, dim)
+    of_users, of_items = _Side(X, users, settings, penalty), _Side(X.T.tocsr(), items, settings, penalty)
     scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
 
     def train(on_pass: Callable, progress: Callable) -> IALSTables:
@@ -153,8 +161,47 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
                 of_items.improve(users, workers)
                 loss_curve.append(loss / scale)
                 progress(1)
-                if on_pass(pass_, IALSTables(items[:, :dim].copy(), list(loss_curve))):
+                if on_pass(pass_, IALSTables(items[:, :dim].copy(), list(loss_curve), penalty, trials)):
                     break
-        return IALSTables(items[:, :dim].copy(), loss_curve)
+        return IALSTables(items[:, :dim].copy(), loss_curve, penalty, trials)
 
     return run.passes(train, settings.max_iter, total=settings.max_iter)
+
+
+def _initial(rng: np.random.Generator, n_rows: int, dim: int) -> np.ndarray:
+    """Return small random vectors, their rows as long as kernels want them."""
+    from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
+
+    vectors = aligned_zeros(n_rows, -(-dim // SIMD_WIDTH) * SIMD_WIDTH)
+    vectors[:, :dim] = rng.standard_normal((n_rows, dim), dtype=np.float32) * INITIAL_SCALE / np.sqrt(dim)
+    return vectors
+
+
+def _choose(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> tuple[float, list[tuple[float, float]]]:
+    """Return the penalty under which hidden items of users who are held out are found best, and all trials.
+
+    Some users are enough, since a penalty is in proportion to how often a vector is met. Of penalties that are as good
+    within a standard error it is the largest.
+    """
+    rng = np.random.default_rng((run.seed, CHOICE))
+    order = rng.permutation(X.shape[0])
+    fit = order[np.diff(X.indptr)[order] >= 2][: min(N_HELD_OUT, X.shape[0] // 5)]
+    if not len(fit):
+        return PENALTY, []
+    learned = X[np.setdiff1d(order[: N_TUNED + len(fit)], fit)]
+    shown, hidden = hide_share(X[fit], HIDDEN_SHARE, int(rng.integers(2**31)))
+    tuned = replace(settings, max_iter=TUNED_PASSES)
+    quiet = replace(run, verbose=0, callbacks=None)
+
+    def measure(penalty: float) -> np.ndarray:
+        items = learn_ials(learned, replace(tuned, penalty=penalty), quiet).items
+        users = _initial(rng, len(fit), settings.embedding_dim)
+        wide = np.zeros((len(items), users.shape[1]), np.float32)
+        wide[:, : items.shape[1]] = items
+        with open_workers(run.n_jobs) as workers:
+            _Side(shown, users, replace(settings, n_steps=FOLD_STEPS), penalty).improve(wide, workers)
+        return gains_of_hidden(users @ wide.T, shown, hidden)
+
+    trials = Trials(measure)
+    chosen = choose_penalty(trials, PENALTY)
+    return chosen, [(penalty, float(gains.mean())) for penalty, gains in trials.gains.items()]

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.ragged import Ragged
+from skembed.memory import check_memory
 from skembed.training.ease import EaseSettings, learn_ease
 from skembed.training.ials import IALSSettings, learn_ials
 from skembed.training.run import Run
@@ -17,7 +18,6 @@ __all__ = ["METHODS", "InteractionSettings", "ItemTables", "learn_items", "metho
 METHODS = ("ease", "ials", "svd", "item2vec", "popularity")
 EASE_ITEMS = 20_000  # up to so many "auto" takes "ease": the matrices of all pairs of items are 3 GB there
 PASSES = {"ials": 16, "item2vec": 20}
-IALS_PENALTY = 0.01
 WINDOW = 5  # of item2vec, in a basket that is shuffled in each pass
 ORDER = 3  # what a stream of random numbers is for; see `skembed.training.sequences`
 
@@ -31,7 +31,7 @@ class InteractionSettings:
     method : {"ease", "ials", "svd", "item2vec", "popularity"}
     embedding_dim : int
     penalty : float or None
-        Of "ease" and "ials"; None chooses it by hidden items, or takes 0.01 for "ials".
+        Of "ease" and "ials"; None chooses it by hidden items.
     dropout : float or None
         Of "ease"; None chooses it.
     unobserved_weight : float
@@ -64,8 +64,8 @@ class ItemTables(NamedTuple):
         What is multiplied with it to score an item.
     penalty, dropout : float or None
         As they were chosen.
-    trials : list of (float, float, float)
-        See `EaseTables`.
+    trials : list of (float, float or None, float)
+        Penalty, dropout and gain on hidden items of each trial.
     loss_curve : sequence of float
         One value a pass.
     """
@@ -74,7 +74,7 @@ class ItemTables(NamedTuple):
     output: np.ndarray
     penalty: float | None = None
     dropout: float | None = None
-    trials: Sequence[tuple[float, float, float]] = ()
+    trials: Sequence[tuple[float, float | None, float]] = ()
     loss_curve: Sequence[float] = ()
 
 
@@ -98,16 +98,17 @@ def learn_items(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -
     ItemTables
         Their dimensions may be fewer than `embedding_dim` where there are not so many directions.
     """
+    dim = settings.embedding_dim
+    check_memory(2 * 4 * X.shape[1] * dim, f"{X.shape[1]} items with embedding_dim={dim}", "lower embedding_dim")
     if settings.method == "ease":
-        return ItemTables(*learn_ease(X, EaseSettings(settings.embedding_dim, settings.penalty, settings.dropout), run))
+        return ItemTables(*learn_ease(X, EaseSettings(dim, settings.penalty, settings.dropout), run))
     if settings.method == "ials":
-        penalty = IALS_PENALTY if settings.penalty is None else settings.penalty
-        learned = learn_ials(
-            X, IALSSettings(settings.embedding_dim, penalty, settings.unobserved_weight, settings.n_passes), run
-        )
-        return ItemTables(learned.items, learned.items, penalty, loss_curve=learned.loss_curve)
+        options = IALSSettings(dim, settings.penalty, settings.unobserved_weight, settings.n_passes)
+        fitted = learn_ials(X, options, run)
+        trials = [(penalty, None, gain) for penalty, gain in fitted.trials]
+        return ItemTables(fitted.items, fitted.items, fitted.penalty, None, trials, fitted.loss_curve)
     if settings.method == "svd":
-        vectors = _right_singular_vectors(X, settings.embedding_dim, run)
+        vectors = _right_singular_vectors(X, dim, run)
         return ItemTables(vectors, vectors)
     if settings.method == "item2vec":
         return _learn_item2vec(X, settings, run)
@@ -147,7 +148,7 @@ def _learn_item2vec(X: sparse.csr_matrix, settings: InteractionSettings, run: Ru
 
     counts = np.bincount(X.indices, minlength=X.shape[1])
     options = SequenceSettings(
-        settings.embedding_dim,
+        max(settings.embedding_dim - 1, 1),
         window=WINDOW,
         shrink_window=False,
         subsample=0.0,
@@ -155,4 +156,11 @@ def _learn_item2vec(X: sparse.csr_matrix, settings: InteractionSettings, run: Ru
         max_iter=settings.n_passes,
     )
     tables = train_sequences(_ShuffledBaskets(X, run.seed), counts, options, run)
-    return ItemTables(tables.input, tables.output, loss_curve=tables.loss_curve)
+    if settings.embedding_dim == 1:
+        return ItemTables(tables.input, tables.output, loss_curve=tables.loss_curve)
+    # what is learned is how much more often items meet than the noise has them (Levy & Goldberg 2014): to say how
+    # often, one dimension has the logarithm of the noise, which all baskets have alike
+    noise = options.ns_exponent * np.log(np.maximum(counts, 0.5))[:, None]
+    prior = (noise - noise.mean()).astype(np.float32)
+    inputs = np.hstack([tables.input, np.ones_like(prior)])
+    return ItemTables(inputs, np.hstack([tables.output, prior]), loss_curve=tables.loss_curve)
