@@ -30,7 +30,7 @@ __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
-TUNED_ITEMS = 4000  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
+TUNED_ITEMS = 1000  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
 EXACT_ITEMS = 6000  # up to so many items the inverse is of float64
 N_OVERSAMPLES, N_ITER = 16, 6  # of subspace iteration
 FIRST_ITER, FURTHER_ITER = 2, 1  # while penalties are tried: from a random basis, and from that of another penalty

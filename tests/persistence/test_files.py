@@ -275,6 +275,14 @@ def test_effects_of_another_shape_are_refused_when_they_are_read(shape):
         Effects.__new__(Effects).__setstate__({"crossed": tables, "marginal": tables, "numeric": np.zeros(shape)})
 
 
+def test_a_number_of_columns_is_not_believed():
+    """It was counted up to, in a list, before it was compared."""
+    encoder = EXAMPLES["EntityEmbeddingEncoder"].fit()
+    encoder.n_features_in_ = 2**40
+    with pytest.raises(ValueError, match=f"a position for each of {2**40} columns"):
+        encoder._check_fitted()
+
+
 class TestSaving:
     @pytest.mark.parametrize("failing", ["fsync", "replace"])
     def test_a_failure_leaves_the_old_file_and_no_litter(self, saved, path, monkeypatch, failing):
