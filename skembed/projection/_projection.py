@@ -414,7 +414,8 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     def _check_fitted(self) -> None:
         if hasattr(self, "_codec"):
             columns = self._codec.columns
-            if sorted([*columns.categorical, *columns.numeric]) != list(range(self.n_features_in_)):
+            places = sorted([*columns.categorical, *columns.numeric])
+            if len(places) != self.n_features_in_ or places != list(range(len(places))):  # a file may say any number
                 raise ValueError(f"expected a position for each of {self.n_features_in_} columns")
             self._codec.check()
             return
