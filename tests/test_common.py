@@ -7,10 +7,11 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder, ProjectionEmbedder
+from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder, InteractionEmbedder, ProjectionEmbedder
 
 ESTIMATORS = [EntityEmbeddingEncoder(), EntityEmbeddingEncoder(cv=None), CooccurrenceEncoder()]
 ESTIMATORS += [ProjectionEmbedder(method) for method in ("pca", "lda", "random", "nca", "svd", "autoencoder")]
+ESTIMATORS += [InteractionEmbedder(method=method) for method in ("ease", "ials", "svd", "item2vec", "popularity")]
 
 # called with (name, estimator), as check_estimator calls its own
 LEFT_OUT = [

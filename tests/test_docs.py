@@ -35,6 +35,15 @@ def test_the_page_of_persistence_prints_what_it_says():
     assert printed.getvalue() == "".join(PRINTED.findall(text))
 
 
+def test_the_page_of_users_and_items_prints_what_it_says():
+    text = (DOCS / "interactions.md").read_text(encoding="utf-8")
+    first, code = CODE.findall(text)[:2]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec("\n".join([*first.splitlines()[:2], code]), {})  # the first block is about a frame of one's own
+    assert printed.getvalue() == "".join(PRINTED.findall(text))
+
+
 def test_the_page_prints_what_it_says(page):
     _, printed, said = page
     assert printed == said

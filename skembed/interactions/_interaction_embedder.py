@@ -280,10 +280,15 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         check_is_fitted(self)
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k={k!r}, expected a whole number of at least 1.")
+        return self._recommend(self._read(X), int(k), exclude_seen=exclude_seen, among=among)
+
+    def _recommend(
+        self, seen: sparse.csr_matrix, k: int, *, exclude_seen: bool = True, among: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend to users who have been read."""
         places = None if among is None else self._places(among)
-        seen = self._read(X)
         rows = self._fold_in.apply(seen, self.input_embedding_.vectors)
-        best, scores = rank_items(rows, self.embedding_.vectors, seen, int(k), exclude_seen=exclude_seen, among=places)
+        best, scores = rank_items(rows, self.embedding_.vectors, seen, k, exclude_seen=exclude_seen, among=places)
         keys = self.embedding_.keys[best]
         keys[np.isneginf(scores)] = None
         return keys, scores

@@ -57,14 +57,16 @@ class recommendation_scorer:
         )
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        shown, hidden = basket_split(X, hidden=self.hidden, random_state=self.random_state)
-        step = estimator
+        step = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        read = getattr(estimator, "_read", None)
+        # an embedder reads X itself: parts of a frame would be matrices without its names
+        recommend = step.recommend if read is None else step._recommend
+        shown, hidden = basket_split(X if read is None else read(X), hidden=self.hidden, random_state=self.random_state)
         if hasattr(estimator, "steps"):
             for _, transformer in estimator.steps[:-1]:
                 if transformer not in (None, "passthrough"):
                     shown, hidden = transformer.transform(shown), transformer.transform(hidden)
-            step = estimator.steps[-1][1]
-        keys, scores = step.recommend(shown, self.k)
+        keys, scores = recommend(shown, self.k)
         truth = _rows_of_keys(step, hidden)
         found = np.array(
             [[key in relevant for key in row] for relevant, row in zip(truth, keys)], dtype=bool

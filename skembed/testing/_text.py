@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from skembed.testing._parametrize import parametrized
 from skembed.testing._text_checks import checks_for
 
 __all__ = ["check_text_estimator", "parametrize_with_text_checks"]
@@ -40,17 +41,7 @@ def parametrize_with_text_checks(
     ... def test_vectorizers(estimator, check):
     ...     check(estimator)
     """
-    import pytest  # of the test extra
-
-    cases = []
-    for estimator in estimators:
-        if isinstance(estimator, type):
-            raise TypeError(f"estimators must hold instances, got the class {estimator.__name__}; pass an instance.")
-        failing = {} if expected_failed_checks is None else expected_failed_checks(estimator)
-        for check in checks_for(estimator):
-            marks = [pytest.mark.xfail(reason=failing[check.__name__])] if check.__name__ in failing else []
-            cases.append(pytest.param(estimator, check, marks=marks, id=f"{_label(estimator)}-{check.__name__}"))
-    return pytest.mark.parametrize(("estimator", "check"), cases)
+    return parametrized(estimators, checks_for, expected_failed_checks)
 
 
 def check_text_estimator(estimator: Any) -> None:
@@ -63,7 +54,3 @@ def check_text_estimator(estimator: Any) -> None:
     """
     for check in checks_for(estimator):
         check(estimator)
-
-
-def _label(estimator: Any) -> str:
-    return str(estimator).replace("\n", "").replace(" ", "")

@@ -141,6 +141,15 @@ def test_grid_search_over_users():
     assert GridSearchCV(InteractionEmbedder(random_state=0), {"embedding_dim": [1, 2]}).fit(matrix).best_score_ > 0
 
 
+def test_users_in_a_frame_are_scored_without_a_warning(recwarn):
+    pd = pytest.importorskip("pandas")
+    keys = sorted({key for basket in X for key in basket})
+    frame = pd.DataFrame([[float(key in basket) for key in keys] for basket in X], columns=keys)
+    embedder = InteractionEmbedder(4, random_state=0).fit(frame)
+    assert 0 < embedder.score(frame) <= 1
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize(("measure", "expected"), [("ndcg", 1 / np.log2(3)), ("recall", 1.0), ("hit-rate", 1.0)])
 def test_measures(measure, expected):
     class Second:
