@@ -144,7 +144,7 @@ def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
     # mapped, only what is kept is copied
     table = load_native(path, mmap=True, verify=options.verify)
     if not options.subwords:
-        table = EmbeddingTable._of(table.shared_keys, table.vectors, table.unknown, table.metric)
+        table = EmbeddingTable._of(table.shared_keys, table.vectors, table.unknown, table.metric, table.counts)
     selection = Selection(options)
     n_taken = selection.cut(len(table))
     rows = selection.rows(table.keys[:n_taken].tolist())
@@ -152,5 +152,5 @@ def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
     if not options.half:
         return table
     vectors = rounded_to_half(os.fsdecode(path), np.array(table.vectors), options)
-    halved = EmbeddingTable._of(table.shared_keys, vectors, table.unknown, table.metric)
-    return SubwordTable._from(halved, table.subwords, table.counts) if isinstance(table, SubwordTable) else halved
+    halved = EmbeddingTable._of(table.shared_keys, vectors, table.unknown, table.metric, table.counts)
+    return SubwordTable._from(halved, table.subwords) if isinstance(table, SubwordTable) else halved

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
-from skembed.data.keys import Keys
+from skembed.data.keys import Keys, smallest
 from skembed.state import check_state, stored
+from skembed.table.counts import checked_counts, frozen_array, same_counts
 from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
@@ -39,11 +40,14 @@ class EmbeddingTable(KeyedVectors):
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         By which the vectors are to be read: the metric of `nearest`, `kneighbors` and `build_index` where they are
         given none. Tables made of this one keep it, and so does the library's own file.
+    counts : array-like of shape (n_keys,), int64, default=None
+        How often each key was seen. Tables made of this one keep them, and so do the formats that have a place for
+        them.
 
     Raises
     ------
     ValueError
-        If keys repeat, a vector is not finite, the shapes do not fit, or there is no such metric.
+        If keys repeat, a vector is not finite, the shapes do not fit, counts are negative, or there is no such metric.
     TypeError
         If a key is not hashable.
 
@@ -62,28 +66,46 @@ class EmbeddingTable(KeyedVectors):
     [('Graz', 5.0)]
     """
 
-    __slots__ = ("__weakref__", "_unknown")
-    _state: dict[str, Any] = {"keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str}
+    __slots__ = ("__weakref__", "_counts", "_unknown")
+    _state: dict[str, Any] = {
+        "keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str, "counts": np.ndarray | None,
+    }  # fmt: skip
 
-    def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
-        self._validate_and_set(key_list(keys), vectors, unknown, metric, finite=True)
+    _counts: np.ndarray | None
+
+    def __init__(
+        self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
+    ):
+        self._validate_and_set(key_list(keys), vectors, unknown, metric, counts, finite=True)
 
     @classmethod
     def _validated(
-        cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric, *, finite: bool
+        cls,
+        keys: list,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None,
+        metric: Metric,
+        counts: np.ndarray | None = None,
+        *,
+        finite: bool,
     ) -> "EmbeddingTable":
         """A table of canonical keys and parts read from a file.
 
         `finite=False` leaves the components unread, as of a large memory map.
         """
         table = cls.__new__(cls)
-        table._validate_and_set(keys, vectors, unknown, metric, finite=finite)
+        table._validate_and_set(keys, vectors, unknown, metric, counts, finite=finite)
         return table
 
-    def _validate_and_set(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
-        self._set_checked(Keys(object_array(keys), build_index(keys)), vectors, unknown, metric, finite=finite)
+    def _validate_and_set(
+        self, keys: list, vectors: Any, unknown: Any, metric: Metric, counts: Any, *, finite: bool
+    ) -> None:
+        indexed = Keys(object_array(keys), build_index(keys))
+        self._set_checked(indexed, vectors, unknown, metric, counts, finite=finite)
 
-    def _set_checked(self, keys: Keys, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
+    def _set_checked(
+        self, keys: Keys, vectors: Any, unknown: Any, metric: Metric, counts: Any, *, finite: bool
+    ) -> None:
         vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
@@ -96,36 +118,50 @@ class EmbeddingTable(KeyedVectors):
         metric = one_of(metric, METRICS, "metric")
         if finite:
             _check_finite(vectors, keys.array)
-        self._set_parts(keys, vectors, unknown, metric)
+        self._set_parts(keys, vectors, unknown, metric, checked_counts(counts, len(keys)))
 
     @classmethod
     def _of(
-        cls, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None = None, metric: Metric = "cosine"
+        cls,
+        keys: Keys,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None = None,
+        metric: Metric = "cosine",
+        counts: np.ndarray | None = None,
     ) -> "EmbeddingTable":
         """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
         table = cls.__new__(cls)
         table._set_parts(
-            keys if isinstance(keys, Keys) else Keys(keys), vectors, unknown, metric
+            keys if isinstance(keys, Keys) else Keys(keys), vectors, unknown, metric, counts
         )  # arrays of old pickles
         return table
 
     @classmethod
-    def of_keys(cls, keys: Keys, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine") -> "EmbeddingTable":
+    def of_keys(
+        cls, keys: Keys, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
+    ) -> "EmbeddingTable":
         """A table that shares its keys, and their rows, with a vocabulary or another table.
 
         Parameters
         ----------
         keys : Keys
-        vectors, unknown, metric : see EmbeddingTable
+        vectors, unknown, metric, counts : see EmbeddingTable
         """
         table = cls.__new__(cls)
-        table._set_checked(keys, vectors, unknown, metric, finite=True)
+        table._set_checked(keys, vectors, unknown, metric, counts, finite=True)
         return table
 
-    def _set_parts(self, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
+    def _set_parts(
+        self,
+        keys: Keys,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None,
+        metric: Metric,
+        counts: np.ndarray | None = None,
+    ) -> None:
         self._keys, self._vectors = keys, _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
-        self._metric = metric
+        self._metric, self._counts = metric, counts
         self._exact_index = self._restriction = None
 
     @property
@@ -154,6 +190,11 @@ class EmbeddingTable(KeyedVectors):
         return self._metric
 
     @property
+    def counts(self) -> np.ndarray | None:
+        """How often each key was seen, read-only int64 (n_keys,); or None where that is not known."""
+        return self._counts
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(n_keys, embedding_dim)."""
         return self._vectors.shape
@@ -173,12 +214,13 @@ class EmbeddingTable(KeyedVectors):
         return f"EmbeddingTable({len(self)} keys, embedding_dim={self.embedding_dim}{unknown}{metric})"
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold equal keys in the same order and the same bits, to be read by the same metric."""
+        """Whether both hold equal keys and counts in the same order and the same bits, read by the same metric."""
         if not isinstance(other, EmbeddingTable):
             return NotImplemented
         return self is other or (
             self.shape == other.shape
             and self._metric == other._metric
+            and same_counts(self._counts, other._counts)
             and self.keys.tolist() == other.keys.tolist()
             and _bits(self._unknown) == _bits(other._unknown)
             and all(np.array_equal(a.view(np.uint32), b.view(np.uint32)) for a, b in zip(_blocks(self), _blocks(other)))
@@ -194,13 +236,14 @@ class EmbeddingTable(KeyedVectors):
 
     def __getstate__(self) -> dict[str, Any]:
         vectors = np.asarray(self._vectors)  # what is mapped is no longer so elsewhere
-        return {"keys": self._keys, "vectors": vectors, "unknown": self._unknown, "metric": self._metric}
+        state = {"keys": self._keys, "vectors": vectors, "unknown": self._unknown, "metric": self._metric}
+        return state if self._counts is None else state | {"counts": smallest(self._counts)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(type(self), state, ("keys", "vectors", "unknown", "metric"))
         vectors = _read_only(state["vectors"])  # nobody else has it, so there is no need of a copy
         finite = not isinstance(vectors, np.memmap)  # which is not read before it is used
-        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], finite=finite)
+        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], state.get("counts"), finite=finite)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.
@@ -280,7 +323,8 @@ class EmbeddingTable(KeyedVectors):
         rows = self._seen_rows(keys)
         kept = self.keys[rows]
         shared = Keys(kept, build_index(kept.tolist()))
-        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric)
+        counts = None if self._counts is None else frozen_array(self._counts[rows])
+        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric, counts)
 
     def normalize(self) -> "EmbeddingTable":
         """A table of the vectors at unit length; zero vectors stay zero.
@@ -441,7 +485,7 @@ class EmbeddingTable(KeyedVectors):
         for start in range(0, len(self), _BLOCK_ROWS):
             images[start : start + _BLOCK_ROWS] = function(self._vectors[start : start + _BLOCK_ROWS])
         unknown = None if self._unknown is None else function(self._unknown[None])[0].astype(np.float32)
-        return EmbeddingTable._of(self._keys, images, unknown, self._metric)
+        return EmbeddingTable._of(self._keys, images, unknown, self._metric, self._counts)
 
 
 def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:

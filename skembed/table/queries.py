@@ -30,7 +30,7 @@ class _Restriction(NamedTuple):
 
     given: Any
     rows: np.ndarray
-    index: ExactIndex | None  # None: too many to be copied
+    exact: ExactIndex | None  # None: too many to be copied
 
     def is_of(self, keys: Any) -> bool:
         try:  # a key that is the same object costs no comparison of its characters
@@ -46,7 +46,7 @@ class _Restriction(NamedTuple):
         if excluded is not None:
             excluded = self._places(excluded)
             excluded = excluded[excluded >= 0]
-        found = self.index.search(queries, k, metric, excluded=excluded, own_rows=places)  # type: ignore[union-attr]
+        found = self.exact.search(queries, k, metric, excluded=excluded, own_rows=places)  # type: ignore[union-attr]
         if not len(self.rows):
             return found
         return Neighbors(found.scores, np.where(found.rows < 0, -1, self.rows[found.rows]))
@@ -134,7 +134,7 @@ class KeyedVectors:
         vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
         if self._fits(index, metric) and among is None:
             found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
-        elif among is not None and among.index is not None:
+        elif among is not None and among.exact is not None:
             found = among.search(vectors_2d, k, metric, struck, own_rows)
         else:
             rows = None if among is None else among.rows
@@ -235,11 +235,11 @@ class KeyedVectors:
             return last
         given = keys.copy() if type(keys) is list else keys if type(keys) is tuple else None
         rows = np.unique(self._seen_rows(keys, "restrict_to"))
-        index = None
+        exact = None
         if len(rows) * self.embedding_dim <= COPIED_AT_ONCE:  # else a copy would be held that is too large
             norms = None if self._exact_index is None else self._exact_index.norms[rows]
-            index = ExactIndex(self._vectors[rows], norms)
-        restriction = _Restriction(given, rows, index)
+            exact = ExactIndex(self._vectors[rows], norms)
+        restriction = _Restriction(given, rows, exact)
         if given is not None:
             self._restriction = restriction
         return restriction
