@@ -15,6 +15,7 @@ from skembed.table.counts import checked_counts, frozen_array, same_counts
 from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
+from skembed.table.torch_module import TorchEmbedding, torch_embedding
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
@@ -310,6 +311,90 @@ class EmbeddingTable(KeyedVectors):
     def _empty(self, n_rows: int) -> np.ndarray:
         return np.empty((n_rows, self.embedding_dim), dtype=np.float32)
 
+    def index_of(self, keys: Any, default: int | None = None) -> Any:
+        """The row of a key, or the rows of many.
+
+        Parameters
+        ----------
+        keys : key or list of n keys
+        default : int, default=None
+            The row of keys that are not in the table. None: a KeyError.
+
+        Returns
+        -------
+        int, or ndarray of shape (n,), int64
+            ``table.vectors[table.index_of(keys)]`` are the vectors.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["Ulm", "Bern"], [[1.0, 0.0], [0.0, 1.0]])
+        >>> table.index_of("Bern"), table.index_of(["Bern", "Oslo"], default=-1)
+        (1, array([ 1, -1]))
+        """
+        if default is not None and (not isinstance(default, Integral) or isinstance(default, bool)):
+            raise ValueError(f"default must be an int or None, got {default!r}.")
+        if hashable(keys):
+            return self._row(keys) if default is None else self._index.get(canonical_key(keys), int(default))
+        if default is None:
+            return self._seen_rows(keys)
+        rows = find_rows(key_list(keys), self._index)
+        return np.where(rows < 0, default, rows)
+
+    def merge(self, other: "EmbeddingTable", *, prefer: str = "self") -> "EmbeddingTable":
+        """A table of the keys of both: those of this table in their order, and then those that only `other` has.
+
+        Their vectors should be of one space; see `align_to`.
+
+        Parameters
+        ----------
+        other : EmbeddingTable
+            Of the same embedding_dim and metric.
+        prefer : {"self", "other"}, default="self"
+            Whose vectors the keys in both have. The vector for unknown keys is that of the same table, or of the one
+            that has one.
+
+        Returns
+        -------
+        EmbeddingTable
+            With the sum of the counts where both tables have counts, else without. Of a SubwordTable, one with the same
+            n-grams.
+
+        Raises
+        ------
+        ValueError
+            If the two have another embedding_dim or metric.
+
+        Examples
+        --------
+        >>> here = EmbeddingTable(["Ulm", "Bern"], [[1.0, 0.0], [0.0, 1.0]], counts=[3, 1])
+        >>> there = EmbeddingTable(["Bern", "Oslo"], [[2.0, 2.0], [0.5, 0.0]], counts=[4, 2])
+        >>> both = here.merge(there, prefer="other")
+        >>> both.keys.tolist(), both["Bern"].tolist(), both.counts.tolist()
+        (['Ulm', 'Bern', 'Oslo'], [2.0, 2.0], [3, 5, 2])
+        """
+        if not isinstance(other, EmbeddingTable):
+            raise TypeError(f"other must be an EmbeddingTable, got {type(other).__name__}.")
+        for name in ("embedding_dim", "metric"):
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(
+                    f"other must have the same {name}, got {getattr(other, name)!r} beside {getattr(self, name)!r}."
+                )
+        one_of(prefer, ("self", "other"), "prefer")
+        rows = find_rows(other.keys.tolist(), self._index)
+        new, shared = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
+        keys = [*self.keys.tolist(), *other.keys[new].tolist()]
+        vectors = np.concatenate([self._vectors, other._vectors[new]])
+        if prefer == "other":
+            vectors[rows[shared]] = other._vectors[shared]
+        counts = None
+        if self._counts is not None and other._counts is not None:
+            counts = np.concatenate([self._counts, other._counts[new]])
+            counts[rows[shared]] += other._counts[shared]
+            frozen_array(counts)
+        first, second = (self, other) if prefer == "self" else (other, self)
+        unknown = second._unknown if first._unknown is None else first._unknown
+        return EmbeddingTable._of(Keys(object_array(keys), build_index(keys)), vectors, unknown, self._metric, counts)
+
     def subset(self, keys: Iterable) -> "EmbeddingTable":
         """A table of these keys in this order, with the same vector for unknown keys.
 
@@ -436,6 +521,30 @@ class EmbeddingTable(KeyedVectors):
             raise ImportError('to_frame needs pandas: pip install "skembed[dataframe]".') from error
         index = pd.Index(self.keys, dtype=object, name="key", tupleize_cols=False)
         return pd.DataFrame(self._vectors, index=index, copy=True)
+
+    def to_torch(self, *, freeze: bool = True, default: Any = RAISE) -> TorchEmbedding:
+        """A torch.nn.Embedding of the vectors, and which row each key has in it.
+
+        Parameters
+        ----------
+        freeze : bool, default=True
+            Whether training leaves the vectors as they are.
+        default : array-like of shape (embedding_dim,), number or "mean", optional
+            The vector of unknown keys, as in `lookup`. Not given: that of the table, or none, so that unknown keys are
+            errors.
+
+        Returns
+        -------
+        TorchEmbedding
+            `module`, the torch.nn.Embedding: the keys in the order of the table, a row for unknown keys if they have a
+            vector, and one of zeros for padding; `index`, `unknown_row` and `padding_row`; and `encode`, which makes a
+            tensor of rows of sequences of keys.
+
+        Notes
+        -----
+        A SubwordTable brings its keys; composing other words of their n-grams is left to `lookup`.
+        """
+        return torch_embedding(self._vectors, self._index, self._fallback(default), bool(freeze))
 
     def save(self, path: str | os.PathLike, format: str | None = None, **options: Any) -> None:
         """Write the table to one file, whole or not at all.

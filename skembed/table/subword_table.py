@@ -219,6 +219,10 @@ class SubwordTable(EmbeddingTable):
         """A table of these keys in this order; the vectors of the n-grams stay, so other words are still composed."""
         return SubwordTable._from(super().subset(keys), self._subwords)
 
+    def merge(self, other: EmbeddingTable, *, prefer: str = "self") -> "SubwordTable":
+        """A table of the keys of both, with the n-grams of this one; see `EmbeddingTable.merge`."""
+        return SubwordTable._from(super().merge(other, prefer=prefer), self._subwords)
+
     def normalize(self) -> EmbeddingTable:
         """A plain table of the keys' vectors at unit length; zero vectors stay zero.
 

@@ -110,10 +110,26 @@ def test_init_of_another_kind(fitted):
     plain = EmbeddingTable(fitted.embedding_.keys, fitted.embedding_.vectors)
     vectorizer = small(init=plain, learning_rate=1e-6, max_iter=1).fit(TEXTS)
     np.testing.assert_allclose(vectorizer.embedding_.own_rows(), plain.lookup(vectorizer.embedding_.keys), atol=1e-3)
-    with pytest.raises(ValueError, match="n-grams of init were made with min_n=3, max_n=6, n_buckets=5000, but this"):
+    with pytest.raises(
+        ValueError, match="init were made with min_n=3, max_n=6, n_buckets=5000, but this has n_buckets=60; pass"
+    ):
         small(init=fitted.embedding_, n_buckets=60).fit(TEXTS)
     with pytest.raises(ValueError, match="pass embedding_dim=8"):
         small(init=fitted.embedding_, embedding_dim=4).fit(TEXTS)
+
+
+def test_an_init_brings_the_rule_of_its_ngrams_to_parameters_of_default_values():
+    first = small(min_n=2, max_n=4, n_buckets=60).fit(TEXTS)
+    second = FastTextVectorizer(8, max_iter=2, subsample=0, random_state=0, init=first.embedding_).fit(TEXTS)
+    settings = {"min_n": 2, "max_n": 4, "n_buckets": 60}
+    assert second.embedding_.subwords.settings == settings | {"absent": "zero"}
+    same = small(**settings, init=first.embedding_).fit(TEXTS)
+    assert second.embedding_ == same.embedding_
+    assert second.partial_fit(TEXTS).embedding_.subwords.n_buckets == 60
+    with pytest.raises(ValueError, match="max_n=4, n_buckets=60, but this has max_n=5; pass the same, or leave"):
+        FastTextVectorizer(8, max_n=5, init=first.embedding_).fit(TEXTS)
+    short = small(min_n=1, max_n=2).fit(TEXTS).embedding_
+    assert small(max_n=2, init=short).fit(TEXTS).embedding_.subwords.min_n == 1
 
 
 @pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax", "softmax"])
