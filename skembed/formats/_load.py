@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.compression import MAX_EXPANSION
+from skembed.formats._csv import read_csv
 from skembed.formats._errors import FormatError
 from skembed.formats._fasttext import read_fasttext
 from skembed.formats._native import load_native
@@ -29,9 +30,10 @@ _READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "word2vec-binary": read_word2vec,
     "fasttext-bin": read_fasttext,
     "parquet": read_parquet,
+    "csv": read_csv,
 }
 READ_FORMATS = ("auto", *_READERS, "numpy", "safetensors")
-_TEXTS = ("text", "word2vec-text", "fasttext-vec", "glove")
+_TEXTS = ("text", "word2vec-text", "fasttext-vec", "glove", "csv")
 
 
 def load_table(
@@ -59,8 +61,8 @@ def load_table(
     ----------
     path : path-like
     format : {"auto", "text", "word2vec-text", "fasttext-vec", "glove", "word2vec-binary", "fasttext-bin", "numpy", \
-"parquet", "safetensors"}, default="auto"
-        "text" is any of the three texts; "glove" has no header, the other two have.
+"parquet", "csv", "safetensors"}, default="auto"
+        "text" is any of the three texts; "glove" has no header, the other two have; "csv" may.
     limit : int, default=None
         Look at this many rows, from the start of the file, at most.
     keys : iterable of keys, default=None

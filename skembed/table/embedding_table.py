@@ -553,8 +553,8 @@ class EmbeddingTable(KeyedVectors):
         ----------
         path : path-like
         format : str, default=None
-            The library's own, or "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy",
-            "parquet".
+            None: what the name ends in, else the library's own; or "word2vec-text", "word2vec-binary", "glove",
+            "fasttext-vec", "fasttext-bin", "numpy", "parquet", "csv".
         **options
             See `skembed.formats.save_table`.
         """
