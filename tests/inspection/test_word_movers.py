@@ -33,7 +33,7 @@ def by_linear_program(table, a, b):
     return linprog(costs.ravel(), A_eq=np.array(rows), b_eq=shares).fun
 
 
-@pytest.mark.parametrize("assigned_units", [0, 512])
+@pytest.mark.parametrize("assigned_units", [0, 128, 10_000])
 def test_equals_the_linear_program(monkeypatch, table, assigned_units):
     monkeypatch.setattr(_word_movers, "_ASSIGNED_UNITS", assigned_units)
     X, Y = documents(7, 12), documents(6, 20, seed=2)
