@@ -44,7 +44,9 @@ class DocumentNeighbors(NamedTuple):
     n_solved: int
 
 
-def word_movers_distance(table: EmbeddingTable, a: Iterable, b: Iterable, *, empty_distance: float = inf) -> float:
+def word_movers_distance(
+    table: EmbeddingTable, a: Iterable, b: Iterable, *, empty_distance: float | None = None
+) -> float:
     """Word mover's distance of two documents.
 
     Parameters
@@ -53,8 +55,8 @@ def word_movers_distance(table: EmbeddingTable, a: Iterable, b: Iterable, *, emp
         Vectors of words. Words that it has not are left out; a SubwordTable composes them.
     a, b : list of words
         Tokenised, and with capitals and punctuation as the keys of the table have them.
-    empty_distance : float, default=inf
-        Between a document without a known word and one that has some. Two without are 0 apart.
+    empty_distance : float, default=None
+        Between a document without a known word and one that has some; None: infinity. Two without are 0 apart.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def word_movers_distance(table: EmbeddingTable, a: Iterable, b: Iterable, *, emp
 
 
 def pairwise_word_movers_distances(
-    table: EmbeddingTable, X: Iterable, Y: Iterable | None = None, *, empty_distance: float = inf
+    table: EmbeddingTable, X: Iterable, Y: Iterable | None = None, *, empty_distance: float | None = None
 ) -> np.ndarray:
     """Word mover's distances of all pairs of documents, as scikit-learn's ``metric="precomputed"`` takes them.
 
@@ -90,7 +92,7 @@ def pairwise_word_movers_distances(
     X : iterable of n documents, lists of words
     Y : iterable of m documents, default=None
         None: those of `X`.
-    empty_distance : float, default=inf
+    empty_distance : float, default=None
         See `word_movers_distance`; scikit-learn takes finite numbers alone.
 
     Returns
@@ -126,7 +128,7 @@ def pairwise_word_movers_distances(
 
 
 def nearest_documents(
-    table: EmbeddingTable, queries: Iterable, documents: Iterable, k: int = 5, *, empty_distance: float = inf
+    table: EmbeddingTable, queries: Iterable, documents: Iterable, k: int = 5, *, empty_distance: float | None = None
 ) -> DocumentNeighbors:
     """The k documents nearest to each query by word mover's distance, exactly.
 
@@ -139,7 +141,7 @@ def nearest_documents(
     table : EmbeddingTable
     queries, documents : iterable of documents, lists of words
     k : int, default=5
-    empty_distance : float, default=inf
+    empty_distance : float, default=None
         See `word_movers_distance`.
 
     Returns
@@ -196,11 +198,11 @@ class _Document(NamedTuple):
 class _Corpus:
     """Documents as rows of the vectors of their words, which are looked up once."""
 
-    def __init__(self, table: EmbeddingTable, empty_distance: float):
+    def __init__(self, table: EmbeddingTable, empty_distance: float | None):
         check_table(table)
-        if not empty_distance >= 0:
-            raise ValueError(f"empty_distance must be a number of 0 or more, got {empty_distance!r}.")
-        self.table, self.empty_distance = table, float(empty_distance)
+        if empty_distance is not None and not empty_distance >= 0:
+            raise ValueError(f"empty_distance must be a number of 0 or more or None, got {empty_distance!r}.")
+        self.table, self.empty_distance = table, inf if empty_distance is None else float(empty_distance)
         self.vectors: list[np.ndarray] = []
         self.matrix = np.empty((0, table.embedding_dim))
         self.row_of: dict[Any, int] = {}
