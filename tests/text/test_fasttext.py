@@ -9,7 +9,7 @@ from skembed.table.subwords import word_ngrams
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
-from skembed.text._subword_rows import rows_of_words
+from skembed.text._subword_rows import NgramRule, rows_of_words
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
@@ -56,7 +56,7 @@ def test_parameters_out_of_range_are_named(parameters, message):
 
 def test_members_are_a_word_and_its_ngrams():
     words = ["Ulm", "ulmer", "Bern", "x"]
-    members, buckets = rows_of_words(words, 2, 4, 60)
+    members, buckets = rows_of_words(words, NgramRule(2, 4, 60))
     rows, starts = members.indices, members.indptr
     for i, word in enumerate(words):
         mine = rows[starts[i] : starts[i + 1]]
