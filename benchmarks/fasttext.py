@@ -44,7 +44,7 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     from skembed.data.ragged import Ragged
     from skembed.table import EmbeddingTable, SubwordTable
     from skembed.table.subwords import Subwords
-    from skembed.text._subword_rows import rows_of_words
+    from skembed.text._subword_rows import NgramRule, rows_of_words
     from skembed.training.run import Run
     from skembed.training.sequences import SequenceSettings, train_sequences
 
@@ -66,7 +66,7 @@ def train_ours(words, counts, ids, ends, architecture, rate, n_threads, seed, ng
     if not ngrams:
         tables = train_sequences([Ragged.from_ends(ids, ends)], counts, passes, run)
         return time.perf_counter() - begin, EmbeddingTable(words, tables.input)
-    rows, buckets = rows_of_words(words, MIN_N, MAX_N, BUCKETS)
+    rows, buckets = rows_of_words(words, NgramRule(MIN_N, MAX_N, BUCKETS))
     tables = train_sequences([Ragged.from_ends(ids, ends)], counts, passes, run, subword_rows=rows)
     seconds = time.perf_counter() - begin
     own, ngram_rows = np.split(tables.input, [len(words)])

@@ -8,6 +8,7 @@ with those of a full sort of float64 scores. Peers, where installed: gensim's Ke
 """
 
 import argparse
+import itertools
 import os
 import platform
 import statistics
@@ -105,6 +106,16 @@ def main() -> None:
     many |= sklearn_peer(vectors, queries)
     report("one query", seconds(one, options.repeats))
     report(f"{options.queries:,} queries", seconds(many, max(3, options.repeats // 3)))
+
+    some = [int(row) for row in rng.permutation(options.rows)[:10_000]]
+    part, other = table.subset(some), some[::-1]
+    turn = itertools.cycle([some, other])
+    restricted = {
+        "nearest in subset(10,000 keys)": lambda: part.nearest(queries[0]),
+        "restrict_to, the same keys": lambda: table.nearest(queries[0], restrict_to=some),
+        "restrict_to, other keys": lambda: table.nearest(queries[0], restrict_to=next(turn)),
+    }
+    report("one query among 10,000 keys", seconds(restricted, options.repeats))
 
     tracemalloc.start()
     table.kneighbors(queries, 10)

@@ -53,7 +53,12 @@ ALLOWED = {
     "__init__": {*ESTIMATORS, "inspection", "table", "compare", "datasets", "formats", "testing", "persistence"},
 }
 # what alone may import torch, numba and the containers of tables (which need not be installed)
-TORCH = ("training/nets/", "apply/nets/", "testing/")  # testing looks whether global states were left alone
+TORCH = (
+    "training/nets/",
+    "apply/nets/",
+    "testing/",  # looks whether global states were left alone
+    "table/torch_module.py",  # to_torch
+)
 NUMBA = ("kernels/", "testing/")
 CONTAINERS = (
     "data/",

@@ -261,7 +261,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
             matrix = cut(axes.apply(part), dim)
             unknown = matrix[0] if len(vocabulary.infrequent) else np.zeros(dim, dtype=np.float32)
             self.embeddings_[name] = EmbeddingTable.of_keys(
-                vocabulary.shared_keys, matrix[1:], unknown=unknown, metric="euclidean"
+                vocabulary.shared_keys, matrix[1:], unknown=unknown, metric="euclidean", counts=vocabulary.counts
             )
         self.loss_curve_ = [*([] if start is None else self.loss_curve_), *learned.loss_curve]
         self.n_iter_ = max(len(self.loss_curve_), 1)

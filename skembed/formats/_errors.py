@@ -2,9 +2,15 @@
 
 from skembed.data.compression import COMPRESSIONS
 
+_PICKLE = b"\x80"
+# for the pickles that gensim saves vectors and models as
+GENSIM_RECIPE = """ Vectors of gensim, for example:
+    kv = gensim.models.KeyedVectors.load(path)  # of a model: gensim.models.Word2Vec.load(path).wv
+    EmbeddingTable(kv.index_to_key, kv.vectors).save("vectors.safetensors")
+"""
 # first bytes -> what such a file is, and how its vectors come here without a program in it being run
 _FOREIGN = {
-    b"\x80": "a pickle",
+    _PICKLE: "a pickle",
     b"PK\x03\x04": "a zip archive, as .pt and .npz files are",
     **dict.fromkeys((b"x\x01", b"x^", b"x\x9c", b"x\xda"), "compressed with zlib, as joblib files may be"),
     **{compression.magic: f"compressed with {compression.name}" for compression in COMPRESSIONS},
@@ -24,5 +30,6 @@ def foreign_hint(start: bytes) -> str:
             return (
                 f" The file looks like {kind}; skembed never unpickles and guesses no format. Open it where it was "
                 "made, if you trust it, and pass its keys and vectors to EmbeddingTable(keys, vectors)."
+                + (GENSIM_RECIPE if signature == _PICKLE else "")
             )
     return ""

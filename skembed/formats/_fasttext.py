@@ -28,10 +28,10 @@ from skembed.formats._rows import (
     first_not_finite,
     not_finite_message,
     rounded_to_half,
-    unique_table,
+    table_of,
 )
 from skembed.table import EmbeddingTable
-from skembed.table.subword_table import SubwordTable, frozen_array
+from skembed.table.subword_table import SubwordTable
 from skembed.table.subwords import MAX_N, Subwords
 
 MAGIC = 793_712_314
@@ -279,11 +279,9 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
             _check_finite(file, model.input, vectors, 0, options)
     else:
         vectors = _composed(file, model, chosen, subwords, options)
-    table, first = unique_table(source.name, keys, vectors, options)
-    if subwords is None or not options.subwords:
-        return table
-    counts = model.dictionary.counts[chosen if first is None else chosen[first]]
-    return SubwordTable._from(table, subwords, frozen_array(np.maximum(counts, 0)))
+    counts = np.maximum(model.dictionary.counts[chosen], 0)
+    table = table_of(source.name, keys, vectors, options, counts)
+    return table if subwords is None or not options.subwords else SubwordTable._from(table, subwords)
 
 
 def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subwords | None:

@@ -9,7 +9,8 @@ import numpy as np
 from skembed.formats._fasttext import MAGIC, SETTINGS, VERSIONS
 from skembed.formats._write_text import string_key
 from skembed.table import EmbeddingTable
-from skembed.table.subword_table import SubwordTable, checked_counts
+from skembed.table.counts import checked_counts
+from skembed.table.subword_table import SubwordTable
 
 # what a model needs to be read, where the table does not say: skip-gram with negative sampling, never trained
 _DEFAULTS = {
@@ -58,8 +59,7 @@ def write_fasttext(
             "fastText's .bin has a row for each bucket, and this table passes over n-grams that have none, as pruned "
             "models do: its words would get other vectors there. Save it as 'safetensors', or as 'fasttext-vec'."
         )
-    held = table.counts if isinstance(table, SubwordTable) else None
-    frequencies = checked_counts(held if counts is None else counts, len(table))
+    frequencies = checked_counts(table.counts if counts is None else counts, len(table))
     if frequencies is None:
         frequencies = np.ones(len(table), dtype=np.int64)
     values: dict[str, Any] = _DEFAULTS | dict(settings or {}) | {"dim": table.embedding_dim}

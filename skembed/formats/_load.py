@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.compression import MAX_EXPANSION
+from skembed.formats._csv import read_csv
 from skembed.formats._errors import FormatError
 from skembed.formats._fasttext import read_fasttext
 from skembed.formats._native import load_native
@@ -29,9 +30,10 @@ _READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "word2vec-binary": read_word2vec,
     "fasttext-bin": read_fasttext,
     "parquet": read_parquet,
+    "csv": read_csv,
 }
 READ_FORMATS = ("auto", *_READERS, "numpy", "safetensors")
-_TEXTS = ("text", "word2vec-text", "fasttext-vec", "glove")
+_TEXTS = ("text", "word2vec-text", "fasttext-vec", "glove", "csv")
 
 
 def load_table(
@@ -59,8 +61,8 @@ def load_table(
     ----------
     path : path-like
     format : {"auto", "text", "word2vec-text", "fasttext-vec", "glove", "word2vec-binary", "fasttext-bin", "numpy", \
-"parquet", "safetensors"}, default="auto"
-        "text" is any of the three texts; "glove" has no header, the other two have.
+"parquet", "csv", "safetensors"}, default="auto"
+        "text" is any of the three texts; "glove" has no header, the other two have; "csv" may.
     limit : int, default=None
         Look at this many rows, from the start of the file, at most.
     keys : iterable of keys, default=None
@@ -144,7 +146,7 @@ def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
     # mapped, only what is kept is copied
     table = load_native(path, mmap=True, verify=options.verify)
     if not options.subwords:
-        table = EmbeddingTable._of(table.shared_keys, table.vectors, table.unknown, table.metric)
+        table = EmbeddingTable._of(table.shared_keys, table.vectors, table.unknown, table.metric, table.counts)
     selection = Selection(options)
     n_taken = selection.cut(len(table))
     rows = selection.rows(table.keys[:n_taken].tolist())
@@ -152,5 +154,5 @@ def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
     if not options.half:
         return table
     vectors = rounded_to_half(os.fsdecode(path), np.array(table.vectors), options)
-    halved = EmbeddingTable._of(table.shared_keys, vectors, table.unknown, table.metric)
-    return SubwordTable._from(halved, table.subwords, table.counts) if isinstance(table, SubwordTable) else halved
+    halved = EmbeddingTable._of(table.shared_keys, vectors, table.unknown, table.metric, table.counts)
+    return SubwordTable._from(halved, table.subwords) if isinstance(table, SubwordTable) else halved

@@ -4,7 +4,7 @@ Its layout is that of `skembed.formats.hashed_file`, with these tensors:
 
 ============= ===== ================== ==========================================================
 key_offsets   I64   (n_keys + 1,)      where the spelling of each key starts in key_bytes
-counts        I64   (n_keys,)          of a SubwordTable that has them
+counts        I64   (n_keys,)          of a table that has them
 buckets       I64   (n_ngrams,)        of a SubwordTable with a row for some buckets only
 vectors       F32   (n_keys, dim)
 ngrams        F32   (n_ngrams, dim)    of a SubwordTable
@@ -14,7 +14,7 @@ key_bytes     U8    (n_bytes,)         the spellings of the keys, UTF-8, one aft
 ============= ===== ================== ==========================================================
 
 The manifest of a table that is not to be read by the cosine also holds `metric`; that of a SubwordTable `subwords`, the
-parameters of its `Subwords`. Files with `subwords` are of version 2, all others of version 1.
+parameters of its `Subwords`. Files with `subwords` or `counts` are of version 2, all others of version 1.
 """
 
 import os
@@ -26,8 +26,9 @@ from skembed.data.keycodes import decode_keys, encode_keys
 from skembed.formats._errors import FormatError
 from skembed.formats.hashed_file import HashedFile, open_regular, write_hashed
 from skembed.table import EmbeddingTable
+from skembed.table.counts import checked_counts
 from skembed.table.neighbors import METRICS, Metric
-from skembed.table.subword_table import SubwordTable, checked_counts
+from skembed.table.subword_table import SubwordTable
 from skembed.table.subwords import Subwords
 
 _FORMAT = "skembed.EmbeddingTable"
@@ -77,7 +78,7 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
     subwords = table.subwords if isinstance(table, SubwordTable) else None
     parts = {
         "key_offsets": offsets,
-        "counts": table.counts if isinstance(table, SubwordTable) else None,
+        "counts": table.counts,
         "buckets": None if subwords is None else subwords.buckets,
         "vectors": table.vectors,
         "ngrams": None if subwords is None else subwords.vectors,
@@ -88,7 +89,7 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
     tensors = {
         name: part.astype(_NUMPY_DTYPES[_DTYPES[name]], copy=False) for name, part in parts.items() if part is not None
     }
-    manifest: dict[str, Any] = {"format": _FORMAT, "version": 1}
+    manifest: dict[str, Any] = {"format": _FORMAT, "version": 1 if table.counts is None else 2}
     if table.metric != _UNNAMED_METRIC:
         manifest["metric"] = table.metric
     if subwords is not None:
@@ -191,7 +192,7 @@ class _Reader(HashedFile):
     def subword_settings(self, manifest: dict[str, Any], layout: dict) -> dict[str, Any] | None:
         """The parameters of the n-grams, there if and only if their vectors are."""
         settings = manifest.get("subwords")
-        if (settings is None) != ("ngrams" not in layout) or (settings is None and {"counts", "buckets"} & set(layout)):
+        if (settings is None) != ("ngrams" not in layout) or (settings is None and "buckets" in layout):
             raise self.error(8, "expected 'subwords' in the manifest and the tensor 'ngrams', or none of both")
         if settings is None:
             return None
@@ -206,14 +207,14 @@ class _Reader(HashedFile):
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
-            table = EmbeddingTable._validated(keys, vectors, unknown, metric, finite=verify)
+            counts = checked_counts(tensors.get("counts"), len(keys))
+            table = EmbeddingTable._validated(keys, vectors, unknown, metric, counts, finite=verify)
             if settings is None:
                 return table
-            counts = checked_counts(tensors.get("counts"), len(keys))
             subwords = Subwords(tensors["ngrams"], buckets=tensors.get("buckets"), **settings)
             if verify and not _finite(subwords.vectors):
                 raise ValueError("ngrams must be finite float32, they are not")
-            return SubwordTable._from(table, subwords, counts)
+            return SubwordTable._from(table, subwords)
         except ValueError as error:
             raise FormatError(f"{self.path}: {error}.") from None
 

@@ -1,4 +1,4 @@
-"""numpy's files: an .npz of `keys` and `vectors`, or an .npy of vectors beside a text file of keys; never a pickle."""
+"""numpy's files, never a pickle: an .npz of `keys`, `vectors`, perhaps `counts`, or an .npy beside a text of keys."""
 
 import ast
 import os
@@ -19,12 +19,13 @@ from skembed.table.keys import key_list
 
 _MAX_HEADER = 10_000
 _KEY_DTYPES = re.compile(r"[<>=|]?(?:U[0-9]{1,7}|S[0-9]{1,7}|[iu][1248]|f[248]|b1)")
+_COUNT_DTYPES = re.compile(r"[<>=|]?(?:i[1248]|u[124])")
 _VECTOR_DTYPES = re.compile(r"[<>=|]?f[248]")
 _MAX_WIDTH = 10_000  # characters of a key: all keys of a numpy array take as much as the longest
 
 
 def read_npz(name: str, archive: zipfile.ZipFile, options: ReadOptions) -> EmbeddingTable:
-    """Read `keys` and `vectors` of an archive, as `numpy.savez` writes it."""
+    """Read `keys`, `vectors` and, if there, `counts` of an archive, as `numpy.savez` writes it."""
     infos = {info.filename: info for info in checked_members(name, archive)}
     if not {"keys.npy", "vectors.npy"} <= set(infos):
         raise FormatError(
@@ -34,12 +35,16 @@ def read_npz(name: str, archive: zipfile.ZipFile, options: ReadOptions) -> Embed
         raise ValueError(
             f"mmap=True cannot be had of {name}: an .npz is an archive. Load it once and save it: table.save(path)."
         )
-    arrays = []
-    for member, allowed in (("keys.npy", _KEY_DTYPES), ("vectors.npy", _VECTOR_DTYPES)):
-        source = open_member(name, archive, infos[member], options)
-        most = options.most_bytes(infos[member].compress_size)
-        arrays.append(_array(source, allowed, min(most, infos[member].file_size)))
-    return _table(name, _keys_of(name, arrays[0], options), arrays[1], options, lambda row, column: 0)
+    arrays: dict[str, np.ndarray] = {}
+    for array, allowed in (("keys", _KEY_DTYPES), ("vectors", _VECTOR_DTYPES), ("counts", _COUNT_DTYPES)):
+        if info := infos.get(f"{array}.npy"):
+            source = open_member(name, archive, info, options)
+            most = options.most_bytes(info.compress_size)
+            arrays[array] = _array(source, allowed, min(most, info.file_size))
+    keys, counts = _keys_of(name, arrays["keys"], options), arrays.get("counts")
+    if counts is not None and (len(counts) != len(keys) or (counts < 0).any()):
+        raise FormatError(f"{name}: expected {len(keys)} counts of 0 or more, as many as keys, got {len(counts)}.")
+    return _table(name, keys, arrays["vectors"], options, lambda row, column: 0, counts)
 
 
 def read_npy(source: Source, path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
@@ -117,6 +122,8 @@ def _check_vectors(
     n_dimensions = 2 if allowed is _VECTOR_DTYPES else 1
     if len(shape) != n_dimensions or not allowed.fullmatch(dtype.str) or 0 in shape[1:]:
         what = "(n, embedding_dim) of float" if n_dimensions == 2 else "(n,) of strings or numbers"
+        if allowed is _COUNT_DTYPES:
+            what = "(n,) of integers"
         raise error(10, f"expected an array {what}, got {shape} of {dtype}")
 
 
@@ -160,7 +167,12 @@ def _keys_of(name: str, array: np.ndarray, options: ReadOptions) -> list:
 
 
 def _table(
-    name: str, keys: list, vectors: np.ndarray, options: ReadOptions, place: Callable[[int, int], int]
+    name: str,
+    keys: list,
+    vectors: np.ndarray,
+    options: ReadOptions,
+    place: Callable[[int, int], int],
+    counts: np.ndarray | None = None,
 ) -> EmbeddingTable:
     if len(keys) != len(vectors):
         raise FormatError(f"{name}: expected as many keys as vectors, got {len(keys)} and {len(vectors)}.")
@@ -183,12 +195,15 @@ def _table(
             held = np.array(rows, dtype=np.float32, order="C")
     if held is not rows and not options.allow_nonfinite and (bad := first_not_finite(held)):
         raise FormatError(f"{name}: {not_finite_message(rows[bad], f'in row {bad[0]}')}.")
-    return table_of(name, keys[:n_taken] if kept is None else [keys[row] for row in kept], held, options)
+    if counts is not None:
+        counts = counts[:n_taken] if kept is None else counts[kept]
+    return table_of(name, keys[:n_taken] if kept is None else [keys[row] for row in kept], held, options, counts)
 
 
 def write_npz(table: EmbeddingTable, file: BinaryIO, dtype: Any = "float32") -> None:
-    """Write `keys` and `vectors`, not compressed, so that they load fast; `numpy.load` reads them without pickle."""
-    np.savez(file, keys=_key_array(table), vectors=table.vectors.astype(dtype, copy=False))
+    """Write `keys`, `vectors` and `counts`, not compressed, so that they load fast; `numpy.load` needs no pickle."""
+    counts: dict[str, Any] = {} if table.counts is None else {"counts": table.counts}
+    np.savez(file, keys=_key_array(table), vectors=table.vectors.astype(dtype, copy=False), **counts)
 
 
 def _key_array(table: EmbeddingTable) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Parquet: a column of keys beside one of vectors (fixed-size lists), or beside one column of numbers a component."""
+"""Parquet: a column of keys beside one of vectors (fixed-size lists), or beside one column of numbers a component.
+
+A column of integers that is named `count` holds the counts of the keys.
+"""
 
 from typing import Any, BinaryIO
 
@@ -12,6 +15,7 @@ from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
 
 _KEY_NAMES = ("key", "keys", "word", "token", "id", "index", "__index_level_0__")
+_COUNT_NAMES = ("count", "counts")
 _GROUP_ROWS = 1 << 16
 _BATCH_ROWS = 1 << 14
 
@@ -48,9 +52,10 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
             f"{source.name}: {declared} bytes come out of {file.n_bytes}, more than {options.max_expansion} times as "
             "many: refused as a decompression bomb. If you trust the file, pass max_expansion=."
         )
-    key_name, names = _columns(source.name, pa, schema)
-    selection, rows, keys = Selection(options), None, []
-    batches = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=[key_name, *names], use_threads=False)
+    key_name, names, count_name = _columns(source.name, pa, schema)
+    selection, rows, keys, counts = Selection(options), None, [], []
+    read = [key_name, *names] if count_name is None else [key_name, *names, count_name]
+    batches = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=read, use_threads=False)
     while not selection.complete:
         try:
             batch = next(batches, None)
@@ -59,12 +64,16 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
             batch.validate(full=True)
             found = _keys(source.name, pa, batch.column(key_name), options)
             vectors = _vectors(source.name, pa, batch, names)
+            numbers = None if count_name is None else _counts(source.name, batch.column(count_name))
         except FormatError:
             raise
         except broken as error:
             raise FormatError(f"{source.name}: expected parquet, in its pages: {str(error)[:200]}.") from None
         n_taken = selection.cut(len(found))
-        found, vectors = selection.keep(found[:n_taken], vectors[:n_taken])
+        found, places = selection.keep(found[:n_taken], np.arange(n_taken))
+        vectors = vectors[places]
+        if numbers is not None:
+            counts.append(numbers[places])
         if rows is None:
             rows = RowBuffer(vectors.shape[1])
         if vectors.shape[1] != rows.dim:
@@ -78,15 +87,16 @@ def read_parquet(source: Source, options: ReadOptions) -> EmbeddingTable:
             raise FormatError(f"{source.name}: {not_finite_message(out[bad], f'(key {found[bad[0]]!r})')}.")
     if rows is None:
         raise FormatError(f"{source.name}: expected rows of a key and a vector, there are none.")
-    return table_of(source.name, keys, rows.finished(), options)
+    return table_of(source.name, keys, rows.finished(), options, np.concatenate(counts) if counts else None)
 
 
-def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str]]:
-    """The column of keys, and the one of vectors or those of their components."""
+def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str], str | None]:
+    """The column of keys, the one of vectors or those of their components, and that of counts."""
     if len(set(schema.names)) < len(schema.names):
         raise FormatError(f"{name}: expected columns of different names, got {schema.names[:10]}.")
     listed = [field.name for field in schema if _is_list(pa, field.type) and _is_number(pa, field.type.value_type)]
-    others = [field for field in schema if field.name not in listed]
+    counted = [field.name for field in schema if field.name.lower() in _COUNT_NAMES and pa.types.is_integer(field.type)]
+    others = [field for field in schema if field.name not in listed and field.name not in counted[:1]]
     named = [field.name for field in others if field.name.lower() in _KEY_NAMES]
     texts = [field.name for field in others if not _is_number(pa, field.type)]
     key_names = named or texts or [field.name for field in others if not listed]
@@ -97,7 +107,14 @@ def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str]]:
             f"{name}: expected a column of keys and one of vectors (lists of numbers), or columns of numbers beside "
             f"one of keys, named 'key'; got {[f'{field.name}: {field.type}' for field in schema][:10]}."
         )
-    return key_names[0], components
+    return key_names[0], components, counted[0] if counted else None
+
+
+def _counts(name: str, column: Any) -> np.ndarray:
+    numbers = np.asarray(column.to_numpy(zero_copy_only=False))
+    if column.null_count or (numbers < 0).any() or (numbers.dtype.kind == "u" and (numbers >= 2**63).any()):
+        raise FormatError(f"{name}: expected counts of 0 or more in the column 'count', there are others.")
+    return numbers.astype(np.int64)
 
 
 def _is_list(pa: Any, kind: Any) -> bool:
@@ -134,7 +151,7 @@ def _vectors(name: str, pa: Any, batch: Any, names: list[str]) -> np.ndarray:
 
 
 def write_parquet(table: EmbeddingTable, file: BinaryIO, dtype: Any = "float32") -> None:
-    """Write the columns `key` and `vector`, with checksums of the pages."""
+    """Write the columns `key`, `vector` and, where there are counts, `count`, with checksums of the pages."""
     pa = _pyarrow()
     kind = pa.float16() if np.dtype(dtype) == np.float16 else pa.float32()
     vectors = pa.list_(kind, table.embedding_dim)
@@ -145,11 +162,16 @@ def write_parquet(table: EmbeddingTable, file: BinaryIO, dtype: Any = "float32")
             f"keys in parquet must be of one type that it has: {error}; save the table as 'safetensors', or with other "
             "keys: EmbeddingTable([str(key) for key in table], table.vectors)."
         ) from None
-    schema = pa.schema([("key", keys.type), ("vector", vectors)])
+    counted = [] if table.counts is None else [("count", pa.int64())]
+    schema = pa.schema([("key", keys.type), ("vector", vectors), *counted])
+    compression = {name: "none" if name == "vector" else "zstd" for name in schema.names}
     with pa.parquet.ParquetWriter(
-        file, schema, compression={"key": "zstd", "vector": "none"}, use_dictionary=False, write_page_checksum=True
+        file, schema, compression=compression, use_dictionary=False, write_page_checksum=True
     ) as writer:
         for start in range(0, len(table), _GROUP_ROWS):
             block = table.vectors[start : start + _GROUP_ROWS].astype(dtype, copy=False)
             column = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1), type=kind), table.embedding_dim)
-            writer.write_table(pa.table([keys[start : start + _GROUP_ROWS], column], schema=schema))
+            columns = [keys[start : start + _GROUP_ROWS], column]
+            if table.counts is not None:
+                columns.append(pa.array(table.counts[start : start + _GROUP_ROWS]))
+            writer.write_table(pa.table(columns, schema=schema))

@@ -9,6 +9,7 @@ import numpy as np
 from skembed.data.keys import Keys
 from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
+from skembed.table.counts import frozen_array
 from skembed.table.embedding_table import EmbeddingTable, object_array
 
 _BLOCK_ROWS = 16_384
@@ -114,25 +115,21 @@ def not_finite_message(value: object, what: str) -> str:
     )
 
 
-def table_of(name: str, keys: list, vectors: np.ndarray, options: ReadOptions) -> EmbeddingTable:
+def table_of(
+    name: str, keys: list, vectors: np.ndarray, options: ReadOptions, counts: np.ndarray | None = None
+) -> EmbeddingTable:
     """A table of what was read; of keys that occur twice the first is kept, with a warning."""
-    return unique_table(name, keys, vectors, options)[0]
-
-
-def unique_table(
-    name: str, keys: list, vectors: np.ndarray, options: ReadOptions
-) -> tuple[EmbeddingTable, np.ndarray | None]:
-    """The table, and the rows that were kept of `keys` if some were not."""
     index = dict(zip(keys, range(len(keys))))
-    kept = None
     if len(index) < len(keys):
         kept = _first_rows(name, keys)
         keys = [keys[row] for row in kept.tolist()]
         index = dict(zip(keys, range(len(keys))))
         vectors = _packed(vectors, kept)
+        counts = None if counts is None else counts[kept]
     if options.half:
         vectors = rounded_to_half(name, vectors, options)
-    return EmbeddingTable._of(Keys(object_array(keys), index), vectors), kept
+    counts = None if counts is None else frozen_array(counts.astype(np.int64, copy=False))
+    return EmbeddingTable._of(Keys(object_array(keys), index), vectors, counts=counts)
 
 
 def _first_rows(name: str, keys: Iterable) -> np.ndarray:

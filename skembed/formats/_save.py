@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skembed.atomic import replacing
+from skembed.formats._csv import write_csv
 from skembed.formats._fasttext_write import write_fasttext
 from skembed.formats._native import save_native
 from skembed.formats._numpy import write_npz
@@ -25,6 +26,7 @@ _WRITERS: dict[str, Callable] = {
     "fasttext-bin": write_fasttext,
     "numpy": write_npz,
     "parquet": write_parquet,
+    "csv": write_csv,
 }
 _COMPRESSIONS: dict[str, Callable] = {
     "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0),  # the same table, the same bytes
@@ -36,7 +38,7 @@ WRITTEN_FORMATS = ("safetensors", *_WRITERS)
 _FORMATS_OF = {
     ".safetensors": ("safetensors",), ".skembed": ("safetensors",), ".txt": ("word2vec-text", "glove", "fasttext-vec"),
     ".vec": ("fasttext-vec", "word2vec-text"), ".bin": ("word2vec-binary", "fasttext-bin"), ".npz": ("numpy",),
-    ".parquet": ("parquet",),
+    ".parquet": ("parquet",), ".csv": ("csv",),
 }  # fmt: skip
 _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}
 
@@ -60,12 +62,13 @@ def save_table(
     path : path-like
         Of a file; one that exists is replaced.
     format : {"safetensors", "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy", \
-"parquet"}, default=None
-        None is the library's own, "safetensors": keys of any type, the vector of unknown keys, the metric and subwords
-        come back as they are, bit for bit. All formats keep float32 exactly; the others leave out the metric and the
-        vector of unknown keys (this with a warning), all but "fasttext-bin" the subwords, and want keys that are
-        strings ("numpy" and "parquet": keys of one type). A name that ends as those of another format is refused, and
-        without `format` also one whose end says nothing.
+"parquet", "csv"}, default=None
+        None is the format that the name ends in, if that is one alone (.csv, .npz, .parquet), or the library's own,
+        "safetensors": keys of any type, the vector of unknown keys, the metric, counts and subwords come back as they
+        are, bit for bit. All formats keep float32 exactly; the others leave out the metric and the vector of unknown
+        keys (this with a warning), all but "fasttext-bin" the subwords, all but "fasttext-bin", "numpy", "parquet" and
+        "csv" the counts, and want keys that are strings ("numpy" and "parquet": keys of one type). A name that ends as
+        those of another format is refused, and without `format` also one whose end says nothing.
     compression : {"auto", "gzip", "bz2", "xz"} or None, default="auto"
         Of the text and binary formats. "auto" is what the name ends in: .gz, .bz2, .xz, or none.
     **options
@@ -97,7 +100,7 @@ def save_table(
         raise ValueError(
             f"compression must be one of 'auto', {', '.join(map(repr, _COMPRESSIONS))} or None, got {compression!r}."
         )
-    compression = _checked_name(path, format, compression)
+    format, compression = _checked_name(path, format, compression)
     if format in (None, "safetensors"):
         if compression is not None or options:
             raise TypeError(f"format='safetensors' takes no options, got {sorted([*options, 'compression'])}.")
@@ -120,8 +123,8 @@ def save_table(
                 _WRITERS[format](table, compressed, **options)
 
 
-def _checked_name(path: Path, format: str | None, compression: str | None) -> str | None:
-    """The compression; ValueError if the end of the name promises another format or compression than is written."""
+def _checked_name(path: Path, format: str | None, compression: str | None) -> tuple[str | None, str | None]:
+    """Format and compression; ValueError if the end of the name promises others than are written."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     promised = _COMPRESSION_OF.get(suffixes[-1]) if suffixes else None
     if promised is not None:
@@ -130,6 +133,8 @@ def _checked_name(path: Path, format: str | None, compression: str | None) -> st
         compression = promised
     ending = "".join(path.suffixes[-2:] if promised else path.suffixes[-1:])
     formats = _FORMATS_OF.get(suffixes[-1] if suffixes else "")
+    if format is None and formats is not None and len(formats) == 1 and formats != ("safetensors",):
+        format = formats[0]
     if format is None and ((suffixes and formats != ("safetensors",)) or promised):
         named = " or ".join(map(repr, formats or WRITTEN_FORMATS))
         raise ValueError(
@@ -146,7 +151,7 @@ def _checked_name(path: Path, format: str | None, compression: str | None) -> st
             f"path ends in {ending!r}, as files of format {' or '.join(map(repr, formats))} do, and format={format!r} "
             f"would write something else; pass another name, got {path.name!r}."
         )
-    return compression
+    return format, compression
 
 
 def _check_options(format: str, compression: str | None, options: dict[str, Any]) -> None:

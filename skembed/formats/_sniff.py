@@ -2,6 +2,7 @@
 
 import re
 
+from skembed.formats._csv import looks_like_csv
 from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._fasttext import MAGIC, plausible_without_magic
 from skembed.formats._numbers import number
@@ -36,7 +37,7 @@ def sniffed(source: Source) -> str:
         return "text" if _is_text(rest, int(head.split()[1])) else "word2vec-binary"
     if _CONTROL.search(start[:1024]):
         raise source.error(0, f"expected vectors in a format that skembed reads, got bytes of none: {start[:16]!r}")
-    return "text"
+    return "csv" if looks_like_csv(start) else "text"
 
 
 def is_native(start: bytes) -> bool:

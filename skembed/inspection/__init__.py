@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from skembed.inspection._scorers import trustworthiness_scorer as trustworthiness_scorer
     from skembed.inspection._similarity import SimilarityResult as SimilarityResult
     from skembed.inspection._similarity import evaluate_similarity as evaluate_similarity
+    from skembed.inspection._word_movers import DocumentNeighbors as DocumentNeighbors
+    from skembed.inspection._word_movers import nearest_documents as nearest_documents
+    from skembed.inspection._word_movers import pairwise_word_movers_distances as pairwise_word_movers_distances
+    from skembed.inspection._word_movers import word_movers_distance as word_movers_distance
 
 # public name -> the module that holds it
 _HOMES = {
@@ -53,6 +57,10 @@ _HOMES = {
     "trustworthiness": "skembed.inspection._neighborhood",
     "trustworthiness_scorer": "skembed.inspection._scorers",
     "EmbeddingDisplay": "skembed.inspection._display",
+    "DocumentNeighbors": "skembed.inspection._word_movers",
+    "nearest_documents": "skembed.inspection._word_movers",
+    "pairwise_word_movers_distances": "skembed.inspection._word_movers",
+    "word_movers_distance": "skembed.inspection._word_movers",
 }
 
 __all__ = sorted(_HOMES)

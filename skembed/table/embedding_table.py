@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
-from skembed.data.keys import Keys
+from skembed.data.keys import Keys, smallest
 from skembed.state import check_state, stored
+from skembed.table.counts import checked_counts, frozen_array, same_counts
 from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
+from skembed.table.torch_module import TorchEmbedding, torch_embedding
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
@@ -39,11 +41,14 @@ class EmbeddingTable(KeyedVectors):
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         By which the vectors are to be read: the metric of `nearest`, `kneighbors` and `build_index` where they are
         given none. Tables made of this one keep it, and so does the library's own file.
+    counts : array-like of shape (n_keys,), int64, default=None
+        How often each key was seen. Tables made of this one keep them, and so do the formats that have a place for
+        them.
 
     Raises
     ------
     ValueError
-        If keys repeat, a vector is not finite, the shapes do not fit, or there is no such metric.
+        If keys repeat, a vector is not finite, the shapes do not fit, counts are negative, or there is no such metric.
     TypeError
         If a key is not hashable.
 
@@ -62,28 +67,46 @@ class EmbeddingTable(KeyedVectors):
     [('Graz', 5.0)]
     """
 
-    __slots__ = ("__weakref__", "_unknown")
-    _state: dict[str, Any] = {"keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str}
+    __slots__ = ("__weakref__", "_counts", "_unknown")
+    _state: dict[str, Any] = {
+        "keys": Keys, "vectors": np.ndarray, "unknown": np.ndarray | None, "metric": str, "counts": np.ndarray | None,
+    }  # fmt: skip
 
-    def __init__(self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine"):
-        self._validate_and_set(key_list(keys), vectors, unknown, metric, finite=True)
+    _counts: np.ndarray | None
+
+    def __init__(
+        self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
+    ):
+        self._validate_and_set(key_list(keys), vectors, unknown, metric, counts, finite=True)
 
     @classmethod
     def _validated(
-        cls, keys: list, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric, *, finite: bool
+        cls,
+        keys: list,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None,
+        metric: Metric,
+        counts: np.ndarray | None = None,
+        *,
+        finite: bool,
     ) -> "EmbeddingTable":
         """A table of canonical keys and parts read from a file.
 
         `finite=False` leaves the components unread, as of a large memory map.
         """
         table = cls.__new__(cls)
-        table._validate_and_set(keys, vectors, unknown, metric, finite=finite)
+        table._validate_and_set(keys, vectors, unknown, metric, counts, finite=finite)
         return table
 
-    def _validate_and_set(self, keys: list, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
-        self._set_checked(Keys(object_array(keys), build_index(keys)), vectors, unknown, metric, finite=finite)
+    def _validate_and_set(
+        self, keys: list, vectors: Any, unknown: Any, metric: Metric, counts: Any, *, finite: bool
+    ) -> None:
+        indexed = Keys(object_array(keys), build_index(keys))
+        self._set_checked(indexed, vectors, unknown, metric, counts, finite=finite)
 
-    def _set_checked(self, keys: Keys, vectors: Any, unknown: Any, metric: Metric, *, finite: bool) -> None:
+    def _set_checked(
+        self, keys: Keys, vectors: Any, unknown: Any, metric: Metric, counts: Any, *, finite: bool
+    ) -> None:
         vectors = as_float32(vectors, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             raise ValueError(f"vectors must have shape (n_keys, embedding_dim), got {vectors.shape}.")
@@ -96,37 +119,51 @@ class EmbeddingTable(KeyedVectors):
         metric = one_of(metric, METRICS, "metric")
         if finite:
             _check_finite(vectors, keys.array)
-        self._set_parts(keys, vectors, unknown, metric)
+        self._set_parts(keys, vectors, unknown, metric, checked_counts(counts, len(keys)))
 
     @classmethod
     def _of(
-        cls, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None = None, metric: Metric = "cosine"
+        cls,
+        keys: Keys,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None = None,
+        metric: Metric = "cosine",
+        counts: np.ndarray | None = None,
     ) -> "EmbeddingTable":
         """A table of parts that are known to be sound: canonical unique keys, finite float32 vectors in C order."""
         table = cls.__new__(cls)
         table._set_parts(
-            keys if isinstance(keys, Keys) else Keys(keys), vectors, unknown, metric
+            keys if isinstance(keys, Keys) else Keys(keys), vectors, unknown, metric, counts
         )  # arrays of old pickles
         return table
 
     @classmethod
-    def of_keys(cls, keys: Keys, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine") -> "EmbeddingTable":
+    def of_keys(
+        cls, keys: Keys, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
+    ) -> "EmbeddingTable":
         """A table that shares its keys, and their rows, with a vocabulary or another table.
 
         Parameters
         ----------
         keys : Keys
-        vectors, unknown, metric : see EmbeddingTable
+        vectors, unknown, metric, counts : see EmbeddingTable
         """
         table = cls.__new__(cls)
-        table._set_checked(keys, vectors, unknown, metric, finite=True)
+        table._set_checked(keys, vectors, unknown, metric, counts, finite=True)
         return table
 
-    def _set_parts(self, keys: Keys, vectors: np.ndarray, unknown: np.ndarray | None, metric: Metric) -> None:
+    def _set_parts(
+        self,
+        keys: Keys,
+        vectors: np.ndarray,
+        unknown: np.ndarray | None,
+        metric: Metric,
+        counts: np.ndarray | None = None,
+    ) -> None:
         self._keys, self._vectors = keys, _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
-        self._metric = metric
-        self._exact_index = None
+        self._metric, self._counts = metric, counts
+        self._exact_index = self._restriction = None
 
     @property
     def keys(self) -> np.ndarray:
@@ -154,6 +191,11 @@ class EmbeddingTable(KeyedVectors):
         return self._metric
 
     @property
+    def counts(self) -> np.ndarray | None:
+        """How often each key was seen, read-only int64 (n_keys,); or None where that is not known."""
+        return self._counts
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(n_keys, embedding_dim)."""
         return self._vectors.shape
@@ -173,12 +215,13 @@ class EmbeddingTable(KeyedVectors):
         return f"EmbeddingTable({len(self)} keys, embedding_dim={self.embedding_dim}{unknown}{metric})"
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold equal keys in the same order and the same bits, to be read by the same metric."""
+        """Whether both hold equal keys and counts in the same order and the same bits, read by the same metric."""
         if not isinstance(other, EmbeddingTable):
             return NotImplemented
         return self is other or (
             self.shape == other.shape
             and self._metric == other._metric
+            and same_counts(self._counts, other._counts)
             and self.keys.tolist() == other.keys.tolist()
             and _bits(self._unknown) == _bits(other._unknown)
             and all(np.array_equal(a.view(np.uint32), b.view(np.uint32)) for a, b in zip(_blocks(self), _blocks(other)))
@@ -194,13 +237,14 @@ class EmbeddingTable(KeyedVectors):
 
     def __getstate__(self) -> dict[str, Any]:
         vectors = np.asarray(self._vectors)  # what is mapped is no longer so elsewhere
-        return {"keys": self._keys, "vectors": vectors, "unknown": self._unknown, "metric": self._metric}
+        state = {"keys": self._keys, "vectors": vectors, "unknown": self._unknown, "metric": self._metric}
+        return state if self._counts is None else state | {"counts": smallest(self._counts)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(type(self), state, ("keys", "vectors", "unknown", "metric"))
         vectors = _read_only(state["vectors"])  # nobody else has it, so there is no need of a copy
         finite = not isinstance(vectors, np.memmap)  # which is not read before it is used
-        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], finite=finite)
+        self._set_checked(state["keys"], vectors, state["unknown"], state["metric"], state.get("counts"), finite=finite)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key, (embedding_dim,) read-only, or the matrix (n, embedding_dim) of a list of keys.
@@ -267,6 +311,90 @@ class EmbeddingTable(KeyedVectors):
     def _empty(self, n_rows: int) -> np.ndarray:
         return np.empty((n_rows, self.embedding_dim), dtype=np.float32)
 
+    def index_of(self, keys: Any, default: int | None = None) -> Any:
+        """The row of a key, or the rows of many.
+
+        Parameters
+        ----------
+        keys : key or list of n keys
+        default : int, default=None
+            The row of keys that are not in the table. None: a KeyError.
+
+        Returns
+        -------
+        int, or ndarray of shape (n,), int64
+            ``table.vectors[table.index_of(keys)]`` are the vectors.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["Ulm", "Bern"], [[1.0, 0.0], [0.0, 1.0]])
+        >>> table.index_of("Bern"), table.index_of(["Bern", "Oslo"], default=-1)
+        (1, array([ 1, -1]))
+        """
+        if default is not None and (not isinstance(default, Integral) or isinstance(default, bool)):
+            raise ValueError(f"default must be an int or None, got {default!r}.")
+        if hashable(keys):
+            return self._row(keys) if default is None else self._index.get(canonical_key(keys), int(default))
+        if default is None:
+            return self._seen_rows(keys)
+        rows = find_rows(key_list(keys), self._index)
+        return np.where(rows < 0, default, rows)
+
+    def merge(self, other: "EmbeddingTable", *, prefer: str = "self") -> "EmbeddingTable":
+        """A table of the keys of both: those of this table in their order, and then those that only `other` has.
+
+        Their vectors should be of one space; see `align_to`.
+
+        Parameters
+        ----------
+        other : EmbeddingTable
+            Of the same embedding_dim and metric.
+        prefer : {"self", "other"}, default="self"
+            Whose vectors the keys in both have. The vector for unknown keys is that of the same table, or of the one
+            that has one.
+
+        Returns
+        -------
+        EmbeddingTable
+            With the sum of the counts where both tables have counts, else without. Of a SubwordTable, one with the same
+            n-grams.
+
+        Raises
+        ------
+        ValueError
+            If the two have another embedding_dim or metric.
+
+        Examples
+        --------
+        >>> here = EmbeddingTable(["Ulm", "Bern"], [[1.0, 0.0], [0.0, 1.0]], counts=[3, 1])
+        >>> there = EmbeddingTable(["Bern", "Oslo"], [[2.0, 2.0], [0.5, 0.0]], counts=[4, 2])
+        >>> both = here.merge(there, prefer="other")
+        >>> both.keys.tolist(), both["Bern"].tolist(), both.counts.tolist()
+        (['Ulm', 'Bern', 'Oslo'], [2.0, 2.0], [3, 5, 2])
+        """
+        if not isinstance(other, EmbeddingTable):
+            raise TypeError(f"other must be an EmbeddingTable, got {type(other).__name__}.")
+        for name in ("embedding_dim", "metric"):
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(
+                    f"other must have the same {name}, got {getattr(other, name)!r} beside {getattr(self, name)!r}."
+                )
+        one_of(prefer, ("self", "other"), "prefer")
+        rows = find_rows(other.keys.tolist(), self._index)
+        new, shared = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
+        keys = [*self.keys.tolist(), *other.keys[new].tolist()]
+        vectors = np.concatenate([self._vectors, other._vectors[new]])
+        if prefer == "other":
+            vectors[rows[shared]] = other._vectors[shared]
+        counts = None
+        if self._counts is not None and other._counts is not None:
+            counts = np.concatenate([self._counts, other._counts[new]])
+            counts[rows[shared]] += other._counts[shared]
+            frozen_array(counts)
+        first, second = (self, other) if prefer == "self" else (other, self)
+        unknown = second._unknown if first._unknown is None else first._unknown
+        return EmbeddingTable._of(Keys(object_array(keys), build_index(keys)), vectors, unknown, self._metric, counts)
+
     def subset(self, keys: Iterable) -> "EmbeddingTable":
         """A table of these keys in this order, with the same vector for unknown keys.
 
@@ -280,7 +408,8 @@ class EmbeddingTable(KeyedVectors):
         rows = self._seen_rows(keys)
         kept = self.keys[rows]
         shared = Keys(kept, build_index(kept.tolist()))
-        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric)
+        counts = None if self._counts is None else frozen_array(self._counts[rows])
+        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric, counts)
 
     def normalize(self) -> "EmbeddingTable":
         """A table of the vectors at unit length; zero vectors stay zero.
@@ -393,6 +522,30 @@ class EmbeddingTable(KeyedVectors):
         index = pd.Index(self.keys, dtype=object, name="key", tupleize_cols=False)
         return pd.DataFrame(self._vectors, index=index, copy=True)
 
+    def to_torch(self, *, freeze: bool = True, default: Any = RAISE) -> TorchEmbedding:
+        """A torch.nn.Embedding of the vectors, and which row each key has in it.
+
+        Parameters
+        ----------
+        freeze : bool, default=True
+            Whether training leaves the vectors as they are.
+        default : array-like of shape (embedding_dim,), number or "mean", optional
+            The vector of unknown keys, as in `lookup`. Not given: that of the table, or none, so that unknown keys are
+            errors.
+
+        Returns
+        -------
+        TorchEmbedding
+            `module`, the torch.nn.Embedding: the keys in the order of the table, a row for unknown keys if they have a
+            vector, and one of zeros for padding; `index`, `unknown_row` and `padding_row`; and `encode`, which makes a
+            tensor of rows of sequences of keys.
+
+        Notes
+        -----
+        A SubwordTable brings its keys; composing other words of their n-grams is left to `lookup`.
+        """
+        return torch_embedding(self._vectors, self._index, self._fallback(default), bool(freeze))
+
     def save(self, path: str | os.PathLike, format: str | None = None, **options: Any) -> None:
         """Write the table to one file, whole or not at all.
 
@@ -400,8 +553,8 @@ class EmbeddingTable(KeyedVectors):
         ----------
         path : path-like
         format : str, default=None
-            The library's own, or "word2vec-text", "word2vec-binary", "glove", "fasttext-vec", "fasttext-bin", "numpy",
-            "parquet".
+            None: what the name ends in, else the library's own; or "word2vec-text", "word2vec-binary", "glove",
+            "fasttext-vec", "fasttext-bin", "numpy", "parquet", "csv".
         **options
             See `skembed.formats.save_table`.
         """
@@ -441,7 +594,7 @@ class EmbeddingTable(KeyedVectors):
         for start in range(0, len(self), _BLOCK_ROWS):
             images[start : start + _BLOCK_ROWS] = function(self._vectors[start : start + _BLOCK_ROWS])
         unknown = None if self._unknown is None else function(self._unknown[None])[0].astype(np.float32)
-        return EmbeddingTable._of(self._keys, images, unknown, self._metric)
+        return EmbeddingTable._of(self._keys, images, unknown, self._metric, self._counts)
 
 
 def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:

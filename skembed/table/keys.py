@@ -1,6 +1,7 @@
 """The keys of a table: what counts as one key, where it stands, and what to say when it is not there."""
 
 import difflib
+import itertools
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from skembed.data.canonical import canonical_key
 # Near misses are looked for among this many keys of similar spelling at most; difflib compares about 100 a millisecond.
 _MAX_COMPARED = 5_000
 _SHOWN = 5
+_CANONICAL_TYPES = {str, int, bool, bytes}  # whose values are keys as they are
 
 
 class UnseenKeyError(KeyError):
@@ -72,6 +74,8 @@ def key_list(keys: Iterable, name: str = "keys") -> list:
             raise ValueError(f"{name} must be one-dimensional, got an array of shape {keys.shape}.")
         if keys.dtype.kind in "SUbiu":
             return keys.tolist()  # nothing can be missing: numpy's own loop
+    if isinstance(keys, list | tuple) and not set(map(type, keys)) - _CANONICAL_TYPES:
+        return list(keys)
     try:
         return [key if type(key) is str else canonical_key(key) for key in keys]
     except (TypeError, ValueError) as error:  # not iterable, or of arrays, which have no single truth value
@@ -120,7 +124,7 @@ def hashable(key: Any) -> bool:
 def find_rows(keys: list, index: dict[Any, int]) -> np.ndarray:
     """Row of each key, int64 (n,); -1 for keys that the index does not hold."""
     try:
-        return np.fromiter((index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+        return np.fromiter(map(index.get, keys, itertools.repeat(-1)), dtype=np.int64, count=len(keys))
     except TypeError:
         key = next(key for key in keys if not hashable(key))
         raise TypeError(f"keys must be hashable, got {key!r} of type {type(key).__name__}.") from None

@@ -10,7 +10,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.keys import Keys
 from skembed.table.approximate import ApproximateIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, key_list, unseen_message
-from skembed.table.neighbors import METRICS, ExactIndex, Metric, Neighbors, row_norms
+from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, ExactIndex, Metric, Neighbors, row_norms
 
 
 class _Terms(NamedTuple):
@@ -25,15 +25,50 @@ class _Terms(NamedTuple):
         return (units if (self.weights == 1).all() else units * self.weights[:, None]).sum(axis=0)
 
 
+class _Restriction(NamedTuple):
+    """The keys among which to search, as they were given, their rows, sorted, and these rows ready to be searched."""
+
+    given: Any
+    rows: np.ndarray
+    exact: ExactIndex | None  # None: too many to be copied
+
+    def is_of(self, keys: Any) -> bool:
+        try:  # a key that is the same object costs no comparison of its characters
+            return type(keys) is type(self.given) and bool(keys == self.given)
+        except (TypeError, ValueError):  # of an array in place of a key, which has no single truth value
+            return False
+
+    def search(
+        self, queries: np.ndarray, k: int, metric: Metric, excluded: np.ndarray | None, own_rows: np.ndarray | None
+    ) -> Neighbors:
+        """As `ExactIndex.search` of the whole table, among these rows."""
+        places = None if own_rows is None else self._places(own_rows)
+        if excluded is not None:
+            excluded = self._places(excluded)
+            excluded = excluded[excluded >= 0]
+        found = self.exact.search(queries, k, metric, excluded=excluded, own_rows=places)  # type: ignore[union-attr]
+        if not len(self.rows):
+            return found
+        return Neighbors(found.scores, np.where(found.rows < 0, -1, self.rows[found.rows]))
+
+    def _places(self, rows: np.ndarray) -> np.ndarray:
+        """Where rows of the table stand among these, -1 for those that do not."""
+        if not len(self.rows):
+            return np.full(len(rows), -1)
+        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.where(self.rows[places] == rows, places, -1)
+
+
 class KeyedVectors:
     """Keys, vectors and their rows, and the questions about them: the half of EmbeddingTable that searches."""
 
-    __slots__ = ("_exact_index", "_keys", "_metric", "_vectors")
+    __slots__ = ("_exact_index", "_keys", "_metric", "_restriction", "_vectors")
 
     _keys: Keys
     _vectors: np.ndarray
     _metric: Metric
     _exact_index: ExactIndex | None
+    _restriction: _Restriction | None  # of the last search, so that many among the same keys look for them once
 
     @property
     def embedding_dim(self) -> int:
@@ -63,7 +98,8 @@ class KeyedVectors:
         exclude : sequence of keys, default=()
             Not to be returned. Keys that are not in the table are passed over.
         restrict_to : sequence of keys, default=None
-            Search only among these, exactly.
+            Search only among these, exactly. For many searches pass an equal list or tuple each time: the keys of the
+            last one are not looked up again.
         index : ApproximateIndex, default=None
             Of `build_index`, to search approximately; of this table and of this metric.
 
@@ -93,13 +129,16 @@ class KeyedVectors:
         """
         vectors, own_rows = self._queries(query)
         excluded = find_rows(key_list(exclude, "exclude"), self._index)
-        among = None if restrict_to is None else np.unique(self._seen_rows(restrict_to, "restrict_to"))
+        among = None if restrict_to is None else self._restricted(restrict_to)
         k, metric = positive_int(k, "k"), self._metric_or_own(metric)
         vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
         if self._fits(index, metric) and among is None:
             found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
+        elif among is not None and among.exact is not None:
+            found = among.search(vectors_2d, k, metric, struck, own_rows)
         else:
-            found = self._exact.search(vectors_2d, k, metric, among=among, excluded=struck, own_rows=own_rows)
+            rows = None if among is None else among.rows
+            found = self._exact.search(vectors_2d, k, metric, among=rows, excluded=struck, own_rows=own_rows)
         return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
 
     def kneighbors(
@@ -188,6 +227,22 @@ class KeyedVectors:
             expansion_search=expansion_search,
             n_jobs=n_jobs,
         )
+
+    def _restricted(self, keys: Iterable) -> _Restriction:
+        """The rows of keys to search among; those of the last search again where the keys are equal."""
+        last = self._restriction
+        if last is not None and last.is_of(keys):
+            return last
+        given = keys.copy() if type(keys) is list else keys if type(keys) is tuple else None
+        rows = np.unique(self._seen_rows(keys, "restrict_to"))
+        exact = None
+        if len(rows) * self.embedding_dim <= COPIED_AT_ONCE:  # else a copy would be held that is too large
+            norms = None if self._exact_index is None else self._exact_index.norms[rows]
+            exact = ExactIndex(self._vectors[rows], norms)
+        restriction = _Restriction(given, rows, exact)
+        if given is not None:
+            self._restriction = restriction
+        return restriction
 
     def _metric_or_own(self, metric: Metric | None) -> Metric:
         return self._metric if metric is None else one_of(metric, METRICS, "metric")

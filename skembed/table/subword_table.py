@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.canonical import canonical_key
-from skembed.data.keys import Keys, smallest
+from skembed.data.keys import Keys
 from skembed.state import check_state, stored
 from skembed.table.embedding_table import RAISE, EmbeddingTable
 from skembed.table.keys import find_rows, hashable, key_list, unseen_message
@@ -32,7 +32,7 @@ class SubwordTable(EmbeddingTable):
         Whole vectors of the keys, in which their n-grams have their part already; see `from_rows`.
     subwords : Subwords
     counts : array-like of shape (n_keys,), int64, default=None
-        How often each key was seen, for formats that hold it.
+        How often each key was seen; see `EmbeddingTable`.
     unknown : array-like of shape (embedding_dim,), default=None
         What `lookup` gives to keys without an n-gram.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
@@ -47,10 +47,9 @@ class SubwordTable(EmbeddingTable):
     (False, (2,))
     """
 
-    __slots__ = ("_counts", "_subwords")
-    _state = {"subwords": Subwords, "counts": np.ndarray | None}
+    __slots__ = ("_subwords",)
+    _state = {"subwords": Subwords}
 
-    _counts: np.ndarray | None
     _subwords: Subwords
 
     def __init__(
@@ -63,13 +62,13 @@ class SubwordTable(EmbeddingTable):
         unknown: Any = None,
         metric: Metric = "cosine",
     ):
-        super().__init__(keys, vectors, unknown=unknown, metric=metric)
+        super().__init__(keys, vectors, unknown=unknown, metric=metric, counts=counts)
         if subwords.embedding_dim != self.embedding_dim:
             raise ValueError(
                 f"subwords must have the embedding_dim of vectors, got {subwords.embedding_dim} "
                 f"beside {self.embedding_dim}."
             )
-        self._carry(subwords, checked_counts(counts, len(self)))
+        self._subwords = subwords
 
     @classmethod
     def from_rows(
@@ -105,25 +104,17 @@ class SubwordTable(EmbeddingTable):
         return cls(keys, subwords.compose(keys, own)[0], subwords, counts=counts, unknown=unknown, metric=metric)
 
     @classmethod
-    def _from(cls, table: EmbeddingTable, subwords: Subwords, counts: np.ndarray | None) -> "SubwordTable":
-        """The parts of a table and those that it lacks, all known to be sound."""
+    def _from(cls, table: EmbeddingTable, subwords: Subwords) -> "SubwordTable":
+        """The parts of a table and the n-grams that it lacks, all known to be sound."""
         made = cls.__new__(cls)
-        made._set_parts(table._keys, table._vectors, table._unknown, table._metric)
-        made._carry(subwords, counts)
+        made._set_parts(table._keys, table._vectors, table._unknown, table._metric, table._counts)
+        made._subwords = subwords
         return made
-
-    def _carry(self, subwords: Subwords, counts: np.ndarray | None) -> None:
-        self._subwords, self._counts = subwords, counts
 
     @property
     def subwords(self) -> Subwords:
         """The vectors of the character n-grams, and the rule that finds them."""
         return self._subwords
-
-    @property
-    def counts(self) -> np.ndarray | None:
-        """How often each key was seen, read-only int64 (n_keys,); or None."""
-        return self._counts
 
     def own_rows(self) -> np.ndarray:
         """The rows of the keys without the part of their n-grams, float32 (n_keys, embedding_dim).
@@ -152,23 +143,19 @@ class SubwordTable(EmbeddingTable):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SubwordTable):
             return False if isinstance(other, EmbeddingTable) else NotImplemented
-        same_counts = (self._counts is None) == (other._counts is None) and np.array_equal(
-            [] if self._counts is None else self._counts, [] if other._counts is None else other._counts
-        )
-        return super().__eq__(other) is True and same_counts and self._subwords == other._subwords
+        return super().__eq__(other) is True and self._subwords == other._subwords
 
     __hash__ = None
 
     def __getstate__(self) -> dict[str, Any]:
-        counts = None if self._counts is None else smallest(self._counts)
-        return super().__getstate__() | {"subwords": self._subwords, "counts": counts}
+        return super().__getstate__() | {"subwords": self._subwords}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        check_state(type(self), state, ("subwords", "counts"))
-        super().__setstate__({name: state[name] for name in state if name not in ("subwords", "counts")})
+        check_state(type(self), state, ("subwords",))
+        super().__setstate__({name: state[name] for name in state if name != "subwords"})
         if state["subwords"].embedding_dim != self.embedding_dim:
             raise ValueError("SubwordTable: the vectors of n-grams have another embedding_dim than those of keys")
-        self._carry(state["subwords"], checked_counts(state["counts"], len(self)))
+        self._subwords = state["subwords"]
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """The vector of one key or unknown word, or the matrix of a list of them; see `EmbeddingTable`."""
@@ -230,16 +217,18 @@ class SubwordTable(EmbeddingTable):
 
     def subset(self, keys: Iterable) -> "SubwordTable":
         """A table of these keys in this order; the vectors of the n-grams stay, so other words are still composed."""
-        listed = key_list(keys)
-        counts = None if self._counts is None else frozen_array(self._counts[self._seen_rows(listed)])
-        return SubwordTable._from(super().subset(listed), self._subwords, counts)
+        return SubwordTable._from(super().subset(keys), self._subwords)
+
+    def merge(self, other: EmbeddingTable, *, prefer: str = "self") -> "SubwordTable":
+        """A table of the keys of both, with the n-grams of this one; see `EmbeddingTable.merge`."""
+        return SubwordTable._from(super().merge(other, prefer=prefer), self._subwords)
 
     def normalize(self) -> EmbeddingTable:
         """A plain table of the keys' vectors at unit length; zero vectors stay zero.
 
         The n-grams are left out: the length of a word that is composed of them is not known before it is.
         """
-        return EmbeddingTable._of(self._keys, self._vectors, self._unknown, self._metric).normalize()
+        return EmbeddingTable._of(self._keys, self._vectors, self._unknown, self._metric, self._counts).normalize()
 
     def _mapped(self, function: Callable[[np.ndarray], np.ndarray], embedding_dim: int | None = None) -> "SubwordTable":
         # of linear maps only (align_to, truncate): then the image of a mean is the mean of the images
@@ -247,18 +236,4 @@ class SubwordTable(EmbeddingTable):
         ngrams = EmbeddingTable._of(no_keys, self._subwords.vectors)
         images = ngrams._mapped(function, embedding_dim).vectors
         turned = Subwords(images, buckets=self._subwords.buckets, **self._subwords.settings)
-        return SubwordTable._from(super()._mapped(function, embedding_dim), turned, self._counts)
-
-
-def checked_counts(counts: Any, n_keys: int) -> np.ndarray | None:
-    if counts is None:
-        return None
-    counts = np.array(counts)
-    if counts.shape != (n_keys,) or counts.dtype.kind not in "iu" or (counts < 0).any():
-        raise ValueError(f"counts must be {n_keys} integers of 0 or more, got {counts.dtype} of shape {counts.shape}.")
-    return frozen_array(counts.astype(np.int64))
-
-
-def frozen_array(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array
+        return SubwordTable._from(super()._mapped(function, embedding_dim), turned)

@@ -322,7 +322,7 @@ def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> Em
     """The words and n-grams of characters among the rows of bags."""
     end = 1 + len(vocabulary)
     if not reader.max_n:
-        return EmbeddingTable.of_keys(vocabulary.shared_keys, rows[1:end])
+        return EmbeddingTable.of_keys(vocabulary.shared_keys, rows[1:end], counts=vocabulary.counts)
     subwords = Subwords(
         rows[end:], min_n=reader.min_n, max_n=reader.max_n, n_buckets=reader.n_buckets, buckets=reader.buckets,
         absent="skip",

@@ -15,7 +15,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._phrases import PhraseRounds
-from skembed.text._subword_rows import buckets_of, check_subwords, rows_of_words, starting_rows
+from skembed.text._subword_rows import NgramRule, buckets_of, ngram_rule, rows_of_words, starting_rows
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._vectorizer import DocumentVectorizer, PartialFitMixin
@@ -91,9 +91,10 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     sif_smoothing : float, default=1e-3
         The a of "sif".
     init : EmbeddingTable, default=None
-        What to begin with. Of a SubwordTable, a fastText `.bin` for example, with the same `min_n`, `max_n` and
-        `n_buckets`: the rows of words and n-grams; n-grams that no word of the corpus has are kept as they are. Of
-        another table: its vectors as the own rows of words.
+        What to begin with. Of a SubwordTable, a fastText `.bin` for example: the rows of words and n-grams; n-grams
+        that no word of the corpus has are kept as they are. Its `min_n`, `max_n` and `n_buckets` take the place of
+        those of these parameters that have their default values; others must be the same. Of another table: its
+        vectors as the own rows of words.
     n_jobs : int, default=None
         Threads or processes of training, as joblib's; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -243,17 +244,19 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words))
 
     def _check_parameters(self) -> None:
-        if self.max_n and self.min_n > self.max_n:
-            raise ValueError(
-                f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}, or max_n=0 for "
-                "no n-grams."
-            )
         check_init(self.init, self.embedding_dim)
-        check_subwords(self.init, "init", self.min_n, self.max_n, self.n_buckets)
+        min_n, max_n, _ = self._rule(self.init, "init")
+        if max_n and min_n > max_n:
+            raise ValueError(
+                f"min_n={min_n} is above max_n={max_n}; pass min_n of at most {max_n}, or max_n=0 for no n-grams."
+            )
 
     def _check_earlier(self, table: EmbeddingTable) -> None:
         check_init(self.init, self.embedding_dim, table)
-        check_subwords(table, "the earlier calls", self.min_n, self.max_n, self.n_buckets)
+        self._rule(table, "the earlier calls")
+
+    def _rule(self, table: EmbeddingTable | None, name: str) -> NgramRule:
+        return ngram_rule(NgramRule(self.min_n, self.max_n, self.n_buckets), table, name)
 
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.sequences import (  # numba: to fit, not to transform
@@ -267,8 +270,8 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         seed = next_seed(draw_seed(self.random_state), earlier)
         known = self.init if earlier is None else earlier.words.table
         held = buckets_of(known.subwords) if isinstance(known, SubwordTable) else None
-        words = vocabulary.keys.tolist()
-        rows, buckets = rows_of_words(words, self.min_n, self.max_n, self.n_buckets, held)
+        words, rule = vocabulary.keys.tolist(), self._rule(known, "what training goes on from")
+        rows, buckets = rows_of_words(words, rule, held)
         n_rows = len(words) + len(buckets)
         check_table_memory(n_rows, self.embedding_dim)
         start = None
@@ -283,9 +286,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         own, ngrams = np.split(learned.input, [len(words)])
         subwords = Subwords(
             ngrams,
-            min_n=self.min_n,
-            max_n=self.max_n,
-            n_buckets=self.n_buckets if self.max_n else 0,
+            min_n=rule.min_n,
+            max_n=rule.max_n,
+            n_buckets=rule.n_buckets if rule.max_n else 0,
             buckets=buckets,
             absent="zero",
         )

@@ -222,7 +222,7 @@ class GloVeVectorizer(DocumentVectorizer):
             tables = train_glove(cooccurrences, settings, run, start=self._starting_vectors(vocabulary, run.seed))
         self.n_cooccurrences_ = cooccurrences.n_cells
         vectors = tables.words + tables.contexts if self.combine == "sum" else tables.words.copy()
-        return LearnedWords.of_rows(vocabulary.shared_keys, vectors, tables.contexts.copy(), tables.loss_curve)
+        return LearnedWords.of_rows(vocabulary, vectors, tables.contexts.copy(), tables.loss_curve)
 
     def _x_max(self, vocabulary: Vocabulary) -> float:
         if self.x_max != "auto":

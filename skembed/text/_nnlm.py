@@ -235,7 +235,7 @@ class NNLMVectorizer(DocumentVectorizer):
         # else training has never met the unknown word
         unknown = weights.embedding[n_words] if len(vocabulary.infrequent) else None
         rows = weights.embedding[:n_words].copy()
-        return LearnedWords.of_rows(vocabulary.shared_keys, rows, weights.output, history.loss_curve, unknown=unknown)
+        return LearnedWords.of_rows(vocabulary, rows, weights.output, history.loss_curve, unknown=unknown)
 
     def _check_fitted(self) -> None:
         super()._check_fitted()

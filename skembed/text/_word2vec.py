@@ -227,7 +227,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
         learned = train_sequences(training.sequences, vocabulary.counts, settings, run, start=start, frozen=frozen)
         warn_of_no_pairs(learned.loss_curve, self.subsample)
-        return LearnedWords.of_rows(vocabulary.shared_keys, *learned)
+        return LearnedWords.of_rows(vocabulary, *learned)
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skembed.apply.pooling import DocumentCounts
-from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
@@ -48,15 +47,16 @@ class LearnedWords:
     @classmethod
     def of_rows(
         cls,
-        keys: Keys,
+        vocabulary: Vocabulary,
         rows: np.ndarray,
         output: np.ndarray,
         loss_curve: list[float],
         unknown: np.ndarray | None = None,
     ) -> "LearnedWords":
-        """Return words each with its row; the rows are taken over, not copied, and can no longer be written to."""
+        """Return words each with its row and count; the rows are taken over, not copied, and no longer written to."""
         rows.flags.writeable = False
-        return cls(EmbeddingTable.of_keys(keys, rows, unknown=unknown), output, loss_curve)
+        table = EmbeddingTable.of_keys(vocabulary.shared_keys, rows, unknown=unknown, counts=vocabulary.counts)
+        return cls(table, output, loss_curve)
 
 
 @dataclass(frozen=True)

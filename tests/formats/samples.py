@@ -89,10 +89,18 @@ def ftz(norms=None):
     )  # fmt: skip
 
 
-def npz(keys=WORDS, vectors=VECTORS, *, compressed=False):
-    file = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(file, keys=np.array(keys), vectors=vectors)
+def npz(keys=WORDS, vectors=VECTORS, *, compressed=False, counts=None):
+    file, counted = io.BytesIO(), {} if counts is None else {"counts": np.array(counts)}
+    (np.savez_compressed if compressed else np.savez)(file, keys=np.array(keys), vectors=vectors, **counted)
     return file.getvalue()
+
+
+def csv(counts=None):
+    """Without names, or with names, counts, quotes and semicolons."""
+    if counts is None:
+        return "".join(f"{word},{','.join(map(str, row))}\n" for word, row in zip(WORDS, VECTORS.tolist())).encode()
+    lines = [f'"{word}";{count};{";".join(map(str, row))}' for word, count, row in zip(WORDS, counts, VECTORS.tolist())]
+    return "\r\n".join(["word;count;0;1;2;3", *lines]).encode()
 
 
 def zipped(content, name="vectors.txt", method=zipfile.ZIP_DEFLATED):

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 import tracemalloc
+import types
 import warnings
 import zipfile
 
@@ -312,6 +313,18 @@ class TestRefused:
             FormatError, match=r"looks like a pickle; skembed never unpickles.*EmbeddingTable\(keys, vectors\)"
         ):
             load(pickle.dumps({"a": [1.0] * 100}, protocol=protocol))
+
+    def test_the_recipe_for_vectors_of_gensim_works_as_it_stands(self, load, monkeypatch, tmp_path):
+        with pytest.raises(FormatError) as raised:
+            load(pickle.dumps({"a": [1.0] * 100}))
+        recipe = [line.strip() for line in str(raised.value).splitlines() if line.startswith("    ")]
+        assert len(recipe) == 2
+        vectors = types.SimpleNamespace(index_to_key=["a", "b"], vectors=np.eye(2, dtype=np.float32))  # of gensim 4
+        loader = types.SimpleNamespace(load={"words.kv": vectors}.__getitem__)
+        gensim = types.SimpleNamespace(models=types.SimpleNamespace(KeyedVectors=loader))
+        monkeypatch.chdir(tmp_path)
+        exec("\n".join(recipe), {"gensim": gensim, "path": "words.kv", "EmbeddingTable": EmbeddingTable})
+        assert load_table("vectors.safetensors") == EmbeddingTable(["a", "b"], [[1, 0], [0, 1]])
 
     def test_torch_and_joblib(self, load, tmp_path):
         with pytest.raises(

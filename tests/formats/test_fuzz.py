@@ -43,7 +43,10 @@ FORMATS = {
     "ftz": samples.ftz,
     "npz": samples.npz,
     "npz-compressed": lambda: samples.npz(compressed=True),
+    "npz-counts": lambda: samples.npz(counts=[5, 4, 3, 2, 1]),
     "parquet": samples.parquet,
+    "csv": samples.csv,
+    "csv-counts": lambda: samples.csv(counts=[5, 4, 3, 2, 1]),
 }
 # half of the cases are mutated before they are compressed: later, a checksum tells most of them
 COMPRESSED = {

@@ -295,7 +295,7 @@ class TestSaving:
             self.TABLE.save(tmp_path / "words", "glove", compression="zstd")
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("name", ["v.vec.gz", "v.gz", "v.pkl", "v.csv", "v.txt.bz2", "v.npy", "V.BIN"])
+    @pytest.mark.parametrize("name", ["v.vec.gz", "v.gz", "v.pkl", "v.csvx", "v.txt.bz2", "v.npy", "V.BIN"])
     def test_a_name_that_promises_something_else_is_refused_without_a_format(self, tmp_path, name):
         with pytest.raises(ValueError, match=re.escape("format must be named for a file that ends in '.")):
             self.TABLE.save(tmp_path / name)

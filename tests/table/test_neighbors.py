@@ -237,3 +237,31 @@ def test_vectors_of_another_size_are_named():
         table.kneighbors(np.ones((1, 3)))
     with pytest.raises(ValueError, match=r"^vectors must have shape \(n, 2\)"):
         table.kneighbors(np.ones(2))
+
+
+def test_keys_restricted_to_are_looked_up_once_for_many_searches(monkeypatch):
+    table = EmbeddingTable([f"k{i}" for i in range(50)], np.random.default_rng(0).standard_normal((50, 4)))
+    some = [f"k{i}" for i in range(20)]
+    first = table.nearest("k3", restrict_to=some)
+    sought, find_rows = [], skembed.table.queries.find_rows
+    monkeypatch.setattr(skembed.table.queries, "find_rows", lambda *given: sought.extend(given[0]) or find_rows(*given))
+    assert table.nearest("k3", restrict_to=some) == first
+    assert table.nearest("k3", restrict_to=list(some)) == first
+    assert sought == []
+    some.remove(first[0][0])  # a list may change in between
+    assert [key for key, _ in table.nearest("k3", 9, restrict_to=some)] == [key for key, _ in first[1:]]
+    assert sought == some
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_copy_of_the_restricted_rows_gives_what_the_table_gives(monkeypatch, metric):
+    rng = np.random.default_rng(1)
+    vectors = awkward_vectors(rng, 90, 5)
+    keys = [f"k{i}" for i in range(90)]
+    some = [keys[row] for row in rng.permutation(90)[:40]]
+    queries, exclude = [*keys[:30], *some[:5]], [some[3], keys[7], "unknown"]
+    copied = EmbeddingTable(keys, vectors).nearest(queries, 45, metric=metric, restrict_to=some, exclude=exclude)
+    monkeypatch.setattr(skembed.table.queries, "COPIED_AT_ONCE", 0)
+    gathered = EmbeddingTable(keys, vectors).nearest(queries, 45, metric=metric, restrict_to=some, exclude=exclude)
+    assert copied == gathered
+    assert {len(found) for found in copied} == {38, 39}

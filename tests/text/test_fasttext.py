@@ -9,7 +9,7 @@ from skembed.table.subwords import word_ngrams
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextVectorizer
-from skembed.text._subword_rows import rows_of_words
+from skembed.text._subword_rows import NgramRule, rows_of_words
 
 TEXTS = made_up_documents()
 POOLINGS = ["mean", "tfidf", "sif", "max", "min"]
@@ -56,7 +56,7 @@ def test_parameters_out_of_range_are_named(parameters, message):
 
 def test_members_are_a_word_and_its_ngrams():
     words = ["Ulm", "ulmer", "Bern", "x"]
-    members, buckets = rows_of_words(words, 2, 4, 60)
+    members, buckets = rows_of_words(words, NgramRule(2, 4, 60))
     rows, starts = members.indices, members.indptr
     for i, word in enumerate(words):
         mine = rows[starts[i] : starts[i + 1]]
@@ -110,10 +110,26 @@ def test_init_of_another_kind(fitted):
     plain = EmbeddingTable(fitted.embedding_.keys, fitted.embedding_.vectors)
     vectorizer = small(init=plain, learning_rate=1e-6, max_iter=1).fit(TEXTS)
     np.testing.assert_allclose(vectorizer.embedding_.own_rows(), plain.lookup(vectorizer.embedding_.keys), atol=1e-3)
-    with pytest.raises(ValueError, match="n-grams of init were made with min_n=3, max_n=6, n_buckets=5000, but this"):
+    with pytest.raises(
+        ValueError, match="init were made with min_n=3, max_n=6, n_buckets=5000, but this has n_buckets=60; pass"
+    ):
         small(init=fitted.embedding_, n_buckets=60).fit(TEXTS)
     with pytest.raises(ValueError, match="pass embedding_dim=8"):
         small(init=fitted.embedding_, embedding_dim=4).fit(TEXTS)
+
+
+def test_an_init_brings_the_rule_of_its_ngrams_to_parameters_of_default_values():
+    first = small(min_n=2, max_n=4, n_buckets=60).fit(TEXTS)
+    second = FastTextVectorizer(8, max_iter=2, subsample=0, random_state=0, init=first.embedding_).fit(TEXTS)
+    settings = {"min_n": 2, "max_n": 4, "n_buckets": 60}
+    assert second.embedding_.subwords.settings == settings | {"absent": "zero"}
+    same = small(**settings, init=first.embedding_).fit(TEXTS)
+    assert second.embedding_ == same.embedding_
+    assert second.partial_fit(TEXTS).embedding_.subwords.n_buckets == 60
+    with pytest.raises(ValueError, match="max_n=4, n_buckets=60, but this has max_n=5; pass the same, or leave"):
+        FastTextVectorizer(8, max_n=5, init=first.embedding_).fit(TEXTS)
+    short = small(min_n=1, max_n=2).fit(TEXTS).embedding_
+    assert small(max_n=2, init=short).fit(TEXTS).embedding_.subwords.min_n == 1
 
 
 @pytest.mark.parametrize("loss", ["negative-sampling", "hierarchical-softmax", "softmax"])

@@ -1,0 +1,107 @@
+"""Comma-separated values: what is written comes back, what others write is read, what is wrong is named by its line."""
+
+import numpy as np
+import pytest
+
+from skembed import EmbeddingTable
+from skembed.formats import FormatError, load_table
+
+KEYS = ["Ulm", "a,b", 'say "no"', "two\nlines", "7", "", " edge ", "Zürich", "\udcff", "key"]
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content, **options):
+        (tmp_path / "file").write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load_table(tmp_path / "file", **options)
+
+    return load
+
+
+@pytest.mark.parametrize("name", ["v.csv", "v.csv.gz", "V.CSV", "v.csv.xz"])
+@pytest.mark.parametrize("counts", [None, np.arange(len(KEYS))])
+def test_round_trip_by_the_end_of_the_name(tmp_path, name, counts):
+    vectors = np.random.default_rng(0).standard_normal((len(KEYS), 3)) * [1e-42, 1, 1e38]
+    table = EmbeddingTable(KEYS, vectors, counts=counts)
+    table.save(tmp_path / name)
+    assert EmbeddingTable.load(tmp_path / name, errors="surrogateescape") == table
+    names = (tmp_path / name).read_bytes()[:9]
+    assert names.startswith(b"key,") == (name.lower() == "v.csv")
+
+
+def test_many_rows_one_by_one_and_as_a_part(tmp_path):
+    keys = [f"k{i}" for i in range(1_300)]
+    table = EmbeddingTable(keys, np.random.default_rng(0).standard_normal((1_300, 2)), counts=np.arange(1_300))
+    table.save(tmp_path / "v.csv")
+    assert EmbeddingTable.load(tmp_path / "v.csv") == table
+    assert EmbeddingTable.load(tmp_path / "v.csv", limit=700) == table.subset(keys[:700])
+    assert EmbeddingTable.load(tmp_path / "v.csv", keys=["k1250", "k3", "no"]) == table.subset(["k3", "k1250"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Ulm,1,2.5\nBern,-3,4e1\n",
+        "Ulm;1;2.5\nBern;-3;4e1",
+        "\ufeffkey,0,1\r\nUlm,1,2.5\r\n\r\nBern,-3,4e1\r\n",
+        ",0,1\nUlm,1,2.5\nBern,-3,4e1\n",
+        "x,y,name\n1,2.5,Ulm\n-3,4e1,Bern\n",
+        '"word","dim 1","dim 2"\n"Ulm","1","2.5"\n"Bern","-3","4e1"\n',
+        "1,word,2\n1,Ulm,2.5\n-3,Bern,4e1\n",
+    ],
+)
+def test_what_others_write(load, content):
+    assert load(content) == EmbeddingTable(["Ulm", "Bern"], [[1, 2.5], [-3, 40]])
+
+
+def test_a_key_that_is_a_name_of_keys_is_a_key(load):
+    assert load("word,0.5,1\nid,2,3\n").keys.tolist() == ["word", "id"]
+
+
+def test_counts_stand_in_a_column_of_their_name(load):
+    table = load("word,Count,0\nUlm,3,0.5\nBern,0,2\n")
+    assert table == EmbeddingTable(["Ulm", "Bern"], [[0.5], [2]], counts=[3, 0])
+
+
+def test_spaces_around_numbers_where_the_format_is_named(load):
+    assert load("a, 1, 2\nb , 3, 4\n", format="csv") == EmbeddingTable(["a", "b "], [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("content", [", 0.1 0.2\n. 0.3 0.4\n", "a,b 1 2\nc,d 3 4\n", "2 2\na, 1 2\nb 3 4\n"])
+def test_texts_of_vectors_stay_texts(load, content):
+    assert load(content).embedding_dim == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,1,2\nb,3\n", "line 2: expected 3 fields, found 2"),
+        ("a,1,2\nb,3,x\n", "line 2: expected a number, got 'x'"),
+        ("key,0,1\na,1,2\nb,3,nan\n", "line 3: expected finite numbers.*nan"),
+        ("a,1,1e39\n", "line 1: expected finite numbers"),
+        ("a,1,2\nb,1,1_0\n", "line 2: expected a number"),
+        ("key,count,0\na,-1,2\n", "line 2: expected a count of 0 or more, got '-1'"),
+        ("key\na\n", "at least one number"),
+        ("key,0,1\n", "below the names, there is none"),
+        ("x,y\n1,2\n", "expected a column of keys"),
+        ('a,1\n"b,2\n', "line 2: expected comma-separated values"),
+        (b"a,1\n\xff,2\n", "expected UTF-8"),
+        ("", "empty"),
+    ],
+)
+def test_what_is_wrong_is_named(load, content, message):
+    with pytest.raises(FormatError, match=message):
+        load(content, format="csv")
+
+
+def test_what_the_format_cannot_hold(tmp_path):
+    with pytest.raises(TypeError, match="got 7 of type int"):
+        EmbeddingTable([7], [[1, 2]]).save(tmp_path / "v.csv")
+    with pytest.raises(ValueError, match="UTF-8"):
+        EmbeddingTable(["\ud800"], [[1, 2]]).save(tmp_path / "v.csv")
+    with pytest.raises(ValueError, match=r"ends in '.csv'.*format='glove'"):
+        EmbeddingTable(["a"], [[1, 2]]).save(tmp_path / "v.csv", "glove")
+    assert list(tmp_path.iterdir()) == []
+    EmbeddingTable(["a"], [[1, 2]]).save(tmp_path / "v.csv")
+    with pytest.raises(ValueError, match="mmap=True cannot be had"):
+        EmbeddingTable.load(tmp_path / "v.csv", mmap=True)
