@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python tests/persistence/make_fixtures.py v1
 
-Run once when a version of the format is new; what is there stays as it is for good.
+Run when a version of the format, or an estimator, is new; what is there stays as it is for good.
 """
 
 import json
@@ -16,13 +16,16 @@ import skembed
 
 if __name__ == "__main__":
     folder = Path(__file__).parent / "fixtures" / sys.argv[1]
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, example in EXAMPLES.items():
+        if (folder / f"{name}.json").exists():
+            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = example.fit()
         skembed.save(estimator, folder / f"{name}.safetensors")
         output = example.output(estimator)[:3].astype(float).tolist()
         (folder / f"{name}.json").write_text(json.dumps(output) + "\n")
-    skembed.save(table(), folder / "EmbeddingTable.safetensors")
-    (folder / "EmbeddingTable.json").write_text(json.dumps(table().vectors.tolist()) + "\n")
+    if not (folder / "EmbeddingTable.json").exists():
+        skembed.save(table(), folder / "EmbeddingTable.safetensors")
+        (folder / "EmbeddingTable.json").write_text(json.dumps(table().vectors.tolist()) + "\n")
