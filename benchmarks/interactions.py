@@ -122,7 +122,7 @@ def groceries() -> None:
         "\ngroceries, one hidden item of each basket of two and more, 80/20 of the baskets five times; hit rate at 10"
     )
     with gzip.open(DATA / "groceries_baskets.csv.gz", "rt") as lines:
-        baskets = [line.strip().split(",") for line in lines]
+        baskets = [[item for item in line.strip().split(",") if item] for line in lines]
     rows: dict[str, list[float]] = {}
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(baskets))
