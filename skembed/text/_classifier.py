@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
+from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -69,7 +69,9 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     max_iter : int, default=10
         Passes over the documents, each in another order.
     lowercase, tokenizer, token_pattern, stop_words, max_features
-        As in CountVectorizer.
+        As in CountVectorizer; `lowercase` is for token lists and stop words, too.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     min_count : int, default=1
         Words that occur less often have no vector.
     init : EmbeddingTable, default=None
@@ -137,7 +139,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
-        "token_pattern": [str],
+        "token_pattern": [str, None],
+        "missing": [StrOptions(set(MISSING))],
         "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "min_count": [Interval(Integral, 1, None, closed="left")],
@@ -176,6 +179,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=1,
         init=None,
@@ -198,6 +202,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.init = init
@@ -305,9 +310,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         classes = self._all_classes(y, classes, earlier)
-        tokenizer = self._tokenizer if earlier else Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
-        stop_words = frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words)
-        with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
+        tokenizer = self._tokenizer if earlier else self._new_tokenizer()
+        stop_words = (
+            frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
+        )
+        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
             labels = _check_labels(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
@@ -352,6 +359,9 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.n_iter_ = len(self.loss_curve_)
         self.temperature_ = 1 / learned.factor
         self._model, self._seen = learned.model, learned.seen
+
+    def _new_tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
 
     def _learning_rate(self, n_documents: int, earlier: bool) -> float:
         """The rate of this call: lower for a small part of all documents, which must not outweigh the others."""
@@ -431,7 +441,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         parts = [np.empty((0, len(self.classes_)))]
-        with EncodedCorpus.read(read_documents(X), self._tokenizer) as corpus:
+        with EncodedCorpus.read(self._tokenizer.documents(X), self._tokenizer) as corpus:
             documents = _without(corpus, self._stop_words)
             parts += map(self._model.probabilities, self._bag_reader.read(corpus.words, documents))
         return np.concatenate(parts)
@@ -590,4 +600,4 @@ def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> Em
         rows[end:], min_n=reader.min_n, max_n=reader.max_n, n_buckets=reader.n_buckets, buckets=reader.buckets,
         absent="skip",
     )  # fmt: skip
-    return SubwordTable.from_rows(vocabulary.keys, rows[1:end], subwords, counts=vocabulary.counts)
+    return SubwordTable.from_rows(vocabulary.shared_keys.array, rows[1:end], subwords, counts=vocabulary.counts)

@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -68,7 +67,7 @@ class NNLMVectorizer(DocumentVectorizer):
     n_iter_no_change : int, default=3
     tol : float, default=1e-4
         Least gain in mean log-probability.
-    lowercase, tokenizer, token_pattern, stop_words, max_features, min_count, phrases, phrase_threshold
+    lowercase, tokenizer, token_pattern, stop_words, missing, max_features, min_count, phrases, phrase_threshold
         As in `Word2VecVectorizer`. Words without a row are predicted as one word, the unknown, and may stand in
         contexts; stop words are left out altogether.
     pooling, sif_smoothing
@@ -159,6 +158,7 @@ class NNLMVectorizer(DocumentVectorizer):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=5,
         phrases=0,
@@ -188,6 +188,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.phrases = phrases
@@ -211,7 +212,7 @@ class NNLMVectorizer(DocumentVectorizer):
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
         # words without a row stay, unlike stop words: they are events, too
-        kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words)))
+        kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words, lowercase=self.lowercase)))
         return (Ragged(chunk.indptr, row_of[chunk.indices]) for chunk in kept)
 
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
@@ -230,7 +231,10 @@ class NNLMVectorizer(DocumentVectorizer):
             events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
         self._weights = weights
-        self._n_previous, self._stop_words = self.n_previous, sorted(read_stop_words(self.stop_words))
+        self._n_previous, self._stop_words = (
+            self.n_previous,
+            sorted(read_stop_words(self.stop_words, lowercase=self.lowercase)),
+        )
         self.validation_scores_ = history.validation_scores
         # else training has never met the unknown word
         unknown = weights.embedding[n_words] if len(vocabulary.infrequent) else None
@@ -288,5 +292,5 @@ class NNLMVectorizer(DocumentVectorizer):
         encoder = self._encoder
         if stop_words:
             encoder = WordEncoder(Keys.of([*encoder.keys.array, *stop_words]), encoder.rounds, encoder.tokenizer)
-        for chunk in encoder.encode(read_documents(X), keep_unknown=True):
+        for chunk in encoder.encode(encoder.tokenizer.documents(X), keep_unknown=True):
             yield chunk.keep(chunk.indices < n_words)

@@ -385,6 +385,19 @@ def test_bad_documents_and_weights():
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
 
 
+def test_token_lists_stop_words_and_missing_documents_are_read_as_texts_are():
+    texts = ["The cat", None, "the DOG", ["DOG", "The"], float("nan"), ["Cat"]] * 4
+    y = [0, 0, 1, 1, 1, 0] * 4
+    with pytest.raises(TypeError, match=r"document 1 .*missing='empty'"):
+        small().fit(texts, y)
+    classifier = small(missing="empty", stop_words=["THE"], tokenizer=str.split, token_pattern=None).fit(texts, y)
+    assert dict(classifier.vocabulary_).keys() == {"cat", "dog"}
+    assert classifier.predict([["CAT"], "Dog"]).tolist() == [0, 1]
+    np.testing.assert_allclose(classifier.predict_proba([None, ""]), 0.5)
+    with pytest.raises(ValueError, match="token_pattern=None needs a tokenizer"):
+        small(token_pattern=None).fit(texts, y)
+
+
 def test_stop_words_and_limits():
     classifier = small(stop_words=["the"], min_count=2, max_features=2).fit(
         ["the cat", "the dog dog cat owl"] * 3, [0, 1] * 3
