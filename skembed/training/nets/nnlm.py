@@ -24,7 +24,8 @@ __all__ = ["NextWordNet", "build_hidden", "learn_next_words"]
 
 _CONTEXT_ROWS = 1024  # contexts whose probabilities over all words are in memory at a time
 _INITIAL_REACH = 0.1  # of the uniform start of both tables
-_RATE_DECAY = 0.5  # where a pass has not raised the validation score
+_RATE_DECAY = 0.5  # where a pass has hardly raised the validation score
+_LEAST_GAIN = 0.03  # of the mean log-probability: a pass at half the rate gains more than a further one that gains less
 
 
 class NextWordNet:
@@ -175,7 +176,7 @@ class NextWordNet:
             targets = self.tokens[rows].long()
             total -= float(torch.nn.functional.cross_entropy(scores, targets, reduction="sum"))
         score = total / len(self.validation)
-        if score <= self.best_score:
+        if score <= self.best_score + _LEAST_GAIN:
             self._slow_down()
         self.best_score = max(score, self.best_score)
         return score
