@@ -258,6 +258,11 @@ class PartialFitMixin:
         first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
         takes out those of the last call, since it belongs to the vectors as they now are.
 
+        Few large calls learn better than many small ones. What stood around a word before it had a row is lost, and
+        passes over a small part repeat what is in it alone: of 70 calls with 100 sentences each, linear models of
+        their vectors classified the Stanford Sentiment Treebank with an accuracy of .67, of one call .73; with
+        ``min_count=1`` .70 and .73.
+
         Parameters
         ----------
         X : iterable of str or of token lists
