@@ -27,7 +27,7 @@ FACTORS = 2.0 ** np.arange(-8, 4.25, 0.25)
 SPREAD = 1.0  # standard deviation of the logarithm of a factor that a handful of documents cannot decide
 LEAST_GAIN = 0.01  # of log-loss, in the mean of a document; documents to come differ from those at hand by more
 FOLD_SHARE, FOLD_SIZE = 0.1, 2000  # documents that are held out at a time: a share of them, at most so many
-ENOUGH = 500  # documents that decide a factor; of fewer, so many folds are held out one after the other
+ENOUGH = 1000  # documents that decide a factor; of fewer, so many folds are held out one after the other
 MAX_FOLDS = 5
 
 
