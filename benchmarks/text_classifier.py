@@ -1,4 +1,4 @@
-"""Classes of texts: FastTextClassifier beside TF-IDF with logistic regression, accuracy and seconds.
+"""Classes of texts: FastTextClassifier beside TF-IDF with logistic regression: accuracy, log-loss and seconds.
 
     python benchmarks/text_classifier.py > benchmarks/results/text_classifier.txt
 
@@ -22,6 +22,7 @@ from document_classification import DATA, Documents, newsgroups, sentiments
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 
 from skembed.text import FastTextClassifier
@@ -40,6 +41,7 @@ def models(pattern: str) -> dict:
     tfidf = {"token_pattern": pattern, "sublinear_tf": True}
     return {
         "FastTextClassifier": FastTextClassifier(**fast),
+        "FastTextClassifier, not calibrated": FastTextClassifier(calibrate=False, **fast),
         "FastTextClassifier, 20 passes, rate 1": FastTextClassifier(max_iter=20, learning_rate=1.0, **fast),
         "FastTextClassifier, pairs of words": FastTextClassifier(word_ngrams=2, **fast),
         "FastTextClassifier, pairs, characters 3-6": FastTextClassifier(word_ngrams=2, min_n=3, max_n=6, **fast),
@@ -58,11 +60,11 @@ def models(pattern: str) -> dict:
 def compare(title: str, load, pattern: str, n_seeds: int, only: str) -> None:
     (train, y_train), (test, y_test) = load("train"), load("test")
     print(f"\n{title}: {len(train)} and {len(test)} texts, {len(set(y_train))} classes")
-    print(f"  {'':43s} accuracy  [lowest, highest]      fit  predict (s)")
+    print(f"  {'':43s} accuracy  [lowest, highest]  log-loss      fit  predict (s)")
     for name, model in models(pattern).items():
         if only not in name:
             continue
-        scores, fits, predictions = [], [], []
+        scores, losses, fits, predictions = [], [], [], []
         for seed in range(n_seeds if isinstance(model, FastTextClassifier) else 1):
             model = clone(model)
             if isinstance(model, FastTextClassifier):
@@ -73,10 +75,12 @@ def compare(title: str, load, pattern: str, n_seeds: int, only: str) -> None:
             start = time.perf_counter()
             found = model.predict(test)
             predictions.append(time.perf_counter() - start)
+            losses.append(log_loss(y_test, model.predict_proba(test), labels=model.classes_))
             scores.append(float(np.mean(found == np.array(y_test))))
         spread = f"[{min(scores):.3f}, {max(scores):.3f}]"
         print(
-            f"  {name:43s}    {statistics.median(scores):.3f}  {spread:17s} {statistics.median(fits):8.2f} "
+            f"  {name:43s}    {statistics.median(scores):.3f}  {spread:17s} {statistics.median(losses):8.3f} "
+            f"{statistics.median(fits):8.2f} "
             f"{statistics.median(predictions):8.2f}",
             flush=True,
         )

@@ -132,7 +132,8 @@ def words(cls: Any, *, X: Any = TEXTS[:20], further: tuple = (), **options: Any)
 
 def classifier(labels: list, **options: Any) -> Example:
     estimator = skembed.FastTextClassifier(embedding_dim=4, max_iter=2, random_state=0).set_params(**options)
-    return Example(estimator, (TEXTS, labels), TEXTS[:20], "predict_proba")
+    further = (TEXTS[60:], labels[60:])
+    return Example(estimator, (TEXTS, labels), TEXTS[:20], "predict_proba", further)
 
 
 def pretrained(source: Any, data: Any, X: Any, **options: Any) -> Example:

@@ -45,6 +45,19 @@ ALLOWED = {
         }
         for name in sorted(ESTIMATORS)
     },
+    "text": {
+        "base",
+        "training",
+        "apply",
+        "kernels",
+        "parallel",
+        "data",
+        "table",
+        "memory",
+        "atomic",
+        "state",
+        "formats",
+    },
     "persistence": {*ESTIMATORS, "formats", "table", "data", "state"},
     "datasets": set(),
     "testing": {"table", "data"},

@@ -76,7 +76,7 @@ class ColumnEncoder(EmbeddingTransformer):
     @property
     def categories_(self) -> list[np.ndarray]:
         """The levels of each categorical column that have a vector."""
-        return [vocabulary.keys for vocabulary in self._schema.vocabularies]
+        return [vocabulary.shared_keys.array for vocabulary in self._schema.vocabularies]
 
     @property
     def infrequent_categories_(self) -> list[np.ndarray]:

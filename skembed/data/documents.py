@@ -9,7 +9,10 @@ import numpy as np
 
 from skembed.data.compression import text_lines
 
-__all__ = ["LineCorpus", "read_documents"]
+__all__ = ["MISSING", "LineCorpus", "read_documents"]
+
+MISSING = ("error", "empty")  # what the parameter `missing` of whatever reads documents may be
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class LineCorpus:
@@ -21,7 +24,8 @@ class LineCorpus:
     ----------
     path : str or os.PathLike
         A text file with one document a line: plain, or compressed by gzip, bzip2 or xz, which is told by its first
-        bytes. An empty line is an empty document, so that document i is line i.
+        bytes. An empty line is an empty document, so that document i is line i. A byte order mark is no part of the
+        text.
     encoding : str, default="utf-8"
     errors : str, default="strict"
         What to do with bytes that are no text in this encoding, as in `bytes.decode`: "strict" refuses them,
@@ -54,7 +58,10 @@ class LineCorpus:
     def __iter__(self) -> Iterator[str]:
         try:
             # Lines end at \n alone: a stray \r within a document must not shift all that follow.
-            for line in text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n"):
+            lines = text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n")
+            for number, line in enumerate(lines):
+                if not number:
+                    line = line.removeprefix(_BYTE_ORDER_MARK)
                 yield line.removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise ValueError(
@@ -66,7 +73,7 @@ class LineCorpus:
         return f"LineCorpus({os.fspath(self.path)!r})"
 
 
-def read_documents(X: Any) -> Iterator[str | list]:
+def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -> Iterator[str | list]:
     """Yield the documents of `X`, each a string or a list of tokens.
 
     Parameters
@@ -74,6 +81,10 @@ def read_documents(X: Any) -> Iterator[str | list]:
     X : iterable of str or of token lists
         A list, a Series, an array, a generator, a `LineCorpus`, a data frame with one column: anything that can be
         iterated over, once.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
+    lowercase : bool, default=False
+        Put the tokens of lists in lower case; of strings, the tokenizer does.
 
     Yields
     ------
@@ -94,7 +105,9 @@ def read_documents(X: Any) -> Iterator[str | list]:
             tokens = list(document)
             if not all(issubclass(kind, str) for kind in set(map(type, tokens))):
                 raise TypeError(_not_a_token(row, tokens))
-            yield tokens
+            yield [token.lower() for token in tokens] if lowercase else tokens
+        elif missing == "empty" and _is_missing(document):
+            yield ""
         else:
             raise TypeError(_not_a_document(row, document))
 
@@ -136,7 +149,7 @@ def _not_a_document(row: int, document: Any) -> str:
     if isinstance(document, bytes):
         return f"{expected}; decode it first: document.decode('utf-8')."
     if _is_missing(document):
-        return f"{expected}; drop missing documents or fill them with '' (an empty document)."
+        return f"{expected}; drop missing documents or fill them with '' (an empty document), or pass missing='empty'."
     return f"{expected}."
 
 
@@ -150,9 +163,9 @@ def _not_a_token(row: int, tokens: list) -> str:
 
 def _is_missing(document: Any) -> bool:
     pandas = sys.modules.get("pandas")
-    if document is None or (pandas is not None and document is getattr(pandas, "NA", None)):
+    if document is None or (pandas is not None and (document is pandas.NA or document is pandas.NaT)):
         return True
-    return isinstance(document, float) and document != document
+    return isinstance(document, float | np.floating) and bool(document != document)
 
 
 def _short(value: Any) -> str:

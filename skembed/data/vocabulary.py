@@ -2,7 +2,7 @@
 
 import itertools
 import numbers
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,23 @@ UNKNOWN_ROW = 0  # what a table of levels has for every key without a row of its
 
 @stored
 class Vocabulary:
-    """The keys of a column, or the words of a corpus, as rows 1, 2, ... of a table; row 0 is the unknown one.
+    """The words of a corpus, or the levels of a column, in a fixed order, with their counts.
 
-    Levels come in descending order of their counts, those that are equally frequent in the order of their first
+    A read-only mapping of keys to their places: 0, 1, 2, ... In a table of words these are the rows, as in
+    CountVectorizer's `vocabulary_`. A table of levels has row 0 for all that is unknown, so that key i has row i + 1.
+
+    Keys come in descending order of their counts, those that are equally frequent in the order of their first
     appearance. Missing is a level like the others, with the key None, and may be too rare like the others.
 
     Build it with `from_factor` or `from_counts`. It does not change; `extend` returns a longer one.
 
     Attributes
     ----------
-    keys : ndarray of shape (n_levels,), object
-        ``keys[i]`` has row ``i + 1``.
+    keys : ndarray of shape (n_keys,), object
+        Also a method, as of any mapping: ``dict(vocabulary)`` works.
     shared_keys : Keys
         The same, for tables that share them.
-    counts : ndarray of shape (n_levels,), int64
+    counts : ndarray of shape (n_keys,), int64
         How often each was seen.
     infrequent : ndarray of shape (n_infrequent,), object
         Keys that were seen and have row 0, because `min_frequency` or `max_categories` left them out, in order of
@@ -48,6 +51,8 @@ class Vocabulary:
     (['b', 'a'], [None, 'c'])
     >>> vocabulary.encode(factor)
     array([2, 1, 1, 0, 0, 1, 2])
+    >>> dict(vocabulary)
+    {'b': 0, 'a': 1}
     """
 
     _state = {
@@ -251,11 +256,11 @@ class Vocabulary:
         return self.encode(factorize(list(keys)))
 
     @property
-    def keys(self) -> np.ndarray:
-        return self.shared_keys.array
+    def keys(self) -> "CallableArray":
+        return self.shared_keys.array.view(CallableArray)
 
     def __len__(self) -> int:
-        """Return the number of levels; the table has one row more."""
+        """Return the number of keys; a table of levels has one row more."""
         return self.keys.size
 
     def __iter__(self) -> Iterator[Any]:
@@ -264,8 +269,25 @@ class Vocabulary:
     def __contains__(self, key: Any) -> bool:
         return key in self.shared_keys.index
 
+    def __getitem__(self, key: Any) -> int:
+        """Return the place of a key in `keys`; KeyError if it has none."""
+        return self.shared_keys.index[key]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the place of a key in `keys`, or `default`."""
+        return self.shared_keys.index.get(key, default)
+
+    def values(self) -> range:
+        """Return the places of all keys: 0, 1, 2, ..."""
+        return range(len(self))
+
+    def items(self) -> list[tuple[Any, int]]:
+        """Return all keys, each with its place."""
+        return list(zip(self, self.values()))
+
     def __repr__(self) -> str:
-        return f"Vocabulary({len(self)} levels, {len(self._infrequent)} infrequent, {self.n_rows} rows)"
+        rarer = f", {len(self._infrequent)} too rare" if self._infrequent else ""
+        return f"Vocabulary({len(self)} keys{rarer}, {self.n_rows} seen)"
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -289,6 +311,16 @@ class Vocabulary:
         self._infrequent = dict(zip(infrequent.array.tolist(), counts.tolist()))
         self.n_rows = state["n_rows"]
         self.min_frequency, self.max_categories = state["min_frequency"], state["max_categories"]
+
+
+Mapping.register(Vocabulary)
+
+
+class CallableArray(np.ndarray):
+    """An array that may be called as well, as `keys` of a mapping is."""
+
+    def __call__(self) -> list[Any]:
+        return self.tolist()
 
 
 def _count(factor: Factor) -> tuple[list[Any], np.ndarray]:

@@ -68,7 +68,7 @@ class DenseMatrix(NamedTuple):
 
 
 class Dictionary(NamedTuple):
-    """The words of a model, without its labels, and the n-grams that are left of it.
+    """The words and labels of a model, and the n-grams that are left of it.
 
     Attributes
     ----------
@@ -79,12 +79,19 @@ class Dictionary(NamedTuple):
         Offset of each word in the file.
     pruned : ndarray of shape (n, 2), int64, or None
         Bucket and row, from the first row after the words, of each n-gram that pruning left.
+    labels : Words
+        Of a supervised model.
+    label_counts : ndarray of shape (n_labels,), int64
+    label_places : ndarray of shape (n_labels,), int64
     """
 
     words: Words
     counts: np.ndarray
     places: np.ndarray
     pruned: np.ndarray | None
+    labels: Words
+    label_counts: np.ndarray
+    label_places: np.ndarray
 
 
 class FastTextFile(NamedTuple):
@@ -172,15 +179,19 @@ def _dictionary(file: Seekable, at: int, versioned: bool) -> tuple[Dictionary, i
     if n_pruned < -1:
         raise file.error(at + 20, f"expected -1 or the number of n-grams that pruning left, got {n_pruned}")
     file.check(at + n_bytes, 10 * size, "a dictionary")  # an empty word takes ten bytes
-    words, counts, places, at = _entries(file, at + n_bytes, n_words, n_labels)
-    if n_pruned < 0:
-        return Dictionary(words, counts, places, None), at
-    pruned = file.array(at, "<i4", (n_pruned, 2), "the n-grams that pruning left").astype(np.int64)
-    return Dictionary(words, counts, places, pruned), at + 8 * n_pruned
+    entries, counts, places, at = _entries(file, at + n_bytes, n_words, n_labels)
+    pruned = None
+    if n_pruned >= 0:
+        pruned = file.array(at, "<i4", (n_pruned, 2), "the n-grams that pruning left").astype(np.int64)
+    dictionary = Dictionary(
+        entries.part(0, n_words), counts[:n_words], places[:n_words], pruned,
+        entries.part(n_words, size), counts[n_words:], places[n_words:],
+    )  # fmt: skip
+    return dictionary, at + 8 * max(n_pruned, 0)
 
 
 def _entries(file: Seekable, at: int, n_words: int, n_labels: int) -> tuple[Words, np.ndarray, np.ndarray, int]:
-    """Words, their counts and their places, and where the entries end."""
+    """Words and labels, their counts and their places, and where the entries end."""
     parts: list[Words] = [Words(b"", np.zeros(1, np.int64))]
     numbers, places = [np.empty(0, _ENTRY)], [np.empty(0, np.int64)]
     left, buffer, size = n_words + n_labels, b"", _ENTRY.itemsize
@@ -207,7 +218,7 @@ def _entries(file: Seekable, at: int, n_words: int, n_labels: int) -> tuple[Word
             int(all_places[wrong[0]]),
             f"expected {n_words} words (type 0) and then labels (1), got type {all_numbers['type'][wrong[0]]}",
         )
-    return entries.part(0, n_words), all_numbers["count"][:n_words].astype(np.int64), all_places[:n_words], at
+    return entries, all_numbers["count"].astype(np.int64), all_places, at
 
 
 def _too_long(file: Seekable, base: int, begin: int) -> FormatError:
@@ -257,14 +268,7 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     file = source.spooled()
     model = open_model(file)
     words = model.dictionary.words
-    if isinstance(model.input, QuantisedMatrix):
-        n_bytes = 4 * model.input.shape[0] * model.input.shape[1]
-        if n_bytes > options.most_bytes(file.n_bytes):
-            raise file.error(
-                model.input.start,
-                f"a quantised matrix of {file.n_bytes} bytes stands for {n_bytes}, more than {options.max_expansion} "
-                "times as many: refused as a decompression bomb. If you trust the file, pass max_expansion=",
-            )
+    check_expansion(file, model.input, options)
     selection = Selection(options)
     n_taken = selection.cut(len(words))
     keys = words.part(0, n_taken).decode(
@@ -276,12 +280,23 @@ def read_fasttext(source: Source, options: ReadOptions) -> EmbeddingTable:
     if plain and len(chosen) == n_taken and options.mmap and isinstance(model.input, DenseMatrix) and not options.half:
         vectors = model.input.rows(0, n_taken, mapped=True)
         if options.verify:
-            _check_finite(file, model.input, vectors, 0, options)
+            check_finite(file, model.input, vectors, 0, options)
     else:
         vectors = _composed(file, model, chosen, subwords, options)
     counts = np.maximum(model.dictionary.counts[chosen], 0)
     table = table_of(source.name, keys, vectors, options, counts)
     return table if subwords is None or not options.subwords else SubwordTable._from(table, subwords)
+
+
+def check_expansion(file: Seekable, matrix: Any, options: ReadOptions) -> None:
+    """FormatError if a matrix is quantised and stands for far more bytes than the file has."""
+    n_bytes = 4 * matrix.shape[0] * matrix.shape[1]
+    if isinstance(matrix, QuantisedMatrix) and n_bytes > options.most_bytes(file.n_bytes):
+        raise file.error(
+            matrix.start,
+            f"a quantised matrix of {file.n_bytes} bytes stands for {n_bytes}, more than {options.max_expansion} "
+            "times as many: refused as a decompression bomb. If you trust the file, pass max_expansion=",
+        )
 
 
 def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subwords | None:
@@ -295,7 +310,7 @@ def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subw
     mapped = (options.mmap or not options.subwords) and not options.half
     vectors = model.input.rows(n_words, n_rows, mapped)
     if options.subwords and (options.verify or not mapped):
-        _check_finite(file, model.input, vectors, n_words, options)
+        check_finite(file, model.input, vectors, n_words, options)
     buckets = None
     if pruned is not None:
         order = np.argsort(pruned[:, 0])
@@ -327,7 +342,7 @@ def _composed(
             continue
         block = model.input.block(start, stop)
         rows = block[chosen[filled:last] - start]
-        _check_finite(file, model.input, rows, chosen[filled:last], options)
+        check_finite(file, model.input, rows, chosen[filled:last], options)
         words = chosen[filled:last]
         if subwords is not None:
             rows = subwords.compose(dictionary.words.take(words), rows)[0]
@@ -341,7 +356,7 @@ def _composed(
     return vectors
 
 
-def _check_finite(file: Seekable, matrix: Any, rows: np.ndarray, numbers: Any, options: ReadOptions) -> None:
+def check_finite(file: Seekable, matrix: Any, rows: np.ndarray, numbers: Any, options: ReadOptions) -> None:
     """FormatError for the first number of `rows` that is not finite; `numbers` are those of the rows, or the first."""
     bad = None if options.allow_nonfinite else first_not_finite(rows)
     if bad is not None:

@@ -71,32 +71,38 @@ def write_fasttext(
         if output.shape != table.shape:
             raise ValueError(f"output must have shape {table.shape}, got {output.shape}.")
 
-    file.write(struct.pack("<2i", MAGIC, VERSIONS[-1]))
-    file.write(struct.pack(f"<{len(SETTINGS)}id", *(values[name] for name in SETTINGS), values["t"]))
+    write_head(file, values)
     file.write(struct.pack("<3i2q", len(words), len(words), 0, int(frequencies.sum()), -1))
     for word, count in zip(words, frequencies.tolist()):
         file.write(b"%b\0%b\0" % (word, struct.pack("<q", count)))  # the last byte: type 0, a word
     n_ngrams = values["bucket"]
     file.write(struct.pack("<B2q", 0, len(words) + n_ngrams, table.embedding_dim))
-    _write_rows(file, table.own_rows() if isinstance(table, SubwordTable) else table.vectors)
+    write_rows(file, table.own_rows() if isinstance(table, SubwordTable) else table.vectors)
     if subwords is not None:
-        _write_buckets(file, subwords.vectors, subwords.buckets, n_ngrams)
+        write_buckets(file, subwords.vectors, subwords.buckets, n_ngrams)
     file.write(struct.pack("<B2q", 0, len(words), table.embedding_dim))
     if output is not None:
-        _write_rows(file, output)
+        write_rows(file, output)
     else:
         _write_zeros(file, table.shape[0] * table.shape[1])
 
 
-def _write_rows(file: BinaryIO, rows: np.ndarray) -> None:
+def write_head(file: BinaryIO, settings: Mapping[str, Any]) -> None:
+    """What a model begins with: magic number, version and settings."""
+    file.write(struct.pack("<2i", MAGIC, VERSIONS[-1]))
+    file.write(struct.pack(f"<{len(SETTINGS)}id", *(settings[name] for name in SETTINGS), settings["t"]))
+
+
+def write_rows(file: BinaryIO, rows: np.ndarray) -> None:
+    """Rows as float32, a block at a time."""
     for start in range(0, len(rows), _BLOCK_ROWS):
         file.write(np.ascontiguousarray(rows[start : start + _BLOCK_ROWS], dtype="<f4").tobytes())
 
 
-def _write_buckets(file: BinaryIO, vectors: np.ndarray, buckets: np.ndarray | None, n_buckets: int) -> None:
+def write_buckets(file: BinaryIO, vectors: np.ndarray, buckets: np.ndarray | None, n_buckets: int) -> None:
     """A row for each bucket; zeros where a pruned or sparse table has none."""
     if buckets is None:
-        _write_rows(file, vectors)
+        write_rows(file, vectors)
         return
     for start in range(0, n_buckets, _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, n_buckets)

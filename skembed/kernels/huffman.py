@@ -27,13 +27,16 @@ class HuffmanTree(NamedTuple):
     codes: np.ndarray
 
 
-def huffman_tree(counts: np.ndarray) -> HuffmanTree:
+def huffman_tree(counts: np.ndarray, *, leaves_first: bool = True) -> HuffmanTree:
     """Binary code of minimal expected length, frequent keys near the root.
 
     Parameters
     ----------
     counts : array-like of shape (n,), n >= 2
         How often each key occurs, in any order; ties are settled by position, so that the tree is one and the same.
+    leaves_first : bool, default=True
+        Whether of a leaf and an inner node, equally frequent, the leaf is joined first, which keeps the tree shallow:
+        keys that never occur would make a chain otherwise. False is the tree of the fastText program.
 
     Returns
     -------
@@ -59,17 +62,14 @@ def huffman_tree(counts: np.ndarray) -> HuffmanTree:
             "Lower min_count, or use loss='negative-sampling'."
         )
     order = np.argsort(-counts, kind="stable")
-    parent, is_right = _build(counts[order])
+    parent, is_right = _build(counts[order], leaves_first)
     starts, nodes, codes = _paths(parent, is_right, np.argsort(order))
     return HuffmanTree(starts, nodes, codes)
 
 
 @compiled()
-def _build(counts):
+def _build(counts, leaves_first):
     """Two queues, leaves by ascending count and inner nodes as they are made, which ascend by themselves: O(n).
-
-    Of equals the leaf comes first, which keeps the tree shallow: rare keys, equally rare, would make a chain otherwise.
-
 
     `counts` descend. Tree positions 0 .. n - 1 are the leaves, n .. 2 n - 2 the inner nodes.
     """
@@ -81,7 +81,9 @@ def _build(counts):
     leaf, inner = n - 1, n
     for made in range(n, 2 * n - 1):
         for side in range(2):
-            if leaf >= 0 and (inner >= made or weight[leaf] <= weight[inner]):
+            if leaf >= 0 and (
+                inner >= made or weight[leaf] < weight[inner] or (leaves_first and weight[leaf] == weight[inner])
+            ):
                 child = leaf
                 leaf -= 1
             else:

@@ -117,7 +117,7 @@ class Codec:
             for position, vocabulary in zip(columns.categorical, columns.vocabularies):
                 stop = begin + len(vocabulary) + 1
                 if len(vocabulary):  # the first of them is the unknown level, which has no name
-                    out[part, position] = vocabulary.keys[found[:, begin + 1 : stop].argmax(axis=1)]
+                    out[part, position] = vocabulary.shared_keys.array[found[:, begin + 1 : stop].argmax(axis=1)]
                 else:
                     out[part, position] = None
                 begin = stop

@@ -9,9 +9,11 @@ from skembed.data.ragged import NO_ROW, Ragged
 from skembed.state import stored
 from skembed.table.subwords import encode_word, hash_ngrams
 
-__all__ = ["END_ROW", "BagReader", "hash_word_ngrams", "hash_words"]
+__all__ = ["END_ROW", "END_WORD", "BagReader", "hash_word_ngrams", "hash_words"]
 
 END_ROW = 0  # in every bag once, as the end of a line in fastText: no bag is empty, and it learns what is frequent
+END_WORD = "</s>"  # what fastText calls it; it is the last word of n-grams of words
+_LEFT_OUT = -2  # a word without a row
 _WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
@@ -34,18 +36,29 @@ class BagReader:
         What hashes of n-grams are taken modulo of.
     buckets : ndarray of shape (n_used,), int64
         Those with a row, rising.
+    absent : {"zeros", "skip"}, default="zeros"
+        Whether n-grams without a row count in the mean of a document, or are left out, as in pruned models.
     """
 
     _state = {
         "keys": Keys, "word_ngrams": int, "min_n": int, "max_n": int, "n_buckets": int, "buckets": np.ndarray,
+        "absent": str,
     }  # fmt: skip
 
     def __init__(
-        self, keys: Keys, *, word_ngrams: int, min_n: int, max_n: int, n_buckets: int, buckets: np.ndarray
+        self,
+        keys: Keys,
+        *,
+        word_ngrams: int,
+        min_n: int,
+        max_n: int,
+        n_buckets: int,
+        buckets: np.ndarray,
+        absent: str = "zeros",
     ) -> None:
         self.keys = keys
         self.word_ngrams, self.min_n, self.max_n, self.n_buckets = word_ngrams, min_n, max_n, n_buckets
-        self.buckets = buckets
+        self.buckets, self.absent = buckets, absent
 
     @property
     def n_rows(self) -> int:
@@ -61,13 +74,20 @@ class BagReader:
         found = [np.unique(self.word_buckets(words).indices)]
         hashes = hash_words(words)
         for chunk in chunks:
-            for numbers, _ in hash_word_ngrams(hashes[chunk.indices], chunk.ends, self.word_ngrams):
+            for numbers, _ in hash_word_ngrams(*_with_ends(hashes[chunk.indices], chunk.ends), self.word_ngrams):
                 found.append(np.unique(numbers % np.uint64(self.n_buckets)).astype(np.int64))
         return np.unique(np.concatenate(found))
 
     def read(self, words: Sequence[str], chunks: Iterator[Ragged]) -> Iterator[Ragged]:
-        """Yield chunks of documents as rows; ids count in `words`."""
-        own = np.fromiter((1 + self.keys.index.get(word, NO_ROW) for word in words), dtype=np.int32, count=len(words))
+        """Yield chunks of documents as rows; ids count in `words`.
+
+        Words without a row are left out. N-grams whose bucket has none are `NO_ROW`, unless they are to be skipped:
+        they count in the mean of a document, as vectors of zeros.
+        """
+        row_of = self.keys.index
+        own = np.fromiter(
+            (1 + row_of[word] if word in row_of else _LEFT_OUT for word in words), dtype=np.int32, count=len(words)
+        )
         buckets = self.word_buckets(words)
         of_characters = Ragged(buckets.indptr, self._rows(buckets.indices))
         hashes = hash_words(words)
@@ -77,11 +97,12 @@ class BagReader:
             ngrams = of_characters.take(ids)
             rows = [np.full(len(ends), END_ROW, dtype=np.int32), own[ids], ngrams.indices]
             documents = [np.arange(len(ends)), document, np.repeat(document, ngrams.lengths)]
-            for numbers, firsts in hash_word_ngrams(hashes[ids], ends, self.word_ngrams):
+            document = np.repeat(np.arange(len(ends)), chunk.lengths + 1)
+            for numbers, firsts in hash_word_ngrams(*_with_ends(hashes[ids], ends), self.word_ngrams):
                 rows.append(self._rows((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
                 documents.append(document[firsts])
             all_rows, all_documents = np.concatenate(rows), np.concatenate(documents)
-            known = (all_rows > 0) | (np.arange(len(all_rows)) < len(ends))
+            known = all_rows != _LEFT_OUT
             all_rows, all_documents = all_rows[known], all_documents[known]
             # by row within a document: the order of words, where it does not count, changes no bit
             order = np.lexsort((all_rows, all_documents))
@@ -89,12 +110,18 @@ class BagReader:
             yield Ragged.from_ends(all_rows[order], np.cumsum(counts))
 
     def _rows(self, buckets: np.ndarray) -> np.ndarray:
-        """Rows of buckets, 0 for those that have none."""
+        """Rows of buckets; those that have none are `NO_ROW`, or left out."""
+        none = NO_ROW if self.absent == "zeros" else _LEFT_OUT
         if not len(self.buckets):
-            return np.zeros(len(buckets), dtype=np.int32)
+            return np.full(len(buckets), none, dtype=np.int32)
         places = np.minimum(np.searchsorted(self.buckets, buckets), len(self.buckets) - 1)
         found = self.buckets[places] == buckets
-        return np.where(found, 1 + len(self.keys) + places, 0).astype(np.int32)
+        return np.where(found, 1 + len(self.keys) + places, none).astype(np.int32)
+
+
+def _with_ends(hashes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of documents with that of `END_WORD` behind each, and where each now ends."""
+    return np.insert(hashes, ends, hash_words([END_WORD])), ends + np.arange(1, len(ends) + 1)
 
 
 def hash_words(words: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,8 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
+import math
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
+from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -20,14 +22,24 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
+from skembed.text._class_learning import (
+    ClassesSeen,
+    ClassTask,
+    LearnedClasses,
+    StartingRows,
+    class_task,
+    finished,
+)
 from skembed.text._class_model import ClassModel
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._words import check_table_memory, first_vocabulary, read_stop_words
+from skembed.text._word_training import check_init
+from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.run import Run, draw_seed
 
 __all__ = ["FastTextClassifier"]
 
+_WORDS_OF_FASTTEXT = r"[^ \n\r\t\v\f\0]+"  # what stands between its white space
 _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
 
 
@@ -57,9 +69,18 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     max_iter : int, default=10
         Passes over the documents, each in another order.
     lowercase, tokenizer, token_pattern, stop_words, max_features
-        As in CountVectorizer.
+        As in CountVectorizer; `lowercase` is for token lists and stop words, too.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     min_count : int, default=1
         Words that occur less often have no vector.
+    init : EmbeddingTable, default=None
+        Vectors to begin with, for the words that it holds; for tasks with few documents. Others begin at random.
+    calibrate : bool, default=True
+        Divide scores by a temperature, so that probabilities are those of documents to come: learned by heart, those of
+        the training are too sure. It is chosen on documents held out of a second, narrower training, and changes no
+        ranking of classes where they have scores of their own ("softmax", "one-vs-all"). False saves up to half of the
+        time.
     class_weight : dict, "balanced" or None, default=None
         As in LogisticRegression; weights are factors of the learning rate, 1 in the mean.
     n_jobs : int, default=None
@@ -77,8 +98,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The vectors of words; a SubwordTable, their character n-grams in it, with ``max_n > 0``.
     vocabulary_ : Vocabulary
         The words with their counts.
+    temperature_ : float
+        What scores were divided by; above 1, the training was too sure. 1 without `calibrate`.
     loss_curve_ : list of float
-        Mean loss of a document, one value a pass.
+        Mean loss of a document, one value a pass, before calibration.
     n_iter_ : int
         Passes that were finished.
 
@@ -101,8 +124,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     _state = {
         "_composed": None, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
-        "n_iter_": int, "_tokenizer": Tokenizer, "_stop_words": list[str], "_bag_reader": BagReader,
-        "_model": ClassModel,
+        "n_iter_": int, "temperature_": float, "_tokenizer": Tokenizer, "_stop_words": list[str],
+        "_bag_reader": BagReader, "_model": ClassModel, "_seen": ClassesSeen,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -116,15 +139,29 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
-        "token_pattern": [str],
+        "token_pattern": [str, None],
+        "missing": [StrOptions(set(MISSING))],
         "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "min_count": [Interval(Integral, 1, None, closed="left")],
+        "init": [EmbeddingTable, None],
+        "calibrate": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    classes_: np.ndarray
+    vocabulary_: Vocabulary
+    loss_curve_: list[float]
+    temperature_: float
+    _composed: EmbeddingTable | None
+    _tokenizer: Tokenizer
+    _stop_words: list[str]
+    _bag_reader: BagReader
+    _model: ClassModel
+    _seen: ClassesSeen
 
     def __init__(
         self,
@@ -142,8 +179,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=1,
+        init=None,
+        calibrate=True,
         class_weight=None,
         n_jobs=None,
         random_state=None,
@@ -162,8 +202,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
+        self.init = init
+        self.calibrate = calibrate
         self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -200,41 +243,167 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If vectors were no longer finite; the last finite ones are kept.
         """
-        from skembed.training.documents import ClassSettings, train_classes  # numba: not to predict
+        from skembed.training.documents import train_classes  # numba: not to predict
 
-        self._validate_params()
-        if self.max_n and self.min_n > self.max_n:
-            raise ValueError(f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}.")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        classes, labels = np.unique(y, return_inverse=True)
-        counts = np.bincount(labels)
-        tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
-        stop_words = read_stop_words(self.stop_words)
-        with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
-            self._check_labels(corpus.n_documents, classes, len(y))
-            weights = self._weights(y, sample_weight)
-            vocabulary, _ = first_vocabulary(
-                corpus, stop_words, min_count=self.min_count, max_features=self.max_features,
-                n_rounds=0, threshold=0.0,
-            )  # fmt: skip
-            reader = self._reader(vocabulary.shared_keys, corpus, stop_words)
-            check_table_memory(reader.n_rows, self.embedding_dim)
-            parts = list(reader.read(corpus.words, _without(corpus, stop_words)))
-        sizes = np.concatenate([part.lengths for part in parts])
-        bags = Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
-
-        callbacks = PassCallbacks(self, self.max_iter, X, y)
-        run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "documents")
-        settings = ClassSettings(self.embedding_dim, self.loss, self.negative, self.learning_rate, self.max_iter)
-        tables = train_classes(bags, labels.astype(np.int32), weights, reader.n_rows, counts, settings, run)
-        self.classes_, self.vocabulary_ = classes, vocabulary
-        self._composed: EmbeddingTable | None = None
-        self.loss_curve_, self.n_iter_ = tables.loss_curve, len(tables.loss_curve)
-        self._model = ClassModel.of(tables, counts, settings)
-        self._tokenizer, self._stop_words, self._bag_reader = tokenizer, sorted(stop_words), reader
+        read, task, callbacks = self._read(X, y, sample_weight, classes=None, earlier=False)
+        tables = train_classes(task.data, task.start.rows, task.settings, task.run)
+        self._keep(read, finished(task, tables), earlier=False)
         callbacks.end()
         return self
+
+    @with_callbacks
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go on learning from further documents; the first call is `fit`.
+
+        New words and n-grams get vectors, words once they have occurred `min_count` times over all calls. Training
+        takes `max_iter` passes over these documents and starts from what was learned, at a learning rate times the
+        square root of their share of all documents so far. How documents are read, and the loss, stay as of the first
+        call. Later calls calibrate by how the documents were predicted before they were learned. Few large calls learn
+        better than many small ones.
+
+        Parameters
+        ----------
+        X : iterable of n_documents str or token lists
+        y : array-like of shape (n_documents,)
+        classes : array-like of shape (n_classes,), default=None
+            In the first call, all classes that later calls may bring; None: those of `y`.
+        sample_weight : array-like of shape (n_documents,), default=None
+            As of `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As of `fit`; and if `y` holds a class that was not announced, or `class_weight` is "balanced": no call knows
+            how frequent classes will be.
+
+        Warns
+        -----
+        UserWarning, ConvergenceWarning
+            As of `fit`.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs all documents, and partial_fit has a part of them; pass a dict of "
+                "weights: sklearn.utils.compute_class_weight finds those of a sample."
+            )
+        from skembed.training.documents import train_classes  # numba: not to predict
+
+        earlier = hasattr(self, "_model")
+        read, task, callbacks = self._read(X, y, sample_weight, classes=classes, earlier=earlier)
+        tables = train_classes(task.data, task.start.rows, task.settings, task.run, output=task.start.output)
+        self._keep(read, finished(task, tables), earlier=earlier)
+        callbacks.end()
+        return self
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, *, classes: Any, earlier: bool
+    ) -> tuple[dict[str, Any], ClassTask, PassCallbacks]:
+        """What was read, as attributes, and the training of it."""
+        from skembed.training.documents import ClassSettings, LabelledBags  # numba: not to predict
+
+        self._validate_params()
+        self._check_parameters(earlier)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        classes = self._all_classes(y, classes, earlier)
+        tokenizer = self._tokenizer if earlier else self._new_tokenizer()
+        stop_words = (
+            frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
+        )
+        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
+            labels = _check_labels(corpus.n_documents, y, classes)
+            weights = self._weights(y, sample_weight)
+            counts = np.zeros(len(classes), dtype=np.int64)
+            seen_before = None
+            if earlier:
+                vocabulary, _ = grown_vocabulary(self.vocabulary_, [], corpus, stop_words)
+                known = LabelledBags(_read_all(self._bag_reader, corpus, stop_words), labels, weights, counts)
+                losses = self._seen.losses.add(self._model, known, 1 / self.temperature_)
+                seen_before = replace(self._seen, losses=losses)
+            else:
+                vocabulary, _ = first_vocabulary(
+                    corpus, stop_words, min_count=self.min_count, max_features=self.max_features,
+                    n_rounds=0, threshold=0.0,
+                )  # fmt: skip
+            reader = self._reader(vocabulary.shared_keys, corpus, stop_words, earlier)
+            check_table_memory(reader.n_rows, self.embedding_dim)
+            data = LabelledBags(_read_all(reader, corpus, stop_words), labels, weights, counts)
+
+        callbacks = PassCallbacks(self, self.max_iter, X, y)
+        n_before = len(self.loss_curve_) if earlier else 0
+        seed = (draw_seed(self.random_state) + n_before) % 2**31  # no call repeats the draws of another
+        run = Run(seed, self.n_jobs, self.verbose, callbacks, "documents")
+        loss = self._model.loss if earlier else self.loss
+        settings = ClassSettings(loss, self.negative, self._learning_rate(len(y), earlier), self.max_iter)
+        task = class_task(
+            data, self._start(reader, seed, earlier), settings, run, calibrate=self.calibrate,
+            earlier=seen_before,
+        )  # fmt: skip
+        read = {
+            "classes_": classes, "vocabulary_": vocabulary, "_tokenizer": tokenizer, "_stop_words": sorted(stop_words),
+            "_bag_reader": reader,
+        }  # fmt: skip
+        return read, task, callbacks
+
+    def _keep(self, read: dict[str, Any], learned: LearnedClasses, *, earlier: bool) -> None:
+        """Set the attributes of a finished training."""
+        before = self.loss_curve_ if earlier else []
+        for name, value in read.items():
+            setattr(self, name, value)
+        self._composed = None
+        self.loss_curve_ = [*before, *learned.loss_curve]
+        self.n_iter_ = len(self.loss_curve_)
+        self.temperature_ = 1 / learned.factor
+        self._model, self._seen = learned.model, learned.seen
+
+    def _new_tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
+
+    def _learning_rate(self, n_documents: int, earlier: bool) -> float:
+        """The rate of this call: lower for a small part of all documents, which must not outweigh the others."""
+        n_before = int(self._seen.counts.sum()) if earlier else 0
+        return self.learning_rate * math.sqrt(n_documents / max(n_before + n_documents, 1))
+
+    def _check_parameters(self, earlier: bool) -> None:
+        if self.max_n and self.min_n > self.max_n:
+            raise ValueError(f"min_n={self.min_n} is above max_n={self.max_n}; pass min_n of at most {self.max_n}.")
+        check_init(self.init, self.embedding_dim)
+        if earlier and self._model.input.shape[1] != self.embedding_dim:
+            raise ValueError(
+                f"embedding_dim={self.embedding_dim}, but the vectors learned so far have "
+                f"{self._model.input.shape[1]} components; partial_fit cannot change it, fit can."
+            )
+
+    def _all_classes(self, y: np.ndarray, classes: Any, earlier: bool) -> np.ndarray:
+        """All classes there may be; `classes` are those that a first call announces."""
+        if earlier:
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(f"classes must be those of the first call, {_shown(self.classes_)}, or None.")
+            return self.classes_
+        return np.unique(y) if classes is None else np.unique(classes)
+
+    def _start(self, reader: BagReader, seed: int, earlier: bool) -> StartingRows:
+        """What training begins with: what was learned, vectors of `init`, and numbers drawn at random."""
+        from skembed.training.documents import random_rows  # numba: not to predict
+
+        n_words = len(reader.keys)
+        rows = random_rows(reader.n_rows, self.embedding_dim, seed)
+        if self.init is not None:
+            words = reader.keys.array
+            given = np.array([word in self.init for word in words])
+            rows[1 : 1 + n_words][given] = self.init.lookup(words[given])
+        if not earlier:
+            return StartingRows(reader.n_rows, n_words, rows, self.init is not None)
+        old, n_old = self._bag_reader, len(self._bag_reader.keys)
+        rows[: 1 + n_old] = self._model.input[: 1 + n_old]  # words keep their rows
+        places = np.searchsorted(reader.buckets, old.buckets)
+        rows[1 + n_words + places] = self._model.input[1 + n_old :]
+        output = self._model.output * np.float32(self.temperature_)
+        return StartingRows(reader.n_rows, n_words, rows, False, output)
 
     @property
     def embedding_(self) -> EmbeddingTable:
@@ -253,6 +422,9 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if self.classes_.ndim != 1 or len(self.classes_) < 2 or len(self._bag_reader.keys) != len(self.vocabulary_):
             raise ValueError("expected two classes or more, and a reader of the words of the vocabulary")
         self._model.check(self._bag_reader.n_rows, len(self.classes_))
+        self._seen.check(len(self.classes_))
+        if not 0 < self.temperature_ < np.inf:
+            raise ValueError(f"expected a positive temperature, got {self.temperature_}")
 
     def predict_proba(self, X):
         """Return the probabilities of classes.
@@ -264,26 +436,97 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_documents, n_classes), float64
-            In the order of `classes_`; those of a document without a known word are what the frequencies of classes
-            have taught.
+            In the order of `classes_`; those of a document without a known word or n-gram are the frequencies of the
+            classes among the documents learned, by weight.
         """
         check_is_fitted(self)
         parts = [np.empty((0, len(self.classes_)))]
-        with EncodedCorpus.read(read_documents(X), self._tokenizer) as corpus:
+        with EncodedCorpus.read(self._tokenizer.documents(X), self._tokenizer) as corpus:
             documents = _without(corpus, self._stop_words)
             parts += map(self._model.probabilities, self._bag_reader.read(corpus.words, documents))
         return np.concatenate(parts)
+
+    def to_fasttext(self, path, *, label_prefix="__label__"):
+        """Write the model as a file, .bin, that the fastText program and its wrappers read; it predicts alike there.
+
+        Not quite alike: fastText splits texts at white space, keeps case and knows no stop words, so that its documents
+        are to be ``" ".join(tokens)``; to a document without a known word it gives what the end of the line has
+        learned; with "one-vs-all" its scores do not sum to 1.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Replaced, when all of it is written. With n-grams, it has a row for each of `n_buckets`.
+        label_prefix : str, default="__label__"
+            Is put before the classes.
+
+        Raises
+        ------
+        ValueError
+            If the format has no place for the model: words or classes with white space, or negative sampling.
+        OSError
+            If the file cannot be written.
+        """
+        from skembed.formats.supervised import write_supervised
+        from skembed.text._class_files import ClassifierParts, supervised_model
+
+        check_is_fitted(self)
+        parts = ClassifierParts(self.classes_, self.vocabulary_, self._bag_reader, self._model, self._seen)
+        settings = {"epoch": self.max_iter, "min_count": self.min_count, "neg": self.negative}
+        write_supervised(supervised_model(parts, settings, label_prefix), path)
+
+    @classmethod
+    def from_fasttext(cls, path, *, label_prefix="__label__", errors="strict"):
+        """Return a fitted classifier that predicts as a supervised model of fastText does, .bin or .ftz.
+
+        It reads texts as fastText does: words are what stands between white space, in their case. `partial_fit` goes on
+        from it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Plain or compressed.
+        label_prefix : str, default="__label__"
+            Is taken off the labels.
+        errors : str, default="strict"
+            What to do with words that are not UTF-8, as in ``bytes.decode``: "surrogateescape" keeps every byte.
+
+        Returns
+        -------
+        FastTextClassifier
+
+        Raises
+        ------
+        FormatError
+            If the file is no supervised model; the message names the offset, and what was expected there.
+        ValueError
+            If the model does not know the end of a line, which all that fastText has learned do.
+        OSError
+            If the file cannot be opened.
+        """
+        from skembed.formats.supervised import read_supervised
+        from skembed.text._class_files import parts_of
+
+        model = read_supervised(path, errors)
+        parts, settings = parts_of(model, label_prefix), model.settings
+        reader = parts.reader
+        classifier = cls(
+            model.input.shape[1], loss=parts.model.loss, word_ngrams=reader.word_ngrams, min_n=reader.min_n,
+            max_n=reader.max_n, n_buckets=reader.n_buckets, negative=max(settings["neg"], 1),
+            max_iter=max(settings["epoch"], 1), min_count=max(settings["min_count"], 1), lowercase=False,
+            token_pattern=_WORDS_OF_FASTTEXT,
+        )  # fmt: skip
+        classifier.classes_, classifier.vocabulary_ = parts.classes, parts.vocabulary
+        classifier._composed = None
+        classifier.loss_curve_, classifier.n_iter_, classifier.temperature_ = [], 0, 1.0
+        classifier._model, classifier._seen, classifier._bag_reader = parts.model, parts.seen, reader
+        classifier._tokenizer, classifier._stop_words = Tokenizer(False, None, _WORDS_OF_FASTTEXT), []
+        return classifier
 
     def predict(self, X):
         """Return the most probable class of each document, of shape (n_documents,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-    def _check_labels(self, n_documents: int, classes: np.ndarray, n_labels: int) -> None:
-        if n_documents != n_labels:
-            raise ValueError(f"X has {n_documents} documents and y has {n_labels} labels; expected one for each.")
-        if n_documents and len(classes) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
 
     def _weights(self, y: np.ndarray, sample_weight) -> np.ndarray:
         weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
@@ -295,15 +538,19 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weights = weights * compute_sample_weight(self.class_weight, y)
         return (weights / weights.mean()).astype(np.float32)
 
-    def _reader(self, keys: Keys, corpus: EncodedCorpus, stop_words: Collection[str]) -> BagReader:
-        settings = {
-            "word_ngrams": self.word_ngrams, "min_n": self.min_n, "max_n": self.max_n, "n_buckets": self.n_buckets,
-        }  # fmt: skip
-        empty = BagReader(keys, **settings, buckets=np.zeros(0, dtype=np.int64))
-        if not self.max_n and self.word_ngrams == 1:
+    def _reader(
+        self, keys: Keys, corpus: EncodedCorpus, stop_words: Collection[str], earlier: bool
+    ) -> BagReader:  # fmt: skip
+        """What reads the words of these keys, and all n-grams of the corpus and of earlier calls."""
+        source = self._bag_reader if earlier else self
+        settings = {name: getattr(source, name) for name in ("word_ngrams", "min_n", "max_n", "n_buckets")}
+        settings["absent"] = self._bag_reader.absent if earlier else "zeros"
+        buckets = self._bag_reader.buckets if earlier else np.zeros(0, dtype=np.int64)
+        empty = BagReader(keys, **settings, buckets=buckets)
+        if not empty.max_n and empty.word_ngrams == 1:
             return empty
         found = empty.buckets_of(corpus.words, _without(corpus, stop_words))
-        return BagReader(keys, **settings, buckets=found)
+        return BagReader(keys, **settings, buckets=np.union1d(buckets, found))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -318,6 +565,32 @@ def _without(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Rag
     return corpus.documents(corpus.numbers(stop_words))
 
 
+def _read_all(reader: BagReader, corpus: EncodedCorpus, stop_words: Collection[str]) -> Ragged:
+    """All documents as bags of rows."""
+    parts = list(reader.read(corpus.words, _without(corpus, stop_words)))
+    sizes = np.concatenate([part.lengths for part in parts])
+    return Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
+
+
+def _check_labels(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The number of the class of each document; ValueError if they are not labels of so many documents."""
+    if n_documents != len(y):
+        raise ValueError(f"X has {n_documents} documents and y has {len(y)} labels; expected one for each.")
+    if n_documents and len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y holds the class {unknown.tolist()[0]!r}, expected one of {_shown(classes)}; name all "
+            "classes in the first call: partial_fit(X, y, classes=...)."
+        )
+    return np.searchsorted(classes, y).astype(np.int32)
+
+
+def _shown(classes: np.ndarray) -> str:
+    return ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
+
+
 def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> EmbeddingTable:
     """The words and n-grams of characters among the rows of bags."""
     end = 1 + len(vocabulary)
@@ -327,4 +600,4 @@ def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> Em
         rows[end:], min_n=reader.min_n, max_n=reader.max_n, n_buckets=reader.n_buckets, buckets=reader.buckets,
         absent="skip",
     )  # fmt: skip
-    return SubwordTable.from_rows(vocabulary.keys, rows[1:end], subwords, counts=vocabulary.counts)
+    return SubwordTable.from_rows(vocabulary.shared_keys.array, rows[1:end], subwords, counts=vocabulary.counts)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
 from skembed.text._inputs import Chunks
 from skembed.text._normalized_encoder import normalize_corpus
 from skembed.text._normalizer import TextNormalizer
@@ -18,7 +17,7 @@ class TextInputs:
     """Documents, read once; see `Inputs`."""
 
     def __init__(self, X: Any, tokenizer: Tokenizer) -> None:
-        self._corpus = EncodedCorpus.read(read_documents(X), tokenizer)
+        self._corpus = EncodedCorpus.read(tokenizer.documents(X), tokenizer)
         self.tokens = self._corpus.words
         self.size = f"{self._corpus.n_documents} documents with {int(self._corpus.counts.sum())} words"
 

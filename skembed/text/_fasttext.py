@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skembed.apply.pooling import pool_chunks
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
 from skembed.data.keys import Keys
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
@@ -71,12 +70,15 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     max_iter : int or "auto", default="auto"
         Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most.
     lowercase : bool, default=True
+        Of texts, token lists and stop words.
     tokenizer : callable, default=None
-        Text -> iterable of words, in place of `token_pattern`.
+        Text -> iterable of words, in place of `token_pattern`, which may then be None.
     token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
         As in CountVectorizer: words of two characters or more. With one group, the group is the word.
     stop_words : "english", list of str or None, default=None
         Words that are left out, of texts and of token lists, in `fit` and `transform`.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     max_features : int, default=None
         The most frequent words only get a vector of their own.
     min_count : int, default=5
@@ -178,6 +180,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=5,
         phrases=0,
@@ -206,6 +209,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.phrases = phrases
@@ -231,17 +235,21 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             Zeros for a document without a word that has a vector.
         """
         check_is_fitted(self)
-        return self._pool_chunks(self._encoder.encode_all(read_documents(X)))
+        return self._pool_chunks(self._encoder.encode_all(self._encoder.tokenizer.documents(X)))
 
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
-        return self._pool_chunks(read_chunks(corpus, row_of, len(self.embedding_), read_stop_words(self.stop_words)))
+        return self._pool_chunks(
+            read_chunks(
+                corpus, row_of, len(self.embedding_), read_stop_words(self.stop_words, lowercase=self.lowercase)
+            )
+        )
 
     def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
         shared = self.embedding_, self._poolings, self._document_counts
         return pool_chunks((with_composed(chunk, *shared) for chunk in chunks), self._n_features_out)
 
     def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
-        return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words))
+        return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words, lowercase=self.lowercase))
 
     def _check_parameters(self) -> None:
         check_init(self.init, self.embedding_dim)
@@ -292,5 +300,5 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             buckets=buckets,
             absent="zero",
         )
-        table = SubwordTable.from_rows(vocabulary.keys, own, subwords, counts=vocabulary.counts)
+        table = SubwordTable.from_rows(vocabulary.shared_keys.array, own, subwords, counts=vocabulary.counts)
         return LearnedWords(table, learned.output, learned.loss_curve)

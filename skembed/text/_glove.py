@@ -57,12 +57,15 @@ class GloVeVectorizer(DocumentVectorizer):
         Bytes that counting, and later the counts, may take beside what there is of each word; counts beyond it lie in
         temporary files, in the folder that `tempfile` chooses. The result does not depend on it.
     lowercase : bool, default=True
+        Of texts, token lists and stop words.
     tokenizer : callable, default=None
-        Text -> iterable of words, in place of `token_pattern`.
+        Text -> iterable of words, in place of `token_pattern`, which may then be None.
     token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
         As in CountVectorizer: words of two characters or more. With one group, the group is the word.
     stop_words : "english", list of str or None, default=None
         Words that are left out, of texts and of token lists.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     max_features : int, default=None
         Learn the most frequent words only.
     min_count : int, default=5
@@ -164,6 +167,7 @@ class GloVeVectorizer(DocumentVectorizer):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=5,
         phrases=0,
@@ -189,6 +193,7 @@ class GloVeVectorizer(DocumentVectorizer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.phrases = phrases

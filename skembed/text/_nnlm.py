@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -25,6 +24,8 @@ from skembed.training.next_words import NextWordSettings, NextWordWeights
 from skembed.training.run import Run, draw_seed, settings_of
 
 __all__ = ["NNLMVectorizer"]
+
+_AUTO_SAMPLES = 200, 1000  # fewer words drawn save no time, more gain nothing
 
 
 @stored
@@ -46,18 +47,20 @@ class NNLMVectorizer(DocumentVectorizer):
         Of tanh layers; () with ``direct=True`` is a log-bilinear model.
     direct : bool, default=False
         Connect the vectors of the context to the scores directly too.
-    n_samples : int or None, default=1000
-        Words drawn for a batch, in place of all, to train the softmax [2]_. None, or as many as there are words: all.
-        `perplexity` and early stopping always take all.
+    n_samples : int, "auto" or None, default="auto"
+        Words drawn for a batch, in place of all, to train the softmax [2]_. "auto": a tenth of the words, but 200 at
+        least and 1000 at most. None, or as many as there are words: all. `perplexity` and early stopping always take
+        all.
     ns_exponent : float, default=0.75
         Words are drawn in proportion to their count to this power.
     dropout : float, default=0.3
         Share of the components of contexts and of the last hidden layer that a step leaves out.
     weight_decay : float, default=1e-4
         As in AdamW.
-    learning_rate : float, default=1e-3
-        Of Adam, at the start; it is halved after each pass that did not lower the perplexity of the held-out documents.
-    batch_size : int, default=256
+    learning_rate : float, default=5e-3
+        Of Adam, at the start; it is halved after each pass that lowered the perplexity of the held-out documents by
+        less than 3 %.
+    batch_size : int, default=512
     max_iter : int, default=20
         Passes over the corpus, at most.
     early_stopping : bool, default=True
@@ -66,9 +69,9 @@ class NNLMVectorizer(DocumentVectorizer):
     validation_fraction : float, default=0.1
         Share of the words that is held out, in whole documents; of a single document, its end.
     n_iter_no_change : int, default=3
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         Least gain in mean log-probability.
-    lowercase, tokenizer, token_pattern, stop_words, max_features, min_count, phrases, phrase_threshold
+    lowercase, tokenizer, token_pattern, stop_words, missing, max_features, min_count, phrases, phrase_threshold
         As in `Word2VecVectorizer`. Words without a row are predicted as one word, the unknown, and may stand in
         contexts; stop words are left out altogether.
     pooling, sif_smoothing
@@ -123,7 +126,7 @@ class NNLMVectorizer(DocumentVectorizer):
         "n_previous": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "direct": ["boolean"],
-        "n_samples": [Interval(Integral, 1, None, closed="left"), None],
+        "n_samples": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -144,21 +147,22 @@ class NNLMVectorizer(DocumentVectorizer):
         n_previous=3,
         hidden_layer_sizes=(100,),
         direct=False,
-        n_samples=1000,
+        n_samples="auto",
         ns_exponent=0.75,
         dropout=0.3,
         weight_decay=1e-4,
-        learning_rate=1e-3,
-        batch_size=256,
+        learning_rate=5e-3,
+        batch_size=512,
         max_iter=20,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=3,
-        tol=1e-4,
+        tol=1e-3,
         lowercase=True,
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=5,
         phrases=0,
@@ -188,6 +192,7 @@ class NNLMVectorizer(DocumentVectorizer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.phrases = phrases
@@ -211,7 +216,7 @@ class NNLMVectorizer(DocumentVectorizer):
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
         # words without a row stay, unlike stop words: they are events, too
-        kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words)))
+        kept = corpus.sequences(corpus.numbers(read_stop_words(self.stop_words, lowercase=self.lowercase)))
         return (Ragged(chunk.indptr, row_of[chunk.indices]) for chunk in kept)
 
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
@@ -223,14 +228,20 @@ class NNLMVectorizer(DocumentVectorizer):
         held = np.zeros(len(events.positions), dtype=bool)
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
-        settings = settings_of(NextWordSettings, self, hidden_layer_sizes=self._layer_sizes())
+        n_samples = int(np.clip(n_words // 10, *_AUTO_SAMPLES)) if self.n_samples == "auto" else self.n_samples
+        settings = settings_of(
+            NextWordSettings, self, hidden_layer_sizes=self._layer_sizes(), n_samples=n_samples
+        )  # fmt: skip
         run = Run(draw_seed(rng), None, self.verbose, training.callbacks, "NNLMVectorizer")
         positions = events.positions
         weights, history = learn_next_words(
             events.tokens, positions[~held], positions[held], n_words + 2, settings, run
         )
         self._weights = weights
-        self._n_previous, self._stop_words = self.n_previous, sorted(read_stop_words(self.stop_words))
+        self._n_previous, self._stop_words = (
+            self.n_previous,
+            sorted(read_stop_words(self.stop_words, lowercase=self.lowercase)),
+        )
         self.validation_scores_ = history.validation_scores
         # else training has never met the unknown word
         unknown = weights.embedding[n_words] if len(vocabulary.infrequent) else None
@@ -288,5 +299,5 @@ class NNLMVectorizer(DocumentVectorizer):
         encoder = self._encoder
         if stop_words:
             encoder = WordEncoder(Keys.of([*encoder.keys.array, *stop_words]), encoder.rounds, encoder.tokenizer)
-        for chunk in encoder.encode(read_documents(X), keep_unknown=True):
+        for chunk in encoder.encode(encoder.tokenizer.documents(X), keep_unknown=True):
             yield chunk.keep(chunk.indices < n_words)

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.apply.pooling import POOLINGS, check_poolings, pooling_names
-from skembed.data.documents import read_documents
+from skembed.data.documents import MISSING
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable
@@ -73,7 +73,10 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     token_pattern : str, default=None
         Of the tokens that are then normalized to words. None: one that suits `punctuation`.
     stop_words : "english", list of str or None, default=None
-        Words that are left out.
+        Words that are left out, in whatever case where the vectors are of words in lower case.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one. Cells of columns may be missing in
+        any case.
     format : str, default="auto"
         Of the file, as for `EmbeddingTable.load`.
     limit : int, default=None
@@ -149,6 +152,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         "punctuation": [StrOptions({"auto", *PUNCTUATION})],
         "tokenizer": [callable, None],
         "token_pattern": [str, None],
+        "missing": [StrOptions(set(MISSING))],
         "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
         "format": [str],
         "limit": [Interval(Integral, 1, None, closed="left"), None],
@@ -181,6 +185,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         tokenizer=None,
         token_pattern=None,
         stop_words=None,
+        missing="error",
         format="auto",
         limit=None,
         architecture="skip-gram",
@@ -205,6 +210,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.format = format
         self.limit = limit
         self.architecture = architecture
@@ -265,8 +271,9 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         source = VectorSource(self.source, format=self.format, limit=self.limit, keep=self.keep)
         style = {"lowercase": self.lowercase, "digits": self.digits, "punctuation": self.punctuation}
         normalizer = normalizer_of(source.head(), **style)
-        tokenizer = Tokenizer(normalizer.lowercase, self.tokenizer, self.token_pattern or normalizer.token_pattern)
-        stop_words = read_stop_words(self.stop_words)
+        pattern = self.token_pattern or normalizer.token_pattern
+        tokenizer = Tokenizer(normalizer.lowercase, self.tokenizer, pattern, self.missing)
+        stop_words = read_stop_words(self.stop_words, lowercase=normalizer.lowercase)
         with self._read(X, tokenizer) as inputs:
             callbacks = PassCallbacks(self, self.max_iter if self.trainable else 1, X)
             table = source.table(lambda: inputs.candidates(normalizer))
@@ -334,7 +341,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
             )
         if self._has_columns:
             return pool_columns(self._read_columns(X, reset=False), self._poolers, self._missing)
-        return self._poolers[0].pool(read_documents(X))
+        return self._poolers[0].pool(self._poolers[0].encoder.tokenizer.documents(X))
 
     @property
     def _n_features_out(self) -> int:

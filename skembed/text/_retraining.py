@@ -50,4 +50,4 @@ def train_further(
         start=SequenceTables(*start, []),  # type: ignore[arg-type]
     )
     warn_of_no_pairs(tables.loss_curve, estimator.subsample)
-    return EmbeddingTable(vocabulary.keys, tables.input), tables.loss_curve
+    return EmbeddingTable(vocabulary.shared_keys.array, tables.input), tables.loss_curve

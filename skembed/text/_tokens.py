@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from skembed.data.documents import read_documents
 from skembed.state import check_state, stored
 
 __all__ = ["TOKEN_PATTERN", "Tokenizer"]
@@ -24,8 +25,10 @@ class Tokenizer:
     lowercase : bool
     tokenizer : callable or None
         Text -> iterable of words, in place of `token_pattern`.
-    token_pattern : str
-        A regular expression; with one group, the group is the word.
+    token_pattern : str or None
+        A regular expression; with one group, the group is the word. None is for those with a `tokenizer`.
+    missing : {"error", "empty"}, default="error"
+        What missing documents are.
 
     Examples
     --------
@@ -33,14 +36,23 @@ class Tokenizer:
     [['cat', 'the', 'cat', 'mat']]
     """
 
-    _state = {"lowercase": bool, "tokenizer": Any, "token_pattern": str}
+    _state = {"lowercase": bool, "tokenizer": Any, "token_pattern": str | None, "missing": str}
 
-    def __init__(self, lowercase: bool, tokenizer: Callable[[str], Iterable[str]] | None, token_pattern: str) -> None:
+    def __init__(
+        self,
+        lowercase: bool,
+        tokenizer: Callable[[str], Iterable[str]] | None,
+        token_pattern: str | None,
+        missing: str = "error",
+    ) -> None:
         self.lowercase = lowercase
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
+        self.missing = missing
+        if tokenizer is None and token_pattern is None:
+            raise ValueError("token_pattern=None needs a tokenizer; pass one, or leave token_pattern out.")
         try:
-            self._pattern = re.compile(token_pattern)
+            self._pattern = re.compile(token_pattern or "")
         except re.error as error:
             raise ValueError(f"token_pattern={token_pattern!r} is no regular expression: {error}.") from error
         if self._pattern.groups > 1:
@@ -59,8 +71,12 @@ class Tokenizer:
         return {name: getattr(self, name) for name in self._state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        check_state(Tokenizer, state, self._state)
+        check_state(Tokenizer, state, self._state.keys() - {"missing"})  # it was added
         self.__init__(**state)  # type: ignore[misc]
+
+    def documents(self, X: Any) -> Iterator[str | list]:
+        """Yield the documents of `X`, as `token_chunks` takes them, and token lists as it would return their words."""
+        return read_documents(X, missing=self.missing, lowercase=self.lowercase)
 
     def token_chunks(self, text: str) -> Iterator[list[str]]:
         """Yield the words of one text in lists, one list unless the text is long."""

@@ -22,7 +22,7 @@ from skembed.apply.pooling import (
 )
 from skembed.base import EmbeddingTransformer
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
+from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
@@ -60,7 +60,8 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
-        "token_pattern": [str],
+        "token_pattern": [str, None],
+        "missing": [StrOptions(set(MISSING))],
         "stop_words": [StrOptions({"english"}), "array-like", set, frozenset, None],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "min_count": [Interval(Integral, 1, None, closed="left")],
@@ -147,8 +148,8 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
         self._validate_params()
         names = pooling_names(self.pooling)
         self._check_parameters()
-        tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern)
-        with EncodedCorpus.read(read_documents(X), tokenizer) as corpus:
+        tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
+        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
             vocabulary, rounds = self._vocabulary_of(corpus, earlier)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)
@@ -176,7 +177,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
             return self._pool_corpus(corpus, row_of) if transform else None
 
     def _vocabulary_of(self, corpus: EncodedCorpus, earlier: EarlierFit | None) -> tuple[Vocabulary, PhraseRounds]:
-        stop_words = read_stop_words(self.stop_words)
+        stop_words = read_stop_words(self.stop_words, lowercase=self.lowercase)
         if earlier is not None:
             return grown_vocabulary(earlier.vocabulary, earlier.rounds, corpus, stop_words)
         limits = {"min_count": self.min_count, "max_features": self.max_features}
@@ -220,7 +221,7 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
             Zeros for a document without a known word.
         """
         check_is_fitted(self)
-        return self._pool(self._encoder.encode(read_documents(X)))
+        return self._pool(self._encoder.encode(self._encoder.tokenizer.documents(X)))
 
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
         """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
@@ -256,6 +257,11 @@ class PartialFitMixin:
         takes `max_iter` passes over these documents and starts from the tables as they are. Phrases stay those of the
         first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
         takes out those of the last call, since it belongs to the vectors as they now are.
+
+        Few large calls learn better than many small ones. What stood around a word before it had a row is lost, and
+        passes over a small part repeat what is in it alone: of 70 calls with 100 sentences each, linear models of
+        their vectors classified the Stanford Sentiment Treebank with an accuracy of .67, of one call .73; with
+        ``min_count=1`` .70 and .73.
 
         Parameters
         ----------

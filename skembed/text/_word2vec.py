@@ -55,12 +55,15 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most: a small
         corpus needs more of them than a large one.
     lowercase : bool, default=True
+        Of texts, token lists and stop words.
     tokenizer : callable, default=None
-        Text -> iterable of words, in place of `token_pattern`.
+        Text -> iterable of words, in place of `token_pattern`, which may then be None.
     token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
         As in CountVectorizer: words of two characters or more. With one group, the group is the word.
     stop_words : "english", list of str or None, default=None
         Words that are left out, of texts and of token lists.
+    missing : {"error", "empty"}, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     max_features : int, default=None
         Learn the most frequent words only.
     min_count : int, default=5
@@ -162,6 +165,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         tokenizer=None,
         token_pattern=TOKEN_PATTERN,
         stop_words=None,
+        missing="error",
         max_features=None,
         min_count=5,
         phrases=0,
@@ -188,6 +192,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         self.tokenizer = tokenizer
         self.token_pattern = token_pattern
         self.stop_words = stop_words
+        self.missing = missing
         self.max_features = max_features
         self.min_count = min_count
         self.phrases = phrases

@@ -17,11 +17,16 @@ __all__ = ["check_table_memory", "first_vocabulary", "grown_vocabulary", "read_s
 _TABLES = 3  # those of words and contexts, and what training holds of them at a time
 
 
-def read_stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
-    """Return the words of the parameter `stop_words`; "english" means scikit-learn's list."""
+def read_stop_words(stop_words: str | Iterable[str] | None, *, lowercase: bool) -> frozenset[str]:
+    """Return the words of the parameter `stop_words`, in lower case where all words are.
+
+    "english" means scikit-learn's list.
+    """
     if stop_words is None:
         return frozenset()
-    return ENGLISH_STOP_WORDS if isinstance(stop_words, str) else frozenset(stop_words)
+    if isinstance(stop_words, str):
+        return ENGLISH_STOP_WORDS
+    return frozenset(word.lower() for word in stop_words) if lowercase else frozenset(stop_words)
 
 
 def first_vocabulary(

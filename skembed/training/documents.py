@@ -16,7 +16,7 @@ from skembed.data.ragged import Ragged
 from skembed.kernels import local_ids
 from skembed.kernels.bags import new_hidden_workspace
 from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_documents
-from skembed.kernels.huffman import huffman_tree
+from skembed.kernels.huffman import HuffmanTree, huffman_tree
 from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
 from skembed.kernels.shard import Shard, Targets
@@ -24,7 +24,15 @@ from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Merger, RowDeltas, open_workers
 from skembed.training.run import Run
 
-__all__ = ["NOISE_EXPONENT", "ClassSettings", "ClassTables", "train_classes"]
+__all__ = [
+    "NOISE_EXPONENT",
+    "ClassSettings",
+    "ClassTables",
+    "LabelledBags",
+    "class_tree",
+    "random_rows",
+    "train_classes",
+]
 
 KINDS = {
     "softmax": SOFTMAX, "one-vs-all": ONE_VS_ALL, "negative-sampling": SAMPLED, "hierarchical-softmax": SAMPLED,
@@ -34,6 +42,31 @@ N_SHARDS = 4
 FEW_ROWS = 1 << 20
 CURVATURE = 0.1  # see `skembed.training.shards`
 INITIAL, ORDER, TRAINING = 0, 1, 2  # what a stream of random numbers is for
+
+
+class LabelledBags(NamedTuple):
+    """What is learned from.
+
+    Attributes
+    ----------
+    bags : Ragged of n_documents sequences
+        The rows that each document is the mean of, at least one.
+    labels : ndarray of shape (n_documents,), int32
+    weights : ndarray of shape (n_documents,), float32
+        Factors of the learning rate.
+    counts : ndarray of shape (n_classes,)
+        How often each class occurs, here or in all that was learned: frequent classes have short paths in the tree of
+        hierarchical softmax, and are drawn more often as negative samples.
+    """
+
+    bags: Ragged
+    labels: np.ndarray
+    weights: np.ndarray
+    counts: np.ndarray
+
+    def take(self, which: np.ndarray) -> "LabelledBags":
+        """Return these documents; the counts stay."""
+        return LabelledBags(self.bags.take(which), self.labels[which], self.weights[which], self.counts)
 
 
 class ClassTables(NamedTuple):
@@ -59,7 +92,6 @@ class ClassSettings:
 
     Attributes
     ----------
-    embedding_dim : int
     loss : {"softmax", "one-vs-all", "negative-sampling", "hierarchical-softmax"}
     negative : int
     learning_rate : float
@@ -71,7 +103,6 @@ class ClassSettings:
         A document more or less.
     """
 
-    embedding_dim: int
     loss: str
     negative: int
     learning_rate: float
@@ -80,29 +111,32 @@ class ClassSettings:
     rows_per_shard: int = 8192
 
 
+def random_rows(n_rows: int, embedding_dim: int, seed: int) -> np.ndarray:
+    """Return where rows begin: uniform in (-1 / embedding_dim, 1 / embedding_dim), float32."""
+    generator = np.random.default_rng((seed, INITIAL))
+    return (2 * generator.random((n_rows, embedding_dim), dtype=np.float32) - 1) / np.float32(embedding_dim)
+
+
 def train_classes(
-    bags: Ragged,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    n_rows: int,
-    counts: np.ndarray,
+    data: LabelledBags,
+    rows: np.ndarray,
     settings: ClassSettings,
     run: Run,
+    *,
+    output: np.ndarray | None = None,
 ) -> ClassTables:
     """Learn rows and classes.
 
     Parameters
     ----------
-    bags : Ragged of n_documents sequences
-        The rows that each document is the mean of, at least one; each pass takes documents in another order.
-    labels : ndarray of shape (n_documents,), int32
-    weights : ndarray of shape (n_documents,), float32
-        Factors of the learning rate.
-    n_rows : int
-    counts : ndarray of shape (n_classes,)
-        How often each class occurs.
+    data : LabelledBags
+        Each pass takes documents in another order.
+    rows : ndarray of shape (n_rows, embedding_dim), float32
+        What training begins with; changed in place.
     settings : ClassSettings
     run : Run
+    output : ndarray, float32, default=None
+        What the output rows begin with, changed in place; None: zeros.
 
     Returns
     -------
@@ -113,11 +147,9 @@ def train_classes(
     ConvergenceWarning
         If what was learned is not finite; the last finite tables are returned.
     """
-    generator = np.random.default_rng((run.seed, INITIAL))
-    dim = settings.embedding_dim
-    input_ = (2 * generator.random((n_rows, dim), dtype=np.float32) - 1) / np.float32(dim)
+    bags, labels, weights, counts = data
     n_outputs = len(counts) - (settings.loss == "hierarchical-softmax")
-    tables = input_, np.zeros((n_outputs, dim), np.float32)
+    tables = rows, np.zeros((n_outputs, rows.shape[1]), np.float32) if output is None else output
     fit = _FitDocuments(bags, labels, weights, counts, settings.loss, settings.negative)
     n_shards = settings.n_shards or (1 if len(bags.indices) < FEW_ROWS else N_SHARDS)
     n_total = len(labels) * settings.max_iter
@@ -160,6 +192,11 @@ def train_classes(
     return run.passes(train, settings.max_iter, total=n_total)
 
 
+def class_tree(counts: np.ndarray) -> HuffmanTree:
+    """Return the tree of hierarchical softmax, the one that the fastText program makes of these counts."""
+    return huffman_tree(np.maximum(counts, 1), leaves_first=False)
+
+
 def _cut(order: np.ndarray, lengths: np.ndarray, rows_per_shard: int) -> list[np.ndarray]:
     """The documents in this order, in shards of about so many rows."""
     n_rows = np.cumsum(lengths[order])
@@ -175,7 +212,7 @@ class _FitDocuments:
     ) -> None:
         self.bags, self.labels, self.weights, self.negative = bags, labels, weights, negative
         self.kind = KINDS[loss]
-        self.tree = huffman_tree(counts) if loss == "hierarchical-softmax" else None
+        self.tree = class_tree(counts) if loss == "hierarchical-softmax" else None
         self.noise = alias_table(np.asarray(counts, float) ** NOISE_EXPONENT) if loss == "negative-sampling" else None
         self._slots: dict[int, np.ndarray] = {}
 

@@ -50,6 +50,44 @@ def test_token_lists_may_be_any_sequence():
     assert list(read_documents(pa.array([["a"], []], pa.list_(pa.string())))) == [["a"], []]
 
 
+@pytest.mark.parametrize(
+    "X",
+    [
+        ["a", None, "b"],
+        ["a", float("nan"), "b"],
+        [np.str_("a"), np.float32("nan"), "b"],
+        ["a", pd.NA, "b"],
+        ["a", pd.NaT, "b"],
+        np.array(["a", None, "b"], dtype=object),
+        pd.Series(["a", None, "b"]),
+        pd.Series(["a", None, "b"], dtype="string"),
+        pd.Series(["a", None, "b"], dtype="category"),
+        pd.DataFrame({"text": ["a", None, "b"]}),
+        pl.Series(["a", None, "b"]),
+        pl.DataFrame({"text": ["a", None, "b"]}),
+        pa.array(["a", None, "b"]),
+    ],
+    ids=repr,
+)
+def test_missing_documents_are_empty_where_that_is_asked_for(X):
+    assert list(read_documents(X, missing="empty")) == ["a", "", "b"]
+    with pytest.raises(TypeError, match=r"document 1 .*missing='empty'"):
+        list(read_documents(X))
+    with pytest.raises(TypeError, match=r"document 0 .*1\.5"):  # a number is no missing document
+        list(read_documents([1.5], missing="empty"))
+
+
+def test_token_lists_are_put_in_lower_case_where_that_is_asked_for():
+    assert list(read_documents([["A", "Straße"], "As It Is"], lowercase=True)) == [["a", "straße"], "As It Is"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16", "utf-8-sig"])
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, encoding):
+    mark = "\ufeff" if encoding in ("utf-8", "utf-16-le") else ""  # Python writes that of the others
+    (tmp_path / "corpus").write_bytes(f"{mark}the cat\n\ufeffsat\n".encode(encoding))
+    assert list(LineCorpus(tmp_path / "corpus", encoding=encoding)) == ["the cat", "\ufeffsat"]
+
+
 @pytest.mark.parametrize("compression", OPENERS)
 @pytest.mark.parametrize("suffix", ["", ".txt", ".gz", ".xz"])
 def test_files_are_read_by_what_they_hold_not_by_their_suffix(tmp_path, compression, suffix):

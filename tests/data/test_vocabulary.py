@@ -194,4 +194,4 @@ def test_threads_agree():
 
 def test_repr_counts():
     vocabulary = Vocabulary.from_factor(factorize(["a", "a", "b"]), min_frequency=2)
-    assert repr(vocabulary) == "Vocabulary(1 levels, 1 infrequent, 3 rows)"
+    assert repr(vocabulary) == "Vocabulary(1 keys, 1 too rare, 3 seen)"

@@ -1,11 +1,13 @@
 """All vectorizers of documents: poolings, limits, pipelines, and the faults of text (13 to 17)."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -113,6 +115,57 @@ def test_words_come_by_count_and_the_limits_hold(small):
     assert stopped.vocabulary_.keys.tolist() == ["bb", "cc", "ee"]
     assert stopped.vocabulary_.counts.tolist() == [6, 4, 2]
     assert "the" not in small(min_count=1, stop_words="english").fit(["the cat sat"] * 3).embedding_
+
+
+def test_token_lists_and_stop_words_have_the_case_of_texts(small):
+    texts = ["The Cat sat on A mat", "the dog SAT", "THE cat"] * 4
+    settings = {"min_count": 1, "stop_words": ["The"], "tokenizer": str.split, "token_pattern": None}
+    lower = small(**settings).fit([text.split() for text in texts])
+    assert "cat" in lower.vocabulary_
+    assert not {"The", "the", "THE", "Cat", "SAT"} & set(lower.vocabulary_)
+    np.testing.assert_array_equal(lower.transform([["CAT", "Sat", "The"]]), lower.transform(["cat sat"]))
+    assert lower.transform([["CAT"]]).any()
+    np.testing.assert_array_equal(lower.transform(texts), small(**settings).fit(texts).transform(texts))
+    kept = small(**settings, lowercase=False).fit([text.split() for text in texts])
+    assert {"the", "THE", "Cat", "SAT"} <= set(kept.vocabulary_)
+    assert "The" not in kept.vocabulary_
+
+
+def test_a_pattern_is_needed_without_a_tokenizer_only(small):
+    small(tokenizer=str.split, token_pattern=None).fit(TEXTS)
+    with pytest.raises(ValueError, match="token_pattern=None needs a tokenizer"):
+        small(token_pattern=None).fit(TEXTS)
+
+
+def test_missing_documents_are_errors_or_empty(small):
+    texts = [*TEXTS[:60], None, *TEXTS[60:], float("nan")]
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(TypeError, match=r"document 60 .*missing='empty'"):
+            getattr(small(), method)(texts)
+    fitted = small(missing="empty").fit(texts)
+    filled = small().fit([*TEXTS[:60], "", *TEXTS[60:], ""])
+    np.testing.assert_array_equal(fitted.transform(texts), filled.transform([*TEXTS[:60], "", *TEXTS[60:], ""]))
+    assert not fitted.transform([None, float("nan")]).any()
+    fitted.set_params(missing="error")  # transform does as fit has done
+    assert fitted.transform([None]).shape[0] == 1
+    with pytest.raises(ValueError, match="missing"):
+        small(missing="drop").fit(TEXTS)
+
+
+def test_the_vocabulary_is_a_mapping_of_words_to_rows(fitted):
+    vocabulary = fitted.vocabulary_
+    assert isinstance(vocabulary, Mapping)
+    rows = dict(vocabulary)
+    assert rows == dict(vocabulary.items()) == {word: row for row, word in enumerate(fitted.embedding_.keys)}
+    assert list(vocabulary) == list(vocabulary.keys()) == vocabulary.keys.tolist()
+    word = TEXTS[0].split()[0]
+    np.testing.assert_array_equal(fitted.embedding_.vectors[vocabulary[word]], fitted.embedding_[word])
+    assert vocabulary.get("never seen") is None
+    with pytest.raises(KeyError):
+        vocabulary["never seen"]
+    counts = CountVectorizer(vocabulary=vocabulary).transform([f"{word} {word}"]).toarray()
+    assert counts.sum() == counts[0, vocabulary[word]] == 2
+    assert f"{len(vocabulary)} keys" in repr(vocabulary)
 
 
 def test_transform_imports_neither_torch_nor_numba(heavy_imports, fitted):

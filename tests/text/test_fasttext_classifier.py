@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.data.keys import Keys
-from skembed.data.ragged import Ragged
-from skembed.table import SubwordTable
+from skembed.data.ragged import NO_ROW, Ragged
+from skembed.table import EmbeddingTable, SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
+from skembed.text._calibration import held_out_folds
 from skembed.training import documents
 
 LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
@@ -121,11 +123,168 @@ def test_weights_move_the_decision():
     )
 
 
-def test_documents_of_no_known_word_get_what_is_frequent(fitted):
-    probabilities = fitted.predict_proba(["", "zzzz yyyy", [], "!?"])
-    assert (probabilities == probabilities[0]).all()
-    assert np.isfinite(probabilities).all()
-    assert fitted.predict_proba([]).shape == (0, 3)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_documents_of_no_known_word_get_the_frequencies_of_classes(loss):
+    weights = np.where(LABELS == "long", 3.0, 1.0)
+    classifier = small(loss=loss, max_iter=3).fit(TEXTS, LABELS, sample_weight=weights)
+    share = np.array([weights[label == LABELS].sum() for label in classifier.classes_]) / weights.sum()
+    for probabilities in classifier.predict_proba(["", "zzzz yyyy", [], "!?"]):
+        np.testing.assert_allclose(probabilities, share, rtol=1e-6)
+    assert classifier.predict_proba([]).shape == (0, 3)
+
+
+def test_a_word_is_known_by_its_ngrams():
+    classifier = small(min_n=2, max_n=3).fit(TEXTS, LABELS)
+    share = np.unique(LABELS, return_counts=True)[1] / len(LABELS)
+    without, with_one = classifier.predict_proba(["日本", "sarah"])
+    np.testing.assert_allclose(without, share, rtol=1e-6)
+    assert not np.allclose(with_one, share, rtol=1e-3)
+
+
+def noisy(n_documents, seed, noise=0.3):
+    """Texts whose classes their words tell, but for a share of them, and too many words to learn any of them well."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(2, size=n_documents)
+    told = np.where(generator.random(n_documents) < noise, 1 - y, y)
+    texts = [" ".join(f"word{word}{'ab'[label]}" for word in generator.integers(300, size=6)) for label in told]
+    return texts, y
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_probabilities_are_calibrated_on_held_out_documents(loss):
+    settings = {"loss": loss, "max_iter": 15}
+    (texts, y), (unseen, y_unseen) = noisy(700, 0), noisy(1000, 1)
+    raw, calibrated = small(calibrate=False, **settings).fit(texts, y), small(**settings).fit(texts, y)
+    assert raw.temperature_ == 1 < 1.3 < calibrated.temperature_
+    before, after = (log_loss(y_unseen, found.predict_proba(unseen)) for found in (raw, calibrated))
+    assert after < before - 0.05
+    factors = 2.0 ** np.arange(-2, 2.1, 0.25)  # no other factor would have been much better
+    model = calibrated._model
+    best = []
+    for factor in factors:
+        calibrated._model = model.scaled(factor)
+        best.append(log_loss(y_unseen, calibrated.predict_proba(unseen)))
+    assert after < min(best) + 0.02
+    if loss in ("softmax", "one-vs-all"):
+        np.testing.assert_array_equal(raw.predict(unseen), calibrated.predict(unseen))
+
+
+def test_a_classifier_that_is_hardly_too_sure_is_left_as_it_is():
+    texts, y = themes(400)
+    assert small(max_iter=3, learning_rate=0.3).fit(texts * 3, np.tile(y, 3)).temperature_ == 1
+
+
+@pytest.mark.parametrize("n_documents", [2, 3, 9, 40])
+def test_few_documents_and_one_of_each_class_are_calibrated_carefully(n_documents):
+    texts = [f"a{i} b{i}" for i in range(n_documents)]
+    for y in (np.arange(n_documents), np.arange(n_documents) % 2):
+        classifier = small().fit(texts, y)
+        assert 0.2 < classifier.temperature_ < 5
+        assert np.isfinite(classifier.predict_proba(texts)).all()
+
+
+def test_folds_hold_out_each_document_once_at_most_and_leave_one_of_each_class():
+    for n, rare in ((30, 1), (400, 3), (30_000, 2)):
+        labels = np.array([0] * (n - rare) + list(range(1, rare + 1)))
+        folds = list(held_out_folds(labels, 0))
+        assert sum(folds).max() == 1
+        for held in folds:
+            assert set(labels[~held]) == set(labels)
+        assert sum(held.sum() for held in folds) >= min(0.4 * n, 500)
+        assert max(held.sum() for held in folds) <= 2000
+
+
+def test_interrupting_the_calibration_keeps_what_was_learned(monkeypatch):
+    expected = small(calibrate=False).fit(TEXTS, LABELS)
+    train, calls = documents.train_classes, []
+
+    def train_then_interrupt(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(documents, "train_classes", train_then_interrupt)
+    with pytest.warns(UserWarning, match="interrupted while probabilities were calibrated"):
+        classifier = small().fit(TEXTS, LABELS)
+    assert classifier.temperature_ == 1
+    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), expected.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("ngrams", [{}, {"word_ngrams": 2, "min_n": 2, "max_n": 3}])
+def test_partial_fit_goes_on_with_new_words_and_announced_classes(loss, ngrams):
+    texts, y = themes(300)
+    classifier = small(loss=loss, max_iter=20, **ngrams)
+    first = np.flatnonzero(y[:150] < 3)
+    classifier.partial_fit([texts[i] for i in first], y[first], classes=[0, 1, 2, 3])
+    known = classifier.vocabulary_.keys.tolist()
+    assert "worda3" not in known
+    assert classifier.classes_.tolist() == [0, 1, 2, 3]
+    classifier.partial_fit(texts[150:], y[150:])
+    assert classifier.vocabulary_.keys[: len(known)].tolist() == known
+    assert "worda3" in classifier.vocabulary_
+    assert classifier.n_iter_ == len(classifier.loss_curve_) == 40
+    unseen, y_unseen = themes(seed=1)
+    assert classifier.score(unseen, y_unseen) > 0.8
+    share = np.bincount(np.concatenate([y[first], y[150:]])) / (len(first) + 150)
+    np.testing.assert_allclose(classifier.predict_proba([""])[0], share, rtol=1e-6)
+
+
+def test_partial_fit_begins_as_fit_does_and_keeps_how_texts_are_read():
+    fitted, partial = small().fit(TEXTS, LABELS), small().partial_fit(TEXTS, LABELS)
+    np.testing.assert_array_equal(fitted.predict_proba(TEXTS), partial.predict_proba(TEXTS))
+    partial.set_params(lowercase=False, stop_words=["sara"], word_ngrams=2, loss="one-vs-all", max_iter=1)
+    partial.partial_fit(["SARA said"] * 20, ["other"] * 20)
+    assert "SARA" not in partial.vocabulary_
+    assert partial._model.loss == "softmax"
+    assert len(partial._bag_reader.buckets) == 0
+
+
+def test_many_small_batches_learn_nearly_as_well_as_all_documents():
+    texts, y = noisy(1200, 0, noise=0.1)
+    unseen, y_unseen = noisy(1000, 1, noise=0.1)
+    whole, parts = small(embedding_dim=4).fit(texts, y), small(embedding_dim=4)
+    for batch in np.array_split(np.arange(len(y)), 20):
+        parts.partial_fit([texts[i] for i in batch], y[batch], classes=[0, 1])
+    assert parts.score(unseen, y_unseen) > whole.score(unseen, y_unseen) - 0.03
+    assert log_loss(y_unseen, parts.predict_proba(unseen)) < log_loss(y_unseen, whole.predict_proba(unseen)) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y", "classes", "message"),
+    [
+        ({}, ["new"] * 240, None, "y holds the class 'new', expected one of 'long', 'other', 'sara'"),
+        ({}, LABELS, ["long", "other"], "classes must be those of the first call, 'long', 'other', 'sara'"),
+        ({"embedding_dim": 5}, LABELS, None, "learned so far have 8 components"),
+        ({"class_weight": "balanced"}, LABELS, None, "class_weight='balanced' needs all documents"),
+    ],
+)
+def test_errors_of_partial_fit(parameters, y, classes, message):
+    classifier = small(max_iter=1).partial_fit(TEXTS, LABELS)
+    before = classifier.predict_proba(TEXTS)
+    with pytest.raises(ValueError, match=message):
+        classifier.set_params(**parameters).partial_fit(TEXTS, y, classes)
+    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), before)
+
+
+def test_given_vectors_tell_of_words_that_few_documents_have():
+    """Eight documents tell of a few words what they mean; vectors from elsewhere, which others mean the same."""
+    generator = np.random.default_rng(0)
+    good, bad = [f"good{i}" for i in range(30)], [f"bad{i}" for i in range(30)]
+    vectors = np.concatenate([np.ones((30, 8)), -np.ones((30, 8))]) + 0.3 * generator.standard_normal((60, 8))
+    table = EmbeddingTable([*good, *bad], vectors)
+    texts = [" ".join([*words[i : i + 2], "rare"]) for i in range(0, 8, 2) for words in (good, bad)]
+    every = [*texts, "rare", " ".join(good), " ".join(bad)]  # most words are in one document, and that misleads
+    y = [1, 0] * 4 + [1, 0, 1]
+    with_given = small(init=table, max_iter=3).fit(every, y)
+    assert with_given.score(good[10:] + bad[10:], [1] * 20 + [0] * 20) > 0.95
+    assert small(max_iter=3).fit(every, y).score(good[10:] + bad[10:], [1] * 20 + [0] * 20) < 0.7
+    with pytest.raises(ValueError, match="embedding_dim=9, but the vectors of init have 8"):
+        small(init=table, embedding_dim=9).fit(every, y)
+    rows = small(init=table, max_iter=1, learning_rate=1e-9, calibrate=False).fit(every, y).embedding_
+    np.testing.assert_allclose(rows.lookup(good), table.lookup(good), atol=1e-5)
+    assert np.abs(rows["rare"]).max() <= 1 / 8
 
 
 def test_embedding_and_pickle(fitted):
@@ -167,7 +326,7 @@ def test_each_shard_has_the_seed_of_its_place_and_the_rate_falls_to_zero(train_w
         return learn(self, tables, shard, seed)
 
     monkeypatch.setattr(documents._FitDocuments, "__call__", learn_and_tell)
-    small(max_iter=2, learning_rate=0.4).fit(*themes())
+    small(max_iter=2, learning_rate=0.4, calibrate=False).fit(*themes())
     assert rates[0] == 0.4
     share_left = 1 - (np.cumsum(n_learned) - n_learned) / (2 * 300)  # when a shard begins; a round has the first one's
     assert (np.diff(rates) <= 0).all()
@@ -226,6 +385,19 @@ def test_bad_documents_and_weights():
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
 
 
+def test_token_lists_stop_words_and_missing_documents_are_read_as_texts_are():
+    texts = ["The cat", None, "the DOG", ["DOG", "The"], float("nan"), ["Cat"]] * 4
+    y = [0, 0, 1, 1, 1, 0] * 4
+    with pytest.raises(TypeError, match=r"document 1 .*missing='empty'"):
+        small().fit(texts, y)
+    classifier = small(missing="empty", stop_words=["THE"], tokenizer=str.split, token_pattern=None).fit(texts, y)
+    assert dict(classifier.vocabulary_).keys() == {"cat", "dog"}
+    assert classifier.predict([["CAT"], "Dog"]).tolist() == [0, 1]
+    np.testing.assert_allclose(classifier.predict_proba([None, ""]), 0.5)
+    with pytest.raises(ValueError, match="token_pattern=None needs a tokenizer"):
+        small(token_pattern=None).fit(texts, y)
+
+
 def test_stop_words_and_limits():
     classifier = small(stop_words=["the"], min_count=2, max_features=2).fit(
         ["the cat", "the dog dog cat owl"] * 3, [0, 1] * 3
@@ -265,11 +437,19 @@ def test_bags_hold_what_their_docstring_says():
     reader = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=buckets)
     (read,) = reader.read(words, iter([Ragged.from_ends(ids, ends)]))
     bags = [sorted(rows.tolist()) for rows in np.split(read.indices, read.indptr[1:-1])]
-    assert len(buckets) == 2  # of "aa bb" and "aa cc"
+    assert len(buckets) == 4  # of "aa bb", "bb </s>", "aa cc" and "cc </s>"
     assert bags[1] == [END_ROW]
     assert bags[0][:3] == [END_ROW, 1, 2]
     assert bags[2][:2] == [END_ROW, 1]
-    assert {bags[0][3], bags[2][2]} == {3, 4}
+    assert {*bags[0][3:], *bags[2][2:]} == {3, 4, 5, 6}
+    fewer = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=np.sort(buckets)[:1])
+    (read,) = fewer.read(words, iter([Ragged.from_ends(ids, ends)]))
+    assert read.lengths.tolist() == [5, 1, 4]  # n-grams of no row count in the mean
+    assert (read.indices == NO_ROW).sum() == 3
+    skipping = BagReader(Keys.of(["aa", "bb"]), **settings, buckets=np.sort(buckets)[:1], absent="skip")
+    (read,) = skipping.read(words, iter([Ragged.from_ends(ids, ends)]))
+    assert read.lengths.sum() == 7
+    assert (read.indices != NO_ROW).all()
 
 
 def test_predicting_imports_no_numba(heavy_imports, fitted):

@@ -79,7 +79,8 @@ def test_it_learns_what_follows_what():
     generator = np.random.default_rng(0)
     pairs = {f"aa{i}": f"bb{i}" for i in range(20)}
     texts = [" ".join(word for a in generator.choice(list(pairs), 6) for word in (a, pairs[a])) for _ in range(400)]
-    model = small(max_iter=12, learning_rate=1e-2, n_samples=15, dropout=0.0, n_previous=2).fit(texts)
+    settings = {"max_iter": 12, "learning_rate": 1e-2, "batch_size": 256, "n_samples": 15, "dropout": 0.0}
+    model = small(n_previous=2, **settings).fit(texts)
     # a first word is one of 20, a second one certain; the end is nearly never: about sqrt(20) and a little
     assert model.perplexity(texts[:50]) < 6.5
     assert model.perplexity([" ".join(reversed(text.split())) for text in texts[:50]]) > 20

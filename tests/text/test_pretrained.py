@@ -428,3 +428,16 @@ def test_eight_threads_transform_as_one():
     with ThreadPoolExecutor(8) as pool:
         for rows in pool.map(fresh.transform, [TEXTS] * 32):
             np.testing.assert_array_equal(rows, expected)
+
+
+def test_missing_documents_are_errors_or_empty_and_token_lists_are_lower_cased():
+    table = EmbeddingTable(["good", "bad", "film"], [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
+    texts = ["Good film", None, ["BAD", "Film"], float("nan")]
+    with pytest.raises(TypeError, match=r"document 1 .*missing='empty'"):
+        PretrainedVectorizer(table).fit(texts)
+    expected = [[0.5, 0.5], [0, 0], [-0.5, 0.5], [0, 0]]
+    fitted = PretrainedVectorizer(table, missing="empty").fit(texts)
+    np.testing.assert_array_equal(fitted.transform(texts), expected)
+    np.testing.assert_array_equal(PretrainedVectorizer(table, missing="empty").fit_transform(texts), expected)
+    stopped = PretrainedVectorizer(table, missing="empty", stop_words=["FILM"]).fit(texts)
+    np.testing.assert_array_equal(stopped.transform(["film", "Good Film"]), [[0, 0], [1, 0]])

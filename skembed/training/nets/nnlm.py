@@ -24,7 +24,8 @@ __all__ = ["NextWordNet", "build_hidden", "learn_next_words"]
 
 _CONTEXT_ROWS = 1024  # contexts whose probabilities over all words are in memory at a time
 _INITIAL_REACH = 0.1  # of the uniform start of both tables
-_RATE_DECAY = 0.5  # where a pass has not raised the validation score
+_RATE_DECAY = 0.5  # where a pass has hardly raised the validation score
+_LEAST_GAIN = 0.03  # of the mean log-probability: a pass at half the rate gains more than a further one that gains less
 
 
 class NextWordNet:
@@ -71,7 +72,7 @@ class NextWordNet:
         has_hidden = len(settings.hidden_layer_sizes) > 0
         self.optimizer = FlatAdamW(self.hidden, settings.learning_rate, settings.weight_decay) if has_hidden else None
         self._set_proposal(counts)
-        self.best_score = -np.inf
+        self.best_score, self.has_gained = -np.inf, False
 
     def _start(self, n_rows: int, dim: int) -> torch.Tensor:
         start = torch.empty((n_rows, dim), dtype=torch.float32, device="cpu")
@@ -175,8 +176,11 @@ class NextWordNet:
             targets = self.tokens[rows].long()
             total -= float(torch.nn.functional.cross_entropy(scores, targets, reduction="sum"))
         score = total / len(self.validation)
-        if score <= self.best_score:
+        gain = score - self.best_score
+        # what gains little at the very start has not begun to learn
+        if gain <= 0 or (gain < _LEAST_GAIN and self.has_gained):
             self._slow_down()
+        self.has_gained |= _LEAST_GAIN <= gain < np.inf
         self.best_score = max(score, self.best_score)
         return score
 
