@@ -209,7 +209,7 @@ def evaluate_sentence_similarity(
                 )
             number.setdefault(sentence, len(number))
     unit = unit_vectors(_sentence_vectors(vectorizer, list(number)))
-    left, right = (unit[[number[row[side]] for row in listed]] for side in (0, 1))
+    left, right = unit[[number[a] for a, _, _ in listed]], unit[[number[b] for _, b, _ in listed]]
     cosines = (left * right).sum(axis=1).astype(np.float32)  # see evaluate_similarity
     rank, linear = _correlations(np.array([score for _, _, score in listed]), cosines)
     is_zero = ~left.any(axis=1) | ~right.any(axis=1)
@@ -272,7 +272,7 @@ def _read_pairs(path: Any, delimiter: str | None, encoding: str) -> Iterator[tup
 
 
 def _read_sentences(path: Any, delimiter: str | None, encoding: str) -> Iterator[tuple[Any, Any, float]]:
-    rows = []
+    rows: list[tuple[list[str], str]] = []
     for number, line in read_lines(path, encoding):
         fields = [part.strip() for part in line.split(delimiter or "\t")]
         where = f"line {number} of {os.fspath(path)!r}"
