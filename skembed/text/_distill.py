@@ -57,7 +57,7 @@ def distill(
         Words of `texts` that occur less often get none.
     n_passages : int, default=1000
         How many texts the model reads, at most; of a longer one 32 words in a row. 0: words alone.
-    token_pattern : str, default=r"(?u)\\\\b\\\\w+\\\\b"
+    token_pattern : str, default=r"(?u)\\b\\w+\\b"
         What a word is. `PretrainedVectorizer` finds the same ones by default.
     device : str, default="auto"
         "auto" is the first CUDA device if there is one, else the CPU.
