@@ -191,6 +191,9 @@ EXAMPLES: dict[str, Example] = {
         table(), pd.DataFrame({"a": WORDS, "b": WORDS[::-1]}), pd.DataFrame({"a": WORDS[:4], "b": [*WORDS[:3], None]})
     ),
     "PretrainedVectorizer-subwords": pretrained(subwords(), TEXTS, [*TEXTS[:20], "birds"]),
+    "PretrainedVectorizer-pca": pretrained(
+        subwords(), pd.DataFrame({"a": WORDS}), pd.DataFrame({"a": [*WORDS[:4], "birds", None]}), postprocess="pca"
+    ),
     "PretrainedVectorizer-trainable": pretrained(table(), TEXTS, TEXTS[:20], trainable=True, architecture="cbow"),
     "FastTextClassifier": classifier(CLASSES * 40, max_n=3, n_buckets=40),
     "FastTextClassifier-tree": classifier([1, 2, 3] * 40, loss="hierarchical-softmax"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from skembed.data.ragged import Ragged
 from skembed.state import stored
@@ -22,7 +23,7 @@ __all__ = [
 
 POOLINGS = ("mean", "tfidf", "sif", "max", "min")
 
-_BLOCK_ROWS = 2**13  # vectors gathered at a time: what fits a processor's cache
+_BLOCK_ROWS = 2**13  # words pooled at a time: the vectors of so many fit a processor's cache
 
 
 @stored
@@ -94,9 +95,8 @@ def pool_documents(documents: Ragged, vectors: np.ndarray, poolings: list[Poolin
     """
     dim = vectors.shape[1]
     for which, bags in _blocks_of_bags(documents, len(vectors)):
-        gathered = vectors[bags.words]
         for position, pooling in enumerate(poolings):
-            out[which, position * dim : (position + 1) * dim] = _pool(gathered, bags, pooling)
+            out[which, position * dim : (position + 1) * dim] = _pool(vectors, bags, pooling)
 
 
 def pool_chunks(chunks: Iterable[tuple[Ragged, np.ndarray, list[Pooling]]], n_columns: int) -> np.ndarray:
@@ -108,12 +108,15 @@ def pool_chunks(chunks: Iterable[tuple[Ragged, np.ndarray, list[Pooling]]], n_co
     return pooled[-1] if len(pooled) == 2 else np.concatenate(pooled)
 
 
-def _pool(gathered: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:
+def _pool(vectors: np.ndarray, bags: _Bags, pooling: Pooling) -> np.ndarray:
     if pooling.name in ("max", "min"):
         reduce = np.maximum.reduceat if pooling.name == "max" else np.minimum.reduceat
-        return reduce(gathered, bags.starts, axis=0)
+        return reduce(vectors[bags.words], bags.starts, axis=0)
     factors = bags.counts if pooling.weights is None else bags.counts * pooling.weights[bags.words]
-    total = np.add.reduceat(gathered * factors[:, None], bags.starts, axis=0)
+    # One word after the other is added to its document: what else is in the matrix changes no bit. Several times as
+    # fast as np.add.reduceat of the gathered vectors.
+    indptr = np.append(bags.starts, len(bags.words))
+    total = sparse.csr_matrix((factors, bags.words, indptr), shape=(len(bags.starts), len(vectors))) @ vectors
     divisor = bags.counts if pooling.name == "sif" else factors  # SIF divides by the number of words
     pooled = total / np.add.reduceat(divisor, bags.starts)[:, None]
     if pooling.component is not None:
@@ -181,7 +184,7 @@ def learn_poolings(
         for _, bags in _blocks_of_bags(chunk, n_words):
             frequency += np.bincount(bags.words, minlength=n_words)
             if "sif" in names:
-                pooled = _pool(vectors[bags.words], bags, Pooling("sif", sif_weights)).astype(np.float64)
+                pooled = _pool(vectors, bags, Pooling("sif", sif_weights)).astype(np.float64)
                 second_moment += pooled.T @ pooled
     learned = {name: Pooling(name) for name in names}
     if "tfidf" in names:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from skembed.inspection._scorers import neighborhood_scorer as neighborhood_scorer
     from skembed.inspection._scorers import similarity_scorer as similarity_scorer
     from skembed.inspection._scorers import trustworthiness_scorer as trustworthiness_scorer
+    from skembed.inspection._similarity import SentenceSimilarityResult as SentenceSimilarityResult
     from skembed.inspection._similarity import SimilarityResult as SimilarityResult
+    from skembed.inspection._similarity import evaluate_sentence_similarity as evaluate_sentence_similarity
     from skembed.inspection._similarity import evaluate_similarity as evaluate_similarity
     from skembed.inspection._word_movers import DocumentNeighbors as DocumentNeighbors
     from skembed.inspection._word_movers import nearest_documents as nearest_documents
@@ -39,6 +41,7 @@ _HOMES = {
     "AnalogySection": "skembed.inspection._analogies",
     "CategorizationResult": "skembed.inspection._categorization",
     "ProbeResult": "skembed.inspection._probe",
+    "SentenceSimilarityResult": "skembed.inspection._similarity",
     "SimilarityResult": "skembed.inspection._similarity",
     "TableComparison": "skembed.inspection._comparison",
     "analogy_scorer": "skembed.inspection._scorers",
@@ -46,6 +49,7 @@ _HOMES = {
     "compare_tables": "skembed.inspection._comparison",
     "evaluate_analogies": "skembed.inspection._analogies",
     "evaluate_categorization": "skembed.inspection._categorization",
+    "evaluate_sentence_similarity": "skembed.inspection._similarity",
     "evaluate_similarity": "skembed.inspection._similarity",
     "link_prediction_auc": "skembed.inspection._links",
     "ndcg_at_k": "skembed.inspection._ranking",

@@ -1,4 +1,4 @@
-"""Word similarity: rank correlation of a table's cosines with what people say (Rubenstein & Goodenough 1965)."""
+"""Similarity of words and of sentences: correlation of cosines with what people say (Rubenstein & Goodenough 1965)."""
 
 import os
 import warnings
@@ -14,7 +14,7 @@ from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_g
 from skembed.table import EmbeddingTable
 from skembed.table.queries import unit_vectors
 
-__all__ = ["SimilarityResult", "evaluate_similarity"]
+__all__ = ["SentenceSimilarityResult", "SimilarityResult", "evaluate_sentence_similarity", "evaluate_similarity"]
 
 UNKNOWN_POLICIES = ("skip", "zero")
 
@@ -44,6 +44,29 @@ class SimilarityResult(Result):
     n_pairs: int
     oov_share: float
     oov_words: tuple = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, repr=False)
+class SentenceSimilarityResult(Result):
+    """What `evaluate_sentence_similarity` found.
+
+    Attributes
+    ----------
+    spearman, pearson : float
+        Correlation of ranks and of values between the cosines and the scores people gave.
+    spearman_pvalue, pearson_pvalue : float
+        Two-sided.
+    n_pairs : int
+    zero_share : float
+        Share, 0 to 1, of the pairs with a sentence whose vector is zero; their cosine counts as 0.
+    """
+
+    spearman: float
+    pearson: float
+    spearman_pvalue: float
+    pearson_pvalue: float
+    n_pairs: int
+    zero_share: float
 
 
 def evaluate_similarity(
@@ -130,6 +153,95 @@ def evaluate_similarity(
     )
 
 
+def evaluate_sentence_similarity(
+    vectorizer: Any, pairs: Any, *, delimiter: str | None = None, encoding: str = "utf-8"
+) -> SentenceSimilarityResult:
+    """Correlation of cosines with the similarity that people see between two sentences.
+
+    Parameters
+    ----------
+    vectorizer : fitted transformer, or callable
+        Its ``transform``, or it itself, makes of a list of n sentences an array of shape (n, n_features). A pipeline
+        is one, too.
+    pairs : str, os.PathLike, or rows (sentence, sentence, score)
+        A file as those of STS (Agirre et al. 2012, "SemEval-2012 Task 6") and SICK, plain or compressed: two sentences
+        and a score a line, between tabs, the score first or last. A first line without a number is a heading. Or the
+        rows themselves: any iterable, an array of shape (n_pairs, 3), a DataFrame.
+    delimiter : str, default=None
+        Between the fields of a line. None: a tab.
+    encoding : str, default="utf-8"
+
+    Returns
+    -------
+    SentenceSimilarityResult
+
+    Raises
+    ------
+    TypeError
+        If `vectorizer` makes no vectors, or a sentence is no string.
+    ValueError
+        For a line or row that is no pair with a finite score, if there are fewer than two pairs, or if the vectors are
+        not one row a sentence.
+
+    Notes
+    -----
+    Pearson is what the STS tasks report. Vectors are made of each different sentence once.
+
+    Examples
+    --------
+    >>> from skembed import EmbeddingTable, PretrainedVectorizer
+    >>> from skembed.inspection import evaluate_sentence_similarity
+    >>> table = EmbeddingTable(["cats", "kittens", "sleep", "fly"], [[1.0, 0.0], [0.9, 0.1], [0.5, 0.5], [0.0, 1.0]])
+    >>> pairs = [("cats sleep", "kittens sleep", 4.5), ("cats sleep", "cats fly", 2.0), ("cats", "fly", 0.5)]
+    >>> vectorizer = PretrainedVectorizer(table).fit([a for a, b, _ in pairs])
+    >>> round(evaluate_sentence_similarity(vectorizer, pairs).spearman, 3)
+    1.0
+    """
+    listed = list(_read_sentences(pairs, delimiter, encoding) if is_path(pairs) else _given_pairs(pairs))
+    if len(listed) < 2:
+        raise ValueError(f"a correlation needs two pairs or more, got {len(listed)}.")
+    number: dict[str, int] = {}
+    for position, (a, b, _) in enumerate(listed):
+        for sentence in (a, b):
+            if not isinstance(sentence, str):
+                raise TypeError(
+                    f"pairs[{position}] must hold sentences, got {sentence!r} of {type(sentence).__name__}."
+                )
+            number.setdefault(sentence, len(number))
+    unit = unit_vectors(_sentence_vectors(vectorizer, list(number)))
+    left, right = unit[[number[a] for a, _, _ in listed]], unit[[number[b] for _, b, _ in listed]]
+    cosines = (left * right).sum(axis=1).astype(np.float32)  # see evaluate_similarity
+    rank, linear = _correlations(np.array([score for _, _, score in listed]), cosines)
+    is_zero = ~left.any(axis=1) | ~right.any(axis=1)
+    return SentenceSimilarityResult(
+        spearman=float(rank.statistic),
+        pearson=float(linear.statistic),
+        spearman_pvalue=float(rank.pvalue),
+        pearson_pvalue=float(linear.pvalue),
+        n_pairs=len(listed),
+        zero_share=float(is_zero.mean()),
+    )
+
+
+def _sentence_vectors(vectorizer: Any, sentences: list[str]) -> np.ndarray:
+    apply = getattr(vectorizer, "transform", vectorizer)
+    if not callable(apply):
+        raise TypeError(
+            f"vectorizer must have a transform, or be a function of a list of sentences, got "
+            f"{type(vectorizer).__name__}."
+        )
+    vectors = apply(sentences)
+    vectors = np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors)
+    if vectors.ndim != 2 or len(vectors) != len(sentences) or vectors.dtype.kind not in "fiu":
+        raise ValueError(
+            f"vectorizer must make an array of {len(sentences)} rows of numbers, one a sentence, got shape "
+            f"{vectors.shape} of {vectors.dtype}."
+        )
+    if not np.isfinite(vectors).all():
+        raise ValueError("vectorizer has made NaN or infinity of a sentence; a cosine needs finite vectors.")
+    return vectors
+
+
 def _correlations(scores: np.ndarray, cosines: np.ndarray) -> tuple[Any, Any]:
     for name, values in (("scores", scores), ("cosines", cosines)):
         if np.ptp(values) == 0:
@@ -157,6 +269,34 @@ def _read_pairs(path: Any, delimiter: str | None, encoding: str) -> Iterator[tup
             raise ValueError(f"the score in {where} must be a number, got {fields[2]!r}.") from None
         may_be_heading = False
         yield _finite(pair, where)
+
+
+def _read_sentences(path: Any, delimiter: str | None, encoding: str) -> Iterator[tuple[Any, Any, float]]:
+    rows: list[tuple[list[str], str]] = []
+    for number, line in read_lines(path, encoding):
+        fields = [part.strip() for part in line.split(delimiter or "\t")]
+        where = f"line {number} of {os.fspath(path)!r}"
+        if len(fields) != 3:
+            raise ValueError(
+                f"{where} must be two sentences and a score, got {line[:80]!r}; is delimiter={delimiter!r} right?"
+            )
+        if rows or _number(fields[0]) is not None or _number(fields[2]) is not None:  # else it is a heading
+            rows.append((fields, where))
+    # a sentence may be a number, but not most of them
+    score = max((2, 0), key=lambda place: sum(_number(fields[place]) is not None for fields, _ in rows))
+    for fields, where in rows:
+        value = _number(fields[score])
+        if value is None:
+            raise ValueError(f"{where} must begin or end with a score as the other lines do, got {fields!r:.80}.")
+        first, second = fields[1 - score // 2 : 3 - score // 2]
+        yield _finite((first, second, value), where)
+
+
+def _number(field: str) -> float | None:
+    try:
+        return float(field)
+    except ValueError:
+        return None
 
 
 def _given_pairs(pairs: Iterable) -> Iterator[tuple[Any, Any, float]]:

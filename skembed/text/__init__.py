@@ -2,6 +2,7 @@
 
 from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
+from skembed.text._distill import distill
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
 from skembed.text._nnlm import NNLMVectorizer
@@ -16,4 +17,5 @@ __all__ = [
     "NNLMVectorizer",
     "PretrainedVectorizer",
     "Word2VecVectorizer",
+    "distill",
 ]

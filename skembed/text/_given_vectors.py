@@ -6,12 +6,13 @@ from collections.abc import Container
 
 import numpy as np
 
+from skembed.apply.postprocessing import postprocess_table
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import Inputs
 from skembed.text._normalizer import TextNormalizer
 
-__all__ = ["given_vectors", "held_table", "unknown_words", "vocabulary_of", "warn_unknown"]
+__all__ = ["given_vectors", "held_table", "postprocessed", "unknown_words", "vocabulary_of", "warn_unknown"]
 
 _SHOWN = 10  # unknown words that a message names
 _UNKNOWN_SHARE = 1 / 3  # of the running words: more of them unknown, and something is wrong
@@ -102,3 +103,31 @@ def held_table(
     if isinstance(table, SubwordTable) and with_subwords:
         return SubwordTable(keys, vectors, table.subwords, unknown=table.unknown)
     return EmbeddingTable(keys, vectors, unknown=table.unknown, metric=table.metric)
+
+
+def postprocessed(
+    held: EmbeddingTable, missing: np.ndarray, vocabulary: Vocabulary, method: str | None
+) -> tuple[EmbeddingTable, np.ndarray]:
+    """Postprocess what `transform` is to use by the words of a corpus and their counts.
+
+    Parameters
+    ----------
+    held : EmbeddingTable
+        Holds the words of `vocabulary`.
+    missing : ndarray of shape (embedding_dim,), float32
+        The vector of missing cells; zeros stay zeros.
+    vocabulary : Vocabulary
+    method : {"pca", "all-but-the-top"} or None
+
+    Returns
+    -------
+    held : EmbeddingTable
+    missing : ndarray of shape (embedding_dim,), float32
+    """
+    if method is None:
+        return held, missing
+    row_of = held.shared_keys.index
+    counts = np.zeros(len(held), dtype=np.int64)
+    counts[[row_of[word] for word in vocabulary.keys.tolist()]] = vocabulary.counts
+    table, learned = postprocess_table(held, counts, method)
+    return table, learned(missing[None])[0] if missing.any() else missing

@@ -78,6 +78,11 @@ class NormalizedEncoder:
 
     def _normalized(self, tokens: list) -> list:
         known, normalize = self._number, self.normalizer.normalize
+        try:
+            if all(map(known.__contains__, tokens)):
+                return tokens
+        except TypeError:
+            pass  # one cannot be hashed, see below
         words: list = []
         for token in tokens:
             try:

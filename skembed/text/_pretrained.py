@@ -1,6 +1,7 @@
 """PretrainedVectorizer: documents, and columns of short texts, as the pooled vectors of a table learned elsewhere."""
 
 import os
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -9,13 +10,21 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.apply.pooling import POOLINGS, check_poolings, pooling_names
+from skembed.apply.postprocessing import POSTPROCESSES
 from skembed.data.documents import MISSING
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._column_inputs import ColumnInputs, missing_vector, pool_columns
 from skembed.text._document_inputs import TextInputs
-from skembed.text._given_vectors import given_vectors, held_table, unknown_words, vocabulary_of, warn_unknown
+from skembed.text._given_vectors import (
+    given_vectors,
+    held_table,
+    postprocessed,
+    unknown_words,
+    vocabulary_of,
+    warn_unknown,
+)
 from skembed.text._inputs import Inputs, has_columns
 from skembed.text._lookup import TextPooler, learn_poolers
 from skembed.text._normalized_encoder import NormalizedEncoder
@@ -52,10 +61,17 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         As in `Word2VecVectorizer`. What "tfidf" and "sif" count they count in `fit`, for each column by itself.
     sif_smoothing : float, default=1e-3
         The a of "sif".
+    postprocess : {"pca", "all-but-the-top"} or None, default=None
+        What is made of the vectors before they are pooled, by the words of the corpus and their frequencies. "pca" is
+        for tables whose means stand for sentences, as those of WordLlama and model2vec do: principal axes weighted by
+        what they tell apart, saturated lengths, and words weighted by a / (a + p). "all-but-the-top" is for the
+        vectors of word2vec, GloVe and fastText: less their mean and their few largest components. Words of the source
+        that the corpus lacks are mapped in the same way. See Notes.
     keep : {"auto", "all", "corpus"}, default="auto"
         Which words have a vector at transform: "all" of the source, or those of the "corpus" that `fit` sees, for which
-        alone a large file takes memory. "auto" keeps all of a table, and of a file the words of the corpus with the
-        subwords, if it has them.
+        alone a large file takes memory. "auto" keeps all of a table, and of a file whose bytes, times four, are at most
+        a quarter of the machine's memory; of a larger one the words of the corpus, with the subwords if it has them.
+        `kept_` says which it was.
     trainable : bool, default=False
         Go on learning from the corpus, beginning with the given vectors, as ``Word2VecVectorizer(init=...)`` does.
         Words that the source does not hold are added. Of columns, the cells of a row are one text. The parameters from
@@ -85,12 +101,14 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     min_count : int, default=5
         Words that the source does not hold are added if they occur so often.
     n_jobs, random_state, verbose
-        The training's, as in `Word2VecVectorizer`.
+        The training's, as in `Word2VecVectorizer`; with `verbose`, `fit` also says which words it has kept.
 
     Attributes
     ----------
     embedding_ : EmbeddingTable
         What `transform` uses.
+    kept_ : {"all", "corpus"}
+        Which words of the source have a vector.
     vocabulary_ : Vocabulary
         The words of the corpus that have a vector, with their counts, the most frequent first.
     lowercase_ : bool
@@ -121,6 +139,13 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     to "nine", that they were spelled out; two marks among the keys, or marks within one key in a hundred, that
     punctuation was kept.
 
+    "pca" turns the vectors to the principal axes of the words of the corpus, each counted by the square root of its
+    frequency, multiplies axis i by the fourth root of its eigenvalue, makes v of length l into v / (m + l) with the
+    median m, weighs words by .1 / (.1 + p) with their share p of the running text, and takes out half of the mean of
+    running text. "all-but-the-top" takes out the mean of running text and its largest component for each 100
+    dimensions, after Mu & Viswanath 2018 (arXiv:1702.01417), who count each word once. `embedding_` holds the
+    outcome. Both change no number of columns. Subwords are mapped along; lengths are then not saturated.
+
     Examples
     --------
     >>> from skembed import EmbeddingTable
@@ -137,7 +162,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
 
     _state = {
         "embedding_": EmbeddingTable, "vocabulary_": Vocabulary,
-        "lowercase_": bool, "digits_": str, "punctuation_": str,
+        "kept_": str, "lowercase_": bool, "digits_": str, "punctuation_": str,
         "unknown_share_": float, "unknown_words_": list[str], "loss_curve_": list[float], "n_iter_": int,
         "_poolers": list[TextPooler], "_missing": np.ndarray, "_has_columns": bool,
     }  # fmt: skip
@@ -145,6 +170,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         "source": [str, os.PathLike, EmbeddingTable],
         "pooling": [StrOptions(set(POOLINGS)), list, tuple],
         "sif_smoothing": [Interval(Real, 0, None, closed="neither")],
+        "postprocess": [StrOptions(set(POSTPROCESSES)), None],
         "keep": [StrOptions({"auto", "all", "corpus"})],
         "trainable": ["boolean"],
         "lowercase": ["boolean", StrOptions({"auto"})],
@@ -177,6 +203,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         *,
         pooling="mean",
         sif_smoothing=1e-3,
+        postprocess=None,
         keep="auto",
         trainable=False,
         lowercase="auto",
@@ -202,6 +229,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         self.source = source
         self.pooling = pooling
         self.sif_smoothing = sif_smoothing
+        self.postprocess = postprocess
         self.keep = keep
         self.trainable = trainable
         self.lowercase = lowercase
@@ -287,6 +315,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
             if self.trainable:
                 learned, loss_curve = train_further(learned, inputs, vocabulary, self, callbacks)
             held = held_table(learned, table, keep_all=source.keeps_all, with_subwords=source.with_subwords)
+            held, missing = postprocessed(held, missing_vector(table), vocabulary, self.postprocess)
             encoder = NormalizedEncoder(held.shared_keys, normalizer, tokenizer, stop_words)
             poolers = learn_poolers(names, inputs, encoder, held, self.sif_smoothing)
 
@@ -294,14 +323,23 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
             self.lowercase_, self.digits_, self.punctuation_ = (getattr(normalizer, name) for name in style)
             self.unknown_share_, self.unknown_words_ = unknown_share, list(unknown)
             self.loss_curve_, self.n_iter_ = loss_curve, len(loss_curve)
-            self._poolers, self._missing, self._has_columns = poolers, missing_vector(table), has_columns(X)
+            self._poolers, self._missing, self._has_columns = poolers, missing, has_columns(X)
+            self.kept_ = "all" if source.keeps_all else "corpus"
+            if self.verbose:
+                self._say_what_was_kept()
             callbacks.end()
             if not transform:
                 return None
             (documents,) = inputs.documents(encoder.encode_words(inputs.words))
             return poolers[0].pool_encoded(documents)
 
+    def _say_what_was_kept(self) -> None:
+        why = "all words of source" if self.kept_ == "all" else "the words of X alone; keep='all' keeps all of source"
+        print(f"PretrainedVectorizer: {len(self.embedding_)} words have a vector, {why}.", file=sys.stderr)
+
     def _check_fitted(self) -> None:
+        if self.kept_ not in ("all", "corpus"):
+            raise ValueError(f"expected kept_ to be 'all' or 'corpus', got {self.kept_!r}")
         n_words, dim = self.embedding_.shape
         n_columns = self.n_features_in_ if self._has_columns else 1
         if len(self._poolers) != n_columns or self._missing.shape != (dim,):

@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any
 
+from skembed.memory import memory_of_machine
 from skembed.table import EmbeddingTable
 from skembed.text._normalizer import TextNormalizer, find_normalizer
 
 __all__ = ["VectorSource", "normalizer_of"]
 
 _INSPECTED = 50_000  # keys that tell the normalization
+_EXPANSION = 4  # a table is hardly ever more bytes than so many times its file: half precision, compressed
+_SHARE_OF_MEMORY = 0.25  # that a table of a file may take without being asked for
 
 
 class VectorSource:
@@ -37,12 +40,12 @@ class VectorSource:
     ) -> None:
         self._path: Any = source
         self._format, self._limit = format, limit
-        self.keeps_all = keep == "all" or (keep == "auto" and isinstance(source, EmbeddingTable))
+        self.keeps_all = keep == "all" or (keep == "auto" and (isinstance(source, EmbeddingTable) or _fits(source)))
         self.with_subwords = keep != "corpus"
         self._whole: EmbeddingTable | None = None
         if isinstance(source, EmbeddingTable):
             self._whole = source
-        elif keep == "all":
+        elif self.keeps_all:
             self._whole = self._load(limit=limit)
 
     def head(self) -> EmbeddingTable:
@@ -59,6 +62,16 @@ class VectorSource:
 
     def _load(self, **options: Any) -> EmbeddingTable:
         return EmbeddingTable.load(self._path, format=self._format, **options)
+
+
+def _fits(path: str | os.PathLike) -> bool:
+    """Whether the table of a file is sure to take a small part of the machine's memory."""
+    try:
+        size = os.path.getsize(path)
+    except (OSError, ValueError):
+        return False  # reading it will say what is wrong
+    memory = memory_of_machine()
+    return memory is not None and size * _EXPANSION <= memory * _SHARE_OF_MEMORY
 
 
 def normalizer_of(table: EmbeddingTable, **given: Any) -> TextNormalizer:

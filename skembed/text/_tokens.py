@@ -11,6 +11,8 @@ from skembed.state import check_state, stored
 __all__ = ["TOKEN_PATTERN", "Tokenizer"]
 
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # as in CountVectorizer
+# patterns of runs of letters, digits and underscores -> the shortest run that is a word
+_RUNS = {TOKEN_PATTERN: 2, r"(?u)\b\w+\b": 1}
 _LONG_TEXT = 2**22  # characters; longer documents are tokenized chunk by chunk
 _PIECE_TOKENS = 2**18
 _WHITESPACE = re.compile(r"\s")
@@ -60,9 +62,9 @@ class Tokenizer:
                 f"token_pattern={token_pattern!r} has {self._pattern.groups} groups, expected at most one, which is "
                 "the word; write the others as (?:...)."
             )
-        self._is_default = tokenizer is None and token_pattern == TOKEN_PATTERN
+        self._shortest = _RUNS.get(token_pattern or "") if tokenizer is None else None
         ascii_characters = map(chr, range(128))
-        # For ASCII the default pattern is: everything else is a space, and words have two characters or more.
+        # For ASCII such a pattern is: everything else is a space, and words have so many characters or more.
         self._ascii_table = "".join(
             (c.lower() if lowercase else c) if c.isalnum() or c == "_" else " " for c in ascii_characters
         )
@@ -82,7 +84,7 @@ class Tokenizer:
         """Yield the words of one text in lists, one list unless the text is long."""
         if len(text) <= _LONG_TEXT or self.tokenizer is not None:
             yield self._words(text)
-        elif self._is_default:  # no word contains a space, so that cutting there changes nothing
+        elif self._shortest is not None:  # no word contains a space, so that cutting there changes nothing
             start = 0
             while start < len(text):
                 gap = _WHITESPACE.search(text, start + _LONG_TEXT)
@@ -96,7 +98,8 @@ class Tokenizer:
                 yield words
 
     def _words(self, text: str) -> list[str]:
-        if self._is_default and text.isascii():
-            return [word for word in text.translate(self._ascii_table).split() if len(word) > 1]
+        if self._shortest is not None and text.isascii():
+            words = text.translate(self._ascii_table).split()
+            return words if self._shortest == 1 else [word for word in words if len(word) > 1]
         text = text.lower() if self.lowercase else text
         return self._pattern.findall(text) if self.tokenizer is None else list(self.tokenizer(text))

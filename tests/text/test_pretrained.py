@@ -199,7 +199,7 @@ def test_fit_transform_is_fit_and_transform_to_the_bit(source, keep):
     )
 
 
-def test_keep_says_which_words_have_a_vector_later(native):
+def test_keep_says_which_words_have_a_vector_later(native, monkeypatch):
     table = EmbeddingTable.load(native)
     later = ["other7", TEXTS[0]]
     everything = PretrainedVectorizer(table).fit(TEXTS)
@@ -208,8 +208,14 @@ def test_keep_says_which_words_have_a_vector_later(native):
     np.testing.assert_array_equal(
         PretrainedVectorizer(native, keep="all").fit(TEXTS).transform(later), everything.transform(later)
     )
+    for path in (native, str(native)):  # a small file is as good as its table
+        kept = PretrainedVectorizer(path).fit(TEXTS)
+        np.testing.assert_array_equal(kept.transform(later), everything.transform(later))
+        assert kept.kept_ == everything.kept_ == "all"
+    monkeypatch.setattr("skembed.text._source.memory_of_machine", lambda: native.stat().st_size * 15)
     for source, keep in ((table, "corpus"), (native, "corpus"), (native, "auto"), (str(native), "auto")):
         corpus = PretrainedVectorizer(source, keep=keep).fit(TEXTS)
+        assert corpus.kept_ == "corpus"
         assert corpus.embedding_.keys.tolist() == corpus.vocabulary_.keys.tolist()
         assert not corpus.transform(later)[0].any()
         np.testing.assert_allclose(corpus.transform(later)[1], everything.transform(later)[1], rtol=1e-5)
@@ -249,7 +255,7 @@ def test_new_words_weigh_as_words_that_no_document_holds():
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-5)
 
 
-def test_only_the_words_of_the_corpus_are_read_from_a_file(native, monkeypatch):
+def test_only_the_words_of_the_corpus_are_read_from_a_large_file(native, monkeypatch):
     calls = []
     original = EmbeddingTable.load.__func__
 
@@ -258,10 +264,20 @@ def test_only_the_words_of_the_corpus_are_read_from_a_file(native, monkeypatch):
         return original(cls, path, **options)
 
     monkeypatch.setattr(EmbeddingTable, "load", classmethod(load))
+    monkeypatch.setattr("skembed.text._source.memory_of_machine", lambda: None)  # as little as can be
     PretrainedVectorizer(native, limit=300).fit(TEXTS)
     assert [call["limit"] for call in calls] == [300, 300]
     assert set(WORDS) <= calls[1]["keys"]
     assert "other7" not in calls[1]["keys"]
+
+
+def test_verbose_says_what_was_kept(native, capsys):
+    PretrainedVectorizer(native, verbose=1).fit(TEXTS)
+    assert f"{len(WORDS) + 500} words have a vector, all words of source" in capsys.readouterr().err
+    PretrainedVectorizer(native, keep="corpus", verbose=1).fit(TEXTS)
+    assert "keep='all'" in capsys.readouterr().err
+    PretrainedVectorizer(native).fit(TEXTS)
+    assert not capsys.readouterr().err
 
 
 def test_files_of_other_formats_and_files_that_are_none(tmp_path):
@@ -284,7 +300,7 @@ def test_fasttexts_file_gives_vectors_to_unknown_words(tmp_path):
     path.write_bytes(gzip.decompress((VECTORS / "lee_fasttext_new.bin.gz").read_bytes()))
     table = EmbeddingTable.load(path)
     vectorizer = PretrainedVectorizer(path).fit(["the government said on monday"])
-    assert len(vectorizer.embedding_) < 10
+    assert set(table.keys) < set(vectorizer.embedding_.keys)  # and words of the corpus, composed
     assert "governmentally" not in table
     np.testing.assert_allclose(vectorizer.transform(["governmentally"])[0], table["governmentally"], rtol=1e-5)
     np.testing.assert_array_equal(vectorizer.transform(["president"])[0], vectorizer.embedding_["president"])

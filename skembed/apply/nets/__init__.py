@@ -1,0 +1,1 @@
+"""Models of torch that run when rows are made: one file each."""

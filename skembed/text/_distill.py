@@ -1,0 +1,222 @@
+"""Distillation of a sentence model into a table of the words of some texts."""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_random_state
+
+from skembed.apply.model_directory import read_model_directory
+from skembed.apply.postprocessing import frequency_weights
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.documents import read_documents
+from skembed.data.vocabulary import Vocabulary
+from skembed.table import EmbeddingTable
+from skembed.table.queries import positive_int
+from skembed.text._tokens import Tokenizer
+
+__all__ = ["distill", "fit_means"]
+
+_TOKEN_PATTERN = r"(?u)\b\w+\b"
+_PASSAGE = 32  # words of a text that the model reads; most sentences are shorter
+_SHARE_OF_MOVES = 0.5  # texts to come are other ones than those of the sample
+_PENALTIES = np.logspace(-5, 2, 22)  # of the regression, beside the mean squared length of a text's shares of words
+
+
+def distill(
+    model_dir: str | os.PathLike,
+    texts: Iterable,
+    *,
+    words: Iterable[str] = (),
+    min_count: int = 1,
+    n_passages: int = 1000,
+    token_pattern: str = _TOKEN_PATTERN,
+    device: str = "auto",
+    random_state: Any = None,
+) -> EmbeddingTable:
+    """Make a table for the words of texts, whose means come close to the vectors that a sentence model gives.
+
+    The model runs once for each word, alone, and for a sample of the texts; afterwards a text costs no more than
+    looking its words up. Needs transformers (``pip install skembed[transformers]``); nothing is downloaded, no pickle
+    is opened, and no code of the directory is run.
+
+    Parameters
+    ----------
+    model_dir : str or os.PathLike
+        A directory of sentence-transformers on this disk: ``modules.json``, ``config.json``, ``model.safetensors``
+        and a tokenizer. Its pooling, dense layers and default prompt are those that it names.
+    texts : iterable of str or of token lists
+        Whose words get a vector, and whose frequencies tell their weights; read once. Labels are not needed, so these
+        may be all texts that there are.
+    words : iterable of str, default=()
+        Further words that get a vector, as those of texts to come.
+    min_count : int, default=1
+        Words of `texts` that occur less often get none.
+    n_passages : int, default=1000
+        How many texts the model reads, at most; of a longer one 32 words in a row. 0: words alone.
+    token_pattern : str, default=r"(?u)\\b\\w+\\b"
+        What a word is. `PretrainedVectorizer` finds the same ones by default.
+    device : str, default="auto"
+        "auto" is the first CUDA device if there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Draws the texts that the model reads.
+
+    Returns
+    -------
+    EmbeddingTable
+        The most frequent words first, in lower case where the model does not see case. Their lengths hold their
+        weights: pool them by the mean.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the directory is none that can be read: the message names the file. Or if no word is left.
+    ImportError
+        Without transformers.
+
+    Notes
+    -----
+    Words alone, less the mean over all running text, and weighted by a / (a + p) for a word of the relative frequency
+    p, as in SIF (Arora, Liang & Ma 2017), where a is the mean p of a running word: model2vec (Tulkens & van Dongen
+    2024) does so for the vocabulary of the tokenizer. A ridge regression then finds how words have to move, as little
+    as possible, so that their means come close to the model's vectors of the sampled texts. Its penalty is the one with
+    the least error on texts that are left out, one by one (Allen 1974, PRESS). Words go half of the way: they are to
+    serve other texts, too.
+
+    Examples
+    --------
+    >>> from skembed.text import PretrainedVectorizer, distill
+    >>> table = distill("all-MiniLM-L6-v2", texts)  # doctest: +SKIP
+    >>> vectors = PretrainedVectorizer(table).fit_transform(texts)  # doctest: +SKIP
+    """
+    positive_int(min_count, "min_count")
+    if n_passages != 0:
+        positive_int(n_passages, "n_passages", "or 0")
+    directory = read_model_directory(model_dir)  # says what is wrong with it before texts are read and torch is loaded
+    from skembed.apply.nets.sentence_model import SentenceModel  # torch: here only
+    from skembed.training.nets.device import resolve_device
+
+    model = SentenceModel(directory, resolve_device(device))
+    tokenizer = Tokenizer(model.lowercase, None, token_pattern)
+    sample = PassageSample(n_passages, check_random_state(random_state))
+    with EncodedCorpus.read(sample.read(read_documents(texts)), tokenizer) as corpus:
+        vocabulary = _vocabulary(corpus, min_count)
+    further = [word.lower() if model.lowercase else word for word in words]
+    keys = list(dict.fromkeys([*vocabulary.keys.tolist(), *further]))
+    if not keys:
+        raise ValueError(
+            f"texts hold no word that occurs min_count={min_count} times; pass texts, or a token_pattern that finds "
+            "words. A generator that was read before is empty."
+        )
+    counts = np.zeros(len(keys))
+    counts[: len(vocabulary)] = vocabulary.counts
+    alone = model.encode(keys, lengths=True)
+    p = counts / max(counts.sum(), 1)
+    vectors = (alone - p @ alone) * frequency_weights(counts, float(p @ p) or 1.0)[:, None]
+    shares, passages = _shares(sample.passages, tokenizer, dict(zip(keys, range(len(keys)))))
+    if passages:
+        vectors = fit_means(vectors, shares, model.encode(passages))
+    return EmbeddingTable(keys, vectors.astype(np.float32))
+
+
+class PassageSample:
+    """A sample of different texts, drawn while they are read.
+
+    Parameters
+    ----------
+    size : int
+    generator : RandomState
+
+    Attributes
+    ----------
+    passages : list of str
+        At most `size`; of a text of more than 32 words so many in a row.
+    """
+
+    def __init__(self, size: int, generator: np.random.RandomState) -> None:
+        self._size, self._generator = size, generator
+        self.passages: list[str] = []
+        self._hashes: set[int] = set()
+
+    def read(self, documents: Iterable[str | list]) -> Iterator[str | list]:
+        """Yield the documents as they are, and draw (Vitter 1985, "Random sampling with a reservoir", algorithm R)."""
+        for document in documents:
+            if self._size and (text := document if isinstance(document, str) else " ".join(map(str, document))):
+                self._draw(text)
+            yield document
+
+    def _draw(self, text: str) -> None:
+        if (hashed := hash(text)) in self._hashes:
+            return
+        self._hashes.add(hashed)
+        n_seen = len(self._hashes)
+        place = n_seen - 1 if n_seen <= self._size else self._generator.randint(n_seen)
+        if place >= self._size:
+            return
+        words = text.split()
+        if len(words) > _PASSAGE:
+            start = self._generator.randint(len(words) - _PASSAGE + 1)
+            text = " ".join(words[start : start + _PASSAGE])
+        self.passages[place : place + 1] = [text]
+
+
+def fit_means(vectors: np.ndarray, shares: sparse.csr_array, targets: np.ndarray) -> np.ndarray:
+    """Move word vectors, by as little as possible, so that the means over texts come close to the vectors of these.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_words, embedding_dim)
+        Less their mean over running text.
+    shares : sparse array of shape (n_texts, n_words)
+        The share of each word in a text; rows add up to 1.
+    targets : ndarray of shape (n_texts, embedding_dim)
+        Of which the direction counts.
+
+    Returns
+    -------
+    ndarray of shape (n_words, embedding_dim)
+        Half of the way to those whose means fit best.
+    """
+    targets = targets / np.maximum(np.linalg.norm(targets, axis=1, keepdims=True), 1e-12)
+    targets = targets - targets.mean(axis=0)
+    means = shares @ vectors
+    scale = (means * targets).sum() / max((means * means).sum(), 1e-300)
+    if scale <= 0:  # words alone say nothing of texts
+        scale = 0.0
+    residuals = targets - scale * means
+    # Dual ridge regression: the moves are shares.T @ coefficients. One decomposition serves all penalties, and
+    # residual i of a fit without text i is coefficient i over the i-th diagonal element of the inverse.
+    eigenvalues, basis = np.linalg.eigh((shares @ shares.T).toarray())
+    eigenvalues = np.maximum(eigenvalues, 0)
+    rotated, squares = basis.T @ residuals, basis**2
+    errors = []
+    for penalty in (penalties := _PENALTIES * eigenvalues.mean()):
+        inverse = 1 / (eigenvalues + penalty)
+        left_out = (basis @ (rotated * inverse[:, None])) / (squares @ inverse)[:, None]
+        errors.append((left_out**2).sum())
+    inverse = 1 / (eigenvalues + penalties[int(np.argmin(errors))])
+    moves = shares.T @ (basis @ (rotated * inverse[:, None]))
+    return scale * vectors + _SHARE_OF_MOVES * moves
+
+
+def _vocabulary(corpus: EncodedCorpus, min_count: int) -> Vocabulary:
+    counted = [(word, count) for word, count in zip(corpus.words, corpus.counts.tolist()) if isinstance(word, str)]
+    return Vocabulary.from_counts(
+        [word for word, _ in counted], [count for _, count in counted], min_frequency=min_count
+    )
+
+
+def _shares(passages: list[str], tokenizer: Tokenizer, row_of: dict[str, int]) -> tuple[sparse.csr_array, list[str]]:
+    """Return the share of each word in each passage with a known word, and these passages."""
+    words = [list(chain.from_iterable(tokenizer.token_chunks(passage))) for passage in passages]
+    rows = [[row_of[word] for word in found if word in row_of] for found in words]
+    kept = [(one, passage) for one, passage in zip(rows, passages) if one]
+    lengths = np.array([len(one) for one, _ in kept], dtype=np.int64)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = np.fromiter(chain.from_iterable(one for one, _ in kept), dtype=np.int64, count=int(indptr[-1]))
+    shares = sparse.csr_array((np.repeat(1 / lengths, lengths), indices, indptr), shape=(len(kept), len(row_of)))
+    shares.sum_duplicates()
+    return shares, [passage for _, passage in kept]
