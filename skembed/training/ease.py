@@ -90,7 +90,7 @@ class _Fold:
         others = _Map(gram, inverse, self.whole)
         self._basis, self._n_iter = others.leading(self._basis, self._n_iter), FURTHER_ITER
         vectors, images, _ = others.cut(self._basis, self.dim)
-        return gains_of_hidden((self.shown @ images) @ vectors.T, self.shown, self.hidden)
+        return gains_of_hidden(self.shown @ images, vectors, self.shown, self.hidden)
 
 
 def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:

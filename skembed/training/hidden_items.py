@@ -11,6 +11,7 @@ from skembed.ranking import best_k, discounted_gain
 __all__ = ["HIDDEN_SHARE", "Trials", "choose_penalty", "climb", "gains_of_hidden", "rows_of"]
 
 HIDDEN_SHARE = 0.2  # of a basket
+SCORES_AT_ONCE = 1 << 22
 RANKS = 100  # that the discounted gain looks at
 STEP, FINE_STEP, MOST_STEPS = 4.0, 2.0, 8
 Setting = TypeVar("Setting", bound=Hashable)
@@ -21,20 +22,29 @@ def rows_of(X: sparse.csr_matrix) -> np.ndarray:
     return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
 
 
-def gains_of_hidden(scores: np.ndarray, shown: sparse.csr_matrix, hidden: sparse.csr_matrix) -> np.ndarray:
+def gains_of_hidden(
+    rows: np.ndarray, output: np.ndarray, shown: sparse.csr_matrix, hidden: sparse.csr_matrix
+) -> np.ndarray:
     """Return the normalized discounted gain at 100 of each user, all of whom have something hidden.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_users, n_items)
-        Is overwritten where something is shown.
+    rows : ndarray of shape (n_users, dim)
+    output : ndarray of shape (n_items, dim)
+        Products of both are the scores.
     shown, hidden : csr_matrix of shape (n_users, n_items)
     """
-    scores[rows_of(shown), shown.indices] = -np.inf
-    best = best_k(scores, min(RANKS, scores.shape[1]))
-    relevant = np.zeros(scores.shape, dtype=bool)
-    relevant[rows_of(hidden), hidden.indices] = True
-    return discounted_gain(np.take_along_axis(relevant, best, axis=1), np.diff(hidden.indptr))
+    n_items = len(output)
+    gains = []
+    for begin in range(0, len(rows), step := max(1, SCORES_AT_ONCE // n_items)):
+        part = slice(begin, begin + step)
+        scores = rows[part] @ output.T
+        scores[rows_of(shown[part]), shown[part].indices] = -np.inf
+        best = best_k(scores, min(RANKS, n_items))
+        relevant = np.zeros(scores.shape, dtype=bool)
+        relevant[rows_of(hidden[part]), hidden[part].indices] = True
+        gains.append(discounted_gain(np.take_along_axis(relevant, best, axis=1), np.diff(hidden[part].indptr)))
+    return np.concatenate(gains)
 
 
 class Trials(Generic[Setting]):

@@ -200,7 +200,7 @@ def _choose(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> tuple[flo
         wide[:, : items.shape[1]] = items
         with open_workers(run.n_jobs) as workers:
             _Side(shown, users, replace(settings, n_steps=FOLD_STEPS), penalty).improve(wide, workers)
-        return gains_of_hidden(users @ wide.T, shown, hidden)
+        return gains_of_hidden(users, wide, shown, hidden)
 
     trials = Trials(measure)
     chosen = choose_penalty(trials, PENALTY)
