@@ -13,7 +13,11 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
+<<<<<<< HEAD
 ESTIMATORS = {"categorical", "text", "projection", "interactions"}
+=======
+ESTIMATORS = {"categorical", "graph", "text", "projection"}
+>>>>>>> 63976a9 (NodeEmbedder: vectors of the nodes of a graph by six methods, and of nodes that come later)
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),
