@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, validate_data
 
 from skembed.data.canonical import canonical_key
@@ -51,7 +52,7 @@ def read_edges(
     (2,)
     """
     columns, names = _edge_columns(edges, source, target, weight)
-    first, second = (factorize(column, name) for column, name in zip(columns, names))
+    first, second = (factorize(column, name) for column, name in zip(columns[:2], names))
     for factor, name in ((first, names[0]), (second, names[1])):
         if (factor.codes < 0).any():
             row = int(np.argmax(factor.codes < 0))
@@ -134,8 +135,8 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
         adjacency, keys = _of_networkx(X)
         if nodes is not None:
             raise ValueError("nodes is given, and so are the nodes of X, a networkx graph; leave nodes=None.")
-        adjacency = _checked_sizes(estimator, adjacency)
-        return _checked(adjacency, keys, keys), keys
+        _checked(adjacency, keys, keys)
+        return _checked_sizes(estimator, adjacency), keys
     names = _get_feature_names(X)
     matrix = _checked_sizes(estimator, X)
     if matrix.shape[0] != matrix.shape[1]:
@@ -146,11 +147,9 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
     index = getattr(X, "index", None)
     if names is not None and index is not None and set(index) == set(names) and list(index) != list(names):
         raise ValueError("X has its nodes in another order as rows than as columns; use X.loc[X.columns].")
-    if nodes is None:
-        keys = list(range(matrix.shape[0])) if names is None else list(names)
-    else:
-        keys = _node_keys(nodes, matrix.shape[0])
-    return _checked(matrix, keys, keys), keys
+    if nodes is not None:
+        return matrix, _node_keys(nodes, matrix.shape[0])
+    return matrix, list(range(matrix.shape[0])) if names is None else list(names)
 
 
 def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix:
@@ -169,8 +168,7 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
             (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
         )  # columns to where they were
         return _checked((undirected(adjacency) @ chosen).tocsr(), new, keys)
-    matrix = _checked_sizes(estimator, X, reset=False)
-    return _checked(matrix, range(matrix.shape[0]), keys)
+    return _checked_sizes(estimator, X, reset=False)
 
 
 def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -193,19 +191,24 @@ def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_matrix:
-    least = 2 if reset else 1
-    checked = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False,
-        ensure_min_samples=least, ensure_min_features=2,
+    """Return X as a matrix of its own with sound weights, once scikit-learn has seen to its columns."""
+    least = 2 if reset else 1  # a graph of one node has nothing to be learned from
+    given = check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
+        ensure_min_samples=least, ensure_min_features=least,
     )  # fmt: skip
-    matrix = sparse.csr_matrix(checked)
-    if matrix is X or (sparse.issparse(X) and np.shares_memory(matrix.data, getattr(X, "data", matrix.data))):
-        matrix = matrix.copy()  # it is put into order below
+    matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
     matrix.sum_duplicates()
+    names = _get_feature_names(X)
+    labels = range(matrix.shape[1]) if names is None else names
+    _checked(matrix, range(matrix.shape[0]), labels)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
     return matrix
 
 
 def _checked(matrix: sparse.csr_matrix, row_keys: Iterable[Any], keys: Sequence[Any]) -> sparse.csr_matrix:
+    """Return the matrix without zeros; ValueError that names the nodes of a weight that is none."""
+
     def place(at: int) -> str:
         row = int(np.searchsorted(matrix.indptr, at, side="right")) - 1
         return f"X has the weight {matrix.data[at]} from node {list(row_keys)[row]!r} to {keys[matrix.indices[at]]!r}"
@@ -219,8 +222,11 @@ def _check_weights(weights: np.ndarray, place: Any) -> None:
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         at = int(np.argmax(wrong))
-        kind = "NaN" if np.isnan(weights[at]) else "infinity" if np.isinf(weights[at]) else "a negative number"
-        raise ValueError(f"{place(at)}, {kind}; expected finite weights of at least 0. Drop the edge or correct it.")
+        if np.isfinite(weights[at]):
+            kind = "Negative values in data passed"  # as scikit-learn says it
+        else:
+            kind = "NaN" if np.isnan(weights[at]) else "infinity"
+        raise ValueError(f"{kind}: {place(at)}; expected finite weights of at least 0. Drop the edge or correct it.")
 
 
 def _node_keys(nodes: Any, n_nodes: int) -> list[Any]:

@@ -2,7 +2,8 @@
 
 The two stages of ProNE (Zhang et al. 2019, "ProNE: Fast and Scalable Network Representation Learning"). What is
 factorized is the logarithm of transitions of few steps, as in LightNE (Qiu et al. 2021), instead of single edges; the
-filter is a number of random steps, which ends with a step over neighbours, so that new nodes are embedded as old ones.
+filter is a number of steps, each to the mean of a node's neighbours, brought to one length; the last of them embeds new
+nodes as well as old ones.
 """
 
 from typing import NamedTuple
@@ -22,6 +23,7 @@ NEGATIVE = 1.0
 HELD_OUT = 0.1  # of the edges
 MAX_PAIRS = 20_000  # of held-out edges, enough for an AUC to a third of a percent
 CHOICE_DIM = 64  # dimensions in which filters are compared
+MORE_FACTORS = 1.5  # times as many directions are smoothed as are kept afterwards
 STEPS = (1, 2, 3)
 EXPONENTS = (0.3, 0.4, 0.5)
 CHUNK = 1 << 14
@@ -33,7 +35,7 @@ class Filter(NamedTuple):
     Attributes
     ----------
     n_steps : int
-        Random steps, at least 1.
+        At least 1.
     exponent : float
         Singular values of the smoothed vectors are raised to it: 1 leaves them, 0 makes all directions equally long.
     """
@@ -59,11 +61,11 @@ def propagate(graph: Graph, dim: int, seed: int, workers: Workers) -> np.ndarray
     """
     chosen = choose_filter(graph, dim, seed, workers)
     steps = RowMatrix(graph.transitions(), workers)
-    vectors = _factors(graph, dim, seed, workers, BUDGET, n_products=3)
+    vectors = _factors(graph, dim, seed, workers, BUDGET, n_products=4)
     for _ in range(chosen.n_steps - 1):
-        vectors = steps.product(vectors)
-    smoothed = steps.product(vectors)
-    return rotated(vectors, _rotation(gram(smoothed, smoothed), chosen.exponent))
+        vectors = _shortened(steps.product(vectors), graph)
+    smoothed = _shortened(steps.product(vectors), graph)
+    return rotated(vectors, _rotation(gram(smoothed, smoothed), chosen.exponent, dim))
 
 
 def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter:
@@ -94,13 +96,14 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
     if min(map(len, pairs)) == 0:  # each node is linked to each
         return fallback
     steps = RowMatrix(train.transitions(), workers)
-    smoothed = _factors(train, min(dim, CHOICE_DIM), seed, workers, BUDGET // 2, n_products=2)
+    dim = min(dim, CHOICE_DIM)
+    smoothed = _factors(train, dim, seed, workers, BUDGET // 2, n_products=2)
     scores: dict[Filter, float] = {}
     for n_steps in STEPS:
-        smoothed = steps.product(smoothed)
+        smoothed = _shortened(steps.product(smoothed), train)
         square = gram(smoothed, smoothed)
         for exponent in EXPONENTS:
-            rotation = _rotation(square, exponent)
+            rotation = _rotation(square, exponent, dim)
             edges, evenly, by_degree = (_products(smoothed, rotation, train, some) for some in pairs)
             scores[Filter(n_steps, exponent)] = _auc(edges, evenly) + _auc(edges, by_degree)
     return max(scores, key=scores.__getitem__)
@@ -109,20 +112,38 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
 def _factors(graph: Graph, dim: int, seed: int, workers: Workers, budget: int, n_products: int) -> np.ndarray:
     """Return unit vectors of the nodes, from eigenvectors of the logarithms of transitions."""
     logs = log_transitions(graph, None, NEGATIVE, budget, seed, workers)
-    vectors, values = eigenvectors(RowMatrix(logs, workers), dim, seed, n_products)
+    n_factors = min(int(MORE_FACTORS * dim), len(graph.degrees))
+    vectors, values = eigenvectors(RowMatrix(logs, workers), n_factors, seed, n_products)
     vectors *= np.sqrt(np.abs(values)).astype(np.float32)
+    return _unit(vectors)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return vectors / np.where(norms > 0, norms, np.float32(1))[:, None]
+    vectors /= np.where(norms > 0, norms, np.float32(1))[:, None]
+    return vectors
 
 
-def _rotation(square: np.ndarray, exponent: float) -> np.ndarray:
-    """Return what turns vectors to their principal axes and raises their singular values to a power."""
-    values, axes = np.linalg.eigh(square)
-    if len(values) == 0:
+def _shortened(means: np.ndarray, graph: Graph) -> np.ndarray:
+    """Return means over neighbours as `skembed.apply.neighbors.mean_over_neighbors` does, of length n / (n + 1)."""
+    means = _unit(means)
+    means *= _shares(graph).astype(np.float32)[:, None]
+    return means
+
+
+def _shares(graph: Graph) -> np.ndarray:
+    counts = np.diff(graph.indptr)
+    return counts / (counts + 1.0)
+
+
+def _rotation(square: np.ndarray, exponent: float, dim: int) -> np.ndarray:
+    """Return what turns vectors to their `dim` first principal axes and raises their singular values to a power."""
+    if len(square) == 0:
         return np.zeros((0, 1))
+    values, axes = np.linalg.eigh(square)
     kept = values > 1e-9 * max(values[-1], 1e-300)
-    values, axes = values[kept][::-1], axes[:, kept][:, ::-1]
-    if len(values) == 0 or values[0] <= 0:
+    values, axes = values[kept][::-1][:dim], axes[:, kept][:, ::-1][:, :dim]
+    if len(values) == 0 or values[0] <= 1e-30:
         return np.zeros((len(square), 1))
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
     return axes * (values / values[0]) ** ((exponent - 1) / 2)
@@ -156,14 +177,14 @@ def _strangers(adjacency: sparse.csr_matrix, pairs: np.ndarray) -> np.ndarray:
 
 
 def _products(smoothed: np.ndarray, rotation: np.ndarray, graph: Graph, pairs: np.ndarray) -> np.ndarray:
-    counts = np.diff(graph.indptr)
+    shares = _shares(graph)
     scores = np.empty(len(pairs))
     for begin in range(0, len(pairs), CHUNK):
         of = pairs[begin : begin + CHUNK]
         left, right = (smoothed[of[:, side]] @ rotation for side in (0, 1))
         norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-        shares = (counts / (counts + 1.0))[of].prod(axis=1)
-        scores[begin : begin + CHUNK] = (left * right).sum(axis=1) / np.where(norms > 0, norms, 1.0) * shares
+        cosines = (left * right).sum(axis=1) / np.where(norms > 0, norms, 1.0)
+        scores[begin : begin + CHUNK] = cosines * shares[of].prod(axis=1)
     return scores
 
 

@@ -72,6 +72,8 @@ def rotated(table: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _orthonormal(table: np.ndarray) -> np.ndarray:
     """Return an orthonormal basis of the columns, float32; directions that are lost to rounding are left out."""
     for _ in range(2):  # the second time to rounding
+        if table.shape[1] == 0:
+            return table
         values, vectors = np.linalg.eigh(gram(table, table))
         kept = values > 1e-10 * max(values[-1], 1e-300)
         table = rotated(table, vectors[:, kept] / np.sqrt(values[kept]))
