@@ -1,4 +1,4 @@
-"""Means over neighbours: rows of weights times vectors, as nodes of a graph are embedded by those they are linked to."""
+"""Means over neighbours: rows of weights times vectors, as nodes are embedded by those that they are linked to."""
 
 import numpy as np
 from scipy import sparse

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
         raise ValueError("X has its nodes in another order as rows than as columns; use X.loc[X.columns].")
     if nodes is not None:
         return matrix, _node_keys(nodes, matrix.shape[0])
-    return matrix, list(range(matrix.shape[0])) if names is None else list(names)
+    return matrix, list(range(matrix.shape[0])) if names is None else _node_keys(names, matrix.shape[0])
 
 
 def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix:
@@ -255,7 +256,7 @@ def _of_networkx(graph: Any) -> tuple[sparse.csr_matrix, list[Any]]:
     place = dict(zip(graph, range(len(keys))))
     rows, columns, values = [], [], []
     for source, target, weight in graph.edges(data="weight", default=1.0):
-        if isinstance(weight, str) or not np.isscalar(weight):
+        if not isinstance(weight, Real):
             raise ValueError(f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number.")
         rows.append(place[source])
         columns.append(place[target])

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skembed.apply.neighbors import mean_over_neighbors
 from skembed.base import EmbeddingTransformer
 from skembed.data.graph import read_adjacency, read_links, undirected
+from skembed.data.keys import Keys
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -104,7 +105,8 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
     --------
     >>> from skembed import NodeEmbedder
     >>> from skembed.graph import read_edges
-    >>> adjacency, nodes = read_edges([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("d", "e"), ("d", "f"), ("e", "f")])
+    >>> edges = [("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("d", "e"), ("d", "f"), ("e", "f")]
+    >>> adjacency, nodes = read_edges(edges)
     >>> embedder = NodeEmbedder(4, nodes=nodes, random_state=0).fit(adjacency)
     >>> embedder.embedding_.nearest("e", k=1)[0][0]
     'f'
@@ -230,7 +232,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
             Zeros for nodes that are linked to none.
         """
         check_is_fitted(self)
-        return mean_over_neighbors(read_links(self, X, self.embedding_.keys), self._context, self._length)
+        return mean_over_neighbors(read_links(self, X, self.embedding_.keys.tolist()), self._context, self._length)
 
     def _expose(self, learned: NodeTables, adjacency: sparse.csr_matrix, keys: list[Any]) -> None:
         self._context, self._length = learned.context, 0.0
@@ -240,7 +242,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         vectors = learned.vectors
         if vectors is None:
             vectors = mean_over_neighbors(adjacency, self._context, self._length)
-        self.embedding_ = EmbeddingTable(keys, vectors)
+        self.embedding_ = EmbeddingTable.of_keys(Keys.of(keys), vectors)  # they are canonical
         self.loss_curve_ = learned.loss_curve
         self.n_iter_ = max(len(learned.loss_curve), 1)
 

@@ -1,8 +1,8 @@
 """Random steps on a graph, one after the other: walks of first and second order, reproducible each on its own.
 
 A walk draws from a generator that is seeded by its number, so that who makes it, and beside which others, changes
-nothing. Steps of second order (Grover & Leskovec 2016, "node2vec") are drawn by rejection: no table of pairs of edges is
-made, as in PecanPy (Liu & Krishnan 2021), and no sum over neighbours either.
+nothing. Steps of second order (Grover & Leskovec 2016, "node2vec") are drawn by rejection: no table of pairs of edges
+is made, as in PecanPy (Liu & Krishnan 2021), and no sum over neighbours either.
 """
 
 import numpy as np

@@ -47,7 +47,7 @@ def sum_transitions(
             continue
         now[node], at_now[0] = 1.0, node
         n_now, n_total = 1, 0
-        for step in range(n_steps if n_paths[node] == 0 else 1):
+        for _ in range(n_steps if n_paths[node] == 0 else 1):
             n_then = 0
             for i in range(n_now):
                 here = at_now[i]
@@ -74,7 +74,7 @@ def sum_transitions(
             share = 1.0 / n_paths[node]
             for _ in range(n_paths[node]):
                 here = next_node(indptr, indices, cumulative, node, state)
-                for step in range(1, n_steps):
+                for _step in range(1, n_steps):
                     here = next_node(indptr, indices, cumulative, here, state)
                     if total[here] == 0.0:
                         at_total[n_total] = here

@@ -129,7 +129,8 @@ def _from_walks(graph: Graph, settings: NodeSettings, dim: int, run: Run, worker
     )  # fmt: skip
     n_nodes = len(graph.degrees)
     if not walks.n_tokens:  # no edge at all
-        return NodeTables(*np.zeros((2, n_nodes, dim), np.float32), loss_curve=[0.0])
+        nothing = np.zeros((n_nodes, dim), np.float32)
+        return NodeTables(nothing, nothing, loss_curve=[0.0])
     tables = train_sequences(walks, walks.counts(n_nodes), of_sequences, run)
     vectors = np.where(graph.degrees[:, None] > 0, tables.input, np.float32(0))
     return NodeTables(vectors, _context_of(graph, vectors, workers), loss_curve=tables.loss_curve)
@@ -157,7 +158,7 @@ def _spectral(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers:
     order = np.argsort(-values, kind="stable")[:dim]
     order = order[values[order] > 1e-3]
     found = vectors[:, order] * inverse[:, None] * np.sqrt(max(degrees.sum(), 1e-300))
-    return NodeTables(None, _signed((found / values[order]).astype(np.float32)) if len(order) else _zeros(n_nodes))
+    return NodeTables(None, _signed((found / values[order]).astype(np.float32)))
 
 
 def _random_projection(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers: Workers) -> NodeTables:
@@ -176,18 +177,16 @@ def _random_projection(graph: Graph, settings: NodeSettings, dim: int, run: Run,
 def _context_of(graph: Graph, vectors: np.ndarray, workers: Workers) -> np.ndarray:
     """Return vectors whose means over neighbours are nearest to those of the nodes, by least squares."""
     means = RowMatrix(graph.transitions(), workers).product(vectors)
-    square = gram(means, means)
+    square = gram(means, means, workers)
     ridge = 1e-6 * max(float(np.trace(square)), 1e-300) / max(len(square), 1)
-    return vectors @ np.linalg.solve(square + ridge * np.eye(len(square)), gram(means, vectors)).astype(np.float32)
+    return vectors @ np.linalg.solve(square + ridge * np.eye(len(square)), gram(means, vectors, workers)).astype(
+        np.float32
+    )
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:
-    """Return columns whose entry of greatest size is positive."""
+    """Return columns whose entry of greatest size is positive; a column of zeros where there is none."""
     if vectors.shape[1] == 0:
-        return _zeros(len(vectors))
+        return np.zeros((len(vectors), 1), np.float32)
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     return vectors * np.where(largest < 0, np.float32(-1), np.float32(1))
-
-
-def _zeros(n_nodes: int) -> np.ndarray:
-    return np.zeros((n_nodes, 1), np.float32)  # of a graph without edges

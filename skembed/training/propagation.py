@@ -18,7 +18,7 @@ from skembed.training.transitions import Graph, log_transitions
 
 __all__ = ["Filter", "choose_filter", "propagate"]
 
-BUDGET = 1 << 26  # places that paths visit; see `log_transitions`
+BUDGET = 1 << 25  # places that paths visit; see `log_transitions`
 NEGATIVE = 1.0
 HELD_OUT = 0.1  # of the edges
 MAX_PAIRS = 20_000  # of held-out edges, enough for an AUC to a third of a percent
@@ -65,7 +65,7 @@ def propagate(graph: Graph, dim: int, seed: int, workers: Workers) -> np.ndarray
     for _ in range(chosen.n_steps - 1):
         vectors = _shortened(steps.product(vectors), graph)
     smoothed = _shortened(steps.product(vectors), graph)
-    return rotated(vectors, _rotation(gram(smoothed, smoothed), chosen.exponent, dim))
+    return rotated(vectors, _rotation(gram(smoothed, smoothed, workers), chosen.exponent, dim), workers)
 
 
 def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter:
@@ -97,11 +97,11 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
         return fallback
     steps = RowMatrix(train.transitions(), workers)
     dim = min(dim, CHOICE_DIM)
-    smoothed = _factors(train, dim, seed, workers, BUDGET // 2, n_products=2)
+    smoothed = _factors(train, dim, seed, workers, BUDGET // 4, n_products=2)
     scores: dict[Filter, float] = {}
     for n_steps in STEPS:
         smoothed = _shortened(steps.product(smoothed), train)
-        square = gram(smoothed, smoothed)
+        square = gram(smoothed, smoothed, workers)
         for exponent in EXPONENTS:
             rotation = _rotation(square, exponent, dim)
             edges, evenly, by_degree = (_products(smoothed, rotation, train, some) for some in pairs)
@@ -177,7 +177,7 @@ def _strangers(adjacency: sparse.csr_matrix, pairs: np.ndarray) -> np.ndarray:
 
 
 def _products(smoothed: np.ndarray, rotation: np.ndarray, graph: Graph, pairs: np.ndarray) -> np.ndarray:
-    shares = _shares(graph)
+    shares, rotation = _shares(graph), rotation.astype(np.float32)
     scores = np.empty(len(pairs))
     for begin in range(0, len(pairs), CHUNK):
         of = pairs[begin : begin + CHUNK]

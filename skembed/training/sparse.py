@@ -12,7 +12,7 @@ from skembed.parallel import Workers
 __all__ = ["RowMatrix", "eigenvectors", "gram", "rotated"]
 
 N_PARTS = 64  # of the rows, dealt to threads; fixed, so that nothing depends on how many these are
-CHUNK = 1 << 15  # rows that are float64 at a time
+CHUNK = 1 << 13  # rows whose products are added as float32
 
 
 class RowMatrix:
@@ -51,32 +51,38 @@ def even_parts(costs: np.ndarray) -> list[tuple[int, int]]:
     return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
 
 
-def gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return ``left.T @ right``, summed in float64 chunk by chunk."""
-    total = np.zeros((left.shape[1], right.shape[1]))
-    for begin in range(0, len(left), CHUNK):
-        rows = slice(begin, begin + CHUNK)
-        total += left[rows].astype(np.float64).T @ right[rows].astype(np.float64)
-    return total
+def gram(left: np.ndarray, right: np.ndarray, workers: Workers) -> np.ndarray:
+    """Return ``left.T @ right`` as float64; chunks are multiplied as float32 and added in their order."""
+    parts = workers.map(_gram_of_chunk, ((left[rows], right[rows]) for rows in _chunks(len(left))))
+    return sum(parts, np.zeros((left.shape[1], right.shape[1])))
 
 
-def rotated(table: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return ``table @ matrix``, float32, without a copy of the table in float64."""
-    out = np.empty((len(table), matrix.shape[1]), np.float32)
-    for begin in range(0, len(table), CHUNK):
-        rows = slice(begin, begin + CHUNK)
-        out[rows] = table[rows].astype(np.float64) @ matrix
-    return out
+def _gram_of_chunk(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return (left.T @ right).astype(np.float64)
 
 
-def _orthonormal(table: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of the columns, float32; directions that are lost to rounding are left out."""
-    for _ in range(2):  # the second time to rounding
+def rotated(table: np.ndarray, matrix: np.ndarray, workers: Workers) -> np.ndarray:
+    """Return ``table @ matrix``, float32."""
+    matrix = matrix.astype(np.float32)
+    parts = workers.map(np.matmul, ((table[rows], matrix) for rows in _chunks(len(table))))
+    return np.concatenate(parts) if parts else np.empty((0, matrix.shape[1]), np.float32)
+
+
+def _chunks(n_rows: int) -> list[slice]:
+    return [slice(begin, begin + CHUNK) for begin in range(0, n_rows, CHUNK)]
+
+
+def _orthonormal(table: np.ndarray, workers: Workers, times: int = 1) -> np.ndarray:
+    """Return a basis of the columns, float32; directions that are lost to rounding are left out.
+
+    Once makes it orthonormal enough to go on from, twice to rounding.
+    """
+    for _ in range(times):
         if table.shape[1] == 0:
             return table
-        values, vectors = np.linalg.eigh(gram(table, table))
+        values, vectors = np.linalg.eigh(gram(table, table, workers))
         kept = values > 1e-10 * max(values[-1], 1e-300)
-        table = rotated(table, vectors[:, kept] / np.sqrt(values[kept]))
+        table = rotated(table, vectors[:, kept] / np.sqrt(values[kept]), workers)
     return table
 
 
@@ -102,12 +108,12 @@ def eigenvectors(matrix: RowMatrix, n_wanted: int, seed: int, n_products: int) -
     n_rows = matrix.shape[0]
     width = min(n_wanted + 16, n_rows)
     basis = np.random.default_rng(seed).standard_normal((n_rows, width), dtype=np.float32)
-    for _ in range(n_products - 1):
-        basis = _orthonormal(matrix.product(basis))
+    for i in range(1, n_products):
+        basis = _orthonormal(matrix.product(basis), matrix.workers, times=2 if i == n_products - 1 else 1)
     if basis.shape[1] == 0:
         return basis, np.zeros(0)
-    small = gram(basis, matrix.product(basis))
+    small = gram(basis, matrix.product(basis), matrix.workers)
     values, vectors = np.linalg.eigh((small + small.T) / 2)
     order = np.argsort(-np.abs(values), kind="stable")[:n_wanted]
     order = order[np.abs(values[order]) > 1e-6 * max(np.abs(values).max(), 1e-300)]
-    return rotated(basis, vectors[:, order]), values[order]
+    return rotated(basis, vectors[:, order], matrix.workers), values[order]

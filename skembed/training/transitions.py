@@ -90,10 +90,10 @@ def log_transitions(
     paths = costs[0]
     while len(costs) < (n_steps or MAX_STEPS):
         paths = np.minimum(ones @ paths, n_edges)
-        if n_steps is None and len(costs) > 1 and (sum(costs) + paths).sum() > budget:
+        if n_steps is None and len(costs) > 1 and (np.sum(costs, axis=0) + paths).sum() > budget:
             break
         costs.append(paths)
-    n_steps, cost = len(costs), sum(costs)
+    n_steps, cost = len(costs), np.sum(costs, axis=0)
     share = max(budget // max(n_nodes, 1), 2)
     n_paths = np.where((cost > share) & (cost.sum() > budget), share // max(n_steps - 1, 1), 0).astype(np.int64)
     most = np.minimum(np.where(n_paths > 0, lengths + n_paths * (n_steps - 1), cost), n_nodes).astype(np.int64)

@@ -130,7 +130,9 @@ def test_isolated_nodes_loops_components_and_repeated_edges(method):
     X[10, 10] = 2
     X[20:, :20] = X[:20, 20:] = 0
     rows, columns = np.nonzero(X)
-    halves = sparse.coo_array((np.tile(X[rows, columns] / 2, 2), (np.tile(rows, 2), np.tile(columns, 2))), shape=X.shape)
+    halves = sparse.coo_array(
+        (np.tile(X[rows, columns] / 2, 2), (np.tile(rows, 2), np.tile(columns, 2))), shape=X.shape
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Z = embedder(method).fit_transform(X)
@@ -157,7 +159,8 @@ def test_graphs_with_next_to_nothing(method):
     for X in (np.zeros((5, 5)), np.eye(4), np.ones((2, 2)), np.array([[0.0, 1], [1, 0]])):
         model = embedder(method)
         Z = model.fit_transform(X)
-        assert len(Z) == len(X) and np.isfinite(Z).all()
+        assert len(Z) == len(X)
+        assert np.isfinite(Z).all()
         assert model.transform(X).shape == Z.shape
 
 
@@ -205,9 +208,7 @@ def test_edges_of_frames_and_lists():
     adjacency, nodes = read_edges(edges)
     assert nodes == ["a", "b", "c"]
     np.testing.assert_array_equal(adjacency.toarray(), [[0, 2, 0], [2, 0, 1], [0, 1, 1]])
-    np.testing.assert_array_equal(
-        read_edges(edges, directed=True)[0].toarray(), [[0, 2, 0], [0, 0, 1], [0, 0, 1]]
-    )
+    np.testing.assert_array_equal(read_edges(edges, directed=True)[0].toarray(), [[0, 2, 0], [0, 0, 1], [0, 0, 1]])
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"when": 1, "to": ["b", "c"], "from": ["a", "b"], "share": [0.5, 2.0]})
     adjacency, nodes = read_edges(frame, source="from", target="to", weight="share")
@@ -286,7 +287,7 @@ def test_the_input_is_left_as_it_is():
     assert pickle.dumps(graph) == before
 
 
-# --------------------------------------------------------------------------------------------------------- while it runs
+# ------------------------------------------------------------------------------------------------------ while it runs
 
 
 @each_method
