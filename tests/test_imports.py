@@ -13,11 +13,7 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-<<<<<<< HEAD
-ESTIMATORS = {"categorical", "text", "projection", "interactions"}
-=======
-ESTIMATORS = {"categorical", "graph", "text", "projection"}
->>>>>>> 63976a9 (NodeEmbedder: vectors of the nodes of a graph by six methods, and of nodes that come later)
+ESTIMATORS = {"categorical", "graph", "interactions", "projection", "text"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),
@@ -310,7 +306,7 @@ def run(code: str, *arguments: str) -> str:
     [
         "import skembed",
         "from skembed import EntityEmbeddingEncoder, EmbeddingTable",
-        "from skembed import NNLMVectorizer, ProjectionEmbedder",
+        "from skembed import NNLMVectorizer, NodeEmbedder, ProjectionEmbedder",
         "import skembed.training.autoencoder, skembed.training.level_net, skembed.training.next_words",
     ],
 )
@@ -367,6 +363,7 @@ print(len(stacks[0]))
         "Word2VecVectorizer(8, max_iter=1).fit(texts)",
         "GloVeVectorizer(8, max_iter=1).fit(texts)",
         "CooccurrenceEncoder().fit(X)",
+        "NodeEmbedder(2).fit(np.ones((9, 9)) - np.eye(9))",
         "EntityEmbeddingEncoder().fit(X, np.arange(400) % 7 + 0.5)",
         "FastTextVectorizer(8, max_iter=1).fit(texts)",
         "FastTextClassifier(8, max_iter=1).fit(texts, [0, 1] * 40)",

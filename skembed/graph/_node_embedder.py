@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -17,8 +17,10 @@ from skembed.data.keys import Keys
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.nodes import NodeSettings, NodeTables, learn_nodes
 from skembed.training.run import Run, draw_seed, settings_of
+
+if TYPE_CHECKING:
+    from skembed.training.nodes import NodeTables
 
 __all__ = ["NodeEmbedder"]
 
@@ -190,6 +192,8 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         ValueError
             If X is not square, or has a weight that is negative or not finite, or `nodes` does not fit.
         """
+        from skembed.training.nodes import NodeSettings, learn_nodes  # here, so that transform does not take numba
+
         self._validate_params()
         adjacency, keys = read_adjacency(self, X, self.nodes)
         if adjacency.nnz:
@@ -234,7 +238,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         check_is_fitted(self)
         return mean_over_neighbors(read_links(self, X, self.embedding_.keys.tolist()), self._context, self._length)
 
-    def _expose(self, learned: NodeTables, adjacency: sparse.csr_matrix, keys: list[Any]) -> None:
+    def _expose(self, learned: "NodeTables", adjacency: sparse.csr_matrix, keys: list[Any]) -> None:
         self._context, self._length = learned.context, 0.0
         if learned.unit:  # a mean square length of 1
             neighbors = np.diff(adjacency.indptr)
