@@ -4,11 +4,12 @@
     python benchmarks/graph.py walks rmat >> benchmarks/results/graph.txt
 
 Classification: 128 dimensions, one-vs-rest logistic regression (C=1) on 10, 50 and 90 % of the labelled nodes, as
-many labels predicted as a node has, ten splits: micro-F1. Targets: PPI 18.5, 25.0 and 26.3 in at most 1.5 s, Cora 61, 80 and
-82. Links: a tenth of PPI's edges are removed; areas under the ROC curve of the product of vectors, against other pairs
-drawn evenly (target .89) and by degree (target: better than ProNE); beside them the product of degrees. "walks" is
-node2vec on a made-up graph of 10,312 nodes and 334 thousand edges (target 15 s on two cores), "rmat" the default on 1.1
-million nodes and 3 million edges (target 60 s and 4 GB). ProNE is the paper's (Zhang et al. 2019) with its own settings.
+many labels predicted as a node has, ten splits: micro-F1. Targets: PPI 18.5, 25.0 and 26.3 in at most 1.5 s, Cora 61,
+80 and 82. Links: a tenth of PPI's edges are removed; areas under the ROC curve of the product of vectors, against other
+pairs drawn evenly (target .89) and by degree (target: better than ProNE); beside them the product of degrees. "walks"
+is node2vec on a made-up graph of 10,312 nodes and 334 thousand edges (target 15 s on two cores), "rmat" the default on
+1.1 million nodes and 3 million edges (target 60 s and 4 GB). ProNE is the paper's (Zhang et al. 2019) with its own
+settings.
 """
 
 import argparse

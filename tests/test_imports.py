@@ -363,7 +363,6 @@ print(len(stacks[0]))
         "Word2VecVectorizer(8, max_iter=1).fit(texts)",
         "GloVeVectorizer(8, max_iter=1).fit(texts)",
         "CooccurrenceEncoder().fit(X)",
-        "NodeEmbedder(2).fit(np.ones((9, 9)) - np.eye(9))",
         "EntityEmbeddingEncoder().fit(X, np.arange(400) % 7 + 0.5)",
         "FastTextVectorizer(8, max_iter=1).fit(texts)",
         "FastTextClassifier(8, max_iter=1).fit(texts, [0, 1] * 40)",

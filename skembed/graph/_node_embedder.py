@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NodeEmbedder"]
 
+LENGTH = 1.25  # of vectors, root mean square: what a penalty of C=1 leaves of a linear model's coefficients
 METHODS = {"prone", "netmf", "node2vec", "deepwalk", "spectral", "random-projection"}
 
 
@@ -85,9 +86,10 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
 
     "prone" factorizes the logarithms of transitions of 2 to 5 steps, as many as are affordable, where ProNE takes
     single edges; all paths are summed, or on large graphs drawn. What is found is smoothed by some random steps, and
-    singular values are raised to a power: both are chosen on edges that are held out inside `fit`. Vectors have a mean
-    square length of 1; those of nodes with few neighbours are shorter. Dimensions come by falling spread, as they do
-    for "netmf" and "spectral", so that the first ones are an embedding, too; so are those of "random-projection".
+    singular values are raised to a power: both are chosen on edges that are held out inside `fit`. Vectors have a root
+    mean square length of 1.25; those of nodes with few neighbours are shorter. Dimensions come by falling spread, as
+    they do for "netmf" and "spectral", so that the first ones are an embedding, too; so are those of
+    "random-projection".
 
     `transform` is the mean of the vectors of neighbours, after a linear map. For "prone", "spectral" and
     "random-projection" it gives known nodes what `fit_transform` gave, where X is symmetric. For "netmf", "node2vec"
@@ -240,9 +242,9 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
 
     def _expose(self, learned: "NodeTables", adjacency: sparse.csr_matrix, keys: list[Any]) -> None:
         self._context, self._length = learned.context, 0.0
-        if learned.unit:  # a mean square length of 1
+        if learned.unit:
             neighbors = np.diff(adjacency.indptr)
-            self._length = 1.0 / max(float(np.sqrt(np.mean((neighbors / (neighbors + 1.0)) ** 2))), 1e-300)
+            self._length = LENGTH / max(float(np.sqrt(np.mean((neighbors / (neighbors + 1.0)) ** 2))), 1e-300)
         vectors = learned.vectors
         if vectors is None:
             vectors = mean_over_neighbors(adjacency, self._context, self._length)
