@@ -22,7 +22,8 @@ BUDGET = 1 << 25  # places that paths visit; see `log_transitions`
 NEGATIVE = 1.0
 HELD_OUT = 0.1  # of the edges
 MAX_PAIRS = 20_000  # of held-out edges, enough for an AUC to a third of a percent
-CHOICE_DIM = 32  # dimensions in which filters are compared
+CHOICE_DIM = 32  # dimensions in which filters are compared on large graphs, which takes half the time
+CHOICE_SIZE = 1 << 21  # numbers in vectors, up to which they are compared in all dimensions: fewer ask for more steps
 MORE_FACTORS = 1.5  # times as many directions are smoothed as are kept afterwards
 STEPS = (1, 2, 3)
 EXPONENTS = (0.3, 0.4, 0.5)
@@ -96,7 +97,8 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
     if min(map(len, pairs)) == 0:  # each node is linked to each
         return fallback
     steps = RowMatrix(train.transitions(), workers)
-    dim = min(dim, CHOICE_DIM)
+    if n_nodes * dim > CHOICE_SIZE:
+        dim = min(dim, CHOICE_DIM)
     smoothed = _factors(train, dim, seed, workers, BUDGET // 4, n_products=2)
     scores: dict[Filter, float] = {}
     for n_steps in STEPS:
