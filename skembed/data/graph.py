@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _get_feature_names, validate_data
+from sklearn.utils.validation import _check_feature_names, _get_feature_names, validate_data
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize, read_columns, to_float
@@ -193,6 +193,8 @@ def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_matrix:
     """Return X as a matrix of its own with sound weights, once scikit-learn has seen to its columns."""
+    if not reset:
+        _check_feature_names(estimator, X, reset=False)
     least = 2 if reset else 1  # a graph of one node has nothing to be learned from
     given = check_array(
         X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
