@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
+    from skembed.graph import NodeEmbedder as NodeEmbedder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.interactions import InteractionEmbedder as InteractionEmbedder
     from skembed.persistence import load as load
@@ -39,6 +40,7 @@ _HOMES = {
     "InteractionEmbedder": "skembed.interactions",
     "LineCorpus": "skembed.text",
     "NNLMVectorizer": "skembed.text",
+    "NodeEmbedder": "skembed.graph",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
     "SubwordTable": "skembed.table",
@@ -52,6 +54,7 @@ _SUBMODULES = {
     "compare",
     "datasets",
     "formats",
+    "graph",
     "inspection",
     "interactions",
     "projection",

@@ -32,6 +32,8 @@ TEXTS = [" ".join(RNG.choice(WORDS, 12)) for _ in range(120)]
 MATRIX = RNG.normal(size=(60, 5))
 BASKETS = [[str(item) for item in sorted(set((RNG.integers(6, size=5) + 3 * (row % 2)).tolist()))] for row in range(80)]
 CLASSES = ["x", "y", "z"]
+LINKS = np.triu(RNG.random((40, 40)) < 0.15, 1).astype(np.float64)
+LINKS += LINKS.T
 
 
 class Example(NamedTuple):
@@ -153,6 +155,11 @@ def interactions(method: str) -> Example:
     return Example(estimator, (BASKETS,), [*BASKETS[:9], [], ["no item"]], passes=method in ("ials", "item2vec"))
 
 
+def nodes(method: str = "prone", **options: Any) -> Example:
+    estimator = skembed.NodeEmbedder(4, method=method, random_state=0).set_params(**options)
+    return Example(estimator, (LINKS,), LINKS[:9], passes="max_iter" in options)
+
+
 EXAMPLES: dict[str, Example] = {
     "EntityEmbeddingEncoder": encoder(FRAME, NUMBER, further=(FRAME, -NUMBER)),
     "EntityEmbeddingEncoder-effects": encoder(
@@ -216,6 +223,12 @@ EXAMPLES: dict[str, Example] = {
     "InteractionEmbedder-svd": interactions("svd"),
     "InteractionEmbedder-item2vec": interactions("item2vec"),
     "InteractionEmbedder-popularity": interactions("popularity"),
+    "NodeEmbedder": nodes(),
+    "NodeEmbedder-netmf": nodes("netmf"),
+    "NodeEmbedder-node2vec": nodes("node2vec", p=0.5, q=2.0, max_iter=2),
+    "NodeEmbedder-deepwalk": nodes("deepwalk", max_iter=2),
+    "NodeEmbedder-spectral": nodes("spectral"),
+    "NodeEmbedder-random-projection": nodes("random-projection"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"categorical", "text", "projection", "interactions"}
+ESTIMATORS = {"categorical", "graph", "interactions", "projection", "text"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),
@@ -306,7 +306,7 @@ def run(code: str, *arguments: str) -> str:
     [
         "import skembed",
         "from skembed import EntityEmbeddingEncoder, EmbeddingTable",
-        "from skembed import NNLMVectorizer, ProjectionEmbedder",
+        "from skembed import NNLMVectorizer, NodeEmbedder, ProjectionEmbedder",
         "import skembed.training.autoencoder, skembed.training.level_net, skembed.training.next_words",
     ],
 )

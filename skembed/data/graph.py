@@ -1,0 +1,267 @@
+"""Graphs of scipy, numpy, networkx and lists of edges as one sparse adjacency matrix beside the ids of its nodes."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_feature_names, _get_feature_names, validate_data
+
+from skembed.data.canonical import canonical_key
+from skembed.data.columns import factorize, read_columns, to_float
+
+__all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
+
+
+def read_edges(
+    edges: Any, *, source: Any = None, target: Any = None, weight: Any = None, directed: bool = False
+) -> tuple[sparse.csr_matrix, list[Any]]:
+    """Make the adjacency matrix of a list or a frame of edges, and keep the ids of the nodes.
+
+    It stands outside of a Pipeline, since it changes what a row is: a row of `edges` is an edge, of the result a node.
+
+    Parameters
+    ----------
+    edges : dataframe, ndarray or list of (node, node) or (node, node, weight)
+    source, target, weight : str, default=None
+        Names of a frame's columns. None: its first two columns, and its third where it has three.
+    directed : bool, default=False
+        Whether (a, b) is an edge from a to b alone.
+
+    Returns
+    -------
+    adjacency : csr_matrix of shape (n_nodes, n_nodes), float64
+        Weights of edges that are given more than once are added up; symmetric unless `directed`.
+    nodes : list
+        The ids, in order of first appearance, sources first.
+
+    Raises
+    ------
+    ValueError
+        If an id is missing, a weight is no finite number of at least 0, or the columns are not there.
+
+    Examples
+    --------
+    >>> from skembed.graph import NodeEmbedder, read_edges
+    >>> adjacency, nodes = read_edges([("Ulm", "Bern"), ("Bern", "Graz"), ("Bern", "Ulm")])
+    >>> nodes, adjacency.toarray().tolist()
+    (['Ulm', 'Bern', 'Graz'], [[0.0, 2.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    >>> NodeEmbedder(2, nodes=nodes).fit(adjacency).embedding_["Graz"].shape
+    (2,)
+    """
+    columns, names = _edge_columns(edges, source, target, weight)
+    first, second = (factorize(column, name) for column, name in zip(columns[:2], names))
+    for factor, name in ((first, names[0]), (second, names[1])):
+        if (factor.codes < 0).any():
+            row = int(np.argmax(factor.codes < 0))
+            raise ValueError(f"edges has no {name} in row {row}; expected an id of a node. Drop such rows.")
+    numbers: dict[Any, int] = {}
+    rows, places = (
+        np.array([numbers.setdefault(key, len(numbers)) for key in factor.keys], dtype=np.int64)[factor.codes]
+        for factor in (first, second)
+    )
+    values = np.ones(len(rows)) if len(columns) < 3 else to_float(columns[2], names[2])
+    nodes = list(numbers)
+    _check_weights(values, lambda at: f"edges has the weight {values[at]} in row {at}")
+    return _assembled(rows, places, values, len(nodes), directed), nodes
+
+
+def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+    """Return the columns of sources, targets and perhaps weights, and what errors call them."""
+    if hasattr(edges, "columns") or hasattr(edges, "column_names"):
+        frame = read_columns(edges)
+        labels = [frame.label(i) for i in range(len(frame.values))]
+        wanted = [name for name in (source, target, weight) if name is not None]
+        if source is None and target is None:
+            wanted = labels[:2] + ([weight] if weight is not None else labels[2:3] if len(labels) == 3 else [])
+        for name in wanted:
+            if name not in labels:
+                raise ValueError(f"edges has no column {name!r}; its columns are {labels}.")
+        if len(wanted) < 2:
+            raise ValueError(f"edges has the columns {labels}; name two of them by source and target.")
+        return [frame.values[labels.index(name)] for name in wanted], wanted
+    if isinstance(edges, np.ndarray) and edges.ndim != 2:
+        raise ValueError(f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3).")
+    rows = [tuple(edge) if isinstance(edge, Sequence | np.ndarray) and not isinstance(edge, str) else edge
+            for edge in edges]  # fmt: skip
+    if not rows:
+        raise ValueError("edges must hold at least one edge, got none.")
+    width = len(rows[0]) if isinstance(rows[0], tuple) else 0
+    for at, row in enumerate(rows):
+        if not isinstance(row, tuple) or len(row) != width or width not in (2, 3):
+            raise ValueError(f"edges has {row!r} in row {at}; expected (node, node) or (node, node, weight) in each.")
+    columns: list[Any] = []
+    for values in zip(*rows):
+        column = np.empty(len(rows), dtype=object)
+        column[:] = values
+        columns.append(column)
+    return columns, ["source", "target", "weight"][:width]
+
+
+def _assembled(
+    rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n_nodes: int, directed: bool
+) -> sparse.csr_matrix:
+    if not directed:
+        other = rows != columns  # a loop is one entry
+        rows, columns = np.concatenate([rows, columns[other]]), np.concatenate([columns, rows[other]])
+        values = np.concatenate([values, values[other]])
+    return sparse.csr_matrix((values.astype(np.float64), (rows, columns)), shape=(n_nodes, n_nodes))
+
+
+def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matrix, list[Any]]:
+    """Read a graph to learn from; scikit-learn keeps the number and names of columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like, sparse matrix or dataframe of shape (n_nodes, n_nodes), or networkx graph
+    nodes : sequence of hashables of length n_nodes, or None
+        None: the nodes of a networkx graph, the column names of a frame, else positions.
+
+    Returns
+    -------
+    adjacency : csr_matrix of shape (n_nodes, n_nodes), float64
+        As it was given, repeated entries added up.
+    keys : list
+
+    Raises
+    ------
+    ValueError
+        If X is not square, holds a weight that is negative or not finite, or `nodes` does not fit.
+    """
+    if _is_networkx(X):
+        adjacency, keys = _of_networkx(X)
+        if nodes is not None:
+            raise ValueError("nodes is given, and so are the nodes of X, a networkx graph; leave nodes=None.")
+        _checked(adjacency, keys, keys)
+        return _checked_sizes(estimator, adjacency), keys
+    names = _get_feature_names(X)
+    matrix = _checked_sizes(estimator, X)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(
+            f"X is the adjacency matrix of a graph and must be square, a row and a column for each node; got shape "
+            f"{matrix.shape}. Edges in a list or frame are read by skembed.graph.read_edges."
+        )
+    index = getattr(X, "index", None)
+    if names is not None and index is not None and set(index) == set(names) and list(index) != list(names):
+        raise ValueError("X has its nodes in another order as rows than as columns; use X.loc[X.columns].")
+    if nodes is not None:
+        return matrix, _node_keys(nodes, matrix.shape[0])
+    return matrix, list(range(matrix.shape[0])) if names is None else _node_keys(names, matrix.shape[0])
+
+
+def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix:
+    """Read rows of weights of links to known nodes; those of a networkx graph to nodes that are not known are left out.
+
+    Returns
+    -------
+    csr_matrix of shape (n_rows, len(keys)), float64
+    """
+    if _is_networkx(X):
+        adjacency, new = _of_networkx(X)
+        place_of = {key: place for place, key in enumerate(new)}
+        places = np.array([place_of.get(key, -1) for key in keys])
+        known = np.flatnonzero(places >= 0)
+        chosen = sparse.csr_matrix(
+            (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
+        )  # columns to where they were
+        return _checked((undirected(adjacency) @ chosen).tocsr(), new, keys)
+    return _checked_sizes(estimator, X, reset=False)
+
+
+def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return a graph in which each edge leads both ways: the matrix itself where it is symmetric, else its sum with its
+    transpose."""
+    turned = adjacency.T.tocsr()
+    turned.sort_indices()
+    same = (
+        np.array_equal(turned.indptr, adjacency.indptr)
+        and np.array_equal(turned.indices, adjacency.indices)
+        and np.array_equal(turned.data, adjacency.data)
+    )
+    if same:
+        return adjacency
+    both = (adjacency + turned).tocsr()
+    both.setdiag(adjacency.diagonal())  # a loop leads back both ways already
+    both.eliminate_zeros()
+    both.sort_indices()
+    return both
+
+
+def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_matrix:
+    """Return X as a matrix of its own with sound weights, once scikit-learn has seen to its columns."""
+    if not reset:
+        _check_feature_names(estimator, X, reset=False)
+    least = 2 if reset else 1  # a graph of one node has nothing to be learned from
+    given = check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
+        ensure_min_samples=least, ensure_min_features=least,
+    )  # fmt: skip
+    matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
+    matrix.sum_duplicates()
+    names = _get_feature_names(X)
+    labels = range(matrix.shape[1]) if names is None else names
+    _checked(matrix, range(matrix.shape[0]), labels)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return matrix
+
+
+def _checked(matrix: sparse.csr_matrix, row_keys: Iterable[Any], keys: Sequence[Any]) -> sparse.csr_matrix:
+    """Return the matrix without zeros; ValueError that names the nodes of a weight that is none."""
+
+    def place(at: int) -> str:
+        row = int(np.searchsorted(matrix.indptr, at, side="right")) - 1
+        return f"X has the weight {matrix.data[at]} from node {list(row_keys)[row]!r} to {keys[matrix.indices[at]]!r}"
+
+    _check_weights(matrix.data, place)
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _check_weights(weights: np.ndarray, place: Any) -> None:
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        if np.isfinite(weights[at]):
+            kind = "Negative values in data passed"  # as scikit-learn says it
+        else:
+            kind = "NaN" if np.isnan(weights[at]) else "infinity"
+        raise ValueError(f"{kind}: {place(at)}; expected finite weights of at least 0. Drop the edge or correct it.")
+
+
+def _node_keys(nodes: Any, n_nodes: int) -> list[Any]:
+    try:
+        keys = [canonical_key(node) for node in nodes]
+        numbers = {key: place for place, key in enumerate(keys)}
+    except TypeError as error:
+        raise TypeError(f"nodes must be a sequence of ids that can be hashed: {error}.") from error
+    if len(keys) != n_nodes:
+        raise ValueError(f"nodes has {len(keys)} ids, but X has {n_nodes} rows; expected an id for each.")
+    if None in numbers:
+        raise ValueError(f"nodes has a missing id at position {keys.index(None)}; expected an id for each row of X.")
+    if len(numbers) < n_nodes:
+        twice = next(key for place, key in enumerate(keys) if numbers[key] != place)
+        raise ValueError(f"nodes holds {twice!r} more than once; expected an id of its own for each row of X.")
+    return keys
+
+
+def _is_networkx(X: Any) -> bool:
+    networkx = sys.modules.get("networkx")
+    return networkx is not None and isinstance(X, networkx.Graph)
+
+
+def _of_networkx(graph: Any) -> tuple[sparse.csr_matrix, list[Any]]:
+    keys = _node_keys(list(graph), len(graph))
+    place = dict(zip(graph, range(len(keys))))
+    rows, columns, values = [], [], []
+    for source, target, weight in graph.edges(data="weight", default=1.0):
+        if not isinstance(weight, Real):
+            raise ValueError(f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number.")
+        rows.append(place[source])
+        columns.append(place[target])
+        values.append(float(weight))
+    at = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+    return _assembled(*at, np.array(values, dtype=np.float64), len(keys), graph.is_directed()), keys
