@@ -25,6 +25,7 @@ __all__ = ["InteractionEmbedder"]
 
 FOLDS = {"ials": "least-squares", "item2vec": "mean", "popularity": "constant"}  # the others: "sum"
 _ROWS = 1 << 15  # users whose vectors are looked at in one go
+N_SOLVED = 1000  # users that tell the mean well enough where each is a system to be solved
 
 
 @stored
@@ -61,7 +62,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     unobserved_weight : float, default=0.1
         Of "ials": the weight of a pair that did not meet.
     max_iter : int or "auto", default="auto"
-        Passes of "ials" and "item2vec"; "auto" is 16 and 20.
+        Passes of "ials" and "item2vec"; "auto" is 10 and 20.
     n_jobs : int, default=None
         Threads; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -98,8 +99,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
 
     Notes
     -----
-    A user without a known item has the mean vector of the users of `fit`. Vectors of "ease" are scaled so that the
-    spread of the users of `fit` is 1 in total, as that of a standardised number.
+    A user without a known item has the mean vector of the users of `fit`, of "ials" that of a thousand of them. Vectors
+    of "ease" are scaled so that the spread of the users of `fit` is 1 in total, as that of a standardised number.
 
     A grid search over users whose items are partly hidden, strong generalisation in the sense of Liang et al. 2018, is
     ``GridSearchCV(InteractionEmbedder(), {"embedding_dim": [16, 64]}).fit(X)``, since `score` hides items itself.
@@ -348,11 +349,13 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
 
 def _moments(fold_in: FoldIn, matrix: sparse.csr_matrix, vectors: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the mean vector of the users who have an item, and the root of their total spread about it."""
-    total, squares, n = np.zeros(vectors.shape[1]), 0.0, 0
-    for begin in range(0, matrix.shape[0], _ROWS):
-        part = matrix[begin : begin + _ROWS]
-        rows = fold_in.apply(part, vectors)[np.diff(part.indptr) > 0].astype(np.float64)
-        total, squares, n = total + rows.sum(axis=0), squares + float((rows**2).sum()), n + len(rows)
-    mean = total / max(n, 1)
-    variance = squares / max(n, 1) - float(mean @ mean)
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    if fold_in.kind == "least-squares" and len(filled) > N_SOLVED:
+        filled = filled[np.linspace(0, len(filled) - 1, N_SOLVED).astype(np.int64)]
+    total, squares = np.zeros(vectors.shape[1]), 0.0
+    for begin in range(0, len(filled), _ROWS):
+        rows = fold_in.apply(matrix[filled[begin : begin + _ROWS]], vectors).astype(np.float64)
+        total, squares = total + rows.sum(axis=0), squares + float((rows**2).sum())
+    mean = total / len(filled)
+    variance = squares / len(filled) - float(mean @ mean)
     return mean, math.sqrt(max(variance, 0.0))

@@ -30,9 +30,11 @@ __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
-TUNED_ITEMS = 1000  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
-EXACT_ITEMS = 6000  # up to so many items the inverse is of float64
-N_OVERSAMPLES, N_ITER = 16, 6  # of subspace iteration
+TUNED_ITEMS = 750  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
+CHEAP_ITEMS, EXACT_ITEMS = 500, 6000  # up to so many items float64 costs nothing, or can be afforded
+CONDITION = 1e4  # from which on float32 has fewer than three digits of the inverse left
+SERIAL_ITEMS = 2000
+N_OVERSAMPLES, N_ITER = 10, 4  # of subspace iteration
 FIRST_ITER, FURTHER_ITER = 2, 1  # while penalties are tried: from a random basis, and from that of another penalty
 LEAST_PIVOT, LEAST_SHARE = 1e-9, 1e-6  # of the rounding that systems and singular values are kept clear of
 FIRST_RATIO = 4.0  # of the penalty over the mean count of an item, to begin with
@@ -129,10 +131,11 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     MemoryError
         If the matrices of all pairs of items do not fit the machine.
     """
+    from threadpoolctl import threadpool_limits
+
     n_items = X.shape[1]
-    dtype = np.dtype(np.float64 if n_items <= EXACT_ITEMS else np.float32)
     check_memory(
-        (2 * dtype.itemsize + 4) * n_items**2,
+        (20 if n_items <= EXACT_ITEMS else 12) * n_items**2,
         f"method='ease' of {n_items} items",
         "use method='ials', or leave rare items out",
     )
@@ -140,12 +143,18 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     penalty, dropout = settings.penalty, settings.dropout
     trials: list[tuple[float, float, float]] = []
     rng = np.random.default_rng(run.seed)
-    if penalty is None or dropout is None:
-        penalty, dropout, trials = _choose(X, gram, settings, rng)
-    gram = gram.astype(dtype, copy=False)
-    whole = _Map(gram, _inverse(gram, penalty, dropout))
-    basis = whole.leading(_start(rng, n_items, settings.embedding_dim, dtype), N_ITER)
-    return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials)
+    # numpy and scipy have a BLAS each; while the threads of one work, those of the other wait busily in their way
+    with threadpool_limits(1, user_api="blas"):
+        if penalty is None or dropout is None:
+            penalty, dropout, trials = _choose(X, gram, settings, rng)
+    with threadpool_limits(1 if n_items <= SERIAL_ITEMS else None, user_api="blas"):
+        condition = float(np.abs(gram).sum(axis=1).max()) / penalty
+        exact = n_items <= CHEAP_ITEMS or (condition > CONDITION and n_items <= EXACT_ITEMS)
+        gram = gram.astype(np.float64 if exact else np.float32, copy=False)
+        whole = _Map(gram, _inverse(gram, penalty, dropout))
+        n_iter = N_ITER if n_items > CHEAP_ITEMS else 4 * N_ITER
+        basis = whole.leading(_start(rng, n_items, settings.embedding_dim, gram.dtype), n_iter)
+        return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials)
 
 
 def _inverse(gram: np.ndarray, penalty: float, dropout: float) -> np.ndarray:
@@ -180,7 +189,14 @@ def _start(rng: np.random.Generator, n_items: int, dim: int, dtype: np.dtype) ->
 
 
 def _orthonormal(matrix: np.ndarray) -> np.ndarray:
-    return linalg.qr(matrix, mode="economic", check_finite=False)[0]
+    """Return an orthonormal basis of the columns, by Cholesky's factor of their products; of float32 it is exact."""
+    wide = matrix.astype(np.float64)
+    wide /= np.maximum(np.linalg.norm(wide, axis=0), 1e-300)
+    try:
+        factor = linalg.cholesky(wide.T @ wide, lower=False, check_finite=False)
+    except linalg.LinAlgError:  # columns that are nearly the same
+        return linalg.qr(wide, mode="economic", check_finite=False)[0].astype(matrix.dtype)
+    return linalg.solve_triangular(factor, wide.T, trans="T", check_finite=False).T.astype(matrix.dtype)
 
 
 class _Map:
@@ -228,8 +244,8 @@ class _Map:
     def cut(self, basis: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the leading eigenvectors within a basis, (n_items, <= dim), their images, and the singular values."""
         mapped = self.apply(basis)
-        small = (mapped.T @ self.weigh(mapped)).astype(np.float64)
-        values, turn = np.linalg.eigh((small + small.T) / 2)
+        small = mapped.T @ self.weigh(mapped).astype(np.float64)
+        values, turn = linalg.eigh((small + small.T) / 2)
         values, turn = np.sqrt(np.maximum(values[::-1], 0.0)), turn[:, ::-1]
         kept = max(int((values > LEAST_SHARE * max(values[0], 1e-300))[:dim].sum()), 1)
         turn = turn[:, :kept].astype(basis.dtype)
@@ -288,7 +304,7 @@ def _folds(X: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> Iterator
     """Yield users who have something to hide, each at most once."""
     fit = np.flatnonzero(np.diff(X.indptr) >= 2)
     fit = rng.permutation(fit)[:N_VALIDATED]
-    n_folds = max(1, -(-len(fit) // max(int(FOLD_SHARE * X.shape[0]), 1)))
+    n_folds = max(1, round(len(fit) / max(FOLD_SHARE * X.shape[0], 1.0)))
     for part in np.array_split(fit, n_folds):
         if len(part):
             yield _Fold(X[part], dim, rng)

@@ -23,7 +23,7 @@ from skembed.training.run import Run
 __all__ = ["IALSSettings", "IALSTables", "learn_ials", "row_penalties"]
 
 PENALTY = 0.01  # to begin with, where it is chosen
-N_TUNED, N_HELD_OUT, TUNED_PASSES = 4000, 400, 5  # users to learn from and to choose by; passes of each trial
+N_TUNED, N_HELD_OUT, TUNED_PASSES = 2000, 400, 4  # users to learn from and to choose by; passes of each trial
 FOLD_STEPS = 20  # of conjugate gradients, for users who are held out
 N_PARTS = 64  # of the rows, dealt to threads
 CHOICE = 4  # what a stream of random numbers is for; see `skembed.training.sequences`
@@ -137,8 +137,6 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
     KeyboardInterrupt
         On Ctrl-C before the first pass has ended; later it warns.
     """
-    from threadpoolctl import threadpool_limits
-
     n_users, n_items = X.shape
     dim = settings.embedding_dim
     check_memory(
@@ -147,25 +145,35 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
         "lower embedding_dim",
     )
     penalty, trials = (settings.penalty, []) if settings.penalty is not None else _choose(X, settings, run)
-    rng = np.random.default_rng(run.seed)
-    items, users = _initial(rng, n_items, dim), _initial(rng, n_users, dim)
-    of_users, of_items = _Side(X, users, settings, penalty), _Side(X.T.tocsr(), items, settings, penalty)
-    scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
 
     def train(on_pass: Callable, progress: Callable) -> IALSTables:
-        loss_curve: list[float] = []
-        with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs) as workers:
-            for pass_ in range(settings.max_iter):
-                loss = of_users.improve(items, workers)
-                loss += float(of_items.penalties @ np.einsum("id,id->i", items, items))
-                of_items.improve(users, workers)
-                loss_curve.append(loss / scale)
-                progress(1)
-                if on_pass(pass_, IALSTables(items[:, :dim].copy(), list(loss_curve), penalty, trials)):
-                    break
-        return IALSTables(items[:, :dim].copy(), loss_curve, penalty, trials)
+        return _alternate(X, replace(settings, penalty=penalty), run, on_pass, progress)._replace(trials=trials)
 
     return run.passes(train, settings.max_iter, total=settings.max_iter)
+
+
+def _alternate(
+    X: sparse.csr_matrix, settings: IALSSettings, run: Run, on_pass: Callable, progress: Callable
+) -> IALSTables:
+    """Improve users and items in turns; see `Run.passes` for what is called."""
+    from threadpoolctl import threadpool_limits
+
+    dim, penalty = settings.embedding_dim, settings.penalty or PENALTY
+    rng = np.random.default_rng(run.seed)
+    items, users = _initial(rng, X.shape[1], dim), _initial(rng, X.shape[0], dim)
+    of_users, of_items = _Side(X, users, settings, penalty), _Side(X.T.tocsr(), items, settings, penalty)
+    scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
+    loss_curve: list[float] = []
+    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs) as workers:
+        for pass_ in range(settings.max_iter):
+            loss = of_users.improve(items, workers)
+            loss += float(of_items.penalties @ np.einsum("id,id->i", items, items))
+            of_items.improve(users, workers)
+            loss_curve.append(loss / scale)
+            progress(1)
+            if on_pass(pass_, IALSTables(items[:, :dim].copy(), list(loss_curve), penalty, [])):
+                break
+    return IALSTables(items[:, :dim].copy(), loss_curve, penalty, [])
 
 
 def _initial(rng: np.random.Generator, n_rows: int, dim: int) -> np.ndarray:
@@ -191,10 +199,10 @@ def _choose(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> tuple[flo
     learned = X[np.setdiff1d(order[: N_TUNED + len(fit)], fit)]
     shown, hidden = hide_share(X[fit], HIDDEN_SHARE, int(rng.integers(2**31)))
     tuned = replace(settings, max_iter=TUNED_PASSES)
-    quiet = replace(run, verbose=0, callbacks=None)
 
     def measure(penalty: float) -> np.ndarray:
-        items = learn_ials(learned, replace(tuned, penalty=penalty), quiet).items
+        # not by `Run.passes`: Ctrl-C ends the fit, and not a trial
+        items = _alternate(learned, replace(tuned, penalty=penalty), run, lambda *_: False, lambda _: None).items
         users = _initial(rng, len(fit), settings.embedding_dim)
         wide = np.zeros((len(items), users.shape[1]), np.float32)
         wide[:, : items.shape[1]] = items

@@ -17,7 +17,7 @@ __all__ = ["METHODS", "InteractionSettings", "ItemTables", "learn_items", "metho
 
 METHODS = ("ease", "ials", "svd", "item2vec", "popularity")
 EASE_ITEMS = 20_000  # up to so many "auto" takes "ease": the matrices of all pairs of items are 3 GB there
-PASSES = {"ials": 16, "item2vec": 20}
+PASSES = {"ials": 10, "item2vec": 20}
 WINDOW = 5  # of item2vec, in a basket that is shuffled in each pass
 ORDER = 3  # what a stream of random numbers is for; see `skembed.training.sequences`
 
@@ -37,7 +37,7 @@ class InteractionSettings:
     unobserved_weight : float
         Of "ials".
     max_iter : int or None
-        Passes of "ials" and "item2vec"; None: 16 and 20.
+        Passes of "ials" and "item2vec"; None: 10 and 20.
     """
 
     method: str
