@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from estimators import EXAMPLES, FRAME, LINKS, MATRIX, TEXTS, WORDS, Example, in_new_process, tables
+from estimators import BASKETS, EXAMPLES, FRAME, LINKS, MATRIX, TEXTS, WORDS, Example, in_new_process, tables
 
 import skembed
 from skembed.table.subwords import Subwords
@@ -129,7 +129,7 @@ def page_with(page: str, table: str) -> str:
 
 
 def sizes_of(example: Example) -> str:
-    """Bytes of the tables and of the pickle of a larger fit: 5,000 words, 2,000 levels or nodes, 50 dimensions."""
+    """Bytes of the tables and of the pickle of a larger fit: 5,000 words, 2,000 levels, items or nodes, 50 dimensions."""
     rng = np.random.default_rng(0)
     X, *y = example.data
     repeats, estimator = 50, example.new()
@@ -145,6 +145,8 @@ def sizes_of(example: Example) -> str:
     elif X is TEXTS:
         many = [" ".join(rng.choice(words, 60)) for _ in range(len(TEXTS) * 10)]
         y = [list(labels) * 10 for labels in y]
+    elif X is BASKETS:
+        many = [[f"i{i:04d}" for i in set(rng.integers(2_000, size=20).tolist())] for _ in range(4_000)]
     elif X is LINKS:
         half = np.triu(rng.random((2_000, 2_000)) < 0.005, 1)
         many = (half | half.T).astype(float)
