@@ -129,7 +129,7 @@ def page_with(page: str, table: str) -> str:
 
 
 def sizes_of(example: Example) -> str:
-    """Bytes of the tables and of the pickle of a larger fit: 5,000 words, 2,000 levels, items or nodes; 50 dimensions."""
+    """Bytes of the tables and of the pickle of a larger fit: 5,000 words, 2,000 levels, items or nodes, 50 wide."""
     rng = np.random.default_rng(0)
     X, *y = example.data
     repeats, estimator = 50, example.new()
