@@ -143,6 +143,7 @@ def test_eight_threads(rows, method):
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.skipif("SKEMBED_LONG_TESTS" not in os.environ, reason="long; tests/test_running.py has one of each method")
 def test_hash_seed_changes_nothing():
     code = (
         "import numpy as np, hashlib; from skembed import ProjectionEmbedder\n"
