@@ -5,11 +5,10 @@ import pytest
 from scipy import sparse
 
 from skembed import NodeEmbedder
-from skembed.graph._node_embedder import METHODS
 from skembed.testing import check_graph_estimator, parametrize_with_graph_checks
 
 
-@parametrize_with_graph_checks([NodeEmbedder(4, method=method, walk_length=20) for method in sorted(METHODS)])
+@parametrize_with_graph_checks([NodeEmbedder(4, method=method, walk_length=20) for method in ("prone", "node2vec")])
 def test_sound_embedders_pass(estimator, check):
     check(estimator)
 

@@ -1,5 +1,7 @@
 """Leakage: what must not predict, does not, since rows get vectors that were learned without them."""
 
+import os
+
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -52,6 +54,7 @@ def test_noise_does_not_predict_with_a_net_that_overfits(learner):
     assert held_out < 0.05
 
 
+@pytest.mark.skipif("SKEMBED_LONG_TESTS" not in os.environ, reason="a test of the tests; SKEMBED_LONG_TESTS=1 runs it")
 def test_the_test_sees_leakage_where_there_is_some():
     options = {"hidden_layer_sizes": (128, 64), "max_iter": 20, "learning_rate": 0.02, "early_stopping": False}
     _, held_out = scores("three rows a level", "linear", cv=None, **options)

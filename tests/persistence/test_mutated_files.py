@@ -23,7 +23,7 @@ from skembed.formats import FormatError
 from skembed.formats.hashed_file import write_hashed
 from skembed.persistence._tree import DTYPES
 
-CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "5800"))
+CASES = int(os.environ.get("SKEMBED_FUZZ_CASES", "4200"))
 SECONDS_A_CASE = 5.0
 VALUES = [
     None, True, False, 0, 1, -1, 2, 7, 255, 2**31, -(2**63), 2**64, 0.5, -1.5, 1e308, "", "a", "nan", "Keys",
