@@ -296,7 +296,8 @@ def _choose(
             shares.gains[dropout] = penalties.gains[penalty]
         best = max(DROPOUTS, key=shares.gain)
         dropout = next(share for share in DROPOUTS if shares.as_good(share, best))
-        tried += [(penalty, each, float(gains.mean())) for each, gains in shares.gains.items() if each != DROPOUTS[0]]
+        told = [(penalty, each, float(gains.mean())) for each, gains in shares.gains.items()]
+        tried += [trial for trial in told if trial not in tried]
     return penalty, dropout, tried
 
 

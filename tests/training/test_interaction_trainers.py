@@ -72,6 +72,12 @@ class TestEase:
         assert (found.penalty, found.dropout) in gains
         assert gains[found.penalty, found.dropout] > max(gains.values()) - 0.02
 
+    def test_all_that_was_tried_is_told_where_one_of_both_is_given(self, X):
+        of_penalty = learn_ease(X, EaseSettings(4, penalty=5.0), Run(0))
+        assert sorted(trial[:2] for trial in of_penalty.trials) == [(5.0, share) for share in sorted(ease.DROPOUTS)]
+        of_dropout = learn_ease(X, EaseSettings(4, dropout=0.1), Run(0))
+        assert {trial[1] for trial in of_dropout.trials} == {0.1}
+
     def test_a_larger_penalty_wins_among_equals(self):
         X = sparse.csr_matrix(np.ones((30, 6), np.float32))  # all items alike: every penalty ranks alike
         found = learn_ease(X, EaseSettings(2), Run(0))
