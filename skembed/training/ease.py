@@ -12,7 +12,6 @@ Penalty and dropout are chosen by hidden items of users who are held out. Their 
 rank, so that all folds share one inverse (Woodbury's identity).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from scipy import linalg, sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import open_workers
+from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden, rows_of
 from skembed.training.run import Run
 
@@ -30,12 +30,13 @@ __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
-TUNED_ITEMS = 750  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
+# the most frequent items choose the penalty, fewer of them its magnitude: an inverse costs their third power
+TUNED_ITEMS, ROUGH_ITEMS = 1000, 500
 CHEAP_ITEMS, EXACT_ITEMS = 500, 6000  # up to so many items float64 costs nothing, or can be afforded
 CONDITION = 1e4  # from which on float32 has fewer than three digits of the inverse left
 SERIAL_ITEMS = 2000
-N_OVERSAMPLES, N_ITER = 10, 4  # of subspace iteration
-FIRST_ITER, FURTHER_ITER = 2, 1  # while penalties are tried: from a random basis, and from that of another penalty
+N_OVERSAMPLES = 10  # of subspace iteration, while penalties are tried
+FIRST_ITER, FURTHER_ITER = 2, 1  # of it: from a random basis, and from that of another penalty
 LEAST_PIVOT, LEAST_SHARE = 1e-9, 1e-6  # of the rounding that systems and singular values are kept clear of
 FIRST_RATIO = 4.0  # of the penalty over the mean count of an item, to begin with
 DROPOUTS = 0.25, 0.5, 0.0
@@ -152,8 +153,7 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
         exact = n_items <= CHEAP_ITEMS or (condition > CONDITION and n_items <= EXACT_ITEMS)
         gram = gram.astype(np.float64 if exact else np.float32, copy=False)
         whole = _Map(gram, _inverse(gram, penalty, dropout))
-        n_iter = N_ITER if n_items > CHEAP_ITEMS else 4 * N_ITER
-        basis = whole.leading(_start(rng, n_items, settings.embedding_dim, gram.dtype), n_iter)
+        basis = leading_eigenvectors(whole.multiply, n_items, settings.embedding_dim, gram.dtype, rng)
         return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials)
 
 
@@ -175,13 +175,13 @@ def _inverse(gram: np.ndarray, penalty: float, dropout: float) -> np.ndarray:
 
 def _mirror(matrix: np.ndarray) -> None:
     """Copy what is below the diagonal to above it, in place, a block at a time."""
-    size = 512
+    size = 128
     for begin in range(0, len(matrix), size):
-        block = matrix[begin : begin + size]
-        block[:, : begin + size] = np.tril(block[:, : begin + size], begin) + 0.0
-        inner = block[:, begin : begin + size]
-        inner += np.tril(inner, -1).T
-        matrix[:begin, begin : begin + size] = block[:, :begin].T
+        part = slice(begin, begin + size)
+        inner = np.tril(matrix[part, part])
+        matrix[part, part] = inner + np.tril(inner, -1).T
+        for left in range(0, begin, size):
+            matrix[left : left + size, part] = matrix[part, left : left + size].T
 
 
 def _start(rng: np.random.Generator, n_items: int, dim: int, dtype: np.dtype) -> np.ndarray:
@@ -202,7 +202,8 @@ def _orthonormal(matrix: np.ndarray) -> np.ndarray:
 class _Map:
     """The map B of a penalized Gram matrix, or of that which is left when some users leave.
 
-    With ``Y = X P`` of the users that leave, P becomes ``P + Y.T inv(I - Y X.T) Y`` (Woodbury's identity).
+    With ``Y = X P`` of the users that leave, P becomes ``P + Y.T inv(I - Y X.T) Y`` (Woodbury's identity), which is
+    ``P + Z.T Z`` with ``Z = inv(L) Y`` of Cholesky's factor L.
 
     Parameters
     ----------
@@ -215,15 +216,16 @@ class _Map:
         self.gram, self.inverse, self.leaving = gram, inverse, leaving
         self.diagonal = np.diagonal(inverse).copy()[:, None]
         if leaving is not None:
-            self.products = leaving @ inverse
-            left = np.eye(leaving.shape[0]) - (leaving @ self.products.T).astype(np.float64)
-            factor = linalg.cho_factor((left + left.T) / 2 + LEAST_PIVOT * np.eye(len(left)), lower=True)
-            self.solved = linalg.cho_solve(factor, self.products).astype(inverse.dtype)
-            self.diagonal += np.einsum("ui,ui->i", self.products, self.solved)[:, None]
+            products = leaving @ inverse
+            left = np.eye(leaving.shape[0]) - (leaving @ products.T).astype(np.float64)
+            factor = linalg.cholesky((left + left.T) / 2 + LEAST_PIVOT * np.eye(len(left)), lower=True)
+            factor = factor.astype(inverse.dtype)
+            self.change = linalg.solve_triangular(factor, products, lower=True, overwrite_b=True, check_finite=False)
+            self.diagonal += np.einsum("ui,ui->i", self.change, self.change)[:, None]
 
     def _invert(self, vectors: np.ndarray) -> np.ndarray:
         found = self.inverse @ vectors
-        return found if self.leaving is None else found + self.solved.T @ (self.products @ vectors)
+        return found if self.leaving is None else found + self.change.T @ (self.change @ vectors)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
         """Return ``B @ vectors``."""
@@ -234,11 +236,15 @@ class _Map:
         found = self.gram @ vectors
         return found if self.leaving is None else found - self.leaving.T @ (self.leaving @ vectors)
 
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        """Return ``B.T @ G @ B @ vectors``."""
+        weighed = self.weigh(self.apply(vectors))
+        return weighed - self._invert(weighed) / self.diagonal
+
     def leading(self, basis: np.ndarray, n_iter: int) -> np.ndarray:
         """Return a basis of the leading eigenvectors of ``B.T @ G @ B`` by subspace iteration (Halko et al. 2011)."""
         for _ in range(n_iter):
-            basis = self.weigh(self.apply(_orthonormal(basis)))
-            basis -= self._invert(basis) / self.diagonal
+            basis = self.multiply(_orthonormal(basis))
         return _orthonormal(basis)
 
     def cut(self, basis: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -263,6 +269,33 @@ def _shared(vectors: np.ndarray, images: np.ndarray, values: np.ndarray) -> tupl
 # ------------------------------------------------------------------------------------------- choosing the penalty
 
 
+class _Trial:
+    """Held-out users, and what is found of their baskets among the most frequent items.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items)
+    gram : ndarray of shape (n_items, n_items)
+    dim, most_items, seed : int
+    """
+
+    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, most_items: int, seed: int) -> None:
+        if X.shape[1] > most_items:
+            frequent = np.sort(np.argsort(-np.diagonal(gram), kind="stable")[:most_items])
+            X, gram = X[:, frequent].tocsr(), gram[np.ix_(frequent, frequent)]
+        self.gram = gram
+        rng = np.random.default_rng(seed)
+        asked = np.flatnonzero(np.diff(X.indptr) >= 2)  # have something to hide
+        asked = rng.permutation(asked)[:N_VALIDATED]
+        n_folds = max(1, round(len(asked) / max(FOLD_SHARE * X.shape[0], 1.0)))
+        self.folds = [_Fold(X[part], dim, rng) for part in np.array_split(asked, n_folds) if len(part)]
+
+    def gains(self, penalty: float, dropout: float) -> np.ndarray:
+        """Return the discounted gain of each held-out user."""
+        inverse = _inverse(self.gram, penalty, dropout)
+        return np.concatenate([fold.gains(self.gram, inverse) for fold in self.folds])
+
+
 def _choose(
     X: sparse.csr_matrix, gram: np.ndarray, settings: EaseSettings, rng: np.random.Generator
 ) -> tuple[float, float, list[tuple[float, float, float]]]:
@@ -271,27 +304,23 @@ def _choose(
     Of dropouts that are as good within a standard error it is the first one.
     """
     counts = np.diagonal(gram)
-    if X.shape[1] > TUNED_ITEMS:
-        frequent = np.sort(np.argsort(-counts, kind="stable")[:TUNED_ITEMS])
-        X, gram = X[:, frequent].tocsr(), gram[np.ix_(frequent, frequent)]
     scale = float(counts[counts > 0].mean()) if counts.any() else 1.0
     penalty = FIRST_RATIO * scale if settings.penalty is None else settings.penalty
     dropout = DROPOUTS[0] if settings.dropout is None else settings.dropout
-    folds = list(_folds(X, settings.embedding_dim, rng))
-    if not folds:  # nobody has an item to hide
+    seed = int(rng.integers(2**31))
+    trial = _Trial(X, gram, settings.embedding_dim, TUNED_ITEMS, seed)
+    if not trial.folds:  # nobody has an item to hide
         return penalty, dropout, []
-
-    def measure(penalty: float, dropout: float) -> np.ndarray:
-        inverse = _inverse(gram, penalty, dropout)
-        return np.concatenate([fold.gains(gram, inverse) for fold in folds])
 
     tried: list[tuple[float, float, float]] = []
     if settings.penalty is None:
-        penalties = Trials[float](lambda penalty: measure(penalty, dropout))
-        penalty = choose_penalty(penalties, penalty)
+        penalties = Trials[float](lambda penalty: trial.gains(penalty, dropout))
+        rough = _Trial(X, gram, settings.embedding_dim, ROUGH_ITEMS, seed) if X.shape[1] > ROUGH_ITEMS else trial
+        roughly = Trials[float](lambda penalty: rough.gains(penalty, dropout)) if rough.folds else None
+        penalty = choose_penalty(penalties, penalty, roughly if rough is not trial else None)
         tried += [(each, dropout, float(gains.mean())) for each, gains in penalties.gains.items()]
     if settings.dropout is None:
-        shares = Trials[float](lambda share: measure(penalty, share))
+        shares = Trials[float](lambda share: trial.gains(penalty, share))
         if settings.penalty is None:
             shares.gains[dropout] = penalties.gains[penalty]
         best = max(DROPOUTS, key=shares.gain)
@@ -299,13 +328,3 @@ def _choose(
         told = [(penalty, each, float(gains.mean())) for each, gains in shares.gains.items()]
         tried += [trial for trial in told if trial not in tried]
     return penalty, dropout, tried
-
-
-def _folds(X: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> Iterator[_Fold]:
-    """Yield users who have something to hide, each at most once."""
-    fit = np.flatnonzero(np.diff(X.indptr) >= 2)
-    fit = rng.permutation(fit)[:N_VALIDATED]
-    n_folds = max(1, round(len(fit) / max(FOLD_SHARE * X.shape[0], 1.0)))
-    for part in np.array_split(fit, n_folds):
-        if len(part):
-            yield _Fold(X[part], dim, rng)

@@ -194,16 +194,19 @@ def _choose(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> tuple[flo
     rng = np.random.default_rng((run.seed, CHOICE))
     order = rng.permutation(X.shape[0])
     fit = order[np.diff(X.indptr)[order] >= 2][: min(N_HELD_OUT, X.shape[0] // 5)]
-    if not len(fit):
-        return PENALTY, []
     learned = X[np.setdiff1d(order[: N_TUNED + len(fit)], fit)]
-    shown, hidden = hide_share(X[fit], HIDDEN_SHARE, int(rng.integers(2**31)))
+    met = np.unique(learned.indices)  # others have no vector in a trial, and would cost as much as if they had
+    learned, held_out = learned[:, met], X[fit][:, met]
+    held_out = held_out[np.diff(held_out.indptr) >= 2]
+    if not held_out.shape[0]:
+        return PENALTY, []
+    shown, hidden = hide_share(held_out, HIDDEN_SHARE, int(rng.integers(2**31)))
     tuned = replace(settings, max_iter=TUNED_PASSES)
 
     def measure(penalty: float) -> np.ndarray:
         # not by `Run.passes`: Ctrl-C ends the fit, and not a trial
         items = _alternate(learned, replace(tuned, penalty=penalty), run, lambda *_: False, lambda _: None).items
-        users = _initial(rng, len(fit), settings.embedding_dim)
+        users = _initial(rng, held_out.shape[0], settings.embedding_dim)
         wide = np.zeros((len(items), users.shape[1]), np.float32)
         wide[:, : items.shape[1]] = items
         with open_workers(run.n_jobs) as workers:

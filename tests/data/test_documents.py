@@ -67,7 +67,7 @@ def test_token_lists_may_be_any_sequence():
         pl.DataFrame({"text": ["a", None, "b"]}),
         pa.array(["a", None, "b"]),
     ],
-    ids=repr,
+    ids=lambda texts: f"{type(texts).__module__.split('.')[0]} {type(texts).__name__}",
 )
 def test_missing_documents_are_empty_where_that_is_asked_for(X):
     assert list(read_documents(X, missing="empty")) == ["a", "", "b"]

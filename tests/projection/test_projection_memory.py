@@ -343,7 +343,7 @@ def test_a_loss_that_is_not_finite_is_warned_of_each_time(tmp_path, mixed, monke
 
 
 @pytest.mark.parametrize("method", [*LINEAR, "autoencoder"])
-@pytest.mark.parametrize("memory", [1, 0.5, ["folder"], object()], ids=str)
+@pytest.mark.parametrize("memory", [1, 0.5, ["folder"], object()], ids=["int", "float", "list", "object"])
 def test_bad_memory_is_refused(method, memory):
     with pytest.raises(ValueError, match=r"'memory' .*ProjectionEmbedder"):
         ProjectionEmbedder(method, memory=memory).fit(*rows_of((40, 5)))

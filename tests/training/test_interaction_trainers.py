@@ -7,6 +7,7 @@ from scipy import sparse
 from skembed.kernels.ials import solve_least_squares
 from skembed.kernels.simd import aligned_zeros
 from skembed.training import ease
+from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.ease import EaseSettings, gram_matrix, learn_ease
 from skembed.training.ials import IALSSettings, learn_ials, row_penalties
 from skembed.training.run import Run
@@ -90,6 +91,7 @@ class TestEase:
 
     def test_many_items_are_tuned_on_the_frequent_ones(self, X, monkeypatch):
         monkeypatch.setattr(ease, "TUNED_ITEMS", 10)
+        monkeypatch.setattr(ease, "ROUGH_ITEMS", 5)
         found = learn_ease(X, EaseSettings(4), Run(0))
         assert found.input.shape == (N_ITEMS, 4)
         assert found.trials
@@ -132,3 +134,33 @@ class TestIALS:
 
     def test_penalties(self):
         assert row_penalties(np.array([2.0, 0.0]), 10, 0.5, 0.1).tolist() == [1.5, 0.5]
+
+    def test_items_that_no_trial_met_are_no_matter(self, X):
+        few = sparse.hstack([X, sparse.csr_matrix((N_USERS, 50), dtype=np.float32)], format="csr")
+        plain, padded = (learn_ials(matrix, IALSSettings(4, None, 0.1, 3), Run(0)) for matrix in (X, few))
+        assert padded.trials == plain.trials
+
+
+class TestLeadingEigenvectors:
+    @pytest.mark.parametrize("n", [20, 200])
+    @pytest.mark.parametrize("rank", [3, 200])
+    def test_those_of_the_whole_matrix(self, n, rank):
+        rng = np.random.default_rng(0)
+        factor = rng.normal(size=(n, min(rank, n))) * 0.9 ** np.arange(min(rank, n))
+        matrix = factor @ factor.T
+        found = leading_eigenvectors(lambda v: matrix @ v, n, 8, np.dtype(np.float64), np.random.default_rng(1))
+        _, whole = np.linalg.eigh(matrix)
+        k = min(8, rank)
+        np.testing.assert_allclose(np.abs(np.sum(found[:, :k] * whole[:, ::-1][:, :k], axis=0)), 1.0, atol=1e-4)
+        np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-9)
+
+    def test_of_nothing(self):
+        rng = np.random.default_rng(1)
+        found = leading_eigenvectors(np.zeros_like, 300, 4, np.dtype(np.float32), rng)
+        np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-5)
+
+    def test_float32_keeps_them_orthonormal(self):
+        rng = np.random.default_rng(0)
+        factor = (rng.normal(size=(400, 60)) * 0.5 ** np.arange(60)).astype(np.float32)
+        found = leading_eigenvectors(lambda v: factor @ (factor.T @ v), 400, 30, np.dtype(np.float32), rng)
+        np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-5)
