@@ -112,7 +112,7 @@ def postprocess_table(table: EmbeddingTable, counts: np.ndarray, method: str) ->
     Returns
     -------
     table : EmbeddingTable
-        With the same keys, and the image of its vector for unknown ones.
+        With the same keys and counts, and the image of its vector for unknown ones.
     postprocess : Postprocess
     """
     seen = counts > 0
@@ -125,6 +125,6 @@ def postprocess_table(table: EmbeddingTable, counts: np.ndarray, method: str) ->
         images[block] = learned(table.vectors[block], weights[block])
     unknown = None if table.unknown is None else learned(table.unknown[None])[0]
     if subwords is None:
-        return EmbeddingTable(table.keys, images, unknown=unknown, metric=table.metric), learned
+        return EmbeddingTable(table.keys, images, unknown=unknown, metric=table.metric, counts=table.counts), learned
     ngrams = Subwords(learned(subwords.vectors), buckets=subwords.buckets, **subwords.settings)
-    return SubwordTable(table.keys, images, ngrams, unknown=unknown, metric=table.metric), learned
+    return SubwordTable(table.keys, images, ngrams, unknown=unknown, metric=table.metric, counts=table.counts), learned

@@ -2,7 +2,7 @@
 
 import itertools
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -22,12 +22,21 @@ def given_vectors(words: list[str], table: EmbeddingTable) -> EmbeddingTable:
     """Return a table of those of these words that have a vector in another table, or from its subwords."""
     known = [word for word in words if word in table]
     if not isinstance(table, SubwordTable):
-        return EmbeddingTable(known, table.lookup(known), metric=table.metric)
+        return EmbeddingTable(known, table.lookup(known), metric=table.metric, counts=counts_of(known, table))
     others = [word for word in words if word not in table]
     vectors, n_ngrams = table.subwords.compose(others)
     composed = n_ngrams > 0
     keys = [*known, *itertools.compress(others, composed.tolist())]
-    return EmbeddingTable(keys, np.concatenate([table.lookup(known), vectors[composed]]), metric=table.metric)
+    vectors = np.concatenate([table.lookup(known), vectors[composed]])
+    return EmbeddingTable(keys, vectors, metric=table.metric, counts=counts_of(keys, table))
+
+
+def counts_of(words: Sequence[str], table: EmbeddingTable) -> np.ndarray | None:
+    """Return how often words were seen where a table was learned, 0 of those without a row; None if it does not say."""
+    if table.counts is None:
+        return None
+    row_of = table.shared_keys.index
+    return np.array([table.counts[row_of[word]] if word in row_of else 0 for word in words], dtype=np.int64)
 
 
 def unknown_words(
@@ -89,7 +98,7 @@ def held_table(
     Returns
     -------
     EmbeddingTable
-        With the source's vector for unknown keys. The source itself where that is the same.
+        With the source's vector for unknown keys, and its counts. The source itself where that is the same.
     """
     keys, vectors = learned.keys, learned.vectors
     if keep_all:
@@ -100,9 +109,10 @@ def held_table(
         vectors = np.concatenate([table.vectors, learned.lookup(new)])
         row_of = dict(zip(keys.tolist(), itertools.count()))
         vectors[[row_of[word] for word in learned]] = learned.vectors
+    counts = counts_of(keys.tolist(), table)
     if isinstance(table, SubwordTable) and with_subwords:
-        return SubwordTable(keys, vectors, table.subwords, unknown=table.unknown)
-    return EmbeddingTable(keys, vectors, unknown=table.unknown, metric=table.metric)
+        return SubwordTable(keys, vectors, table.subwords, unknown=table.unknown, counts=counts)
+    return EmbeddingTable(keys, vectors, unknown=table.unknown, metric=table.metric, counts=counts)
 
 
 def postprocessed(

@@ -221,6 +221,15 @@ def test_keep_says_which_words_have_a_vector_later(native, monkeypatch):
         np.testing.assert_allclose(corpus.transform(later)[1], everything.transform(later)[1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("postprocess", [None, "pca"])
+@pytest.mark.parametrize("keep", ["corpus", "all"])
+def test_counts_of_the_source_stay(keep, postprocess):
+    source = EmbeddingTable(["red", "green", "blue"], np.eye(3), counts=[5, 7, 9])
+    model = PretrainedVectorizer(source, keep=keep, postprocess=postprocess).fit(["red green", "green red red"])
+    held = dict(zip(model.embedding_, model.embedding_.counts.tolist(), strict=True))
+    assert held == {"red": 5, "green": 7} | ({"blue": 9} if keep == "all" else {})
+
+
 def test_unknown_words_have_the_vectors_of_their_subwords():
     for keep in ("auto", "all", "corpus"):
         vectorizer = PretrainedVectorizer(SUBWORDS, pooling=["mean", "tfidf", "sif"], keep=keep).fit(TEXTS)
