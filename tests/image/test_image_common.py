@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of transformers of images: those that need no matrix of numbers, and what that one meets."""
+"""scikit-learn's own checks of transformers of images: those that need no matrix of numbers, and what one meets."""
 
 import numpy as np
 import pytest
