@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.graph import NodeEmbedder as NodeEmbedder
+    from skembed.image import ImageDescriptors as ImageDescriptors
+    from skembed.image import ImageEmbedder as ImageEmbedder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.interactions import InteractionEmbedder as InteractionEmbedder
     from skembed.persistence import load as load
@@ -37,6 +39,8 @@ _HOMES = {
     "FastTextClassifier": "skembed.text",
     "FastTextVectorizer": "skembed.text",
     "GloVeVectorizer": "skembed.text",
+    "ImageDescriptors": "skembed.image",
+    "ImageEmbedder": "skembed.image",
     "InteractionEmbedder": "skembed.interactions",
     "LineCorpus": "skembed.text",
     "NNLMVectorizer": "skembed.text",
@@ -55,6 +59,7 @@ _SUBMODULES = {
     "datasets",
     "formats",
     "graph",
+    "image",
     "inspection",
     "interactions",
     "projection",

@@ -34,6 +34,9 @@ BASKETS = [[str(item) for item in sorted(set((RNG.integers(6, size=5) + 3 * (row
 CLASSES = ["x", "y", "z"]
 LINKS = np.triu(RNG.random((40, 40)) < 0.15, 1).astype(np.float64)
 LINKS += LINKS.T
+PICTURES = [RNG.integers(256, size=(9 + row, 14 - row, 3), dtype=np.uint8) for row in range(6)]
+# from where tests run, so that files of fitted examples name no place of one machine
+ONNX = os.path.relpath(Path(__file__).parent / "image" / "tiny.onnx")
 
 
 class Example(NamedTuple):
@@ -229,6 +232,8 @@ EXAMPLES: dict[str, Example] = {
     "NodeEmbedder-deepwalk": nodes("deepwalk", max_iter=2),
     "NodeEmbedder-spectral": nodes("spectral"),
     "NodeEmbedder-random-projection": nodes("random-projection"),
+    "ImageEmbedder": Example(skembed.ImageEmbedder(ONNX), (PICTURES,), PICTURES, passes=False),
+    "ImageDescriptors": Example(skembed.ImageDescriptors(2), (PICTURES,), PICTURES, passes=False),
 }  # fmt: skip
 
 

@@ -16,7 +16,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from estimators import BASKETS, EXAMPLES, FRAME, LINKS, MATRIX, TEXTS, WORDS, Example, in_new_process, tables
+from estimators import (
+    BASKETS,
+    EXAMPLES,
+    FRAME,
+    LINKS,
+    MATRIX,
+    PICTURES,
+    TEXTS,
+    WORDS,
+    Example,
+    in_new_process,
+    tables,
+)
 
 import skembed
 from skembed.table.subwords import Subwords
@@ -150,6 +162,8 @@ def sizes_of(example: Example) -> str:
     elif X is LINKS:
         half = np.triu(rng.random((2_000, 2_000)) < 0.005, 1)
         many = (half | half.T).astype(float)
+    elif X is PICTURES:
+        many = X
     elif X is MATRIX or len(X) == len(MATRIX) // 2:
         many, y = rng.normal(size=(len(X) * repeats, 300)), [list(classes) * repeats for classes in y]
     else:

@@ -13,7 +13,7 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"categorical", "graph", "interactions", "projection", "text"}
+ESTIMATORS = {"categorical", "graph", "image", "interactions", "projection", "text"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),
@@ -25,7 +25,7 @@ ALLOWED = {
     "kernels": set(),
     "parallel": {"kernels", "data"},
     "training": {"kernels", "parallel", "data", "memory", "state", "ranking"},
-    "apply": {"data", "table", "state", "ranking"},
+    "apply": {"data", "table", "state", "ranking", "memory"},
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
     "base": {"data", "table", "training", "memory"},

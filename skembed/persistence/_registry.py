@@ -15,6 +15,7 @@ _PACKAGES = (
     "text",
     "projection",
     "interactions",
+    "image",
 )  # importing one registers what its estimators are made of
 
 

@@ -149,7 +149,7 @@ def mutated_file(rng, original, path):
         return
     manifest, tensors, dtypes = json.loads(json.dumps(manifest)), dict(tensors), dict(dtypes)
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 or not tensors:
             mutate_tree(rng, manifest["estimator"])
         else:
             mutate_tensors(rng, tensors, dtypes)
