@@ -7,11 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skembed.anomaly import NeighborAnomalyDetector as NeighborAnomalyDetector
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.graph import NodeEmbedder as NodeEmbedder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.interactions import InteractionEmbedder as InteractionEmbedder
+    from skembed.pairs import CCAEmbedder as CCAEmbedder
     from skembed.persistence import load as load
     from skembed.persistence import save as save
     from skembed.persistence import trusted_types as trusted_types
@@ -30,6 +32,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that holds it
 _HOMES = {
+    "CCAEmbedder": "skembed.pairs",
     "CooccurrenceEncoder": "skembed.categorical",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
@@ -40,6 +43,7 @@ _HOMES = {
     "InteractionEmbedder": "skembed.interactions",
     "LineCorpus": "skembed.text",
     "NNLMVectorizer": "skembed.text",
+    "NeighborAnomalyDetector": "skembed.anomaly",
     "NodeEmbedder": "skembed.graph",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
@@ -50,6 +54,7 @@ _HOMES = {
     "trusted_types": "skembed.persistence",
 }
 _SUBMODULES = {
+    "anomaly",
     "categorical",
     "compare",
     "datasets",
@@ -57,6 +62,7 @@ _SUBMODULES = {
     "graph",
     "inspection",
     "interactions",
+    "pairs",
     "projection",
     "testing",
     "text",

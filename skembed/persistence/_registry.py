@@ -15,6 +15,9 @@ _PACKAGES = (
     "text",
     "projection",
     "interactions",
+    "graph",
+    "anomaly",
+    "pairs",
 )  # importing one registers what its estimators are made of
 
 
