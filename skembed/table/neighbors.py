@@ -12,6 +12,7 @@ import numpy as np
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
+AnyMetric = Literal["cosine", "euclidean", "dot", "csls"]  # what a search may be asked for; no table's own is "csls"
 
 _SCORES_AT_ONCE = 1 << 21  # float32 scores held at a time, 8 MiB: they stay in a level-3 cache
 COPIED_AT_ONCE = 1 << 23  # components copied at a time where rows must be gathered or widened
