@@ -31,7 +31,7 @@ def k_occurrences(table: EmbeddingTable, queries: Any = None, k: int = 10, *, me
     >>> from skembed import EmbeddingTable
     >>> table = EmbeddingTable("a b c d".split(), [[1, 0], [0, 1], [0, -1], [-1, 0.2]])
     >>> k_occurrences(table, k=1).tolist()
-    [2, 1, 0, 1]
+    [1, 2, 0, 1]
     """
     if queries is None:
         found = table.nearest(table.keys.tolist(), k, metric=metric)  # type: ignore[arg-type]
