@@ -5,8 +5,9 @@
 Images to names. Data: ../shared/data/image, a picture of each of 205 classes of ImageNet through SqueezeNet 1.1
 (`skembed.ImageEmbedder`), and the names of the classes, each the mean of the vectors of its words in the table of the
 wheel wordllama 0.4.0.post1, unpacked in --wordllama. Five folds of classes: what is learned from four of them finds the
-names of the pictures of the fifth among its 41 names. Chance is 1 / 41 and 5 / 41. Which layer and which names (the
-first synonym, or all) is chosen by what the training folds find of each other. Both sides are at unit length.
+names of the pictures of the fifth among its 41 names. Chance is 1 / 41 and 5 / 41. What stands for a picture (pooled
+features, logits, the root of their softmax) and for a name (its first synonym, all words, the mean of all synonyms)
+is chosen by what the training folds find of each other. Both sides are at unit length.
 
 Words of two tables. Data: ../shared/data/text/wikipedia_en_100MB.txt.gz, its even and its odd articles, a
 Word2VecVectorizer (100 dimensions, 5 passes) on each, kept in --tables where that is given. The 5,000 most frequent
@@ -66,6 +67,14 @@ def procrustes(X: np.ndarray, Y: np.ndarray) -> Mapped:
     return lambda rows: wide(rows - x_mean) @ turn, lambda rows: wide(rows - y_mean)
 
 
+def procrustes_of_unit_length(X: np.ndarray, Y: np.ndarray) -> Mapped:
+    """As in the paper of CSLS: rows of length 1, not centred."""
+    if X.shape[1] != Y.shape[1]:
+        return procrustes(X, Y)
+    turn = orthogonal_procrustes(unit(X), unit(Y))[0]
+    return lambda rows: unit(rows) @ turn, unit
+
+
 def ridge(X: np.ndarray, Y: np.ndarray) -> Mapped:
     x_mean, y_mean = X.mean(axis=0), Y.mean(axis=0)
     model = RidgeCV(np.logspace(-4, 4, 17)).fit(X - x_mean, Y - y_mean)
@@ -92,6 +101,7 @@ def of_scikit_learn(cls: type) -> Callable[[np.ndarray, np.ndarray], Mapped]:
 METHODS = {
     "CCAEmbedder": canonical,
     "Procrustes": procrustes,
+    "Procrustes, unit": procrustes_of_unit_length,
     "ridge": ridge,
     "PLSSVD": of_scikit_learn(PLSSVD),
     "CCA": of_scikit_learn(CCA),
@@ -121,12 +131,20 @@ def pictures(layer: str) -> tuple[np.ndarray, list[str]]:
     return skembed.ImageEmbedder(source, layer=layer).fit_transform(images), found
 
 
-def name_vectors(names: list[str], folder: Path, *, first: bool) -> np.ndarray:
+def name_vectors(names: list[str], folder: Path) -> dict[str, np.ndarray]:
+    """Vectors of the names: of the first synonym, of all words, and the mean of those of the synonyms."""
     from sentences import wordllama
 
     table, pieces = wordllama(folder)
-    texts = [name.split(",")[0] if first else name for name in names]
-    return np.array([table.lookup(pieces(text)).mean(axis=0) for text in texts])
+
+    def mean(text: str) -> np.ndarray:
+        return table.lookup(pieces(text)).mean(axis=0)
+
+    return {
+        "first name": np.array([mean(name.split(",")[0]) for name in names]),
+        "all words": np.array([mean(name) for name in names]),
+        "synonyms": np.array([unit(np.array([mean(one) for one in name.split(",")])).mean(axis=0) for name in names]),
+    }
 
 
 def hits(method: Callable, X: np.ndarray, Y: np.ndarray, train: np.ndarray, test: np.ndarray) -> list[float]:
@@ -143,12 +161,18 @@ def hits(method: Callable, X: np.ndarray, Y: np.ndarray, train: np.ndarray, test
 
 
 def images_to_names(folder: Path) -> None:
-    choices = {}
-    for layer in ("pool", "logits"):
-        X, names = pictures(layer)
-        for first in (True, False):
-            Y = name_vectors(names, folder, first=first)
-            choices[f"{layer}, {'first name' if first else 'all names'}"] = unit(X), unit(Y)
+    pooled, names = pictures("pool")
+    logits, _ = pictures("logits")
+    sides = {
+        "pool": pooled,
+        "logits": logits,
+        "probabilities": np.exp(logits - logits.max(axis=1, keepdims=True)) ** 0.5,
+    }
+    choices = {
+        f"{layer}, {kind}": (unit(X), unit(Y))
+        for layer, X in sides.items()
+        for kind, Y in name_vectors(names, folder).items()
+    }
     n = len(names)
     folds = np.array_split(np.random.default_rng(0).permutation(n), 5)
     trains = [np.setdiff1d(np.arange(n), fold) for fold in folds]
@@ -158,8 +182,9 @@ def images_to_names(folder: Path) -> None:
     }
     chosen = [max(inner, key=lambda choice: inner[choice][fold]) for fold in range(5)]
     print(f"images to names, {n} classes in 5 folds; chance is {1 / 41:.3f} and {5 / 41:.3f}")
-    print("mean reciprocal rank within the training folds: ", end="")
-    print("; ".join(f"{choice} {np.mean(scores):.3f}" for choice, scores in inner.items()))
+    print("mean reciprocal rank within the training folds:")
+    for choice, scores in inner.items():
+        print(f"  {choice:30s} {np.mean(scores):.3f}, chosen in {chosen.count(choice)} folds")
     print(f"\n{'':44s}{'cosine':>16s}{'CSLS':>16s}\n{'':44s}" + f"{'hit@1':>8s}{'hit@5':>8s}" * 2)
     for name, method in METHODS.items():
         found = [hits(method, *choices[chosen[f]], trains[f], folds[f]) for f in range(5)]
@@ -170,7 +195,7 @@ def images_to_names(folder: Path) -> None:
     for choice, (X, Y) in choices.items():
         found = [hits(canonical, X, Y, np.arange(n), fold) for fold in folds]
         line = "".join(f"{value:8.3f}" for value in np.mean(found, axis=0))
-        print(f"{'CCAEmbedder with the true pairs, ' + choice.replace(' names', '').replace(' name', ''):44s}{line}")
+        print(f"{'with the true pairs, ' + choice:44s}{line}")
 
 
 # --------------------------------------------------------------------------------------------- words of two tables

@@ -177,9 +177,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
                 stacklevel=2,
             )
         k = min(self.n_neighbors, n - 1)
+        scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
         self._placing, self.embedding_, self.n_neighbors_ = placing, table, k
-        self.training_scores_ = -self._own_neighbors(k).scores.mean(axis=1, dtype=np.float64)
-        self.offset_ = _offset(self.training_scores_, self.contamination)
+        self.training_scores_, self.offset_ = scores, _offset(scores, self.contamination)
         return self
 
     @available_if(_for_own_rows)
@@ -263,7 +263,8 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             if not isinstance(n_neighbors, Integral) or isinstance(n_neighbors, bool) or n_neighbors < 1:
                 raise ValueError(f"n_neighbors must be a positive int or None, got {n_neighbors!r}.")
             k = min(int(n_neighbors), len(self.embedding_) - (X is None))
-        found = self._own_neighbors(k) if X is None else self._neighbors(X, k)
+        own = X is None
+        found = _own_neighbors(self.embedding_, self._placing, k) if own else self._neighbors(X, k)
         keys = self.embedding_.keys
         return [
             [(keys[row], distance) for row, distance in zip(rows, distances)]
@@ -274,7 +275,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
     def shrinkage_(self) -> float | None:
         """Of the covariance, from 0 to 1; None without one."""
         check_is_fitted(self)
-        return self._placing.shrinkage if isinstance(self._placing, Whitening) else None
+        return _shrinkage(self._placing)
 
     def _fitted_n_neighbors(self) -> int:
         check_is_fitted(self)
@@ -287,10 +288,6 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
     def _neighbors(self, X: Any, k: int) -> Neighbors:
         """Return the nearest usual rows of new ones."""
         return self.embedding_.kneighbors(self._placing.apply(self._read(X, reset=False)), k)
-
-    def _own_neighbors(self, k: int) -> Neighbors:
-        """Return the nearest others of each row of `fit`."""
-        return own_neighbors(ExactIndex(self.embedding_.vectors), k, self.shrinkage_)
 
     def _check_fitted(self) -> None:
         self._placing.check()
@@ -313,6 +310,15 @@ def _keys(X: Any, n: int) -> Keys:
         return X.shared_keys
     labels = row_labels(X)
     return Keys.of(range(n)) if labels is None else Keys.of(labels)
+
+
+def _shrinkage(placing: Whitening | Centering) -> float | None:
+    return placing.shrinkage if isinstance(placing, Whitening) else None
+
+
+def _own_neighbors(table: EmbeddingTable, placing: Whitening | Centering, k: int) -> Neighbors:
+    """Return the nearest others of each row of `fit`."""
+    return own_neighbors(ExactIndex(table.vectors), k, _shrinkage(placing))
 
 
 def _signs(decisions: np.ndarray) -> np.ndarray:

@@ -250,3 +250,17 @@ def test_wrong_calls_are_named():
     with pytest.raises(ValueError, match=r"text.*encode the column before"):
         detector().fit([["a", 1.0], ["b", 2.0]])
     assert len(fitted.explain(rows(2))) == 2
+
+
+def test_a_fit_that_is_interrupted_leaves_what_was_fitted(monkeypatch):
+    fitted = detector().fit(rows())
+    before = fitted.score_samples(rows(5, seed=1)), fitted.offset_
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skembed.anomaly._neighbor_detector.own_neighbors", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(rows(30) * 9)
+    np.testing.assert_array_equal(fitted.score_samples(rows(5, seed=1)), before[0])
+    assert fitted.offset_ == before[1]
