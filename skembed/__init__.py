@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skembed.anomaly import NeighborAnomalyDetector as NeighborAnomalyDetector
     from skembed.categorical import CooccurrenceEncoder as CooccurrenceEncoder
     from skembed.categorical import EntityEmbeddingEncoder as EntityEmbeddingEncoder
     from skembed.graph import NodeEmbedder as NodeEmbedder
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from skembed.image import ImageEmbedder as ImageEmbedder
     from skembed.inspection import EmbeddingDisplay as EmbeddingDisplay
     from skembed.interactions import InteractionEmbedder as InteractionEmbedder
+    from skembed.pairs import CCAEmbedder as CCAEmbedder
     from skembed.persistence import load as load
     from skembed.persistence import save as save
     from skembed.persistence import trusted_types as trusted_types
@@ -32,6 +34,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that holds it
 _HOMES = {
+    "CCAEmbedder": "skembed.pairs",
     "CooccurrenceEncoder": "skembed.categorical",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
@@ -44,6 +47,7 @@ _HOMES = {
     "InteractionEmbedder": "skembed.interactions",
     "LineCorpus": "skembed.text",
     "NNLMVectorizer": "skembed.text",
+    "NeighborAnomalyDetector": "skembed.anomaly",
     "NodeEmbedder": "skembed.graph",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
@@ -54,6 +58,7 @@ _HOMES = {
     "trusted_types": "skembed.persistence",
 }
 _SUBMODULES = {
+    "anomaly",
     "categorical",
     "compare",
     "datasets",
@@ -62,6 +67,7 @@ _SUBMODULES = {
     "image",
     "inspection",
     "interactions",
+    "pairs",
     "projection",
     "testing",
     "text",

@@ -8,13 +8,13 @@ from sklearn.utils.validation import _check_sample_weight, _get_feature_names, v
 
 from skembed.data.columns import Columns, read_columns
 
-__all__ = ["EmbeddingTransformer", "check_weights"]
+__all__ = ["EmbeddingEstimator", "EmbeddingTransformer", "check_weights"]
 
 MAX_COUNT = 2.0**31  # a row that stands for more equal rows than this is a number of another kind
 
 
-class EmbeddingTransformer(TransformerMixin, BaseEstimator):
-    """A scikit-learn transformer that reads frames by column, and knows its page in skembed's documentation.
+class EmbeddingEstimator(BaseEstimator):
+    """A scikit-learn estimator that reads frames by column, and knows its page in skembed's documentation.
 
     Subclasses that are registered with `skembed.state.stored` describe their fitted attributes in `_state`.
     """
@@ -33,6 +33,10 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         known = columns.names is None or _get_feature_names(X) is not None
         validate_data(self, X if known else _Named(columns), skip_check_array=True, reset=reset, **y)
         return columns
+
+
+class EmbeddingTransformer(TransformerMixin, EmbeddingEstimator):
+    """An `EmbeddingEstimator` that transforms."""
 
 
 class _Named:

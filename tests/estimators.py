@@ -163,6 +163,17 @@ def nodes(method: str = "prone", **options: Any) -> Example:
     return Example(estimator, (LINKS,), LINKS[:9], passes="max_iter" in options)
 
 
+def anomalies(**options: Any) -> Example:
+    estimator = skembed.NeighborAnomalyDetector(3, novelty=True, **options)
+    return Example(estimator, (MATRIX,), MATRIX[:9] + 0.5, "score_samples", passes=False)
+
+
+def pairs(**options: Any) -> Example:
+    return Example(
+        skembed.CCAEmbedder(**options), (MATRIX, MATRIX[:, :3] ** 2 + MATRIX[:, 1:4]), MATRIX[:9], passes=False
+    )
+
+
 EXAMPLES: dict[str, Example] = {
     "EntityEmbeddingEncoder": encoder(FRAME, NUMBER, further=(FRAME, -NUMBER)),
     "EntityEmbeddingEncoder-effects": encoder(
@@ -234,6 +245,10 @@ EXAMPLES: dict[str, Example] = {
     "NodeEmbedder-random-projection": nodes("random-projection"),
     "ImageEmbedder": Example(skembed.ImageEmbedder(ONNX), (PICTURES,), PICTURES, passes=False),
     "ImageDescriptors": Example(skembed.ImageDescriptors(2), (PICTURES,), PICTURES, passes=False),
+    "CCAEmbedder": pairs(),
+    "CCAEmbedder-given": pairs(embedding_dim=2, shrinkage=0.5),
+    "NeighborAnomalyDetector": anomalies(),
+    "NeighborAnomalyDetector-plain": anomalies(whiten=False),
 }  # fmt: skip
 
 

@@ -44,6 +44,14 @@ def test_the_page_of_users_and_items_prints_what_it_says():
     assert printed.getvalue() == "".join(PRINTED.findall(text))
 
 
+def test_the_page_of_pairs_prints_what_it_says():
+    text = (DOCS / "pairs.md").read_text(encoding="utf-8")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("".join(CODE.findall(text)), "pairs.md", "exec"), {})
+    assert printed.getvalue() == "".join(PRINTED.findall(text))
+
+
 def test_the_page_prints_what_it_says(page):
     _, printed, said = page
     assert printed == said

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skembed.data.canonical import canonical_times
+from skembed.data.canonical import canonical_key, canonical_times
 from skembed.data.factor import (
     Factor,
     factorize_array,
@@ -25,7 +25,7 @@ from skembed.data.factor import (
     scatter,
 )
 
-__all__ = ["Columns", "Factor", "factorize", "indexed_values", "read_columns", "to_float"]
+__all__ = ["Columns", "Factor", "factorize", "indexed_values", "read_columns", "row_labels", "to_float"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,3 +315,18 @@ def indexed_values(values: Any) -> list[tuple[Any, Any]] | None:
     if not index.is_unique:
         raise ValueError("a Series of values must have an index of unique keys.")
     return list(zip(index.tolist(), values.tolist()))
+
+
+def row_labels(X: Any) -> list[Any] | None:
+    """Return the index of a pandas frame in canonical form, None where there is none that tells its rows apart.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row_labels(pd.DataFrame({"a": [1, 2]}, index=["x", "y"]))
+    ['x', 'y']
+    """
+    if not _is(X, "pandas", "DataFrame"):
+        return None
+    labels = [canonical_key(label) for label in X.index.tolist()]
+    return labels if len(set(labels)) == len(labels) else None

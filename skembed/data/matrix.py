@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-__all__ = ["FLOATS", "read_matrix"]
+__all__ = ["FLOATS", "check_finite", "read_finite_matrix", "read_matrix"]
 
 FLOATS = [np.float64, np.float32]
 
@@ -30,3 +30,42 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         raise ValueError(
             f"X holds text ({error}), {for_text}encode the column before, for instance by EntityEmbeddingEncoder."
         ) from error
+
+
+def read_finite_matrix(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+    """Return X as `read_matrix` does; NaN and infinite values are an error that names their row and column."""
+    matrix = read_matrix(estimator, X, reset=reset, ensure_all_finite=False, **checks)
+    check_finite(matrix, "X", getattr(estimator, "feature_names_in_", None), type(estimator).__name__)
+    return matrix
+
+
+def check_finite(matrix: Any, what: str, names: Any, reader: str) -> None:
+    """Raise ValueError naming row and column of the first NaN or infinite value of a dense or sparse matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, CSR or CSC matrix of shape (n_rows, n_columns)
+    what : str
+        What the error calls it: "X".
+    names : sequence of str or None
+        Of the columns.
+    reader : str
+        Who expects finite numbers.
+    """
+    values = matrix.data if sparse.issparse(matrix) else matrix
+    with np.errstate(all="ignore"):
+        total = values.sum(dtype=np.float64)  # finite where all are, and in one pass
+    if np.isfinite(total) or np.isfinite(values).all():
+        return
+    if sparse.issparse(matrix):
+        coordinates = matrix.tocoo()
+        first = int(np.argmax(~np.isfinite(coordinates.data)))
+        row, column = int(coordinates.row[first]), int(coordinates.col[first])
+    else:
+        row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(matrix)))
+    value = "NaN" if np.isnan(matrix[row, column]) else "infinity"
+    label = f"column {column}" if names is None or len(names) <= column else f"column {names[column]!r}"
+    raise ValueError(
+        f"Input {what} contains {value} in row {row} of {label}; {reader} expects finite numbers. "
+        "Fill them in before, for instance by SimpleImputer, or leave these rows out."
+    )

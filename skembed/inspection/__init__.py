@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from skembed.inspection._comparison import TableComparison as TableComparison
     from skembed.inspection._comparison import compare_tables as compare_tables
     from skembed.inspection._display import EmbeddingDisplay as EmbeddingDisplay
+    from skembed.inspection._hubs import hubness as hubness
+    from skembed.inspection._hubs import k_occurrences as k_occurrences
     from skembed.inspection._links import link_prediction_auc as link_prediction_auc
     from skembed.inspection._neighborhood import neighborhood_preservation as neighborhood_preservation
     from skembed.inspection._neighborhood import trustworthiness as trustworthiness
@@ -51,6 +53,8 @@ _HOMES = {
     "evaluate_categorization": "skembed.inspection._categorization",
     "evaluate_sentence_similarity": "skembed.inspection._similarity",
     "evaluate_similarity": "skembed.inspection._similarity",
+    "hubness": "skembed.inspection._hubs",
+    "k_occurrences": "skembed.inspection._hubs",
     "link_prediction_auc": "skembed.inspection._links",
     "ndcg_at_k": "skembed.inspection._ranking",
     "neighborhood_preservation": "skembed.inspection._neighborhood",

@@ -16,6 +16,9 @@ _PACKAGES = (
     "projection",
     "interactions",
     "image",
+    "graph",
+    "anomaly",
+    "pairs",
 )  # importing one registers what its estimators are made of
 
 

@@ -163,7 +163,7 @@ class EmbeddingTable(KeyedVectors):
         self._keys, self._vectors = keys, _read_only(vectors)
         self._unknown = None if unknown is None else _read_only(unknown)
         self._metric, self._counts = metric, counts
-        self._exact_index = self._restriction = None
+        self._exact_index = self._csls_index = self._restriction = None
 
     @property
     def keys(self) -> np.ndarray:

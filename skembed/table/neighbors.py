@@ -12,10 +12,11 @@ import numpy as np
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
+AnyMetric = Literal["cosine", "euclidean", "dot", "csls"]  # what a search may be asked for; no table's own is "csls"
 
 _SCORES_AT_ONCE = 1 << 21  # float32 scores held at a time, 8 MiB: they stay in a level-3 cache
 COPIED_AT_ONCE = 1 << 23  # components copied at a time where rows must be gathered or widened
-_WIDENED_AT_ONCE = 1 << 17  # float64 components of row-wise work, 1 MiB: they stay in a level-2 cache
+_WIDENED_AT_ONCE = 1 << 15  # float64 components of row-wise work, 256 KiB: with copies they stay in a level-2 cache
 _QUERIES_AT_ONCE = 1_024
 _GROUP = 16  # rows that share one maximum, by which most rows are passed over unseen
 _CANDIDATES = 4  # times k, that wait for a second look: as many as make it worth its while
@@ -134,11 +135,12 @@ class ExactIndex:
         step = max(1, _WIDENED_AT_ONCE // self.vectors.shape[1])
         for start in range(0, len(rows), step):
             pairs = slice(start, start + step)
-            vectors, targets = self.vectors[rows[pairs]].astype(np.float64), queries[which[pairs]]
+            vectors, targets = self.vectors[rows[pairs]], queries[which[pairs]]
             if metric == "euclidean":
-                vectors -= targets
-                targets = vectors
-            np.einsum("ij,ij->i", vectors, targets, out=scores[pairs])
+                targets -= vectors  # in float64
+                np.einsum("ij,ij->i", targets, targets, out=scores[pairs])
+            else:
+                np.einsum("ij,ij->i", vectors.astype(np.float64), targets, out=scores[pairs])
         if metric == "euclidean":
             scores = -np.sqrt(scores)
         elif metric == "cosine":

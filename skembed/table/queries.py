@@ -9,8 +9,9 @@ import numpy as np
 from skembed.data.canonical import canonical_key
 from skembed.data.keys import Keys
 from skembed.table.approximate import ApproximateIndex
+from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, key_list, unseen_message
-from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, ExactIndex, Metric, Neighbors, row_norms
+from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
 
 
 class _Terms(NamedTuple):
@@ -62,12 +63,13 @@ class _Restriction(NamedTuple):
 class KeyedVectors:
     """Keys, vectors and their rows, and the questions about them: the half of EmbeddingTable that searches."""
 
-    __slots__ = ("_exact_index", "_keys", "_metric", "_restriction", "_vectors")
+    __slots__ = ("_csls_index", "_exact_index", "_keys", "_metric", "_restriction", "_vectors")
 
     _keys: Keys
     _vectors: np.ndarray
     _metric: Metric
     _exact_index: ExactIndex | None
+    _csls_index: CSLSIndex | None  # of the first search by CSLS
     _restriction: _Restriction | None  # of the last search, so that many among the same keys look for them once
 
     @property
@@ -80,7 +82,7 @@ class KeyedVectors:
         query: Any,
         k: int = 10,
         *,
-        metric: Metric | None = None,
+        metric: AnyMetric | None = None,
         exclude: Iterable = (),
         restrict_to: Iterable | None = None,
         index: ApproximateIndex | None = None,
@@ -92,9 +94,11 @@ class KeyedVectors:
         query : key, list of n keys, array of shape (embedding_dim,) or (n, embedding_dim)
             Anything hashable is a key; an array of numbers is a vector or a matrix. A key is not its own neighbour.
         k : int, default=10
-        metric : {"cosine", "euclidean", "dot"}, default=None
+        metric : {"cosine", "euclidean", "dot", "csls"}, default=None
             The score: cosine (0 where a vector is zero), distance, or dot product. None: that of the table's own
-            `metric`.
+            `metric`. "csls" is 2 cos(x, y) - r(x) - r(y) with r the mean cosine of a vector with its 10 nearest keys
+            (Conneau et al. 2018), by which hubs are found less often; the first search by it compares all keys with
+            each other. Between two tables use `skembed.pairs.translate`.
         exclude : sequence of keys, default=()
             Not to be returned. Keys that are not in the table are passed over.
         restrict_to : sequence of keys, default=None
@@ -130,8 +134,13 @@ class KeyedVectors:
         vectors, own_rows = self._queries(query)
         excluded = find_rows(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else self._restricted(restrict_to)
-        k, metric = positive_int(k, "k"), self._metric_or_own(metric)
-        vectors_2d, struck = np.atleast_2d(vectors), excluded[excluded >= 0] if len(excluded) else None
+        k, vectors_2d = positive_int(k, "k"), np.atleast_2d(vectors)
+        struck = excluded[excluded >= 0] if len(excluded) else None
+        if metric == "csls":
+            rows = None if among is None else among.rows
+            found = self._csls(index).search(vectors_2d, k, among=rows, excluded=struck, own_rows=own_rows)
+            return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
+        metric = self._metric_or_own(metric)
         if self._fits(index, metric) and among is None:
             found = index.search(vectors_2d, k, excluded=struck, own_rows=own_rows)  # type: ignore[union-attr]
         elif among is not None and among.exact is not None:
@@ -142,7 +151,7 @@ class KeyedVectors:
         return self._pairs(found)[0] if vectors.ndim == 1 else self._pairs(found)
 
     def kneighbors(
-        self, vectors: Any, k: int = 10, *, metric: Metric | None = None, index: ApproximateIndex | None = None
+        self, vectors: Any, k: int = 10, *, metric: AnyMetric | None = None, index: ApproximateIndex | None = None
     ) -> Neighbors:
         """Scores and row numbers of the k nearest vectors, for queries by the thousand.
 
@@ -150,8 +159,8 @@ class KeyedVectors:
         ----------
         vectors : array-like of shape (n, embedding_dim)
         k : int, default=10
-        metric : {"cosine", "euclidean", "dot"}, default=None
-            None: the table's own.
+        metric : {"cosine", "euclidean", "dot", "csls"}, default=None
+            As of `nearest`. None: the table's own.
         index : ApproximateIndex, default=None
             Of `build_index`, to search approximately; of this table and of this metric.
 
@@ -174,7 +183,10 @@ class KeyedVectors:
         queries = self._matrix(vectors, "vectors")
         if queries.ndim != 2:
             raise ValueError(f"vectors must have shape (n, {self.embedding_dim}), got {queries.shape}.")
-        k, metric = positive_int(k, "k"), self._metric_or_own(metric)
+        k = positive_int(k, "k")
+        if metric == "csls":
+            return self._csls(index).search(queries, k)
+        metric = self._metric_or_own(metric)
         if self._fits(index, metric):
             return index.search(queries, k)  # type: ignore[union-attr]
         return self._exact.search(queries, k, metric)
@@ -219,6 +231,11 @@ class KeyedVectors:
             ("expansion_search", expansion_search),
         ):
             positive_int(value, name)
+        if metric == "csls":
+            raise ValueError(
+                "metric='csls' is searched exactly alone; build an index of 'cosine', or pass metric='csls' to nearest "
+                "without one."
+            )
         return ApproximateIndex(
             self._exact,
             self._metric_or_own(metric),
@@ -244,8 +261,15 @@ class KeyedVectors:
             self._restriction = restriction
         return restriction
 
-    def _metric_or_own(self, metric: Metric | None) -> Metric:
+    def _metric_or_own(self, metric: AnyMetric | None) -> Metric:
         return self._metric if metric is None else one_of(metric, METRICS, "metric")
+
+    def _csls(self, index: ApproximateIndex | None) -> CSLSIndex:
+        if index is not None:
+            raise ValueError("metric='csls' is searched exactly alone; leave index out, or pass its metric.")
+        if self._csls_index is None:
+            self._csls_index = CSLSIndex.of(self._exact)
+        return self._csls_index
 
     def _fits(self, index: ApproximateIndex | None, metric: Metric) -> bool:
         """Whether to search by an index; ValueError if it is not one for this search."""

@@ -1,0 +1,261 @@
+"""Pairs: images to names they were never trained on, and words of two tables, by CCAEmbedder beside its peers.
+
+    python benchmarks/pairs.py --wordllama DIRECTORY > benchmarks/results/pairs.txt
+
+Images to names. Data: ../shared/data/image, a picture of each of 205 classes of ImageNet through SqueezeNet 1.1
+(`skembed.ImageEmbedder`), and the names of the classes, each the mean of the vectors of its words in the table of the
+wheel wordllama 0.4.0.post1, unpacked in --wordllama. Five folds of classes: what is learned from four of them finds the
+names of the pictures of the fifth among its 41 names. Chance is 1 / 41 and 5 / 41. What stands for a picture (pooled
+features, logits, the root of their softmax) and for a name (its first synonym, all words, the mean of all synonyms)
+is chosen by what the training folds find of each other. Both sides are at unit length.
+
+Words of two tables. Data: ../shared/data/text/wikipedia_en_100MB.txt.gz, its even and its odd articles, a
+Word2VecVectorizer (100 dimensions, 5 passes) on each, kept in --tables where that is given. The 5,000 most frequent
+words that both have are the dictionary; precision@1 is over every tenth of the other shared words, among all words of
+the second table. Nothing is chosen on these.
+
+Peers: orthogonal Procrustes, scikit-learn's PLSSVD and CCA, ridge regression (penalty by cross-validation).
+"""
+
+import argparse
+import gzip
+import io
+import tarfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from runs import describe
+from scipy.linalg import orthogonal_procrustes
+from sklearn.cross_decomposition import CCA, PLSSVD
+from sklearn.linear_model import RidgeCV
+
+import skembed
+from skembed import CCAEmbedder, EmbeddingTable, Word2VecVectorizer
+from skembed.inspection import hubness
+from skembed.pairs import translate
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DICTIONARY, TAKEN = 5_000, 10
+DIM = 30  # of scikit-learn's, which take a number: as many as its iterations settle for
+
+Mapped = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------- methods
+
+
+def canonical(X: np.ndarray, Y: np.ndarray) -> Mapped:
+    embedder = CCAEmbedder().fit(X, Y)
+    return embedder.transform, lambda rows: embedder.transform(None, rows)
+
+
+def procrustes(X: np.ndarray, Y: np.ndarray) -> Mapped:
+    width = max(X.shape[1], Y.shape[1])
+
+    def wide(rows: np.ndarray) -> np.ndarray:
+        return np.pad(rows, ((0, 0), (0, width - rows.shape[1])))
+
+    x_mean, y_mean = X.mean(axis=0), Y.mean(axis=0)
+    turn = orthogonal_procrustes(wide(X - x_mean), wide(Y - y_mean))[0]
+    return lambda rows: wide(rows - x_mean) @ turn, lambda rows: wide(rows - y_mean)
+
+
+def procrustes_of_unit_length(X: np.ndarray, Y: np.ndarray) -> Mapped:
+    """As in the paper of CSLS: rows of length 1, not centred."""
+    if X.shape[1] != Y.shape[1]:
+        return procrustes(X, Y)
+    turn = orthogonal_procrustes(unit(X), unit(Y))[0]
+    return lambda rows: unit(rows) @ turn, unit
+
+
+def ridge(X: np.ndarray, Y: np.ndarray) -> Mapped:
+    x_mean, y_mean = X.mean(axis=0), Y.mean(axis=0)
+    model = RidgeCV(np.logspace(-4, 4, 17)).fit(X - x_mean, Y - y_mean)
+    return lambda rows: model.predict(rows - x_mean), lambda rows: rows - y_mean
+
+
+def of_scikit_learn(cls: type) -> Callable[[np.ndarray, np.ndarray], Mapped]:
+    def learn(X: np.ndarray, Y: np.ndarray) -> Mapped:
+        model = cls(min(DIM, *X.shape, Y.shape[1]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CCA says that it has not converged
+            model.fit(X, Y)
+        blank_x, blank_y = X[:1], Y[:1]
+
+        def both(rows: np.ndarray, others: np.ndarray) -> tuple:
+            n = max(len(rows), len(others))
+            return model.transform(np.resize(rows, (n, rows.shape[1])), np.resize(others, (n, others.shape[1])))
+
+        return lambda rows: both(rows, blank_y)[0], lambda rows: both(blank_x, rows)[1]
+
+    return learn
+
+
+METHODS = {
+    "CCAEmbedder": canonical,
+    "Procrustes": procrustes,
+    "Procrustes, unit": procrustes_of_unit_length,
+    "ridge": ridge,
+    "PLSSVD": of_scikit_learn(PLSSVD),
+    "CCA": of_scikit_learn(CCA),
+}
+
+
+def as_table(keys: list, rows: np.ndarray) -> EmbeddingTable:
+    return EmbeddingTable(keys, rows.astype(np.float32))
+
+
+# ------------------------------------------------------------------------------------------------- images to names
+
+
+def pictures(layer: str) -> tuple[np.ndarray, list[str]]:
+    """Vectors of the pictures, and what their classes are called."""
+    from PIL import Image
+
+    with gzip.open(DATA / "image" / "synset_words.txt.gz", "rt") as lines:
+        names = dict(line.strip().split(" ", 1) for line in lines)
+    images, found = [], []
+    with tarfile.open(DATA / "image" / "imagenet_sample_206_256.tar.gz") as archive:
+        for member in sorted(archive.getmembers(), key=lambda member: member.name):
+            if member.isfile() and member.name.lower().endswith(".jpeg"):
+                images.append(Image.open(io.BytesIO(archive.extractfile(member).read())).convert("RGB"))
+                found.append(names[Path(member.name).name.split("_")[0]])
+    source = DATA / "image" / "squeezenet1_1_torchvision_fp16.npz"
+    return skembed.ImageEmbedder(source, layer=layer).fit_transform(images), found
+
+
+def name_vectors(names: list[str], folder: Path) -> dict[str, np.ndarray]:
+    """Vectors of the names: of the first synonym, of all words, and the mean of those of the synonyms."""
+    from sentences import wordllama
+
+    table, pieces = wordllama(folder)
+
+    def mean(text: str) -> np.ndarray:
+        return table.lookup(pieces(text)).mean(axis=0)
+
+    return {
+        "first name": np.array([mean(name.split(",")[0]) for name in names]),
+        "all words": np.array([mean(name) for name in names]),
+        "synonyms": np.array([unit(np.array([mean(one) for one in name.split(",")])).mean(axis=0) for name in names]),
+    }
+
+
+def hits(method: Callable, X: np.ndarray, Y: np.ndarray, train: np.ndarray, test: np.ndarray) -> list[float]:
+    """hit@1 and hit@5 among the test names, by cosine and by CSLS."""
+    to_x, to_y = method(X[train], Y[train])
+    images, names = as_table(test.tolist(), to_x(X[test])), as_table(test.tolist(), to_y(Y[test]))
+    found = []
+    for metric in ("cosine", "csls"):
+        ranked = translate(images, names, k=5, metric=metric)
+        places = [[key for key, _ in one] for one in ranked]
+        found += [np.mean([one[0] == key for key, one in zip(test, places)])]
+        found += [np.mean([key in one for key, one in zip(test, places)])]
+    return found
+
+
+def images_to_names(folder: Path) -> None:
+    pooled, names = pictures("pool")
+    logits, _ = pictures("logits")
+    sides = {
+        "pool": pooled,
+        "logits": logits,
+        "probabilities": np.exp(logits - logits.max(axis=1, keepdims=True)) ** 0.5,
+    }
+    choices = {
+        f"{layer}, {kind}": (unit(X), unit(Y))
+        for layer, X in sides.items()
+        for kind, Y in name_vectors(names, folder).items()
+    }
+    n = len(names)
+    folds = np.array_split(np.random.default_rng(0).permutation(n), 5)
+    trains = [np.setdiff1d(np.arange(n), fold) for fold in folds]
+    inner = {
+        choice: [max(score for *_, score in CCAEmbedder().fit(X[train], Y[train]).trials_) for train in trains]
+        for choice, (X, Y) in choices.items()
+    }
+    chosen = [max(inner, key=lambda choice: inner[choice][fold]) for fold in range(5)]
+    print(f"images to names, {n} classes in 5 folds; chance is {1 / 41:.3f} and {5 / 41:.3f}")
+    print("mean reciprocal rank within the training folds:")
+    for choice, scores in inner.items():
+        print(f"  {choice:30s} {np.mean(scores):.3f}, chosen in {chosen.count(choice)} folds")
+    print(f"\n{'':44s}{'cosine':>16s}{'CSLS':>16s}\n{'':44s}" + f"{'hit@1':>8s}{'hit@5':>8s}" * 2)
+    for name, method in METHODS.items():
+        found = [hits(method, *choices[chosen[f]], trains[f], folds[f]) for f in range(5)]
+        print(f"{name + ', as the training folds chose':44s}" + "".join(f"{x:8.3f}" for x in np.mean(found, axis=0)))
+    for choice, (X, Y) in choices.items():
+        found = [hits(canonical, X, Y, trains[f], folds[f]) for f in range(5)]
+        print(f"{'CCAEmbedder, ' + choice:44s}" + "".join(f"{value:8.3f}" for value in np.mean(found, axis=0)))
+    for choice, (X, Y) in choices.items():
+        found = [hits(canonical, X, Y, np.arange(n), fold) for fold in folds]
+        line = "".join(f"{value:8.3f}" for value in np.mean(found, axis=0))
+        print(f"{'with the true pairs, ' + choice:44s}{line}")
+
+
+# --------------------------------------------------------------------------------------------- words of two tables
+
+
+def two_tables(folder: Path | None) -> list[EmbeddingTable]:
+    paths = [None, None] if folder is None else [folder / "half0", folder / "half1"]
+    tables = []
+    for half, path in enumerate(paths):
+        if path is not None and path.exists():
+            tables.append(EmbeddingTable.load(path))
+            continue
+        with gzip.open(DATA / "text" / "wikipedia_en_100MB.txt.gz", "rt") as lines:
+            texts = list(lines)[half::2]
+        tables.append(Word2VecVectorizer(100, max_iter=5, random_state=half).fit(texts).embedding_)
+        if path is not None:
+            tables[-1].save(path)
+    return tables
+
+
+def words(folder: Path | None) -> None:
+    source, target = two_tables(folder)
+    shared = [word for word in source.keys.tolist() if word in target]
+    dictionary, rest = shared[:DICTIONARY], shared[DICTIONARY::TAKEN]
+    X, Y = source.lookup(dictionary).astype(np.float64), target.lookup(dictionary).astype(np.float64)
+    print(
+        f"\nwords of two tables of {len(source)} and {len(target)} words; {len(dictionary)} pairs, {len(rest)} sought"
+    )
+    print(f"\n{'precision@1':20s}{'cosine':>8s}{'CSLS':>8s}{'s to learn':>12s}{'hubness, cosine':>17s}")
+    for name, method in METHODS.items():
+        started = time.process_time()
+        to_x, to_y = method(X, Y)
+        seconds = time.process_time() - started
+        left = as_table(source.keys.tolist(), to_x(source.vectors.astype(np.float64)))
+        right = as_table(target.keys.tolist(), to_y(target.vectors.astype(np.float64)))
+        found = []
+        for metric in ("cosine", "csls"):
+            best = translate(left, right, rest, metric=metric)
+            found.append(np.mean([one[0][0] == word for word, one in zip(rest, best)]))
+        hubs = hubness(right, left.subset(rest), metric="cosine")
+        print(f"{name:20s}{found[0]:8.4f}{found[1]:8.4f}{seconds:12.1f}{hubs:17.1f}", flush=True)
+    embedder = CCAEmbedder().fit(X, Y)
+    print(f"chosen shrinkage {embedder.shrinkage_:g}; held out within the dictionary: ", end="")
+    print(", ".join(f"{s:g}^{power:g} {score:.3f}" for s, power, score in embedder.trials_))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wordllama", type=Path, help="leaves images to names out where it is not given")
+    parser.add_argument("--tables", type=Path, help="folder where the two word tables are kept")
+    arguments = parser.parse_args()
+    print(describe("numpy", "scipy", "scikit-learn"))
+    if arguments.wordllama is None:
+        print("images to names: left out, --wordllama is not given")
+    elif not hasattr(skembed, "ImageEmbedder"):
+        print("images to names: left out, there is no ImageEmbedder")
+    else:
+        images_to_names(arguments.wordllama)
+    words(arguments.tables)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""Anomalies by their distance to the nearest usual rows."""
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skembed.anomaly._own_distances import own_neighbors
+from skembed.base import EmbeddingEstimator
+from skembed.data.columns import row_labels
+from skembed.data.keys import Keys
+from skembed.data.matrix import read_finite_matrix
+from skembed.memory import check_memory
+from skembed.state import stored
+from skembed.table import EmbeddingTable
+from skembed.table.neighbors import ExactIndex, Neighbors
+from skembed.training.whitening import Centering, Whitening, learn_whitening
+
+__all__ = ["NeighborAnomalyDetector"]
+
+WHISKER = 1.5  # interquartile ranges beyond the third quartile (Tukey 1977), of logarithms of distances
+
+
+def _for_new_rows(self: Any) -> bool:
+    if self.novelty:
+        return True
+    raise AttributeError(
+        "This method is for new rows and needs novelty=True; with novelty=False, fit_predict says which of the rows "
+        "of fit are outliers."
+    )
+
+
+def _for_own_rows(self: Any) -> bool:
+    if not self.novelty:
+        return True
+    raise AttributeError("fit_predict needs novelty=False; with novelty=True, use fit and then predict on new rows.")
+
+
+@stored
+class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
+    """Tell unusual rows by their distance to the nearest usual ones, whitened by the usual rows' covariance.
+
+    The last step of a Pipeline behind anything that makes vectors: images, documents, categories.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        The score is the mean distance to so many.
+    whiten : bool, default=True
+        Measure along each direction in units of what is usual there, by the Ledoit-Wolf covariance of the rows of
+        `fit` [1]_. False leaves distances as they are.
+    contamination : "auto" or float, default="auto"
+        Which distances are unusual. A float, at most 0.5, is the share of the rows of `fit` that are. "auto" compares
+        them with each other: beyond the third quartile of their logarithms by more than 1.5 interquartile ranges.
+    novelty : bool, default=False
+        As in `LocalOutlierFactor`: False is for outliers among the rows of `fit` themselves, by `fit_predict`; True
+        is for new rows, by `predict`, `decision_function` and `score_samples`, where the rows of `fit` are usual.
+
+    Attributes
+    ----------
+    embedding_ : EmbeddingTable
+        The rows of `fit` as distances are measured between them, whitened or centred. Its keys are those of the
+        table that `fit` was given, or the index of a frame, or row numbers.
+    training_scores_ : ndarray of shape (n_samples,)
+        Score of each row of `fit` by the others, as if it had not been there: higher is more usual.
+    offset_ : float
+        Scores below are those of outliers.
+    n_neighbors_ : int
+        Fewer than `n_neighbors` where there are not so many rows.
+    shrinkage_ : float or None
+        Of the covariance, from 0 to 1; None without one.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    sklearn.neighbors.LocalOutlierFactor : Compares a distance with those around the neighbours.
+    sklearn.covariance.EllipticEnvelope : Distance to the mean in place of neighbours.
+
+    Notes
+    -----
+    Rows of `fit` draw the covariance towards themselves, all the more the fewer they are: by it they seem nearer to
+    each other than a new row is to any of them. `training_scores_` and `offset_` are therefore of a covariance without
+    the row in question, in closed form.
+
+    Columns of different units are to be scaled before: what Ledoit and Wolf shrink towards has the same variance in
+    every column. Neighbours are exact. Sparse rows stay sparse while they are whitened; ``whiten=False`` makes the
+    rows of `fit` dense. Time to whiten grows with the third power of the number of rows or columns, whichever is
+    less; reduce tens of thousands of both before, by `ProjectionEmbedder`.
+
+    References
+    ----------
+    .. [1] Ledoit & Wolf (2004), "A well-conditioned estimator for large-dimensional covariance matrices".
+    .. [2] Ramaswamy, Rastogi & Shim (2000), "Efficient algorithms for mining outliers from large data sets".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skembed import NeighborAnomalyDetector
+    >>> usual = np.random.default_rng(0).normal(size=(200, 3))
+    >>> detector = NeighborAnomalyDetector(novelty=True).fit(usual)
+    >>> detector.predict([[0.1, 0.0, 0.2], [6.0, 6.0, 6.0]])
+    array([ 1, -1])
+    >>> key, distance = detector.explain([[6.0, 6.0, 6.0]])[0][0]
+    >>> usual[key].round(1)
+    array([1.1, 0.8, 2. ])
+    """
+
+    _state = {
+        "embedding_": EmbeddingTable, "training_scores_": np.ndarray, "offset_": float, "n_neighbors_": int,
+        "_placing": Whitening | Centering,
+    }  # fmt: skip
+    _parameter_constraints: dict = {
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "whiten": ["boolean"],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "novelty": ["boolean"],
+    }
+    _placing: Whitening | Centering
+
+    def __init__(
+        self,
+        n_neighbors: int = 5,
+        *,
+        whiten: bool = True,
+        contamination: float | str = "auto",
+        novelty: bool = False,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.whiten = whiten
+        self.contamination = contamination
+        self.novelty = novelty
+
+    def fit(self, X: Any, y: Any = None) -> "NeighborAnomalyDetector":
+        """Keep the rows that others are compared with, and learn which distances are usual.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or dataframe of shape (n_samples, n_features), or EmbeddingTable
+            At least two rows. Of a table the vectors are taken, and neighbours are called by its keys.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X has NaN or infinite values, text, or less than two rows.
+        """
+        self._validate_params()
+        read = self._read(X, reset=True, ensure_min_samples=2)
+        n, width = read.shape
+        check_memory(
+            4 * n * (min(n, width) if self.whiten else width),
+            f"{n} usual rows of {width} columns",
+            "lower the number of columns, for instance by ProjectionEmbedder, or take a part of the rows",
+        )
+        placing: Whitening | Centering
+        if self.whiten:
+            placing, rows = learn_whitening(read)
+        else:
+            placing = Centering.of(read)
+            rows = placing.apply(read)
+        table = EmbeddingTable.of_keys(_keys(X, n), rows, metric="euclidean")
+        if self.n_neighbors >= n:
+            warnings.warn(
+                f"n_neighbors is {self.n_neighbors} and there are {n} rows, each with {n - 1} others; "
+                f"n_neighbors_ is {n - 1}.",
+                stacklevel=2,
+            )
+        k = min(self.n_neighbors, n - 1)
+        scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
+        self._placing, self.embedding_, self.n_neighbors_ = placing, table, k
+        self.training_scores_, self.offset_ = scores, _offset(scores, self.contamination)
+        return self
+
+    @available_if(_for_own_rows)
+    def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
+        """Tell outliers among the rows of X, each compared with the others.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int
+            -1 for outliers, 1 for the others.
+        """
+        return _signs(self.fit(X).training_scores_ - self.offset_)
+
+    @available_if(_for_new_rows)
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return minus the mean distance of new rows to their nearest usual ones: higher is more usual.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or dataframe of shape (n_samples, n_features), or EmbeddingTable
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -self._neighbors(X, self._fitted_n_neighbors()).scores.mean(axis=1, dtype=np.float64)
+
+    @available_if(_for_new_rows)
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return `score_samples` less `offset_`: negative for outliers.
+
+        Parameters
+        ----------
+        X
+            As in `score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    @available_if(_for_new_rows)
+    def predict(self, X: Any) -> np.ndarray:
+        """Tell outliers among new rows.
+
+        Parameters
+        ----------
+        X
+            As in `score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int
+            -1 for outliers, 1 for the others.
+        """
+        return _signs(self.decision_function(X))
+
+    def explain(self, X: Any = None, n_neighbors: int | None = None) -> list[list[tuple[Any, float]]]:
+        """Return the usual rows that each row was compared with.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or dataframe of shape (n_samples, n_features), or EmbeddingTable, default=None
+            New rows; None: the rows of `fit`, each without itself.
+        n_neighbors : int, default=None
+            None: as many as the score is the mean of.
+
+        Returns
+        -------
+        list of list of (key, float)
+            For each row the nearest usual ones, nearest first, by their keys in `embedding_`, and their distances.
+        """
+        k = self._fitted_n_neighbors()
+        if n_neighbors is not None:
+            if not isinstance(n_neighbors, Integral) or isinstance(n_neighbors, bool) or n_neighbors < 1:
+                raise ValueError(f"n_neighbors must be a positive int or None, got {n_neighbors!r}.")
+            k = min(int(n_neighbors), len(self.embedding_) - (X is None))
+        own = X is None
+        found = _own_neighbors(self.embedding_, self._placing, k) if own else self._neighbors(X, k)
+        keys = self.embedding_.keys
+        return [
+            [(keys[row], distance) for row, distance in zip(rows, distances)]
+            for rows, distances in zip(found.rows.tolist(), found.scores.tolist())
+        ]
+
+    @property
+    def shrinkage_(self) -> float | None:
+        """Of the covariance, from 0 to 1; None without one."""
+        check_is_fitted(self)
+        return _shrinkage(self._placing)
+
+    def _fitted_n_neighbors(self) -> int:
+        check_is_fitted(self)
+        return self.n_neighbors_
+
+    def _read(self, X: Any, *, reset: bool, **checks: Any) -> Any:
+        X = X.vectors if isinstance(X, EmbeddingTable) else X
+        return read_finite_matrix(self, X, reset=reset, **checks)
+
+    def _neighbors(self, X: Any, k: int) -> Neighbors:
+        """Return the nearest usual rows of new ones."""
+        return self.embedding_.kneighbors(self._placing.apply(self._read(X, reset=False)), k)
+
+    def _check_fitted(self) -> None:
+        self._placing.check()
+        n, width = self.embedding_.shape
+        if self._placing.mean.shape != (self.n_features_in_,) or width != self._placing.dim:
+            raise ValueError(f"expected rows of {self._placing.dim} coordinates from {self.n_features_in_} columns")
+        if self.training_scores_.shape != (n,) or self.training_scores_.dtype != np.float64:
+            raise ValueError(f"expected a score for each of {n} rows")
+        if self.embedding_.metric != "euclidean" or not 1 <= self.n_neighbors_ < n:
+            raise ValueError(f"expected Euclidean distances to 1 to {n - 1} of {n} rows")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _keys(X: Any, n: int) -> Keys:
+    if isinstance(X, EmbeddingTable):
+        return X.shared_keys
+    labels = row_labels(X)
+    return Keys.of(range(n)) if labels is None else Keys.of(labels)
+
+
+def _shrinkage(placing: Whitening | Centering) -> float | None:
+    return placing.shrinkage if isinstance(placing, Whitening) else None
+
+
+def _own_neighbors(table: EmbeddingTable, placing: Whitening | Centering, k: int) -> Neighbors:
+    """Return the nearest others of each row of `fit`."""
+    return own_neighbors(ExactIndex(table.vectors), k, _shrinkage(placing))
+
+
+def _signs(decisions: np.ndarray) -> np.ndarray:
+    return np.where(decisions < 0, -1, 1)
+
+
+def _offset(scores: np.ndarray, contamination: float | str) -> float:
+    """Return the score below which rows are outliers, from those of the rows of `fit`."""
+    if not isinstance(contamination, str):
+        return float(np.quantile(scores, contamination))
+    distances = -scores[scores < 0]  # rows that have equals say nothing of how far usual ones are
+    if not len(distances):
+        return 0.0
+    low, high = np.quantile(distances, [0.25, 0.75])
+    return -float(high * (high / low) ** WHISKER)

@@ -1,0 +1,266 @@
+"""NeighborAnomalyDetector: distances, thresholds of rows that were left out, explanations, and faults."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.covariance import ledoit_wolf
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+
+from skembed import CooccurrenceEncoder, EmbeddingTable, NeighborAnomalyDetector
+from skembed.training import whitening
+from skembed.training.whitening import learn_whitening
+
+SHAPES = [(120, 8), (20, 60), (30, 30), (31, 30), (12, 11)]  # more rows than columns, fewer, as many
+
+
+def rows(n=120, width=8, seed=0, dtype=np.float64):
+    mixing = np.random.default_rng(5).normal(size=(width, width))
+    return (np.random.default_rng(seed).normal(size=(n, width)) @ mixing + 20).astype(dtype)
+
+
+def pairwise(A, B, precision):
+    differences = A[:, None] - B[None]
+    return np.sqrt(np.einsum("ijk,kl,ijl->ij", differences, precision, differences))
+
+
+def detector(**parameters):
+    return NeighborAnomalyDetector(**({"novelty": True} | parameters))
+
+
+# ---------------------------------------------------------------------------------------------------- the covariance
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_array])
+def test_whitened_distances_are_mahalanobis_distances_by_the_covariance_of_ledoit_and_wolf(shape, container):
+    X, new = rows(*shape), rows(5, shape[1], seed=1)
+    covariance, shrinkage = ledoit_wolf(X)
+    learned, whitened = learn_whitening(container(X))
+    assert learned.shrinkage == pytest.approx(shrinkage, rel=1e-9)
+    np.testing.assert_allclose(whitened, learned.apply(container(X)), atol=1e-4)
+    found = np.sqrt(((learned.apply(new)[:, None] - whitened[None]) ** 2).sum(axis=2))
+    np.testing.assert_allclose(found, pairwise(new, X, np.linalg.inv(covariance)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (9, 25)])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_blocks_change_nothing(shape, container, monkeypatch):
+    X = container(rows(*shape))
+    _, expected = learn_whitening(X)
+    monkeypatch.setattr(whitening, "VALUES_AT_ONCE", 13)
+    learned, found = learn_whitening(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(learned.apply(X), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (300, 3)])
+def test_scores_of_training_rows_are_those_of_a_fit_without_them(shape):
+    X, (n, width) = rows(*shape), shape
+    X[0] += 30  # one that draws the covariance towards itself
+    fitted = detector(n_neighbors=3).fit(X)
+    s, target = fitted.shrinkage_, X.var(axis=0).mean() * n / (n - 1)
+    expected = []
+    for i in range(n):
+        others = np.delete(X, i, axis=0)
+        S = np.cov(others.T, bias=True)
+        distances = pairwise(X[i : i + 1], others, np.linalg.inv((1 - s) * S + s * target * np.eye(width)))[0]
+        expected.append(-np.sort(distances)[:3].mean())
+    np.testing.assert_allclose(fitted.training_scores_, expected, rtol=1e-4)
+
+
+def test_new_usual_rows_are_as_seldom_outliers_as_was_asked_for():
+    """By a covariance that has seen the rows which make the threshold, most of these are."""
+    for n, width in ((50, 200), (200, 100), (400, 6)):
+        fitted = detector(contamination=0.1).fit(rows(n, width))
+        assert 0.02 < (fitted.predict(rows(500, width, seed=1)) < 0).mean() < 0.2
+        seen = fitted.embedding_.kneighbors(fitted.embedding_.vectors, 6).scores[:, 1:].mean(axis=1)
+        naive = (-fitted.score_samples(rows(500, width, seed=1)) > np.quantile(seen, 0.9)).mean()
+        assert naive > (0.95 if n < width else 0.3 if n < 5 * width else 0.05)
+
+
+# -------------------------------------------------------------------------------------------------- as it is promised
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_without_a_covariance_distances_are_those_of_nearest_neighbors(dtype):
+    X, new = rows(dtype=dtype), rows(9, seed=1, dtype=dtype)
+    fitted = detector(n_neighbors=4, whiten=False).fit(X)
+    neighbors = NearestNeighbors(n_neighbors=4).fit(X)
+    np.testing.assert_allclose(fitted.score_samples(new), -neighbors.kneighbors(new)[0].mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(fitted.training_scores_, -neighbors.kneighbors()[0].mean(axis=1), rtol=1e-5)
+    assert fitted.shrinkage_ is None
+
+
+def test_a_large_offset_costs_no_digits():
+    X = rows()
+    expected = detector(whiten=False).fit(X).training_scores_
+    np.testing.assert_allclose(detector(whiten=False).fit(X + 1e9).training_scores_, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_float32_gives_what_float64_gives(whiten):
+    one, two = (detector(whiten=whiten).fit(rows(dtype=dtype)) for dtype in (np.float32, np.float64))
+    np.testing.assert_allclose(one.score_samples(rows(9, seed=1)), two.score_samples(rows(9, seed=1)), rtol=1e-4)
+
+
+def test_outliers_among_the_rows_themselves():
+    X = rows()
+    X[[3, 70]] += 100
+    fitted = NeighborAnomalyDetector(contamination=2 / 120)
+    assert np.flatnonzero(fitted.fit_predict(X) == -1).tolist() == [3, 70]
+    found = np.flatnonzero(NeighborAnomalyDetector().fit_predict(X) == -1).tolist()
+    assert {3, 70} <= set(found)
+    assert len(found) < 6
+    for name in ("predict", "decision_function", "score_samples"):
+        assert not hasattr(fitted, name)
+        with pytest.raises(AttributeError, match=name):
+            getattr(fitted, name)
+        assert hasattr(detector(), name)
+    assert not hasattr(detector(), "fit_predict")
+
+
+@pytest.mark.parametrize("contamination", ["auto", 0.05, 0.5])
+def test_decisions_follow_from_scores(contamination):
+    fitted, new = detector(contamination=contamination).fit(rows()), rows(50, seed=1) * 1.5
+    decisions = fitted.decision_function(new)
+    np.testing.assert_array_equal(decisions, fitted.score_samples(new) - fitted.offset_)
+    np.testing.assert_array_equal(fitted.predict(new), np.where(decisions < 0, -1, 1))
+    if contamination != "auto":
+        assert (fitted.training_scores_ < fitted.offset_).sum() == round(contamination * 120)
+
+
+def test_neighbours_have_the_keys_of_a_table_an_index_or_numbers():
+    X = rows(30)
+    keys = [f"image {i}" for i in range(30)]
+    frame = pd.DataFrame(X, index=keys).rename(columns=str)
+    for given, expected in (
+        (EmbeddingTable(keys, X), keys), (frame, keys), (X, list(range(30))),
+        (frame.set_axis(["same"] * 30), list(range(30))),
+    ):  # fmt: skip
+        fitted = detector().fit(given)
+        (pairs,) = fitted.explain(frame[7:8] if isinstance(given, pd.DataFrame) else X[7:8], n_neighbors=3)
+        assert pairs[0] == (expected[7], pytest.approx(0, abs=1e-3))
+        assert len(pairs) == 3
+        own = fitted.explain()
+        assert all(key != expected[row] for row, found in enumerate(own) for key, _ in found)
+        means = [-np.mean([distance for _, distance in found]) for found in own]
+        np.testing.assert_allclose(means, fitted.training_scores_, rtol=1e-6)
+    assert fitted.explain(frame[:1], n_neighbors=99)[0][29][0] in range(30)
+    assert len(fitted.explain(n_neighbors=99)[0]) == 29
+
+
+def test_new_rows_may_be_a_table():
+    X, new = rows(dtype=np.float32), rows(4, seed=1, dtype=np.float32)
+    fitted = detector().fit(EmbeddingTable(range(120), X))
+    np.testing.assert_array_equal(fitted.predict(EmbeddingTable(list("abcd"), new)), fitted.predict(new))
+
+
+def test_behind_an_embedder_in_a_pipeline_and_in_a_grid():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(3, size=300)
+    X = pd.DataFrame({"a": kind * 10 + rng.integers(2, size=300), "b": kind, "c": kind}).astype(str)
+    pipeline = make_pipeline(CooccurrenceEncoder(random_state=0), detector()).fit(X)
+    strange = pd.DataFrame({"a": ["0"], "b": ["1"], "c": ["2"]})
+    assert pipeline.score_samples(strange)[0] < pipeline.score_samples(X).min()
+    search = GridSearchCV(
+        detector(), {"n_neighbors": [1, 3], "whiten": [True, False]}, cv=2,
+        scoring=lambda estimator, X, y=None: estimator.decision_function(X).mean(),
+    )  # fmt: skip
+    assert search.fit(rows(60)).best_params_["n_neighbors"] == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- faults
+
+
+def test_few_rows():
+    with pytest.warns(UserWarning, match=r"n_neighbors is 5 and there are 4 rows.*; n_neighbors_ is 3"):
+        fitted = detector().fit(rows(4))
+    assert fitted.n_neighbors_ == 3
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
+        detector().fit(rows(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector(n_neighbors=1).fit(rows(2))
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("shape", [(30, 3), (6, 20)])
+def test_rows_that_are_all_equal(whiten, shape):
+    X = np.full(shape, 4.5)
+    fitted = detector(n_neighbors=2, whiten=whiten).fit(X)
+    assert (fitted.training_scores_ == 0).all()
+    assert fitted.predict(np.vstack([X[:1], X[:1] + 1])).tolist() == [1, -1]
+    assert fitted.score_samples(X[:1] + 1)[0] == pytest.approx(-np.sqrt(shape[1]), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(60, 6), (20, 40)])
+def test_constant_and_repeated_columns_and_repeated_rows(shape):
+    X = rows(*shape)
+    X[:, 1], X[:, 3] = 2.0, X[:, 4]
+    X[5:15] = X[5]
+    fitted = detector().fit(X)
+    assert np.isfinite(fitted.training_scores_).all()
+    assert (fitted.training_scores_[5:15] > -1e-2).all()  # nine others are the same
+    changed = X[:1].copy()
+    changed[0, 1] += 50  # along what no row varied
+    assert fitted.predict(changed)[0] == -1
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_missing_and_infinite_values_are_named(value, word):
+    frame = pd.DataFrame(rows(), columns=list("abcdefgh"))
+    fitted = detector().fit(frame)
+    frame.iloc[2, 3] = value
+    for call in (detector().fit, fitted.predict, fitted.explain):
+        with pytest.raises(ValueError, match=rf"contains {word} in row 2 of column 'd'.*SimpleImputer"):
+            call(frame)
+    with pytest.raises(ValueError, match=rf"contains {word} in row 2 of column 3"):
+        detector().fit(sparse.csr_matrix(frame.to_numpy()))
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_numbers_beyond_what_can_be_squared(whiten):
+    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
+        detector(whiten=whiten).fit(rows() * 1e200)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_neighbors": 0}, "n_neighbors"), ({"contamination": 0.6}, "contamination"),
+        ({"contamination": "all"}, "contamination"), ({"whiten": "yes"}, "whiten"), ({"novelty": 2}, "novelty"),
+    ],
+)  # fmt: skip
+def test_parameters_that_are_wrong_are_named(parameters, message):
+    with pytest.raises(ValueError, match=f"'{message}' parameter"):
+        NeighborAnomalyDetector(**parameters).fit(rows())
+
+
+def test_wrong_calls_are_named():
+    fitted = detector().fit(rows())
+    with pytest.raises(ValueError, match="n_neighbors must be a positive int or None, got 0"):
+        fitted.explain(rows(2), n_neighbors=0)
+    with pytest.raises(ValueError, match="9 features"):
+        fitted.predict(rows(2, 9))
+    with pytest.raises(ValueError, match=r"text.*encode the column before"):
+        detector().fit([["a", 1.0], ["b", 2.0]])
+    assert len(fitted.explain(rows(2))) == 2
+
+
+def test_a_fit_that_is_interrupted_leaves_what_was_fitted(monkeypatch):
+    fitted = detector().fit(rows())
+    before = fitted.score_samples(rows(5, seed=1)), fitted.offset_
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skembed.anomaly._neighbor_detector.own_neighbors", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(rows(30) * 9)
+    np.testing.assert_array_equal(fitted.score_samples(rows(5, seed=1)), before[0])
+    assert fitted.offset_ == before[1]

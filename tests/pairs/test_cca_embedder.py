@@ -1,0 +1,220 @@
+"""CCAEmbedder: canonical correlations beside scikit-learn and beside formulas, choices within fit, faults."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.cross_decomposition import CCA, PLSSVD
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skembed import CCAEmbedder
+from skembed.testing._pair_checks import pairs
+from skembed.training import canonical
+from skembed.training.canonical import _folds
+
+
+def cosine_of_columns(A, B):
+    A, B = A - A.mean(axis=0), B - B.mean(axis=0)
+    return np.abs((A * B).sum(axis=0)) / np.linalg.norm(A, axis=0) / np.linalg.norm(B, axis=0)
+
+
+# ------------------------------------------------------------------------------------------------------ closed form
+
+
+def test_without_shrinkage_it_is_canonical_correlation_analysis():
+    X, Y = pairs()
+    embedder = CCAEmbedder(3, shrinkage=0).fit(X, Y)
+    expected = CCA(3, max_iter=5_000, tol=1e-12).fit(X, Y)
+    for ours, theirs in zip(embedder.transform(X, Y), expected.transform(X, Y)):
+        np.testing.assert_allclose(cosine_of_columns(ours, theirs), 1, atol=1e-6)
+    left, right = embedder.transform(X, Y)
+    np.testing.assert_allclose(embedder.correlations_, cosine_of_columns(left, right), rtol=1e-9)
+    assert (np.diff(embedder.correlations_) < 0).all()
+    np.testing.assert_allclose(np.corrcoef(left.T), np.eye(3), atol=1e-8)
+
+
+def test_with_all_shrinkage_it_is_partial_least_squares():
+    X, Y = pairs()
+    embedder = CCAEmbedder(4, shrinkage=1).fit(X, Y)
+    expected = PLSSVD(4, scale=False).fit(X, Y)
+    for ours, theirs in zip(embedder.transform(X, Y), expected.transform(X, Y)):
+        np.testing.assert_allclose(cosine_of_columns(ours, theirs), 1, atol=1e-8)
+
+
+@pytest.mark.parametrize("shrinkage", [0.01, 0.3, 0.9])
+@pytest.mark.parametrize("n", [200, 8])  # more pairs than columns, and fewer
+def test_canonical_values_are_those_of_the_formula(n, shrinkage):
+    X, Y = (side[:n] for side in pairs())
+    A, B = X - X.mean(axis=0), Y - Y.mean(axis=0)
+
+    def root(side):
+        S = side.T @ side / n
+        values, axes = np.linalg.eigh((1 - shrinkage) * S + shrinkage * np.trace(S) / len(S) * np.eye(len(S)))
+        return (axes / np.sqrt(values)) @ axes.T
+
+    u, _, v = np.linalg.svd(root(A) @ (A.T @ B / n) @ root(B))
+    dim = min(n - 1, 9)
+    embedder = CCAEmbedder(shrinkage=shrinkage).fit(X, Y)
+    left, right = embedder.transform(X, Y)
+    assert left.shape == (n, dim)
+    np.testing.assert_allclose(cosine_of_columns(left, A @ root(A) @ u[:, :dim]), 1, atol=1e-6)
+    np.testing.assert_allclose(cosine_of_columns(right, B @ root(B) @ v[:dim].T), 1, atol=1e-6)
+    ridge = np.linalg.solve(
+        (1 - shrinkage) * A.T @ A / n + shrinkage * np.trace(A.T @ A) / n / 12 * np.eye(12), A.T @ B / n
+    )
+    np.testing.assert_allclose(embedder.predict(X), A @ ridge + Y.mean(axis=0), rtol=1e-6)
+
+
+def test_without_shrinkage_predictions_are_least_squares():
+    X, Y = pairs()
+    np.testing.assert_allclose(
+        CCAEmbedder(shrinkage=0).fit(X, Y).predict(X), LinearRegression().fit(X, Y).predict(X), rtol=1e-7
+    )
+    flat = CCAEmbedder().fit(X, Y[:, 0])
+    assert flat.predict(X).shape == (240,)
+    assert flat.transform(X).shape == (240, 1)
+
+
+def test_both_sides_are_alike():
+    X, Y = pairs()
+    one, other = CCAEmbedder(4).fit(X, Y), CCAEmbedder(4).fit(Y, X)
+    assert one.shrinkage_ == other.shrinkage_
+    for ours, theirs in zip(one.transform(X, Y), reversed(other.transform(Y, X))):
+        np.testing.assert_allclose(np.abs(ours), np.abs(theirs), rtol=1e-6, atol=1e-8)
+
+
+def test_the_first_dimensions_are_an_embedding():
+    X, Y = pairs()
+    whole, few = CCAEmbedder(shrinkage=0.2).fit(X, Y), CCAEmbedder(3, shrinkage=0.2).fit(X, Y)
+    np.testing.assert_allclose(whole.transform(X)[:, :3], few.transform(X), rtol=1e-10)
+    assert few.get_feature_names_out().tolist() == ["ccaembedder0", "ccaembedder1", "ccaembedder2"]
+    assert CCAEmbedder(99).fit(X, Y).transform(X).shape == (240, 9)
+
+
+@pytest.mark.parametrize("n", [240, 8])
+def test_float32_sparse_and_blocks_change_little(n, monkeypatch):
+    X, Y = (np.where(side[:n] > 0, side[:n], 0) for side in pairs())
+    expected = CCAEmbedder(3, shrinkage=0.1).fit(X, Y).transform(X, Y)
+    single = CCAEmbedder(3, shrinkage=0.1).fit(X.astype(np.float32), Y.astype(np.float32))
+    found = single.transform(X.astype(np.float32), Y.astype(np.float32))
+    assert found[0].dtype == found[1].dtype == np.float32
+    monkeypatch.setattr("skembed.training.whitening.VALUES_AT_ONCE", 50)
+    mixed = CCAEmbedder(3, shrinkage=0.1).fit(sparse.csr_matrix(X), Y).transform(sparse.csc_matrix(X), Y)
+    for one, two, three in zip(expected, found, mixed):
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(three, one, rtol=1e-8, atol=1e-10)
+
+
+# ------------------------------------------------------------------------------------------------ the choice in fit
+
+
+def test_noise_is_shrunk_more():
+    X, Y = pairs()
+    clear = CCAEmbedder().fit(X, Y)
+    rng = np.random.default_rng(0)
+    noisy = CCAEmbedder().fit(
+        np.hstack([X[:60], 0.5 * rng.normal(size=(60, 80))]), np.hstack([Y[:60], 0.5 * rng.normal(size=(60, 80))])
+    )
+    assert noisy.shrinkage_ > clear.shrinkage_
+    assert len(clear.trials_) == len(canonical.SHRINKAGES) * len(canonical.POWERS)
+    best = max(score for *_, score in clear.trials_)
+    assert max(score for shrinkage, _, score in clear.trials_ if shrinkage == clear.shrinkage_) > best - 0.05
+    assert CCAEmbedder(shrinkage=0.3).fit(X, Y).trials_ == []
+    assert CCAEmbedder().fit(X[:10], Y[:10]).trials_ == []
+
+
+def test_rows_that_share_a_side_are_held_out_together():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 4))[np.arange(60) // 3], rng.normal(size=(60, 3))
+    Y[0] = Y[59]  # links two groups by their y
+    for A, B in ((X, Y), (sparse.csr_matrix(X), sparse.csr_matrix(Y))):
+        held = list(_folds(A, B))
+        assert sorted(np.concatenate([part for _, part in held]).tolist()) == list(range(60))
+        for train, part in held:
+            assert not set(train) & set(part)
+            assert not {i // 3 for i in train} & {i // 3 for i in part}
+            assert (0 in part) == (59 in part)
+
+
+def test_captions_that_all_are_the_same_or_nearly_leave_something_to_choose_from():
+    X, Y = pairs()
+    Y = np.tile(Y[:2], (120, 1))
+    assert np.isfinite(CCAEmbedder().fit(X, Y).transform(X)).all()
+
+
+# ------------------------------------------------------------------------------------------------------- as others
+
+
+def test_frames_and_pipelines_and_grids():
+    X, Y = pairs()
+    frame, other = pd.DataFrame(X).rename(columns="x{}".format), pd.DataFrame(Y).rename(columns="y{}".format)
+    embedder = CCAEmbedder(2).set_output(transform="pandas").fit(frame, other)
+    assert embedder.transform(frame).columns.tolist() == ["ccaembedder0", "ccaembedder1"]
+    assert embedder.feature_names_in_.tolist() == frame.columns.tolist()
+    other.iloc[5, 2] = np.nan
+    with pytest.raises(ValueError, match="Input y contains NaN in row 5 of column 'y2'"):
+        CCAEmbedder().fit(frame, other)
+    frame.iloc[7, 1] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity in row 7 of column 'x1'"):
+        embedder.transform(frame)
+    pipeline = make_pipeline(StandardScaler(), CCAEmbedder(3)).fit(X, Y)
+    assert pipeline.transform(X).shape == (240, 3)
+    np.testing.assert_allclose(pipeline.predict(X[:2]).shape, (2, 9))
+    search = GridSearchCV(
+        CCAEmbedder(), {"shrinkage": [0.01, 1.0]}, cv=3,
+        scoring=lambda estimator, X, y: -((estimator.predict(X) - y) ** 2).mean(),
+    )  # fmt: skip
+    assert search.fit(X, Y).best_params_ == {"shrinkage": 0.01}
+
+
+def test_one_side_alone():
+    X, Y = pairs()
+    embedder = CCAEmbedder(2).fit(X, Y)
+    left, right = embedder.fit_transform(X, Y)
+    np.testing.assert_array_equal(embedder.transform(None, Y), right)
+    np.testing.assert_array_equal(embedder.transform(X), left)
+    with pytest.raises(ValueError, match="needs X, or y, or both"):
+        embedder.transform(None)
+
+
+# ---------------------------------------------------------------------------------------------------------- faults
+
+
+def test_what_cannot_be_learned_is_named():
+    X, Y = pairs()
+    for arguments, message in (
+        ((np.ones((9, 3)), Y[:9]), "X is constant: all of its 9 rows are equal"),
+        ((X, np.full((240, 2), 0.1)), "y is constant"), ((X[:5], Y[:6]), "inconsistent numbers of samples"),
+        ((X[:1], Y[:1]), "minimum of 2 is required"), ((X, None), r"requires y to be passed.*fit\(X, Y\)"),
+        ((X * 1e200, Y), "X holds numbers whose squares are beyond float64"), ((X, Y * 1e200), "y holds numbers"),
+        (([["a"], ["b"]], [[1.0], [2.0]]), "encode the column before"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            CCAEmbedder().fit(*arguments)
+    embedder = CCAEmbedder().fit(X, Y)
+    with pytest.raises(ValueError, match="y has 3 columns, but CCAEmbedder was fitted with 9"):
+        embedder.transform(X, Y[:, :3])
+    with pytest.raises(ValueError, match="12 features"):
+        embedder.transform(X[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"), [({"embedding_dim": 0}, "embedding_dim"), ({"shrinkage": 1.5}, "shrinkage")]
+)
+def test_parameters_that_are_wrong_are_named(parameters, name):
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        CCAEmbedder(**parameters).fit(*pairs())
+
+
+def test_repeated_and_constant_columns_and_two_pairs():
+    X, Y = pairs()
+    X[:, 1], X[:, 2], Y[:, 0] = X[:, 3], 4.0, 4.0
+    left, right = CCAEmbedder(shrinkage=0).fit_transform(X, Y)
+    assert left.shape[1] == 8
+    assert np.isfinite(np.hstack([left, right])).all()
+    two = CCAEmbedder().fit_transform(X[:2], Y[:2])
+    assert two[0].shape == (2, 1)
+    assert np.sign(two[0]).tolist() == np.sign(two[1]).tolist()
