@@ -13,7 +13,7 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"categorical", "graph", "interactions", "projection", "text"}
+ESTIMATORS = {"categorical", "graph", "interactions", "projection", "sequence", "text"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),

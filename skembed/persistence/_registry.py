@@ -15,6 +15,7 @@ _PACKAGES = (
     "text",
     "projection",
     "interactions",
+    "sequence",
 )  # importing one registers what its estimators are made of
 
 
