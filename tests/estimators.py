@@ -34,6 +34,12 @@ BASKETS = [[str(item) for item in sorted(set((RNG.integers(6, size=5) + 3 * (row
 CLASSES = ["x", "y", "z"]
 LINKS = np.triu(RNG.random((40, 40)) < 0.15, 1).astype(np.float64)
 LINKS += LINKS.T
+CASES = np.empty((70, 3), dtype=object)  # steps and their costs, and what kind the case is of
+for case in range(len(CASES)):
+    length = int(RNG.integers(9)) if case else 0
+    CASES[case, 0] = RNG.choice(["open", "call", "check", "close"], length).tolist()
+    CASES[case, 1] = np.where(RNG.random(length) < 0.2, np.nan, RNG.normal(size=length))
+    CASES[case, 2] = ["new", "old", None][case % 3]
 
 
 class Example(NamedTuple):
@@ -81,6 +87,8 @@ class Example(NamedTuple):
         said = [self.output(estimator)]
         if hasattr(estimator, "inverse_transform"):
             said.append(np.asarray(estimator.inverse_transform(said[0])))
+        if getattr(estimator, "event_", None) is not None:
+            said += estimator.predict_next(self.X, 2)
         for method in ("predict", "perplexity"):
             if hasattr(estimator, method):
                 said.append(np.asarray(getattr(estimator, method)(self.X)))
@@ -160,6 +168,11 @@ def nodes(method: str = "prone", **options: Any) -> Example:
     return Example(estimator, (LINKS,), LINKS[:9], passes="max_iter" in options)
 
 
+def sequences(*y: Any, **options: Any) -> Example:
+    estimator = skembed.SequenceEmbedder(4, max_iter=2, random_state=0).set_params(**options)
+    return Example(estimator, (CASES, *y), CASES[:9])
+
+
 EXAMPLES: dict[str, Example] = {
     "EntityEmbeddingEncoder": encoder(FRAME, NUMBER, further=(FRAME, -NUMBER)),
     "EntityEmbeddingEncoder-effects": encoder(
@@ -229,6 +242,8 @@ EXAMPLES: dict[str, Example] = {
     "NodeEmbedder-deepwalk": nodes("deepwalk", max_iter=2),
     "NodeEmbedder-spectral": nodes("spectral"),
     "NodeEmbedder-random-projection": nodes("random-projection"),
+    "SequenceEmbedder": sequences(),
+    "SequenceEmbedder-gru": sequences((CLASSES * 24)[:70], cell="gru", pooling="mean"),
 }  # fmt: skip
 
 

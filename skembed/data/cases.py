@@ -294,7 +294,7 @@ def _roles(flat: list[Any], are_sequences: list[bool], categorical_features: Any
 
 
 def _n_whole_numbers(values: Any) -> int:
-    """Return how many distinct whole numbers a flat column of numbers holds; 0 if its type, or a value, is no integer."""
+    """Return how many distinct whole numbers a flat column holds; 0 if its type, or a value, is no integer."""
     kind = str(getattr(values, "dtype", getattr(values, "type", ""))).lower()
     if kind.startswith(("float", "double", "halffloat", "decimal")):
         return 0

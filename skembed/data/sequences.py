@@ -197,8 +197,8 @@ def _split_objects(cells: list[Any], name: Any) -> Cells:
             parts.append([])
         else:
             raise TypeError(
-                f"Row {row} of column {name!r} holds {cell!r:.60} of type {type(cell).__name__}, other rows or those of "
-                f"`fit` hold sequences; expected a list or an array, as [{cell!r:.60}], or a missing value."
+                f"Row {row} of column {name!r} holds {cell!r:.60} of type {type(cell).__name__}, other rows or those "
+                f"of `fit` hold sequences; expected a list, as [{cell!r:.60}], an array, or a missing value."
             )
     lengths = np.array([len(part) for part in parts], dtype=np.int64)
     kinds = {part.dtype.kind for part in parts if isinstance(part, np.ndarray) and len(part)}
@@ -260,8 +260,8 @@ def to_seconds(values: Any, name: Any) -> np.ndarray:
             seconds[i] = (key.replace(tzinfo=None) - _EPOCH).total_seconds()
         else:
             raise ValueError(
-                f"column {name!r} holds {key!r} of type {type(key).__name__} beside dates; expected dates and times, or "
-                "missing values."
+                f"column {name!r} holds {key!r} of type {type(key).__name__} beside dates; expected dates and times, "
+                "or missing values."
             )
     return seconds[factor.codes]
 
@@ -345,8 +345,8 @@ def to_sequences(
     columns = read_columns(frame, estimator="to_sequences")
     names = list(range(len(columns.values))) if columns.names is None else columns.names
     by_place = _place("by", by, names)
-    order_places = [_place("order", name, names) for name in (order if isinstance(order, (list, tuple)) else [order])]
-    order_places = [] if order is None else order_places
+    orders = [] if order is None else order if isinstance(order, (list, tuple)) else [order]
+    order_places = [_place("order", name, names) for name in orders]
     case_places = [_place("case_columns", name, names) for name in case_columns]
     factor = factorize(columns.values[by_place], by)
     _require("by", by, factor.codes >= 0)
@@ -434,8 +434,8 @@ def _check_constant(column: Any, name: Any, cases: Ragged, keys: list[Any]) -> N
     if len(inside):
         case = int(np.searchsorted(cases.ends, inside[0], side="right"))
         raise ValueError(
-            f"case_columns names {name!r}, which has more than one value in case {keys[case]!r}; expected one. Leave it "
-            "out of case_columns to make it a sequence."
+            f"case_columns names {name!r}, which has more than one value in case {keys[case]!r}; expected one. Leave "
+            "it out of case_columns to make it a sequence."
         )
 
 

@@ -120,7 +120,7 @@ def problem_of(
     weight_of = np.bincount(is_held_out[reads.read_case], reads.weight, 2)
     if len(held_out) and not (weight_of > 0).all():
         held_out = held_out[:0]
-    if not reads.weight.sum() > 0:
+    if not (reads.weight > 0).any():
         raise ValueError("there is nothing to learn from: no event has another one before it.")
     n_knots = [len(knots) for knots in reader.knots]
     return CaseProblem(
@@ -148,8 +148,8 @@ def warn_of_no_sequences(names: list[str]) -> None:
     """Warn that X is a plain table."""
     shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
     warnings.warn(
-        f"no column of X holds sequences ({shown}): all are taken as plain columns that hold for the whole row. If each "
-        "row is a sequence, pass list(X).",
+        f"no column of X holds sequences ({shown}): all are taken as plain columns that hold for the whole row. If "
+        "each row is a sequence, pass list(X).",
         UserWarning,
         stacklevel=6,
     )

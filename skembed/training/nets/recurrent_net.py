@@ -179,7 +179,7 @@ class RecurrentNet:
         held_out[problem.held_out] = True
         self.learned = np.flatnonzero(~held_out)
         self.validation = self._batches(problem.held_out, None)
-        self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum())
+        self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum(dtype=np.float64))
         self.best_score = -np.inf
 
     # --------------------------------------------------------------------------------------------------- learning
