@@ -40,7 +40,8 @@ def as_cells(X: Any) -> Any:
     Parameters
     ----------
     X : frame, array, Series, or list of lists or of arrays of shape (n_events,) or (n_events, n_columns)
-        A list of rows some of whose entries are lists has as many columns as a row has entries.
+        A list of rows some of whose entries are lists or arrays has as many columns as a row has entries; tuples may be
+        events.
 
     Returns
     -------
@@ -79,7 +80,8 @@ def as_cells(X: Any) -> Any:
     found = [row for row in rows if not _is_missing(row)][:_LOOKED_AT]
     if any(getattr(row, "ndim", 1) == 2 for row in found):
         return _from_arrays(rows)
-    if any(_is_sequence(cell) for row in found if isinstance(row, (list, tuple)) for cell in row):
+    nested = (cell for row in found if isinstance(row, (list, tuple)) for cell in row)
+    if any(_is_sequence(cell) and not isinstance(cell, tuple) for cell in nested):  # a tuple may be an event
         return _from_rows(rows)
     if not found or not _is_sequence(found[0]):
         return X
@@ -215,7 +217,7 @@ def _keeps(part: Any) -> bool:
 
 def _is_flat(flat: list[Any], name: Any, lengths: np.ndarray) -> bool:
     for place, value in enumerate(flat):
-        if isinstance(value, (list, tuple, dict, set, np.ndarray)):
+        if isinstance(value, (list, dict, set, np.ndarray)):
             row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
             raise TypeError(
                 f"Row {row} of column {name!r} holds a sequence in which an event is {value!r:.60} of type "

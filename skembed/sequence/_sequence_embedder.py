@@ -129,15 +129,15 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     Notes
     -----
     Of dates in a sequence the inputs are the logarithms of the gap since the event before and of the time since the
-    first one, the time of day and the day of the week; of a plain date, the date, time of day and day of the week. Zones
-    are moved to UTC. Numbers are told by their place among 33 quantiles, so that their scale does not matter and
+    first one, the time of day and the day of the week; of a plain date, the date, time of day and day of the week.
+    Zones are moved to UTC. Numbers are told by their place among 33 quantiles, so that their scale does not matter and
     extreme ones stay finite.
 
     A case without events has the state that a case with its plain columns would begin in. A level that `fit` did not
     meet has the unknown vector, which is learned: a hundredth of the levels are made unknown in each pass.
 
-    Rows that are beginnings of other rows, as prefixes are, cost nothing beside the longest of them, in `fit` with y and
-    in `transform`. Without y give whole cases: the next event of every beginning is learned anyway.
+    Rows that are beginnings of other rows, as prefixes are, cost nothing beside the longest of them, in `fit` with y
+    and in `transform`. Without y give whole cases: the next event of every beginning is learned anyway.
 
     References
     ----------

@@ -169,7 +169,7 @@ def test_dates_order_events_and_are_a_column(kind):
     times = [DAY + datetime.timedelta(hours=h) for h in (3, 1, 2)]
     cases = to_sequences(make_frame(kind, {"case": [1, 1, 1], "t": times}), by="case", order="t")
     reader, _ = reader_of(cases.X)
-    assert reader.names == ["t"] and reader.roles == ["time"]
+    assert (reader.names, reader.roles) == (["t"], ["time"])
     assert split_cells(read_columns(cases.X).values[0], "t").indptr.tolist() == [0, 3]
 
 

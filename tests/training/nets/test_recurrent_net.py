@@ -95,7 +95,8 @@ def test_batches_hold_each_case_once_at_about_one_length(jittered):
     batches = length_batches(lengths, 32, rng.random(len(lengths)) if jittered else None)
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     for batch in batches:
-        assert (np.diff(lengths[batch]) <= 0).all() and len(batch) <= 32
+        assert (np.diff(lengths[batch]) <= 0).all()
+        assert len(batch) <= 32
     taken = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert taken < 1.6 * lengths.sum()
 
@@ -107,7 +108,7 @@ def test_a_loss_that_is_not_finite_goes_back():
     with pytest.warns(ConvergenceWarning, match="Lower learning_rate"):
         weights, tables, history = learn_recurrent(problem, settings_of(learning_rate=1e30), Run(0))
     assert history.n_iter == 0
-    assert all(np.isfinite(table).all() for table in tables) and np.isfinite(weights.recurrent).all()
+    assert all(np.isfinite(table).all() for table in [*tables, weights.recurrent])
 
 
 def test_the_best_pass_is_kept_and_the_mean_of_weights_is_what_is_scored():
