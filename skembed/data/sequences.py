@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import Columns, factorize, read_columns
@@ -63,6 +64,8 @@ def as_cells(X: Any) -> Any:
     """
     if isinstance(X, (str, bytes)):
         raise TypeError(f"X must hold sequences, got the single {type(X).__name__} {X[:40]!r}; pass [list(X)].")
+    if sparse.issparse(X):
+        return X  # `read_columns` refuses it
     if isinstance(X, np.ndarray):
         if X.ndim == 3:
             return _from_arrays(list(X))
@@ -177,8 +180,8 @@ def split_cells(column: Any, name: Any, *, expected: bool = False) -> Cells | No
             if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
                 import pyarrow.compute as pc
 
-                lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
-                return _cells(pc.list_flatten(column), lengths)  # type: ignore[attr-defined]
+                lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+                return _cells(pc.list_flatten(column), lengths)
             column = column.to_pylist()
     cells = column if isinstance(column, list) else column.tolist() if hasattr(column, "tolist") else list(column)
     if not expected and not any(map(_is_sequence, cells)):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.apply.init_tables import read_init, vectors_from_init
@@ -175,7 +175,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
         "level_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), Mapping],
         "min_frequency": [
-            Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither"), None
+            Interval(Integral, 1, None, closed="left"), Interval(RealNotInt, 0, 1, closed="neither"), None
         ],
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
         "init": [Mapping, None],

@@ -282,13 +282,20 @@ class RecurrentNet:
         place = read_rank.copy()
         later = read_length > 0
         place[later] += len(cases) + firsts[read_length[later] - 1]
-        arrays = (cases, begins[owner] + position, owner)
-        tensors = [torch.as_tensor(a, dtype=torch.int64, device=self.device) for a in arrays]
-        of_reads = [
-            torch.as_tensor(a, dtype=torch.int64, device=self.device)
-            for a in (reads.indices, place, read_rank, read_length)
-        ]
-        return Batch(*tensors, torch.as_tensor(sizes, dtype=torch.int64, device="cpu"), *of_reads)
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(values, dtype=torch.int64, device=self.device)
+
+        return Batch(
+            cases=tensor(cases),
+            events=tensor(begins[owner] + position),
+            owner=tensor(owner),
+            sizes=torch.as_tensor(sizes, dtype=torch.int64, device="cpu"),
+            reads=tensor(reads.indices),
+            read_place=tensor(place),
+            read_rank=tensor(read_rank),
+            read_length=tensor(read_length),
+        )
 
     # ------------------------------------------------------------------------------------------------------ state
 
