@@ -29,6 +29,7 @@ from skembed.sequence._problem import (
     target_and_weight,
     warn_of_no_sequences,
 )
+from skembed.sequence._states import product, states_after
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -337,8 +338,6 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         ValueError
             If `fit` had y, or numbers alone, so that no event is predicted.
         """
-        from skembed.kernels.recurrent import fold_rows  # here, so that importing the class does not take numba
-
         check_is_fitted(self)
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"k={k!r}, expected a whole number of at least 1.")
@@ -350,9 +349,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             )
         states = self._states(X, "last")
         output, keys = self._weights.output, self._next_keys()
-        scores = np.empty((len(states), len(keys)), dtype=np.float32)
-        fold_rows(states, output[:-1], scores)
-        scores += output[-1]
+        scores = product(states, output[:-1]) + output[-1]
         if self._has_end and not end:
             scores, keys = np.ascontiguousarray(scores[:, :-1]), keys[:-1]
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -448,8 +445,6 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     # -------------------------------------------------------------------------------------------------------- applying
 
     def _states(self, X: Any, pooling: str) -> np.ndarray:
-        from skembed.sequence._states import states_after  # here, so that importing the class does not take numba
-
         cases = self._reader.read(self._read_columns(as_cells(X), reset=False))
         tables = [self.embeddings_[name] for name in self._reader.category_names]
         return states_after(cases, self._weights, tables, pooling)
