@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skembed.persistence import save as save
     from skembed.persistence import trusted_types as trusted_types
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
+    from skembed.sequence import SequenceEmbedder as SequenceEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.table import SubwordTable as SubwordTable
     from skembed.text import FastTextClassifier as FastTextClassifier
@@ -51,6 +52,7 @@ _HOMES = {
     "NodeEmbedder": "skembed.graph",
     "PretrainedVectorizer": "skembed.text",
     "ProjectionEmbedder": "skembed.projection",
+    "SequenceEmbedder": "skembed.sequence",
     "SubwordTable": "skembed.table",
     "Word2VecVectorizer": "skembed.text",
     "load": "skembed.persistence",
@@ -69,6 +71,7 @@ _SUBMODULES = {
     "interactions",
     "pairs",
     "projection",
+    "sequence",
     "testing",
     "text",
 }

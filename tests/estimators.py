@@ -37,6 +37,13 @@ LINKS += LINKS.T
 PICTURES = [RNG.integers(256, size=(9 + row, 14 - row, 3), dtype=np.uint8) for row in range(6)]
 # from where tests run, so that files of fitted examples name no place of one machine
 ONNX = os.path.relpath(Path(__file__).parent / "image" / "tiny.onnx")
+EVENTS_RNG = np.random.default_rng(1)  # one of its own: what stands above may change
+CASES = np.empty((70, 3), dtype=object)  # steps and their costs, and what kind the case is of
+for case in range(len(CASES)):
+    length = int(EVENTS_RNG.integers(9)) if case else 0
+    CASES[case, 0] = EVENTS_RNG.choice(["open", "call", "check", "close"], length).tolist()
+    CASES[case, 1] = np.where(EVENTS_RNG.random(length) < 0.2, np.nan, EVENTS_RNG.normal(size=length))
+    CASES[case, 2] = ["new", "old", None][case % 3]
 
 
 class Example(NamedTuple):
@@ -84,6 +91,8 @@ class Example(NamedTuple):
         said = [self.output(estimator)]
         if hasattr(estimator, "inverse_transform"):
             said.append(np.asarray(estimator.inverse_transform(said[0])))
+        if getattr(estimator, "event_", None) is not None:
+            said += estimator.predict_next(self.X, 2)
         for method in ("predict", "perplexity"):
             if hasattr(estimator, method):
                 said.append(np.asarray(getattr(estimator, method)(self.X)))
@@ -172,6 +181,9 @@ def pairs(**options: Any) -> Example:
     return Example(
         skembed.CCAEmbedder(**options), (MATRIX, MATRIX[:, :3] ** 2 + MATRIX[:, 1:4]), MATRIX[:9], passes=False
     )
+def sequences(*y: Any, **options: Any) -> Example:
+    estimator = skembed.SequenceEmbedder(4, max_iter=2, random_state=0).set_params(**options)
+    return Example(estimator, (CASES, *y), CASES[:9])
 
 
 EXAMPLES: dict[str, Example] = {
@@ -249,6 +261,8 @@ EXAMPLES: dict[str, Example] = {
     "CCAEmbedder-given": pairs(embedding_dim=2, shrinkage=0.5),
     "NeighborAnomalyDetector": anomalies(),
     "NeighborAnomalyDetector-plain": anomalies(whiten=False),
+    "SequenceEmbedder": sequences(),
+    "SequenceEmbedder-gru": sequences((CLASSES * 24)[:70], cell="gru", pooling="mean"),
 }  # fmt: skip
 
 

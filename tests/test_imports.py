@@ -13,7 +13,7 @@ import pytest
 import skembed
 
 ROOT = Path(skembed.__file__).parent
-ESTIMATORS = {"anomaly", "categorical", "graph", "image", "interactions", "pairs", "projection", "text"}
+ESTIMATORS = {"anomaly", "categorical", "graph", "image", "interactions", "pairs", "projection", "sequence", "text"}
 # the packages and modules of skembed, and which others each may import
 ALLOWED = {
     "memory": set(),

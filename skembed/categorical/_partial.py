@@ -10,10 +10,10 @@ from skembed.categorical._interaction_screening import numeric_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
 from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.categorical._setup import Schema, initial_vectors, stacked
-from skembed.categorical._target import as_columns
 from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
 from skembed.data.roles import numeric_columns
+from skembed.data.target import as_columns
 from skembed.training.level_net import DEFAULT_SHRINKAGE, NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 

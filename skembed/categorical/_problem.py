@@ -6,7 +6,7 @@ import numpy as np
 
 from skembed.categorical._effects import Effects, VarianceRatios
 from skembed.categorical._interactions import Interactions
-from skembed.categorical._target import Target
+from skembed.data.target import Target
 from skembed.state import stored
 from skembed.training.level_net import NetPart
 from skembed.training.passes import History

@@ -1,6 +1,5 @@
 """Setup of a fit: the `Problem` that is learned, made of X and y, and the `Schema` that later calls read X by."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,20 +8,20 @@ import numpy as np
 from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils.validation import _num_samples
 
+from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import check_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
-from skembed.categorical._target import Target, as_columns
 from skembed.data.columns import Columns
 from skembed.data.keys import smallest
 from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.roles import numeric_columns, some_categorical_positions
+from skembed.data.target import Target, as_columns
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.state import check_state, stored
-from skembed.table import EmbeddingTable
 
 __all__ = ["Schema", "Setup", "initial_vectors", "row_weights", "set_up", "stacked"]
 
@@ -278,54 +277,6 @@ def initial_vectors(counts: np.ndarray, dim: int, rng: np.random.RandomState) ->
     initial = rng.standard_normal((len(counts), dim)) * length[:, None]
     initial[0] = 0.0
     return initial.astype(np.float32)
-
-
-def read_init(init: Mapping[str, Any] | None, names: list[str]) -> dict[str, EmbeddingTable]:
-    """Return the tables of `init`, those named by a path loaded.
-
-    Raises
-    ------
-    ValueError
-        If it names a column that is not a categorical column of X.
-    TypeError
-        If a value is neither a table nor a path.
-    """
-    tables = {}
-    for name, table in (init or {}).items():
-        if name not in names:
-            raise ValueError(f"init names {name!r}, which is not a categorical column of X; they are {names!r}.")
-        if isinstance(table, (str, os.PathLike)):
-            table = EmbeddingTable.load(table)
-        if not isinstance(table, EmbeddingTable):
-            raise TypeError(
-                f"init[{name!r}] is of type {type(table).__name__}; expected an EmbeddingTable or the path of its file."
-            )
-        tables[name] = table
-    return tables
-
-
-def vectors_from_init(
-    tables: Mapping[str, EmbeddingTable], names: list[str], vocabularies: list[Vocabulary]
-) -> dict[int, np.ndarray]:
-    """Return the starts that tables give, by column number, row 0 for the unknown level.
-
-    Raises
-    ------
-    ValueError
-        If a table shares no level with its column.
-    """
-    starts = {}
-    for name, table in tables.items():
-        c = names.index(name)
-        keys = list(vocabularies[c].keys)
-        if keys and not any(key in table for key in keys):
-            raise ValueError(
-                f"init[{name!r}] shares no key with column {name!r}: the table has keys such as "
-                f"{table.keys[:3].tolist()!r}, the column {keys[:3]!r}. Give a table of this column's levels."
-            )
-        unknown = table.vectors.mean(axis=0) if table.unknown is None else table.unknown
-        starts[c] = np.vstack([unknown[None], table.lookup(keys, default=unknown)]).astype(np.float32)
-    return starts
 
 
 def carry_over(

@@ -19,6 +19,7 @@ _PACKAGES = (
     "graph",
     "anomaly",
     "pairs",
+    "sequence",
 )  # importing one registers what its estimators are made of
 
 

@@ -1,0 +1,412 @@
+"""An LSTM or GRU over sequences, with a loss at any of their events: all beginnings of a case in one pass over it.
+
+Batches hold cases of about one length and are packed: no step is taken for an event that is not there.
+"""
+
+import warnings
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from skembed.data.ragged import Ragged
+from skembed.training.nets.adam import FlatAdamW
+from skembed.training.nets.device import resolve_device, seeded_generator
+from skembed.training.nets.losses import MultiLoss
+from skembed.training.passes import History, repeat_passes
+from skembed.training.recurrent import CaseProblem, InputWeights, RecurrentSettings, RecurrentWeights
+from skembed.training.run import Run
+
+__all__ = ["RecurrentNet", "learn_recurrent", "length_batches"]
+
+MAX_BATCH_EVENTS = 1 << 14
+_JITTER = 0.15  # of a length: how far from each other cases may be in the order of lengths and share a batch
+_CLIP = 1.0  # length of a gradient beyond which it is shortened: one long case may not undo a pass
+_UNKNOWN_RATE = 0.01  # share of levels that training makes unknown, so that the unknown row is learned
+_AVERAGE = 0.99  # of the running mean of the weights, which is what is kept (Polyak & Juditsky 1992)
+_FORGET_BIAS = 1.0  # Jozefowicz, Zaremba & Sutskever 2015
+_RATE_DECAY = 0.5  # when the validation score has not risen
+_INPUT_DROPOUT = 0.5  # of `dropout`
+
+
+class Batch(NamedTuple):
+    """Cases of falling lengths, the empty ones last; their events by position, first events first."""
+
+    cases: torch.Tensor  # (n,)
+    events: torch.Tensor  # (n_events,) numbers of events
+    owner: torch.Tensor  # (n_events,) places of their cases in the batch
+    sizes: torch.Tensor  # (longest,) cases that have an event there; on the CPU
+    reads: torch.Tensor  # (n_reads,) numbers of reads
+    read_place: torch.Tensor  # (n_reads,) places among the states: n of the beginning, then one for each event
+    read_rank: torch.Tensor  # (n_reads,) places of their cases in the batch
+    read_length: torch.Tensor  # (n_reads,)
+
+
+class Inputs(torch.nn.Module):
+    """Vectors of levels and thermometer codes of numbers, side by side.
+
+    A number at place p among K knots is the K - 1 numbers ``clip(p - k, 0, 1)``, and a flag where it may be missing.
+    """
+
+    def __init__(self, tables: list[np.ndarray], n_knots: list[int], flagged: list[bool]) -> None:
+        super().__init__()
+        self.tables = torch.nn.ParameterList(
+            [torch.nn.Parameter(torch.tensor(table, device="cpu")) for table in tables]
+        )
+        self.n_knots, self.flagged = n_knots, flagged
+        self.which = [j for j, n in enumerate(n_knots) for _ in range(n - 1)]
+        self.knots = [float(k) for n in n_knots for k in range(n - 1)]
+        self.flags = [j for j, flag in enumerate(flagged) if flag]
+
+    @property
+    def width(self) -> int:
+        return sum(table.shape[1] for table in self.tables) + len(self.which) + len(self.flags)
+
+    def forward(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return (n, width)."""
+        parts = [table.index_select(0, ids[:, c]) for c, table in enumerate(self.tables)]
+        if self.which:
+            parts.append((places[:, self.which] - places.new_tensor(self.knots)).clamp_(0.0, 1.0))
+        if self.flags:
+            parts.append((places[:, self.flags] < 0).to(places.dtype))
+        return torch.cat(parts, dim=1) if parts else places.new_zeros((len(ids), 0))
+
+    def weights(self, weight: np.ndarray) -> InputWeights:
+        """Return a linear map of the inputs, (n_outputs, width), as what each column adds."""
+        categories, numbers, start = [], [], 0
+        for table in self.tables:
+            categories.append(_contiguous(weight[:, start : start + table.shape[1]].T))
+            start += table.shape[1]
+        flag = start + len(self.which)
+        for n, flagged in zip(self.n_knots, self.flagged):
+            steps = weight[:, start : start + n - 1].T.astype(np.float64)
+            rows = np.zeros((1 + n, weight.shape[0]))
+            np.cumsum(steps, axis=0, out=rows[2:])
+            if flagged:
+                rows[0] = weight[:, flag]
+                flag += 1
+            numbers.append(_contiguous(rows))
+            start += n - 1
+        return InputWeights(categories, numbers)
+
+
+def _contiguous(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+class Recurrent(torch.nn.Module):
+    """Inputs, cell and output; parameters are drawn from `generator` alone."""
+
+    def __init__(self, problem: CaseProblem, settings: RecurrentSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        k, m = problem.cases.ids.shape[1], problem.cases.places.shape[1]
+        self.events = Inputs(problem.tables[:k], problem.n_knots[:m], problem.flagged[:m])
+        self.of_cases = Inputs(problem.tables[k:], problem.n_knots[m:], problem.flagged[m:])
+        dim, width = settings.embedding_dim, self.of_cases.width
+        cell = torch.nn.LSTM if settings.cell == "lstm" else torch.nn.GRU
+        n_states = 2 if settings.cell == "lstm" else 1
+        self.cell = _unset(cell, self.events.width + width, dim)
+        self.start = _unset(torch.nn.Linear, width, n_states * dim)
+        self.output = _unset(torch.nn.Linear, dim, problem.n_targets)
+        self.dim = dim
+        with torch.no_grad():
+            for part in (self.cell, self.start, self.output):
+                for parameter in part.parameters():
+                    parameter.uniform_(-(dim**-0.5), dim**-0.5, generator=generator)
+            if settings.cell == "lstm":
+                self.cell.bias_ih_l0[dim : 2 * dim] = _FORGET_BIAS
+                self.cell.bias_hh_l0[dim : 2 * dim] = 0.0
+            self.output.bias.copy_(torch.as_tensor(_null_scores(problem), dtype=torch.float32, device="cpu"))
+
+
+def _unset(kind: Any, *sizes: int) -> Any:
+    """Return a module whose parameters hold anything: torch's own start draws from what the process shares."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Initializing zero-element")
+        return kind(*sizes, device="meta", dtype=torch.float32).to_empty(device="cpu")
+
+
+def _null_scores(problem: CaseProblem) -> np.ndarray:
+    """Return the scores that say of every case what is true on average."""
+    weight = problem.weight.astype(np.float64)
+    if problem.target.ndim == 1:
+        counts = np.bincount(problem.target, weight, problem.n_targets) + 1.0
+        return np.log(counts / counts.sum())
+    mean = np.average(problem.target, axis=0, weights=weight)
+    scores = mean.copy()
+    for kind, start, stop in problem.parts:
+        p = np.clip(mean[start:stop], 1e-6, 1 - 1e-6)
+        if kind != "continuous":
+            scores[start:stop] = np.log(p / (1 - p)) if kind == "binary" else np.log(p)
+    return scores
+
+
+class RecurrentNet:
+    """A `Resumable` of the loop whose kept state is the running mean of the weights.
+
+    Parameters
+    ----------
+    problem : CaseProblem
+    settings : RecurrentSettings
+    generator : torch.Generator
+        On the CPU; decides start, batches and dropout.
+    device : torch.device
+    """
+
+    def __init__(
+        self, problem: CaseProblem, settings: RecurrentSettings, generator: torch.Generator, device: torch.device
+    ) -> None:
+        self.problem, self.settings, self.generator, self.device = problem, settings, generator, device
+        cases = problem.cases
+        self.lengths = cases.lengths
+        self.net = Recurrent(problem, settings, generator).to(device)
+        self.ids, self.case_ids = (
+            torch.as_tensor(a, dtype=torch.int64, device=device) for a in (cases.ids, cases.case_ids)
+        )
+        self.places, self.case_places = (
+            torch.as_tensor(a, dtype=torch.float32, device=device) for a in (cases.places, cases.case_places)
+        )
+        kind = torch.int64 if problem.target.ndim == 1 else torch.float32
+        self.target = torch.as_tensor(problem.target, dtype=kind, device=device)
+        self.weight = torch.as_tensor(problem.weight, dtype=torch.float32, device=device)
+        self.loss = MultiLoss(problem.parts) if problem.parts else None
+        self.reads = _reads_of_cases(problem.read_case, len(cases))
+        self.optimizer = FlatAdamW(self.net, settings.learning_rate, settings.weight_decay)
+        self.average, self.n_averaged = self.optimizer.weight.clone(), 0
+        held_out = np.zeros(len(cases), dtype=bool)
+        held_out[problem.held_out] = True
+        self.learned = np.flatnonzero(~held_out)
+        self.validation = self._batches(problem.held_out, None)
+        self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum(dtype=np.float64))
+        self.best_score = -np.inf
+
+    # --------------------------------------------------------------------------------------------------- learning
+
+    def one_pass(self) -> float:
+        """Learn from all cases that are not held out, once; return the mean loss."""
+        batches = self._batches(self.learned, self.generator)
+        per_batch = self.learned_weight / max(len(batches), 1)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for i in torch.randperm(len(batches), generator=self.generator, device="cpu").tolist():
+            total += self.step(batches[i], per_batch).double()
+        return float(total) / max(self.learned_weight, 1e-300)
+
+    def step(self, batch: Batch, per_batch: float) -> torch.Tensor:
+        """Learn from a batch; return its summed loss. `per_batch` is the mean weight of one."""
+        loss = (self._losses(batch, training=True) * self.weight[batch.reads]).sum()
+        self.optimizer.zero_grad()
+        (loss / per_batch).backward()
+        gradient = self.optimizer.gradient
+        gradient.mul_((_CLIP / gradient.norm().clamp(min=1e-30)).clamp(max=1.0))
+        self.optimizer.step()
+        self.n_averaged += 1
+        self.average.lerp_(self.optimizer.weight, 1 - min(_AVERAGE, self.n_averaged / (self.n_averaged + 10)))
+        return loss.detach()
+
+    def _losses(self, batch: Batch, *, training: bool) -> torch.Tensor:
+        scores = self.net.output(self._drop(self.vectors(batch, training=training), self.settings.dropout, training))
+        target = self.target[batch.reads]
+        if self.loss is None:
+            return functional.cross_entropy(scores, target, reduction="none")
+        return self.loss(scores, target)
+
+    def vectors(self, batch: Batch, *, training: bool = False) -> torch.Tensor:
+        """Return the pooled states of the reads of a batch, (n_reads, dim)."""
+        net, n = self.net, len(batch.cases)
+        constant = net.of_cases(self._ids(self.case_ids, batch.cases, training), self.case_places[batch.cases])
+        start = net.start(constant)
+        begin = torch.tanh(start[:, : net.dim])
+        states = begin
+        if len(batch.sizes):
+            events = net.events(self._ids(self.ids, batch.events, training), self.places[batch.events])
+            inputs = torch.cat([events, constant[batch.owner]], dim=1) if constant.shape[1] else events
+            inputs = self._drop(inputs, _INPUT_DROPOUT * self.settings.dropout, training)
+            packed = torch.nn.utils.rnn.PackedSequence(inputs, batch.sizes)
+            n_full = int(batch.sizes[0])
+            first = begin[None, :n_full].contiguous()
+            hidden = (first, start[None, :n_full, net.dim :].contiguous()) if self.settings.cell == "lstm" else first
+            states = torch.cat([begin, net.cell(packed, hidden)[0].data])
+        if self.settings.pooling != "last" and self.problem.parts:
+            return self._pooled(batch, states, n)
+        return states.index_select(0, batch.read_place)
+
+    def _pooled(self, batch: Batch, states: torch.Tensor, n: int) -> torch.Tensor:
+        """Return means or maxima of the states up to each read; of no event the state that a case begins in."""
+        longest = len(batch.sizes)
+        if not longest:
+            return states.index_select(0, batch.read_place)
+        position = torch.repeat_interleave(torch.arange(longest), batch.sizes).to(self.device)
+        padded = states.new_zeros((longest, n, states.shape[1]))
+        padded = padded.index_put((position, batch.owner), states[n:])
+        if self.settings.pooling == "mean":
+            counts = torch.arange(1, longest + 1, dtype=states.dtype, device=self.device)
+            pooled = padded.cumsum(dim=0) / counts[:, None, None]
+        else:
+            pooled = padded.cummax(dim=0).values
+        read = pooled[(batch.read_length - 1).clamp(min=0), batch.read_rank]
+        return torch.where((batch.read_length > 0)[:, None], read, states[batch.read_rank])
+
+    def _ids(self, ids: torch.Tensor, rows: torch.Tensor, training: bool) -> torch.Tensor:
+        found = ids.index_select(0, rows)
+        if not training or not ids.shape[1]:
+            return found
+        draws = torch.rand(found.shape, generator=self.generator, dtype=torch.float32, device="cpu")
+        return found * (draws >= _UNKNOWN_RATE).to(self.device)
+
+    def _drop(self, values: torch.Tensor, rate: float, training: bool) -> torch.Tensor:
+        if not training or not rate:
+            return values
+        kept = torch.rand(values.shape, generator=self.generator, dtype=torch.float32, device="cpu") >= rate
+        return values * (kept.to(values.dtype) / (1 - rate)).to(self.device)
+
+    # ---------------------------------------------------------------------------------------------------- batches
+
+    def _batches(self, cases: np.ndarray, generator: torch.Generator | None) -> list[Batch]:
+        jitter = None
+        if generator is not None:
+            jitter = torch.rand(len(cases), generator=generator, dtype=torch.float64, device="cpu").numpy()
+        parts = length_batches(self.lengths[cases], self.settings.batch_size, jitter)
+        return [self._batch(cases[part]) for part in parts]
+
+    def _batch(self, cases: np.ndarray) -> Batch:
+        lengths, begins = self.lengths[cases], self.problem.cases.indptr[:-1][cases]
+        sizes = len(cases) - np.cumsum(np.bincount(lengths))[:-1]  # by position: those longer than it
+        firsts = np.cumsum(sizes) - sizes
+        position = np.repeat(np.arange(len(sizes)), sizes)
+        owner = np.arange(int(sizes.sum())) - firsts[position]
+        reads = self.reads.take(cases)
+        read_rank = np.repeat(np.arange(len(cases)), reads.lengths)
+        read_length = self.problem.read_length[reads.indices]
+        place = read_rank.copy()
+        later = read_length > 0
+        place[later] += len(cases) + firsts[read_length[later] - 1]
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(values, dtype=torch.int64, device=self.device)
+
+        return Batch(
+            cases=tensor(cases),
+            events=tensor(begins[owner] + position),
+            owner=tensor(owner),
+            sizes=torch.as_tensor(sizes, dtype=torch.int64, device="cpu"),
+            reads=tensor(reads.indices),
+            read_place=tensor(place),
+            read_rank=tensor(read_rank),
+            read_length=tensor(read_length),
+        )
+
+    # ------------------------------------------------------------------------------------------------------ state
+
+    @torch.no_grad()
+    def validation_score(self) -> float:
+        """Return minus the mean loss on the cases held out, of the averaged weights."""
+        weight = self.optimizer.weight.clone()
+        self.optimizer.weight.copy_(self.average)
+        total, seen = 0.0, 0.0
+        for batch in self.validation:
+            weights = self.weight[batch.reads]
+            total += float((self._losses(batch, training=False) * weights).sum())
+            seen += float(weights.sum())
+        self.optimizer.weight.copy_(weight)
+        score = -total / max(seen, 1e-300)
+        if score <= self.best_score:
+            self.optimizer.learning_rate *= _RATE_DECAY
+        self.best_score = max(score, self.best_score)
+        return score
+
+    def snapshot(self) -> Any:
+        return self.average.clone()
+
+    def restore(self, state: Any) -> None:
+        self.optimizer.weight.copy_(state)
+        self.average.copy_(state)
+
+    def tables(self) -> list[np.ndarray]:
+        """Return the vectors of the levels of each column of categories."""
+        return [_array(t).copy() for part in (self.net.events, self.net.of_cases) for t in part.tables]
+
+    def weights(self) -> RecurrentWeights:
+        """Return the net as arrays."""
+        net, n_events = self.net, self.net.events.width
+        inputs, start = _array(net.cell.weight_ih_l0), _array(net.start.weight)
+        bias, recurrent_bias = _array(net.cell.bias_ih_l0).copy(), _array(net.cell.bias_hh_l0).copy()
+        if self.settings.cell == "lstm":
+            bias, recurrent_bias = bias + recurrent_bias, np.zeros_like(bias)
+        return RecurrentWeights(
+            cell=self.settings.cell,
+            events=net.events.weights(inputs[:, :n_events]),
+            cases=net.of_cases.weights(np.vstack([inputs[:, n_events:], start])),
+            recurrent=_contiguous(_array(net.cell.weight_hh_l0).T),
+            bias=bias,
+            recurrent_bias=recurrent_bias,
+            start=_array(net.start.bias).copy(),
+            output=np.vstack([_array(net.output.weight).T, _array(net.output.bias)[None]]),
+        )
+
+
+def _array(parameter: torch.Tensor) -> np.ndarray:
+    return parameter.detach().cpu().numpy()
+
+
+def _reads_of_cases(read_case: np.ndarray, n_cases: int) -> Ragged:
+    """Return the numbers of the reads of each case."""
+    order = np.argsort(read_case, kind="stable")
+    return Ragged.from_ends(order, np.cumsum(np.bincount(read_case, minlength=n_cases)))
+
+
+def length_batches(lengths: np.ndarray, batch_size: int, jitter: np.ndarray | None = None) -> list[np.ndarray]:
+    """Return batches of cases of about one length, each by falling length.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n_cases,)
+    batch_size : int
+        Cases of a batch at most; fewer where they have very many events.
+    jitter : ndarray of shape (n_cases,), optional
+        Draws from [0, 1) that mix cases of about one length.
+
+    Returns
+    -------
+    list of ndarray of int64
+    """
+    if not len(lengths):
+        return []
+    drawn = lengths if jitter is None else (lengths + 1.0) * (1 + _JITTER * jitter) + jitter
+    order = np.argsort(-drawn, kind="stable")
+    batches, begin = [], 0
+    while begin < len(order):
+        longest = int(lengths[order[begin]])
+        n = max(1, min(batch_size, MAX_BATCH_EVENTS // max(longest, 1)))
+        batch = order[begin : begin + n]
+        batches.append(batch[np.argsort(-lengths[batch], kind="stable")])
+        begin += n
+    return batches
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def learn_recurrent(
+    problem: CaseProblem, settings: RecurrentSettings, run: Run
+) -> tuple[RecurrentWeights, list[np.ndarray], History]:
+    """Train a recurrent net.
+
+    Parameters
+    ----------
+    problem : CaseProblem
+    settings : RecurrentSettings
+    run : Run
+
+    Returns
+    -------
+    RecurrentWeights
+    list of ndarray of shape (n_levels + 1, dim), float32
+        The vectors of the levels of each column of categories.
+    History
+    """
+    device, generator = resolve_device(settings.device), seeded_generator(run.seed)
+    net = RecurrentNet(problem, settings, generator, device)
+    settings = replace(settings, early_stopping=settings.early_stopping and len(problem.held_out) > 0)
+    history = repeat_passes(net, net.one_pass, settings, run, advice="Lower learning_rate.")
+    return net.weights(), net.tables(), history

@@ -1,0 +1,192 @@
+"""Sequences in cells, long tables made of them, and what a net reads of them."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import FRAMES, make_frame
+
+from skembed.data.cases import MISSING_PLACE, CaseReader
+from skembed.data.columns import read_columns
+from skembed.data.prefixes import overlay
+from skembed.data.sequences import as_cells, split_cells, to_seconds, to_sequences
+
+DAY = datetime.datetime(2024, 3, 4, 6, 0)  # a Monday
+
+
+def reader_of(X, **options):
+    settings = {"categorical_features": "auto", "max_length": None, "min_frequency": None, "max_categories": None}
+    return CaseReader.fit(read_columns(as_cells(X)), **(settings | {"wants_category": True} | options))
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_cells_of_any_container(kind):
+    X = make_frame(kind, {"a": [["x", "y"], None, [], ["z"]], "b": [[1.5, None], [], None, [2.0]], "c": [1, 2, 3, 4]})
+    columns = read_columns(as_cells(X))
+    a, b, c = (split_cells(column, "it") for column in columns.values)
+    assert c is None
+    assert a.indptr.tolist() == b.indptr.tolist() == [0, 2, 2, 2, 3]
+    assert list(a.values.to_pylist() if kind == "pyarrow" else a.values) == ["x", "y", "z"]
+    reader, cases = reader_of(X)
+    assert reader.roles == ["category", "number", "number"]
+    assert cases.ids[:, 0].tolist() == [1, 2, 3]
+    assert (cases.places[:, 0] == MISSING_PLACE).tolist() == [False, True, False]
+
+
+def test_times_become_gaps_and_the_calendar():
+    hours = [0, 5, 30]
+    times = [DAY + datetime.timedelta(hours=h) for h in hours]
+    reader, cases = reader_of(pd.DataFrame({"t": [times, times[:2]] * 30}))
+    assert reader.inputs == [f"{part} of t" for part in ("gap", "elapsed", "time of day", "day of week")]
+    assert reader.flagged == [True, False, False, False]
+    np.testing.assert_allclose(reader.knots[0], np.log1p([5 * 3600, 25 * 3600]))
+    np.testing.assert_allclose(reader.knots[2], [6 * 3600, 11 * 3600, 12 * 3600])
+    assert reader.knots[3].tolist() == [0, 1]
+    assert cases.places[:3].tolist() == [[-1, 0, 0, 0], [0, 1, 1, 0], [1, 2, 2, 1]]
+
+
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_seconds_of_dates(unit):
+    expected = [DAY.replace(tzinfo=datetime.UTC).timestamp(), np.nan]
+    aware = DAY.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+    np.testing.assert_array_equal(to_seconds(np.array([DAY, None], dtype=f"datetime64[{unit}]"), "t"), expected)
+    np.testing.assert_array_equal(to_seconds(np.array([DAY, None], dtype=object), "t"), expected)
+    np.testing.assert_array_equal(to_seconds(np.array([aware], dtype=object), "t"), [expected[0] - 7200])
+    with pytest.raises(ValueError, match="column 't' holds 'soon' of type str"):
+        to_seconds(np.array([DAY, "soon"], dtype=object), "t")
+
+
+def test_only_the_last_events_are_kept_and_time_goes_on():
+    times = [[DAY + datetime.timedelta(hours=h) for h in range(n)] for n in (3, 1)] * 30
+    whole, short = (reader_of(pd.DataFrame({"t": times}), max_length=n)[1] for n in (None, 2))
+    assert short.lengths[:2].tolist() == [2, 1]
+    np.testing.assert_array_equal(short.places[:2], whole.places[1:3])
+
+
+def test_numbers_have_places_among_their_quantiles():
+    reader, _ = reader_of([np.arange(100.0), np.arange(100.0, 200.0)])
+    cases = reader.read(read_columns(as_cells([np.array([-1e300, 99.5, 1e300, np.nan])])))
+    assert cases.places[:, 0].tolist() == [0, pytest.approx(4.5, abs=0.1), 9, 4.5]
+    with pytest.raises(ValueError, match="infinity in column 'x0'"):
+        reader.read(read_columns(as_cells([np.array([np.inf])])))
+
+
+def test_whole_numbers_are_categories_where_they_are_few_or_alone():
+    few, many = [[1, 2, 1]] * 40, np.arange(120).reshape(40, 3).tolist()
+    assert reader_of(pd.DataFrame({"a": few, "b": many}))[0].roles == ["category", "number"]
+    assert reader_of(many)[0].roles == ["category"]
+    assert reader_of(many, wants_category=False)[0].roles == ["number"]
+    assert reader_of(pd.DataFrame({"a": few, "b": many}), categorical_features=[1])[0].roles == ["number", "category"]
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ("abc", TypeError, "single str 'abc'"),
+        ([["a"], "b"], TypeError, r"Row 1 of column 'x0' holds 'b' of type str"),
+        ([["a"], [{"b": 1}]], TypeError, r"Row 1 of column 'x0' .* an event is \{'b': 1\}"),
+        (pd.DataFrame({"a": [[1], [1, 2]], "b": [[1], [1]]}), ValueError, "row 1 has 2 events in column 'a' and 1 in"),
+        ([np.zeros((2, 2)), np.zeros((2, 3))], ValueError, r"entry 1 of X is an array of shape \(2, 3\)"),
+        ([[["a"], 1], [["a"]]], ValueError, "row 1 of X has 1 cells, expected 2"),
+    ],
+)
+def test_wrong_cells_are_named(X, error, message):
+    with pytest.raises(error, match=message):
+        reader_of(X)
+
+
+def test_sequences_where_there_were_none_are_an_error():
+    reader, _ = reader_of(pd.DataFrame({"a": [["x"]], "b": [1]}))
+    with pytest.raises(TypeError, match="column 'b' holds sequences, and plain values in `fit`"):
+        reader.read(read_columns(pd.DataFrame({"a": [["x"]], "b": [[1]]})))
+    with pytest.raises(TypeError, match="Row 0 of column 'a' holds 'x'"):
+        reader.read(read_columns(pd.DataFrame({"a": ["x"], "b": [1]})))
+    assert len(reader.read(read_columns(pd.DataFrame({"a": [None], "b": [1]}))).ids) == 0
+
+
+# ------------------------------------------------------------------------------------------------------- prefixes
+
+
+@pytest.mark.parametrize("merge_equal", [True, False])
+def test_beginnings_lie_on_longer_cases(merge_equal):
+    words = ["ab", "abc", "b", "ab", "", "abcd", "abd", "bc"]
+    _, cases = reader_of([list(word) for word in words])
+    over = overlay(cases, merge_equal=merge_equal)
+    longest = [words[i] for i in over.longest]
+    for word, place in zip(words, over.which):
+        assert longest[place].startswith(word)
+    lying = sorted((place, len(word)) for word, place in zip(words, over.which))
+    assert (len(set(lying)) == len(lying)) is not merge_equal
+    assert sorted(longest) == ["abcd", "abd", "bc"] if merge_equal else ["ab", "abcd", "abd", "bc"]
+
+
+def test_plain_columns_keep_cases_apart():
+    _, cases = reader_of(pd.DataFrame({"a": [["x"], ["x", "y"], ["x"]], "b": ["u", "v", "v"]}))
+    assert overlay(cases, merge_equal=True).which.tolist() in ([0, 1, 1], [1, 0, 0])
+
+
+# ---------------------------------------------------------------------------------------------------- long tables
+
+
+LOG = {
+    "case": ["b", "a", "b", "b", "a"],
+    "step": ["2", "1", "1", "3", "2"],
+    "n": [2, 1, 1, 3, 2],
+    "kind": ["v", None, "v", "v", None],
+}
+
+
+def listed(X, j):
+    if isinstance(X, np.ndarray):
+        return [list(cell) if np.ndim(cell) else cell for cell in X[:, j]]
+    column = X[X.columns[j]] if hasattr(X, "iloc") else X[["step", "kind"][j]]
+    return [list(c) if np.ndim(c) else c for c in (column.to_pylist() if hasattr(column, "to_pylist") else column)]
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_long_tables_become_cases(kind):
+    log = make_frame(kind, LOG)
+    names = {"by": "case", "order": "n", "case_columns": ["kind"]}
+    if kind in ("numpy", "list"):
+        names = {"by": 0, "order": 2, "case_columns": [3]}
+    whole = to_sequences(log, **names)
+    assert whole.ids.tolist() == ["b", "a"]
+    assert listed(whole.X, 0) == [["1", "2", "3"], ["1", "2"]]
+    assert [None if pd.isna(value) else value for value in listed(whole.X, 1)] == ["v", None]
+    assert whole.y is None
+    step = "step" if isinstance(names["by"], str) else 1
+    ended = to_sequences(log, prefixes=2, next_of=step, end="end", **names)
+    assert listed(ended.X, 0) == [["1", "2"], ["1", "2", "3"], ["1", "2"]]
+    assert ended.ids.tolist() == ["b", "b", "a"]
+    assert ended.lengths.tolist() == [2, 3, 2]
+    assert ended.y.tolist() == ["3", "end", "end"]
+    assert to_sequences(log, prefixes=2, next_of=step, **names).y.tolist() == ["3"]
+
+
+@pytest.mark.parametrize("kind", FRAMES[:3])
+def test_dates_order_events_and_are_a_column(kind):
+    times = [DAY + datetime.timedelta(hours=h) for h in (3, 1, 2)]
+    cases = to_sequences(make_frame(kind, {"case": [1, 1, 1], "t": times}), by="case", order="t")
+    reader, _ = reader_of(cases.X)
+    assert (reader.names, reader.roles) == (["t"], ["time"])
+    assert split_cells(read_columns(cases.X).values[0], "t").indptr.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": "id"}, "by='id' is no column of the table"),
+        ({"by": "kind"}, "row 1 has no value in column 'kind', by"),
+        ({"by": "case", "order": "kind"}, "row 1 has no value in column 'kind', order"),
+        (
+            {"by": "case", "case_columns": ["step"]},
+            "case_columns names 'step', which has more than one value in case 'b'",
+        ),
+        ({"by": "case", "prefixes": 0}, "prefixes=0, expected a whole number of at least 1"),
+        ({"by": "case", "case_columns": ["kind"], "order": ["step", "n"]}, "no column is left for sequences"),
+    ],
+)
+def test_what_is_wrong_with_a_long_table_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        to_sequences(pd.DataFrame(LOG), **options)
