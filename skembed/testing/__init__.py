@@ -1,4 +1,4 @@
-"""Estimator checks for what scikit-learn's own skip: text, users and items, graphs, images, pairs, sequences, anomalies.
+"""Estimator checks for what scikit-learn's own skip: text, users and items, graphs, images, pairs, sequences, outliers.
 
 `parametrize_with_text_checks` and its like make a pytest test of every check; `check_text_estimator` and its like run
 them all.
