@@ -7,6 +7,7 @@ and are the same for all families. torch is imported by the families' own files 
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,8 +30,8 @@ __all__ = [
     "split_words",
 ]
 
-# a word with the apostrophes and hyphens within it, or one mark
-_WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]")  # noqa: RUF001 (the apostrophe that is typeset)
+# a word with the accents, apostrophes and hyphens within it, or one mark
+_WORD = re.compile("[\\w\u0300-\u036f]+(?:['\u2019-][\\w\u0300-\u036f]+)*|[^\\w\\s]")
 
 
 class TokenSequence(NamedTuple):
@@ -203,13 +204,17 @@ FAMILIES: list[Family] = [
 ]
 
 
-def open_contextual_model(source: str | os.PathLike, options: ModelOptions) -> ContextualModel:
+def open_contextual_model(
+    source: str | os.PathLike, options: ModelOptions, *, parameter: str = "source"
+) -> ContextualModel:
     """Load the model of a directory, or of a file; which kind it is its files tell.
 
     Parameters
     ----------
     source : str or os.PathLike
     options : ModelOptions
+    parameter : str, default="source"
+        What the caller calls `source`, for messages.
 
     Returns
     -------
@@ -226,18 +231,20 @@ def open_contextual_model(source: str | os.PathLike, options: ModelOptions) -> C
     """
     path = Path(source)
     if not path.exists():
-        raise FileNotFoundError(_not_there(source))
+        raise FileNotFoundError(_not_there(source, parameter))
     for family in FAMILIES:
         if family.knows(path):
             module, function = family.opener.split(":")
             return getattr(import_module(module), function)(path, options)
     known = "; ".join(f"of {family.name}: {family.files}" for family in FAMILIES)
     held = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) if path.is_dir() else "a file"
-    raise ValueError(f"source={os.fspath(source)!r} holds {held or 'nothing'}; expected the files of a model, {known}.")
+    raise ValueError(
+        f"{parameter}={os.fspath(source)!r} holds {held or 'nothing'}; expected the files of a model, {known}."
+    )
 
 
-def _not_there(source: str | os.PathLike) -> str:
-    said = f"source={os.fspath(source)!r} is no directory on this disk, and nothing is downloaded."
+def _not_there(source: str | os.PathLike, parameter: str) -> str:
+    said = f"{parameter}={os.fspath(source)!r} is no directory on this disk, and nothing is downloaded."
     if re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", os.fspath(source)):
         said += (
             " If it is a model's name on a hub, save it once where there is a network, as "
@@ -270,5 +277,20 @@ def split_words(document: str | list[str]) -> tuple[list[str], np.ndarray]:
     if not isinstance(document, str):
         starts = np.arange(len(document), dtype=np.int64)
         return list(document), np.stack([starts, starts + 1], axis=1)
-    found = [match.span() for match in _WORD.finditer(document)]
+    found: list[tuple[int, int]] = []
+    for match in _WORD.finditer(document):
+        start, end = match.span()
+        if found and found[-1][1] == start and _continues(document[start - 1], document[start]):
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
     return [document[start:end] for start, end in found], np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether a sign of a vowel, as Indic scripts have, joins two runs of letters."""
+    return _is_combining(after) or (_is_combining(before) and after.isalnum())
+
+
+def _is_combining(character: str) -> bool:
+    return not character.isascii() and unicodedata.category(character).startswith("M")

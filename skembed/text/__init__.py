@@ -2,6 +2,7 @@
 
 from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
+from skembed.text._contextual import ContextualVectorizer, TokenVectors
 from skembed.text._distill import distill
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
@@ -10,12 +11,14 @@ from skembed.text._pretrained import PretrainedVectorizer
 from skembed.text._word2vec import Word2VecVectorizer
 
 __all__ = [
+    "ContextualVectorizer",
     "FastTextClassifier",
     "FastTextVectorizer",
     "GloVeVectorizer",
     "LineCorpus",
     "NNLMVectorizer",
     "PretrainedVectorizer",
+    "TokenVectors",
     "Word2VecVectorizer",
     "distill",
 ]
