@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skembed.apply.contextual_model import ContextualModel, ModelOptions, TokenS
 from skembed.apply.contextual_states import DocumentStates, read_states, vectors_of
 from skembed.apply.model_cache import ModelHolder
 from skembed.data.documents import MISSING, read_documents
+from skembed.memory import check_memory
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._contextual_settings import CONTEXTUAL_POOLINGS, ContextualSettings, settings_for
@@ -25,6 +27,8 @@ _CHUNK_DOCUMENTS, _CHUNK_CHARACTERS = 2**14, 2**24  # which are sorted by length
 _PROBE = "The 2 of them, Anna and Bo, rang the bell; nobody came."  # tells whether a model is the one of `fit`
 _CLOSE = {"float32": 1e-3}  # share of its length by which the vector of the probe may differ
 _ROUNDED = 0.1  # of other types
+_WEIGHTS = ("*.safetensors", "*.hdf5", "*.pth")
+_SMALLER = "pass the directory of a smaller model"
 _HOLDER = "_holder"  # of the model: no part of the state
 
 
@@ -218,6 +222,8 @@ class ContextualVectorizer(DocumentTransformer):
             If files do not fit together, or a parameter is out of its range or does not fit the model.
         ImportError
             If the model needs a package that is not installed.
+        MemoryError
+            If its weights would not fit into memory.
         """
         if isinstance(X, str | bytes):
             next(read_documents(X))  # raises what `transform` would
@@ -341,6 +347,7 @@ class ContextualVectorizer(DocumentTransformer):
 
     def _resolved(self, *, anew: bool = False) -> tuple[ContextualModel, ContextualSettings]:
         self._validate_params()
+        check_memory(_weight_bytes(Path(self.source)), f"the model of source={os.fspath(self.source)!r}", _SMALLER)
         model = self._model(anew=anew)
         names = ("layer", "mix_params", "pooling", "normalize", "prompt", "max_length", "long_documents")
         return model, settings_for(model, **{name: getattr(self, name) for name in names})
@@ -394,6 +401,10 @@ class ContextualVectorizer(DocumentTransformer):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
+
+
+def _weight_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for pattern in _WEIGHTS for file in path.glob(pattern))
 
 
 def _chunks(documents: Iterable[str | list]) -> Iterator[list]:

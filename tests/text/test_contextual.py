@@ -1,9 +1,12 @@
 """ContextualVectorizer: equal to transformers' own on tiny models, tokens, windows, what it refuses, and no network."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import pickle
+import re
 import shutil
 import socket
 import sys
@@ -22,7 +25,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skembed
-from skembed import ContextualVectorizer
+from skembed import ContextualVectorizer, memory
 from skembed.apply.contextual_model import ModelDefaults, ScalarMix, TokenSequence, split_words
 from skembed.apply.contextual_states import Reading, read_states, scalar_mix, vectors_of
 from skembed.apply.model_directory import read_model_directory
@@ -143,6 +146,22 @@ class TestEqualToTransformers:
         np.testing.assert_allclose(half, full, atol=0.1)
         assert np.abs(half - full).max() > 1e-5
 
+    @pytest.mark.parametrize(("name", "cls"), [("bert", "BertForMaskedLM"), ("gpt2", "GPT2LMHeadModel")])
+    def test_models_with_a_head(self, tmp_path, name, cls):
+        import torch
+        import transformers
+
+        folder = getattr(contextual_models, name)(tmp_path)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            headed = getattr(transformers, cls)(transformers.AutoConfig.from_pretrained(folder))
+        headed.save_pretrained(folder)
+        ids = transformers.AutoTokenizer.from_pretrained(folder)(TEXTS[0], return_tensors="pt").input_ids
+        with torch.inference_mode():
+            states = headed.eval().base_model(input_ids=ids).last_hidden_state[0].numpy()
+        row = ContextualVectorizer(folder).transform([TEXTS[0]])[0]
+        np.testing.assert_allclose(row, states.mean(axis=0), rtol=1e-5, atol=1e-5)
+
     @pytest.mark.slow
     def test_minilm(self):
         folder = minilm()
@@ -151,6 +170,18 @@ class TestEqualToTransformers:
         for text, row in zip(texts, rows):
             mean = hidden(folder, text, truncation=True, max_length=256)[-1].mean(axis=0)
             np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+@needs_transformers
+@pytest.mark.slow
+def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "contextual.md").read_text(encoding="utf-8")
+    (tmp_path / "all-MiniLM-L6-v2").symlink_to(minilm())
+    monkeypatch.chdir(tmp_path)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), "contextual.md", "exec"), {})
+    assert printed.getvalue() == "".join(re.findall(r"```text\n(.*?)```", page, re.DOTALL))
 
 
 def minilm():
@@ -590,6 +621,13 @@ class TestItsModel:
         write(changed / "1_Pooling" / "config.json", {"pooling_mode_max_tokens": True})
         np.testing.assert_array_equal(vectorizer.transform(TEXTS), before)
         assert vectorizer.fit().pooling_ == ["max"]
+
+    def test_a_model_larger_than_memory(self, monkeypatch):
+        monkeypatch.setattr(memory, "memory_of_machine", lambda: 1000)
+        with pytest.raises(
+            MemoryError, match=r"tiny_bert' needs at least \d+ bytes .* pass the directory of a smaller"
+        ):
+            ContextualVectorizer(TINY_BERT).transform(TEXTS)
 
     def test_in_a_column_transformer(self):
         frame = pd.DataFrame({"text": TEXTS, "n": range(6)})
