@@ -201,6 +201,12 @@ FAMILIES: list[Family] = [
         lambda path: _has("config.json")(path) or _has("modules.json")(path),
         "skembed.apply.nets.transformer_model:open_transformer",
     ),
+    Family(
+        "ELMo",
+        "options.json and weights.hdf5, as AllenNLP and bilm-tf write them",
+        lambda path: _has("*options.json")(path) or _has("*weights.hdf5")(path),
+        "skembed.apply.nets.elmo:open_elmo",
+    ),
 ]
 
 
