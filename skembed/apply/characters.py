@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["BEGIN", "END", "N_CHARACTERS", "character_ids"]
+__all__ = ["BEGIN", "END", "N_CHARACTERS", "PADDING", "character_ids"]
 
-_BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = range(256, 261)
+_BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, PADDING = range(256, 261)
 N_CHARACTERS = 261
 # The words that stand before and after each sentence; tokens that are written so are the same, as in AllenNLP.
 BEGIN, END = "<S>", "</S>"
@@ -37,7 +37,7 @@ def character_ids(words: Sequence[str], max_characters: int) -> np.ndarray:
     array([[258, 104, 105, 259, 260, 260],
            [258, 257, 259, 260, 260, 260]], dtype=int16)
     """
-    ids = np.full((len(words), max_characters), _PADDING, dtype=np.int16)
+    ids = np.full((len(words), max_characters), PADDING, dtype=np.int16)
     for row, word in zip(ids, words):
         mark = _MARKS.get(word)
         body = word.encode("utf-8", "ignore")[: max_characters - 2] if mark is None else (mark,)

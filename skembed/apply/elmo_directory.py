@@ -12,14 +12,21 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from skembed.apply.characters import N_CHARACTERS
 
-__all__ = ["ElmoDirectory", "ElmoOptions", "read_elmo_directory", "read_elmo_weights",
-           "read_output_weights", "write_elmo_weights"]  # fmt: skip
+__all__ = [
+    "ElmoDirectory",
+    "ElmoOptions",
+    "read_elmo_directory",
+    "read_elmo_weights",
+    "read_output_weights",
+    "require_h5py",
+    "write_elmo_weights",
+]  # fmt: skip
 
 ACTIVATIONS = ("tanh", "relu")
 _MOST_JSON = 2**20  # bytes; real options have some hundred
@@ -324,7 +331,7 @@ def read_output_weights(directory: ElmoDirectory, n_words: int) -> tuple[np.ndar
 
 
 def _with_file(path: Path, read: Callable[[Any], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    h5py = _h5py()
+    h5py = require_h5py()
     try:
         with h5py.File(path, "r") as file:
             return read(file)
@@ -332,7 +339,8 @@ def _with_file(path: Path, read: Callable[[Any], dict[str, np.ndarray]]) -> dict
         raise ValueError(f"{path} is no hdf5 that can be read: {error}.") from error
 
 
-def _h5py() -> Any:
+def require_h5py() -> Any:
+    """Return the module h5py; ImportError that says what to install."""
     try:
         import h5py
     except ImportError as error:
@@ -359,7 +367,7 @@ def _arrays(file: Any, path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[s
 
 def _dataset(file: Any, path: Path, name: str, shape: tuple[int, ...]) -> Any:
     """Return the dataset of a weight, its numbers unread, if it lies in this file itself and has the shape."""
-    h5py, place = _h5py(), file
+    h5py, place = require_h5py(), file
     for part in name.split("/"):
         link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
@@ -377,17 +385,17 @@ def _dataset(file: Any, path: Path, name: str, shape: tuple[int, ...]) -> Any:
     return place
 
 
-def write_elmo_weights(file: BinaryIO, weights: dict[str, np.ndarray], output: tuple[np.ndarray, np.ndarray]) -> None:
+def write_elmo_weights(path: Path, weights: dict[str, np.ndarray], output: tuple[np.ndarray, np.ndarray]) -> None:
     """Write weights as bilm-tf names them, and those of the softmax as ``softmax/W`` and ``softmax/b``.
 
     Parameters
     ----------
-    file : binary file
-        Open for writing and reading.
+    path : Path
+        Of a new file.
     weights : dict of str -> ndarray
         As `read_elmo_weights` returns them.
     output : (ndarray of shape (n_words, projection_dim), ndarray of shape (n_words,))
     """
-    with _h5py().File(file, "w", track_order=False) as store:
+    with require_h5py().File(path, "x") as store:
         for name, array in (weights | dict(zip(_OUTPUT, output))).items():
             store.create_dataset(name, data=np.asarray(array, dtype=np.float32), track_times=False)

@@ -5,7 +5,8 @@ Peters et al. 2018, "Deep contextualized word representations" (arXiv:1802.05365
 are clipped. Equal to AllenNLP's and bilm-tf's.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skembed.apply.characters import BEGIN, END, character_ids
+from skembed.apply.characters import BEGIN, END, PADDING, character_ids
 from skembed.apply.contextual_model import ModelDefaults, ModelOptions, TokenSequence, split_words
 from skembed.apply.elmo_directory import ElmoOptions, cell_name, read_elmo_directory, read_elmo_weights
 
@@ -44,6 +45,36 @@ class ElmoNet(nn.Module):
         self.options = options
         self.weights = nn.ParameterDict(weights)
 
+    @classmethod
+    def of_arrays(cls, options: ElmoOptions, arrays: dict[str, np.ndarray]) -> "ElmoNet":
+        """Return a net to run, with the weights of a file."""
+        weights: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return cls(options, weights).requires_grad_(False).eval()
+
+    @classmethod
+    def random(cls, options: ElmoOptions, generator: torch.Generator) -> "ElmoNet":
+        """Return a net to begin training from, drawn from `generator` alone.
+
+        Kernels have a standard deviation of 1 / sqrt(inputs), biases are 0, but those of the highways' carry gates,
+        which begin nearly closed.
+        """
+        weights = {}
+        for name, shape in options.shapes().items():
+            kind = name.rpartition("/")[2]
+            weight = torch.zeros(shape, device="cpu")
+            if kind == "b_carry":
+                weight.fill_(-2.0)
+            elif kind == "char_embed":
+                weight.uniform_(-1.0, 1.0, generator=generator)
+            elif len(shape) > 1:
+                weight.normal_(std=math.prod(shape[:-1]) ** -0.5, generator=generator)
+            weights[name] = weight
+        return cls(options, weights)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the weights as the file holds them."""
+        return {name: weight.detach().cpu().numpy() for name, weight in self.weights.items()}
+
     def tokens(self, characters: torch.Tensor) -> torch.Tensor:
         """Return what words are by their characters.
 
@@ -56,6 +87,9 @@ class ElmoNet(nn.Module):
         Tensor of shape (n_words, projection_dim)
         """
         w, options = self.weights, self.options
+        # Behind its end a word is padding, of which one window of each filter is as good as many.
+        width = int((characters != PADDING).sum(dim=1).max()) + max(width for width, _ in options.filters)
+        characters = characters[:, :width]
         x = w["char_embed"][characters].transpose(1, 2)  # (n_words, character_dim, max_characters)
         activation = torch.tanh if options.activation == "tanh" else torch.relu
         features = []
@@ -70,7 +104,11 @@ class ElmoNet(nn.Module):
         return x @ w["CNN_proj/W_proj"] + w["CNN_proj/b_proj"] if "CNN_proj/W_proj" in w else x
 
     def layers(
-        self, x: torch.Tensor, lengths: torch.Tensor, initial: list[State] | None = None
+        self,
+        x: torch.Tensor,
+        lengths: torch.Tensor,
+        initial: list[State] | None = None,
+        drop: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> tuple[list[torch.Tensor], list[State]]:
         """Run the LSTMs over sentences, each with its begin and end.
 
@@ -82,6 +120,8 @@ class ElmoNet(nn.Module):
             Falling, the first one `n_steps`.
         initial : list of State, one for each layer, or None
             None begins from zeros.
+        drop : callable or None
+            What training does to the input of each layer.
 
         Returns
         -------
@@ -97,7 +137,7 @@ class ElmoNet(nn.Module):
         for layer in range(self.options.n_layers):
             cell = _Cell(self, layer)
             state = cell.zeros(x) if initial is None else initial[layer]
-            out, final = cell.run(both, active, state)
+            out, final = cell.run(both if drop is None else drop(both), active, state)
             both = out + both if self.options.skip_connections and layer else out
             outputs.append(both.transpose(1, 2))
             finals.append(final)
@@ -133,14 +173,15 @@ class _Cell:
         h, c = state
         outputs, ended = [], []
         n_rows = x.shape[2]
-        for step, n in enumerate(active):
+        # Views of a whole would each fill a whole with zeros on the way back; parts of a split do not.
+        for of_step, n in zip(gates.unbind(1), active):
             if n < h.shape[1]:
                 ended.append((h[:, n:], c[:, n:]))
                 h, c = h[:, :n], c[:, :n]
-            z = torch.baddbmm(gates[:, step, :n], h, self.of_state)
-            openings = torch.sigmoid(z[:, :, : 3 * dim])
-            enter, keep, leave = openings.split(dim, dim=2)
-            c = torch.addcmul(keep * c, enter, torch.tanh(z[:, :, 3 * dim :]))
+            z = torch.baddbmm(of_step if n == n_rows else of_step[:, :n], h, self.of_state)
+            openings, candidate = z.split([3 * dim, dim], dim=2)
+            enter, keep, leave = torch.sigmoid(openings).split(dim, dim=2)
+            c = torch.addcmul(keep * c, enter, torch.tanh(candidate))
             if options.cell_clip is not None:
                 c = c.clamp(-options.cell_clip, options.cell_clip)
             h = leave * torch.tanh(c)
@@ -315,20 +356,15 @@ class ElmoModel:
         return self._vectors(words), ids
 
     def _vectors(self, words: np.ndarray) -> torch.Tensor:
-        """Return the vectors of words (n, max_characters), those of about the same length at a time.
-
-        Behind its end a word is padding, of which one window of each filter is as good as many.
-        """
+        """Return the vectors of words (n, max_characters), those of about the same length at a time."""
         options = self._net.options
-        n_read = (words != words[0, -1]).sum(axis=1)  # the marks are shorter than any maximum
-        widest = max(width for width, _ in options.filters)
+        n_read = (words != PADDING).sum(axis=1)
         n_at_a_time = max(1, _CNN_CELLS // (options.max_characters * max(n for _, n in options.filters)))
         out = torch.empty((len(words), options.projection_dim), device=self._device, dtype=self._dtype())
         order = np.argsort(n_read, kind="stable")
         for start in range(0, len(words), n_at_a_time):
             rows = order[start : start + n_at_a_time]
-            width = min(options.max_characters, int(n_read[rows].max()) + widest)
-            characters = torch.as_tensor(words[rows, :width].astype(np.int64), device=self._device)
+            characters = torch.as_tensor(words[rows].astype(np.int64), device=self._device)
             out[torch.as_tensor(rows, device=self._device)] = self._net.tokens(characters)
         return out
 
@@ -366,6 +402,4 @@ def open_elmo(path: Path, options: ModelOptions) -> ElmoModel:
         Without h5py.
     """
     directory = read_elmo_directory(path)
-    arrays: dict[str, Any] = read_elmo_weights(directory)
-    weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return ElmoModel(ElmoNet(directory.options, weights).requires_grad_(False), options)
+    return ElmoModel(ElmoNet.of_arrays(directory.options, read_elmo_weights(directory)), options)
