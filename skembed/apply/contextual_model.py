@@ -207,6 +207,14 @@ FAMILIES: list[Family] = [
         lambda path: _has("*options.json")(path) or _has("*weights.hdf5")(path),
         "skembed.apply.nets.elmo:open_elmo",
     ),
+    Family(
+        "CoVe",
+        "encoder.safetensors or a .pth file of the encoder, or such a file itself; the word vectors it reads beside it",
+        lambda path: (
+            path.suffix in (".pth", ".pt") or any(_has(name)(path) for name in ("encoder.safetensors", "*.pth"))
+        ),
+        "skembed.apply.nets.cove:open_cove",
+    ),
 ]
 
 

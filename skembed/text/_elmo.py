@@ -37,7 +37,7 @@ _MARKS = BEGIN, END, "<UNK>"
 _BEGIN_ROW, _END_ROW, _UNKNOWN_ROW = range(3)
 _FILTERS = ((1, 16), (2, 16), (3, 32), (4, 64), (5, 64))
 _CHARACTER_DIM, _N_HIGHWAY, _MAX_CHARACTERS = 16, 1, 50
-_CELLS = 4  # times as many as a direction has components of a vector
+_CELLS = 2  # times as many as a direction has components of a vector
 _AUTO_SAMPLES = 500, 4000
 
 
