@@ -5,7 +5,6 @@ import os
 from array import array
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from skembed.apply.elmo_directory import (
 )
 from skembed.atomic import check_new_directory, new_directory
 from skembed.data.documents import read_documents
-from skembed.text._training_report import TrainingReport
+from skembed.text._model_training import TrainingReport, hold_out, is_line, read_vocabulary, write_vocabulary
 from skembed.training.callbacks import PassObserver
 from skembed.training.language_model import LanguageModelSettings, Sentences
 from skembed.training.run import Run, draw_seed
@@ -178,7 +177,7 @@ def train_elmo(
     target = check_new_directory(directory)
     sentences, vocabulary = _read_sentences(docs, max_features, min_count)
     rng = check_random_state(draw_seed(random_state))
-    held_out = _held_out(sentences, validation_fraction, rng) if early_stopping else np.zeros(len(sentences), bool)
+    held_out = hold_out(len(sentences), validation_fraction, rng) if early_stopping else np.zeros(len(sentences), bool)
     n_words = len(vocabulary)
     n_drawn = int(np.clip(n_words // 10, *_AUTO_SAMPLES)) if isinstance(n_samples, str) else n_samples
     settings = LanguageModelSettings(
@@ -199,7 +198,7 @@ def train_elmo(
     output, history = learn_language_model(net, sentences, held_out, counts, settings, run)
     with new_directory(target) as folder:
         (folder / OPTIONS_FILE).write_text(json.dumps(net.options.as_json(), indent=2), encoding="utf-8")
-        (folder / VOCABULARY_FILE).write_text("".join(f"{word}\n" for word in vocabulary), encoding="utf-8")
+        write_vocabulary(folder / VOCABULARY_FILE, vocabulary)
         write_elmo_weights(folder / WEIGHTS_FILE, net.arrays(), output)
     return TrainingReport(target, history.loss_curve, history.validation_scores, history.n_iter)
 
@@ -220,18 +219,13 @@ def _read_sentences(docs: Any, max_features: int | None, min_count: int) -> tupl
     words = list(row_of)
     counts = np.bincount(ids, minlength=len(words))
     frequent = [i for i in np.argsort(-counts, kind="stable").tolist() if counts[i] >= min_count]
-    kept = [i for i in frequent if words[i] not in _MARKS and _is_line(words[i])][:max_features]
+    kept = [i for i in frequent if words[i] not in _MARKS and is_line(words[i])][:max_features]
     if not kept:
         raise ValueError(f"docs hold no word that occurs min_count={min_count} times, expected some; lower min_count.")
     targets = np.full(len(words), _UNKNOWN_ROW, dtype=np.int32)
     targets[kept] = np.arange(len(_MARKS), len(_MARKS) + len(kept))
     targets[[0, 1]] = _BEGIN_ROW, _END_ROW
     return Sentences.of(ids, ends, character_ids(words, _MAX_CHARACTERS), targets), [*_MARKS, *(words[i] for i in kept)]
-
-
-def _is_line(word: str) -> bool:
-    """Return whether a word is one line of the vocabulary's file, as it is read again."""
-    return word.splitlines() == [word.strip()] and word.isprintable()
 
 
 def _encode(docs: Any, row: Callable[[str], int]) -> tuple[np.ndarray, np.ndarray]:
@@ -245,15 +239,6 @@ def _encode(docs: Any, row: Callable[[str], int]) -> tuple[np.ndarray, np.ndarra
             ids.append(row(END))
             ends.append(len(ids))
     return np.frombuffer(ids, dtype=np.int32), np.frombuffer(ends, dtype=np.int64)
-
-
-def _held_out(sentences: Sentences, fraction: float, rng: np.random.RandomState) -> np.ndarray:
-    """Return which sentences to hold out, drawn at random; none of a single one."""
-    held = np.zeros(len(sentences), dtype=bool)
-    if len(sentences) > 1:
-        n_held = min(max(1, round(fraction * len(sentences))), len(sentences) - 1)
-        held[rng.permutation(len(sentences))[:n_held]] = True
-    return held
 
 
 def elmo_perplexity(directory: str | os.PathLike, docs: Iterable, *, device: str = "auto") -> ElmoPerplexity:
@@ -281,7 +266,7 @@ def elmo_perplexity(directory: str | os.PathLike, docs: Iterable, *, device: str
         If the directory cannot be read, or there is no word.
     """
     found = read_elmo_directory(directory)
-    vocabulary = _read_vocabulary(found.weights.parent)
+    vocabulary = read_vocabulary(found.weights.parent / VOCABULARY_FILE, _MARKS)
     output = read_output_weights(found, len(vocabulary))
     weights = read_elmo_weights(found)
     row_of: dict[str, int] = {BEGIN: 0, END: 1}
@@ -299,16 +284,3 @@ def elmo_perplexity(directory: str | os.PathLike, docs: Iterable, *, device: str
     net = ElmoNet.of_arrays(found.options, weights).to(where)
     total, n_events = log_likelihoods(net, sentences, output, where)
     return ElmoPerplexity(*np.exp(-total / n_events).tolist())
-
-
-def _read_vocabulary(root: Path) -> list[str]:
-    path = root / VOCABULARY_FILE
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; expected a directory that train_elmo has written.")
-    try:
-        words = path.read_text(encoding="utf-8").split("\n")[:-1]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
-    if tuple(words[: len(_MARKS)]) != _MARKS:
-        raise ValueError(f"{path} begins with {words[:3]!r:.80}, expected {list(_MARKS)}, as train_elmo writes it.")
-    return words
