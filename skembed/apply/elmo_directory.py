@@ -330,12 +330,18 @@ def read_output_weights(directory: ElmoDirectory, n_words: int) -> tuple[np.ndar
     return arrays[_OUTPUT[0]], arrays[_OUTPUT[1]]
 
 
+class _NotTheWeights(ValueError):
+    """What is there is sound, but not what was expected."""
+
+
 def _with_file(path: Path, read: Callable[[Any], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     h5py = require_h5py()
     try:
         with h5py.File(path, "r") as file:
             return read(file)
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for damage of any kind
+    except _NotTheWeights as error:
+        raise ValueError(str(error)) from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:  # h5py's, for damage
         raise ValueError(f"{path} is no hdf5 that can be read: {error}.") from error
 
 
@@ -352,7 +358,7 @@ def _arrays(file: Any, path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[s
     needed = 4 * sum(math.prod(shape) for shape in shapes.values())
     there = path.stat().st_size
     if needed > _MOST_EXPANSION * there + _FREE_BYTES:
-        raise ValueError(
+        raise _NotTheWeights(
             f"{path} has {there} bytes, expected weights that need {needed}; it is cut short or another's."
         )
     found = {name: _dataset(file, path, name, shape) for name, shape in shapes.items()}
@@ -360,7 +366,7 @@ def _arrays(file: Any, path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[s
     for name, dataset in found.items():
         array = np.asarray(dataset[...], dtype=np.float32)
         if not np.isfinite(array).all():
-            raise ValueError(f"{path}: weight {name!r} has numbers that are not finite.")
+            raise _NotTheWeights(f"{path}: weight {name!r} has numbers that are not finite.")
         arrays[name] = array
     return arrays
 
@@ -372,16 +378,16 @@ def _dataset(file: Any, path: Path, name: str, shape: tuple[int, ...]) -> Any:
         link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
             kind = "a link out of the file" if isinstance(link, h5py.ExternalLink) else "not there"
-            raise ValueError(f"{path}: weight {name!r} of shape {shape} is {kind}; are options.json another model's?")
+            raise _NotTheWeights(f"{path}: weight {name!r} of shape {shape} is {kind}; are options.json another model's?")
         place = place[part]
     if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external:
-        raise ValueError(f"{path}: {name!r} is no array within the file, expected a weight of shape {shape}.")
+        raise _NotTheWeights(f"{path}: {name!r} is no array within the file, expected a weight of shape {shape}.")
     if place.shape != shape:
-        raise ValueError(
-            f"{path}: weight {name!r} has the shape {place.shape}, expected {shape}, as options.json says."
+        raise _NotTheWeights(
+            f"{path}: weight {name!r} has shape {place.shape}, expected {shape}, as options.json says."
         )
     if place.dtype.kind != "f":
-        raise ValueError(f"{path}: weight {name!r} holds {place.dtype}, expected floating-point numbers.")
+        raise _NotTheWeights(f"{path}: weight {name!r} holds {place.dtype}, expected floating-point numbers.")
     return place
 
 
