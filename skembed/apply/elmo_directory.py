@@ -378,7 +378,9 @@ def _dataset(file: Any, path: Path, name: str, shape: tuple[int, ...]) -> Any:
         link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
             kind = "a link out of the file" if isinstance(link, h5py.ExternalLink) else "not there"
-            raise _NotTheWeights(f"{path}: weight {name!r} of shape {shape} is {kind}; are options.json another model's?")
+            raise _NotTheWeights(
+                f"{path}: weight {name!r} of shape {shape} is {kind}; are options.json another model's?"
+            )
         place = place[part]
     if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external:
         raise _NotTheWeights(f"{path}: {name!r} is no array within the file, expected a weight of shape {shape}.")

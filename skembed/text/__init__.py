@@ -3,7 +3,9 @@
 from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
 from skembed.text._contextual import ContextualVectorizer, TokenVectors
+from skembed.text._cove import cove_translate, train_cove
 from skembed.text._distill import distill
+from skembed.text._elmo import elmo_perplexity, train_elmo
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
 from skembed.text._nnlm import NNLMVectorizer
@@ -20,5 +22,9 @@ __all__ = [
     "PretrainedVectorizer",
     "TokenVectors",
     "Word2VecVectorizer",
+    "cove_translate",
     "distill",
+    "elmo_perplexity",
+    "train_cove",
+    "train_elmo",
 ]

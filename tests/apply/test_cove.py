@@ -141,7 +141,7 @@ def test_files_that_are_none_are_named_and_no_code_is_run(tmp_path):
         open_contextual_model(save(path, [torch.zeros(3)]), options())
     (tmp_path / "encoder.safetensors").write_bytes(b"{}")
     path.unlink()
-    with pytest.raises(ValueError, match="encoder.safetensors is no file of safetensors"):
+    with pytest.raises(ValueError, match=r"encoder\.safetensors is no file of safetensors"):
         open_contextual_model(tmp_path, options())
 
 

@@ -16,15 +16,22 @@ from skembed.apply.elmo_directory import ElmoOptions, read_elmo_directory, read_
 
 h5py = pytest.importorskip("h5py")
 torch = pytest.importorskip("torch")
+lstms = pytest.importorskip("skembed.apply.nets.projected_lstm")
 nets = pytest.importorskip("skembed.apply.nets.elmo")
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "elmo"
 CPU = ModelOptions(torch.device("cpu"))
 SMALL = ElmoOptions(
-    projection_dim=4, dim=6, n_layers=2, cell_clip=0.5, proj_clip=0.3, character_dim=3, filters=((1, 3), (2, 2), (3, 4)),
-    n_highway=2, activation="tanh", max_characters=9,
+    projection_dim=4, dim=6, n_layers=2, cell_clip=0.5, proj_clip=0.3, character_dim=3,
+    filters=((1, 3), (2, 2), (3, 4)), n_highway=2, activation="tanh", max_characters=9,
 )  # fmt: skip
-SENTENCES = [["a", "cat"], [], ["ünicode", "and", "extraordinarily", "long", "words", ""], ["a"], ["cat", "</S>", "cat"]]
+SENTENCES = [
+    ["a", "cat"],
+    [],
+    ["ünicode", "and", "extraordinarily", "long", "words", ""],
+    ["a"],
+    ["cat", "</S>", "cat"],
+]
 
 
 def random_weights(options, seed=0):
@@ -100,6 +107,26 @@ def test_states_go_on_where_the_batch_before_ended_and_only_where_asked():
     assert np.abs(found[2][0] - alone[2][0]).max() > 1e-3
 
 
+@pytest.mark.parametrize("projected", [True, False])
+@pytest.mark.parametrize("clips", [(None, None), (0.4, 0.25)])
+def test_gradients_are_those_of_finite_differences(projected, clips):
+    generator = torch.Generator().manual_seed(0)
+    dim, width, n_rows = 4, 3 if projected else 4, 3
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.double).requires_grad_(True)
+
+    state = None if clips[0] is None else (0.1 * draw(2, n_rows, width).detach(), 0.1 * draw(2, n_rows, dim).detach())
+
+    def run(x, of_input, of_state, bias, *projection):
+        layer = lstms.ProjectedLSTM(of_input, of_state, bias, *(projection or [None]), lstms.Clips(*clips))
+        return layer.run(x, [3, 3, 2, 1, 1], state)[0]
+
+    gates = 4 * dim
+    inputs = [draw(2, 5, n_rows, width), draw(2, width, gates), draw(2, width, gates), draw(2, 1, gates)]
+    assert torch.autograd.gradcheck(run, [*inputs, *([draw(2, dim, width)] if projected else [])])
+
+
 def test_rows_do_not_depend_on_their_batch():
     rng = np.random.default_rng(0)
     words = [f"w{i}" * int(rng.integers(1, 4)) for i in range(40)]
@@ -140,7 +167,7 @@ def test_marks_in_texts_are_no_marks_of_sentences():
 @pytest.mark.skipif(not DATA.exists(), reason="data absent")
 def test_the_numbers_of_allennlp():
     model, memory = open_contextual_model(DATA, CPU), nets.StateMemory()
-    sentences = json.loads(gzip.open(DATA / "sentences.json.gz").read())
+    sentences = json.loads(gzip.decompress((DATA / "sentences.json.gz").read_bytes()))
     files = [h5py.File(DATA / f"lm_embeddings_{k}.hdf5") for k in range(3)]
     worst_alone = 0.0
     for i in range(10):
@@ -157,7 +184,7 @@ def test_the_numbers_of_allennlp():
 @pytest.mark.skipif(not DATA.exists(), reason="data absent")
 def test_the_token_vectors_of_allennlp():
     model = open_contextual_model(DATA, CPU)
-    words = gzip.open(DATA / "vocab_test.txt.gz", "rt", encoding="utf-8").read().split("\n")
+    words = gzip.decompress((DATA / "vocab_test.txt.gz").read_bytes()).decode().split("\n")
     expected = h5py.File(DATA / "elmo_token_embeddings.hdf5")["embedding"][...]
     (states,) = model.states([model.read([words])[0].inputs], [0])
     np.testing.assert_allclose(states[0], np.hstack([expected, expected]), rtol=1e-6, atol=1e-6)
@@ -283,4 +310,6 @@ def test_weights_of_other_precision_and_compressed_are_read(tmp_path):
         for name, array in weights.items():
             file.create_dataset(name, data=array.astype(np.float64), compression="gzip")
     found = read_elmo_weights(read_elmo_directory(folder))
-    assert all(np.array_equal(found[name], array) and found[name].dtype == np.float32 for name, array in weights.items())
+    assert all(
+        np.array_equal(found[name], array) and found[name].dtype == np.float32 for name, array in weights.items()
+    )

@@ -17,14 +17,12 @@ from torch import nn
 from skembed.apply.characters import BEGIN, END, PADDING, character_ids
 from skembed.apply.contextual_model import ModelDefaults, ModelOptions, TokenSequence, split_words
 from skembed.apply.elmo_directory import ElmoOptions, cell_name, read_elmo_directory, read_elmo_weights
+from skembed.apply.nets.projected_lstm import Clips, ProjectedLSTM, State
 
 __all__ = ["ElmoModel", "ElmoNet", "StateMemory", "open_elmo"]
 
 _CNN_CELLS = 2**22  # activations of one convolution that are in memory at a time
 _GATES = 2**25  # gates of a batch that are in memory at a time, of both directions
-
-# of each LSTM a pair of projected states and cells, of shape (2, n_rows, projection_dim) and (2, n_rows, dim)
-State = tuple[torch.Tensor, torch.Tensor]
 
 
 class ElmoNet(nn.Module):
@@ -103,6 +101,21 @@ class ElmoNet(nn.Module):
             x = carry * transform + (1 - carry) * x
         return x @ w["CNN_proj/W_proj"] + w["CNN_proj/b_proj"] if "CNN_proj/W_proj" in w else x
 
+    def lstm(self, layer: int) -> ProjectedLSTM:
+        """Return the LSTMs of a layer."""
+        w, options, names = self.weights, self.options, [cell_name(direction, layer) for direction in range(2)]
+        order = torch.tensor([0, 2, 3, 1], device=w["char_embed"].device)
+        kernels = torch.stack([w[f"{name}/W_0"] for name in names])
+        kernels = kernels.view(2, -1, 4, options.dim)[:, :, order].flatten(2)
+        of_input, of_state = kernels.split(options.projection_dim, dim=1)
+        bias = torch.stack([w[f"{name}/B"] for name in names]).view(2, 4, options.dim)[:, order]
+        forget = torch.zeros_like(bias)
+        forget[:, 1] = 1.0
+        projected = f"{names[0]}/W_P_0" in w
+        projection = torch.stack([w[f"{name}/W_P_0"] for name in names]) if projected else None
+        clips = Clips(options.cell_clip, options.proj_clip)
+        return ProjectedLSTM(of_input, of_state, (bias + forget).flatten(1)[:, None], projection, clips)
+
     def layers(
         self,
         x: torch.Tensor,
@@ -135,64 +148,13 @@ class ElmoNet(nn.Module):
         active = _active(lengths, x.shape[1])
         outputs, finals = [], []
         for layer in range(self.options.n_layers):
-            cell = _Cell(self, layer)
-            state = cell.zeros(x) if initial is None else initial[layer]
-            out, final = cell.run(both if drop is None else drop(both), active, state)
+            state = None if initial is None else initial[layer]
+            out, final = self.lstm(layer).run(both if drop is None else drop(both), active, state)
             both = out + both if self.options.skip_connections and layer else out
             outputs.append(both.transpose(1, 2))
             finals.append(final)
         known = (torch.arange(x.shape[1], device=x.device)[None] < lengths[:, None])[:, :, None]
         return [torch.cat([left, _gather(right, back)], dim=2) * known for left, right in outputs], finals
-
-
-class _Cell:
-    """The LSTMs of a layer, those of both directions side by side."""
-
-    def __init__(self, net: ElmoNet, layer: int) -> None:
-        options, names = net.options, [cell_name(direction, layer) for direction in range(2)]
-        order = torch.arange(4, device=net.weights["char_embed"].device)[[0, 2, 3, 1]]
-        kernels = torch.stack([net.weights[f"{name}/W_0"] for name in names])
-        kernels = kernels.view(2, -1, 4, options.dim)[:, :, order].flatten(2)
-        self.of_input, self.of_state = kernels.split(options.projection_dim, dim=1)
-        bias = torch.stack([net.weights[f"{name}/B"] for name in names]).view(2, 4, options.dim)[:, order]
-        forget = torch.zeros_like(bias)
-        forget[:, 1] = 1.0
-        self.bias = (bias + forget).flatten(1)[:, None]
-        projected = f"{names[0]}/W_P_0" in net.weights
-        self.projection = torch.stack([net.weights[f"{name}/W_P_0"] for name in names]) if projected else None
-        self.options = options
-
-    def zeros(self, x: torch.Tensor) -> State:
-        shape = 2, x.shape[0]
-        return x.new_zeros(*shape, self.options.projection_dim), x.new_zeros(*shape, self.options.dim)
-
-    def run(self, x: torch.Tensor, active: list[int], state: State) -> tuple[torch.Tensor, State]:
-        """Run over x (2, n_steps, n_rows, projection_dim), of which at step t the first `active[t]` rows go on."""
-        dim, options = self.options.dim, self.options
-        gates = torch.baddbmm(self.bias, x.flatten(1, 2), self.of_input).unflatten(1, x.shape[1:3])
-        h, c = state
-        outputs, ended = [], []
-        n_rows = x.shape[2]
-        # Views of a whole would each fill a whole with zeros on the way back; parts of a split do not.
-        for of_step, n in zip(gates.unbind(1), active):
-            if n < h.shape[1]:
-                ended.append((h[:, n:], c[:, n:]))
-                h, c = h[:, :n], c[:, :n]
-            z = torch.baddbmm(of_step if n == n_rows else of_step[:, :n], h, self.of_state)
-            openings, candidate = z.split([3 * dim, dim], dim=2)
-            enter, keep, leave = torch.sigmoid(openings).split(dim, dim=2)
-            c = torch.addcmul(keep * c, enter, torch.tanh(candidate))
-            if options.cell_clip is not None:
-                c = c.clamp(-options.cell_clip, options.cell_clip)
-            h = leave * torch.tanh(c)
-            if self.projection is not None:
-                h = torch.bmm(h, self.projection)
-                if options.proj_clip is not None:
-                    h = h.clamp(-options.proj_clip, options.proj_clip)
-            outputs.append(h if n == n_rows else nn.functional.pad(h, (0, 0, 0, n_rows - n)))
-        ended.append((h, c))
-        final = tuple(torch.cat([part[i] for part in reversed(ended)], dim=1) for i in range(2))
-        return torch.stack(outputs, dim=1), (final[0], final[1])
 
 
 def _active(lengths: torch.Tensor, n_steps: int) -> list[int]:
@@ -333,7 +295,7 @@ class ElmoModel:
         if memory is not None or any(layers):
             initial, places = None, torch.as_tensor(order, device=self._device)
             if memory is not None:
-                zeros = [_Cell(self._net, layer).zeros(x) for layer in range(self._net.options.n_layers)]
+                zeros = [self._net.lstm(layer).zeros(len(x)) for layer in range(self._net.options.n_layers)]
                 initial = memory.begin(places, zeros)
             states, final = self._net.layers(x, steps, initial)
             if memory is not None:
