@@ -1,5 +1,7 @@
 """train_cove: pairs with a known dictionary, senses in the encoder, attention by hand, Ctrl-C, seeds, and refusals."""
 
+import pickle
+
 import numpy as np
 import pytest
 from translations import AMBIGUOUS, sentence_pairs, word_vectors
@@ -180,3 +182,14 @@ def test_what_is_there_is_never_overwritten_and_files_are_named(trained, tmp_pat
         train_cove(SOURCE, TARGET, VECTORS, trained.directory, **SMALL)
     with pytest.raises(FileNotFoundError, match=r"target_vocabulary\.txt is missing"):
         cove_translate(tmp_path, SOURCE)
+
+
+def test_the_vectorizer_takes_given_vectors_and_says_which_layers_cannot_be_added_up(trained, tmp_path):
+    other = EmbeddingTable(VECTORS.keys, -VECTORS.vectors)
+    given = ContextualVectorizer(trained.directory, vectors=other, layer=0).fit(SOURCE)
+    own = ContextualVectorizer(trained.directory, layer=0).fit(SOURCE)
+    np.testing.assert_allclose(given.transform(SOURCE), -own.transform(SOURCE), atol=1e-6)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(given)).transform(SOURCE), given.transform(SOURCE), atol=1e-6)
+    train_cove(SOURCE, TARGET, VECTORS, tmp_path / "wide", **SMALL | {"hidden_size": 5})
+    with pytest.raises(ValueError, match="layer"):
+        ContextualVectorizer(tmp_path / "wide", layer="mean").fit(SOURCE)

@@ -1,14 +1,17 @@
 """train_elmo: what it learns and writes, its perplexity by hand, Ctrl-C, seeds, and what it refuses."""
 
 import json
+import pickle
 import shutil
 import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+import skembed
 from skembed import ContextualVectorizer
 from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.elmo_directory import read_elmo_directory, read_elmo_weights, read_output_weights
@@ -235,3 +238,25 @@ def test_no_warning_in_a_plain_run(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train_elmo(["a single text of words"], tmp_path / "elmo", **SMALL)
+
+
+@pytest.mark.parametrize("layer", [0, "mean", "mix"])
+def test_the_vectorizer_with_it_is_cloned_pickled_and_saved_by_its_path(trained, tmp_path, layer):
+    vectorizer = ContextualVectorizer(trained.directory, layer=layer, pooling=["mean", "max"])
+    rows = vectorizer.fit_transform(TEXTS)
+    pickled = pickle.dumps(vectorizer)
+    assert len(pickled) < 20_000
+    skembed.save(vectorizer, tmp_path / "saved")
+    for other in (clone(vectorizer), pickle.loads(pickled), skembed.load(tmp_path / "saved")):
+        np.testing.assert_allclose(other.transform(TEXTS[::-1]), rows[::-1], atol=1e-6)
+    assert rows.shape == (len(TEXTS), 16)
+    assert np.isfinite(rows).all()
+
+
+def test_layer_norm_of_the_mix_is_over_a_document_by_itself(trained):
+    parameters = {"weights": [-np.inf, -np.inf, 0.0], "layer_norm": True}
+    vectorizer = ContextualVectorizer(trained.directory, layer="mix", mix_params=parameters)
+    top = ContextualVectorizer(trained.directory, layer=-1)
+    for found, plain in zip(vectorizer.embed_tokens(TEXTS[:4]), top.embed_tokens(TEXTS[:4])):
+        expected = (plain.vectors - plain.vectors.mean()) / plain.vectors.std()
+        np.testing.assert_allclose(found.vectors, expected, atol=1e-4)
