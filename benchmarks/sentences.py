@@ -33,7 +33,7 @@ from text_classifier import questions
 
 from skembed.inspection import evaluate_sentence_similarity
 from skembed.table import EmbeddingTable
-from skembed.text import FastTextVectorizer, PretrainedVectorizer, Word2VecVectorizer, distill
+from skembed.text import ContextualVectorizer, FastTextVectorizer, PretrainedVectorizer, Word2VecVectorizer, distill
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
 GROUPS = {"SICK": "sicktest*", "STS12": "sts2012*", "STS13": "sts2013*"}
@@ -126,12 +126,8 @@ def model_choices(folder: Path) -> list[Choice]:
 
 
 def whole_model(folder: Path) -> Function:
-    from skembed.apply.model_directory import read_model_directory
-    from skembed.apply.nets.sentence_model import SentenceModel
-    from skembed.training.nets.device import resolve_device
-
-    model = SentenceModel(read_model_directory(folder), resolve_device("cpu"))
-    return Function(model.encode, (folder / "model.safetensors").stat().st_size)
+    model = ContextualVectorizer(folder, device="cpu").fit()
+    return Function(model.transform, (folder / "model.safetensors").stat().st_size)
 
 
 def model2vec_choices(folder: Path) -> list[Choice]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skembed.sequence import SequenceEmbedder as SequenceEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.table import SubwordTable as SubwordTable
+    from skembed.text import ContextualVectorizer as ContextualVectorizer
     from skembed.text import FastTextClassifier as FastTextClassifier
     from skembed.text import FastTextVectorizer as FastTextVectorizer
     from skembed.text import GloVeVectorizer as GloVeVectorizer
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 # public name -> the module that holds it
 _HOMES = {
     "CCAEmbedder": "skembed.pairs",
+    "ContextualVectorizer": "skembed.text",
     "CooccurrenceEncoder": "skembed.categorical",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",

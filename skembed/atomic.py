@@ -1,13 +1,14 @@
-"""A file that is written whole or not at all."""
+"""A file, or a directory, that is written whole or not at all."""
 
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replacing"]
+__all__ = ["check_new_directory", "new_directory", "replacing"]
 
 
 @contextlib.contextmanager
@@ -26,10 +27,62 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    # The name itself reaches the disk with its folder, where the system lets one ask for that.
+    _flush_folder(path.parent)
+
+
+def check_new_directory(path: str | os.PathLike) -> Path:
+    """Return where a new directory may be made; FileExistsError where anything is there but an empty directory.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory that it is to lie in is not there.
+    """
+    target = Path(path)
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+        raise FileExistsError(
+            f"directory={os.fspath(path)!r} is there already, and not empty; expected one that is to be made. Move it "
+            "away, or pass another name."
+        )
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"directory={os.fspath(path)!r} is to lie in {target.absolute().parent}, which is not there."
+        )
+    return target
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A folder that becomes `path` when the block ends, with the files in it, and vanishes if it fails.
+
+    `path` is what `check_new_directory` returned.
+    """
+    unfinished = path.absolute().with_name(f".{path.absolute().name}.{secrets.token_hex(8)}.unfinished")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        for file in unfinished.iterdir():
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+        check_new_directory(path)
+        if path.exists():
+            path.rmdir()  # an empty one; not every system renames onto it
+        os.rename(unfinished, path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    _flush_folder(path.absolute().parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let names reach the disk, where the system lets one ask for that."""
     with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+        opened = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(opened)
         finally:
-            os.close(folder)
+            os.close(opened)

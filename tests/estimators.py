@@ -4,6 +4,7 @@ Tests that concern all estimators go through `EXAMPLES`; tests/test_running.py f
 """
 
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -44,6 +45,7 @@ for case in range(len(CASES)):
     CASES[case, 0] = EVENTS_RNG.choice(["open", "call", "check", "close"], length).tolist()
     CASES[case, 1] = np.where(EVENTS_RNG.random(length) < 0.2, np.nan, EVENTS_RNG.normal(size=length))
     CASES[case, 2] = ["new", "old", None][case % 3]
+TRANSFORMERS = importlib.util.find_spec("transformers") is not None  # some models need that package
 
 
 class Example(NamedTuple):
@@ -64,6 +66,8 @@ class Example(NamedTuple):
         Whether `fit` goes over the data more than once.
     begins : str
         The method that fits it.
+    runs_model : bool
+        Whether a model of torch makes the rows.
     """
 
     estimator: Any
@@ -73,6 +77,7 @@ class Example(NamedTuple):
     further: tuple = ()
     passes: bool = True
     begins: str = "fit"
+    runs_model: bool = False
 
     def new(self, **parameters: Any) -> Any:
         """A new one that is not fitted."""
@@ -167,6 +172,13 @@ def interactions(method: str) -> Example:
     return Example(estimator, (BASKETS,), [*BASKETS[:9], [], ["no item"]], passes=method in ("ials", "item2vec"))
 
 
+def contextual(**options: Any) -> Example:
+    source = Path(__file__).parent / "text" / "tiny_bert"
+    return Example(
+        skembed.ContextualVectorizer(str(source), **options), (TEXTS,), TEXTS[:20], passes=False, runs_model=True
+    )
+
+
 def nodes(method: str = "prone", **options: Any) -> Example:
     estimator = skembed.NodeEmbedder(4, method=method, random_state=0).set_params(**options)
     return Example(estimator, (LINKS,), LINKS[:9], passes="max_iter" in options)
@@ -249,6 +261,7 @@ EXAMPLES: dict[str, Example] = {
     "InteractionEmbedder-svd": interactions("svd"),
     "InteractionEmbedder-item2vec": interactions("item2vec"),
     "InteractionEmbedder-popularity": interactions("popularity"),
+    **({"ContextualVectorizer": contextual(layer="mix", pooling=["mean", "last"])} if TRANSFORMERS else {}),
     "NodeEmbedder": nodes(),
     "NodeEmbedder-netmf": nodes("netmf"),
     "NodeEmbedder-node2vec": nodes("node2vec", p=0.5, q=2.0, max_iter=2),

@@ -8,7 +8,7 @@ directory brings along is run.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class ModelDirectory:
         Tokens of a text that are read.
     lowercase : bool
         Whether texts are put in lower case before the tokenizer has them, which may do so itself.
+    prompts : dict of str to str
+        Texts that may stand before documents, by name.
     prompt : str
         Stands before each text by default; "" for none.
     include_prompt : bool
@@ -83,6 +85,7 @@ class ModelDirectory:
     normalize: bool = False
     max_length: int | None = None
     lowercase: bool = False
+    prompts: dict[str, str] = field(default_factory=dict)
     prompt: str = ""
     include_prompt: bool = True
 
@@ -113,7 +116,7 @@ def read_model_directory(path: str | os.PathLike) -> ModelDirectory:
     root = Path(path)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"model_dir={os.fspath(path)!r} is no directory; expected one of sentence-transformers on this disk, with "
+            f"{os.fspath(path)!r} is no directory; expected one of sentence-transformers on this disk, with "
             "modules.json, config.json and model.safetensors. Nothing is downloaded."
         )
     found: dict[str, Any] = {"transformer": root}
@@ -211,12 +214,11 @@ def _prompt(path: Path) -> dict[str, Any]:
         return {}
     config = _json(path, dict)
     name, prompts = config.get("default_prompt_name"), config.get("prompts") or {}
-    if name is None:
-        return {}
-    prompt = prompts.get(name) if isinstance(prompts, dict) else None
-    if not isinstance(prompt, str):
+    if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
+        raise ValueError(f"{path}: expected prompts to be texts by name, got {prompts!r:.80}.")
+    if name is not None and name not in prompts:
         raise ValueError(f"{path}: expected a prompt {name!r}, which default_prompt_name names, among the prompts.")
-    return {"prompt": prompt}
+    return {"prompts": prompts, "prompt": "" if name is None else prompts[name]}
 
 
 def _check_weights(folder: Path) -> None:

@@ -2,7 +2,10 @@
 
 from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
+from skembed.text._contextual import ContextualVectorizer, TokenVectors
+from skembed.text._cove import cove_translate, train_cove
 from skembed.text._distill import distill
+from skembed.text._elmo import elmo_perplexity, train_elmo
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
 from skembed.text._nnlm import NNLMVectorizer
@@ -10,12 +13,18 @@ from skembed.text._pretrained import PretrainedVectorizer
 from skembed.text._word2vec import Word2VecVectorizer
 
 __all__ = [
+    "ContextualVectorizer",
     "FastTextClassifier",
     "FastTextVectorizer",
     "GloVeVectorizer",
     "LineCorpus",
     "NNLMVectorizer",
     "PretrainedVectorizer",
+    "TokenVectors",
     "Word2VecVectorizer",
+    "cove_translate",
     "distill",
+    "elmo_perplexity",
+    "train_cove",
+    "train_elmo",
 ]

@@ -9,13 +9,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from skembed.apply.model_directory import read_model_directory
+from skembed.apply.contextual_model import ModelOptions, open_contextual_model
+from skembed.apply.contextual_states import vectors_of
 from skembed.apply.postprocessing import frequency_weights
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import read_documents
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.table.queries import positive_int
+from skembed.text._contextual_settings import settings_for
 from skembed.text._tokens import Tokenizer
 
 __all__ = ["distill", "fit_means"]
@@ -95,11 +97,7 @@ def distill(
     positive_int(min_count, "min_count")
     if n_passages != 0:
         positive_int(n_passages, "n_passages", "or 0")
-    directory = read_model_directory(model_dir)  # says what is wrong with it before texts are read and torch is loaded
-    from skembed.apply.nets.sentence_model import SentenceModel  # torch: here only
-    from skembed.training.nets.device import resolve_device
-
-    model = SentenceModel(directory, resolve_device(device))
+    model = _SentenceModel(model_dir, device)
     tokenizer = Tokenizer(model.lowercase, None, token_pattern)
     sample = PassageSample(n_passages, check_random_state(random_state))
     with EncodedCorpus.read(sample.read(read_documents(texts)), tokenizer) as corpus:
@@ -120,6 +118,28 @@ def distill(
     if passages:
         vectors = fit_means(vectors, shares, model.encode(passages))
     return EmbeddingTable(keys, vectors.astype(np.float32))
+
+
+class _SentenceModel:
+    """The model of a directory, with its own pooling, dense layers and prompt."""
+
+    def __init__(self, model_dir: str | os.PathLike, device: str) -> None:
+        from skembed.training.nets.device import resolve_device  # torch: when it is used
+
+        self._device = resolve_device(device)
+        self._model = open_contextual_model(model_dir, ModelOptions(self._device), parameter="model_dir")
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether the case of letters makes no difference."""
+        capitals, small = self._model.read(["Aa Bb", "aa bb"])
+        return np.array_equal(capitals.inputs, small.inputs)
+
+    def encode(self, texts: list[str], *, lengths: bool = False) -> np.ndarray:
+        """Return the vectors of texts; with `lengths`, they keep theirs where the directory brings them to 1."""
+        settings = settings_for(self._model, normalize=False if lengths else "auto")
+        reading = settings.reading("auto", self._device)
+        return settings.finish(vectors_of(self._model, texts, reading, settings.pool), self._model)
 
 
 class PassageSample:

@@ -334,6 +334,10 @@ class TestFixtures:
         if isinstance(estimator, EmbeddingTable):
             np.testing.assert_array_equal(estimator.vectors, expected)
             return
+        if file.stem not in EXAMPLES:
+            pytest.skip("transformers is not installed")
+        if isinstance(estimator, skembed.ContextualVectorizer):
+            estimator.set_params(source=EXAMPLES[file.stem].estimator.source)
         output = EXAMPLES[file.stem].output(estimator)[: len(expected)]
         np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
 

@@ -90,11 +90,9 @@ def states(folder, text):
 
 
 def encoded(folder, texts, **options):
-    import torch
+    from skembed.text._distill import _SentenceModel
 
-    from skembed.apply.nets.sentence_model import SentenceModel
-
-    return SentenceModel(read_model_directory(folder), torch.device("cpu")).encode(texts, **options)
+    return _SentenceModel(folder, "cpu").encode(texts, **options)
 
 
 def test_words_alone_are_the_models_less_their_mean_and_weighted(tiny):
@@ -192,7 +190,7 @@ def test_directories_that_cannot_be_read(changed, name, value, message):
 
 
 def test_no_directory_no_weights_and_no_words(changed, tmp_path):
-    with pytest.raises(FileNotFoundError, match="Nothing is downloaded"):
+    with pytest.raises(FileNotFoundError, match="nothing is downloaded"):
         distill("sentence-transformers/all-MiniLM-L6-v2", TEXTS)
     with pytest.raises(ValueError, match="no word that occurs"):
         distill(changed, [""])

@@ -1,7 +1,6 @@
 """A feed-forward language model over the previous words: Bengio, Ducharme, Vincent & Jauvin (2003), JMLR 3:1137-1155.
 
-Trained with a sampled softmax, whose proposal is corrected by the logarithm of the expected counts (Bengio & Senécal
-2008; Jean et al. 2015), so that a step costs what its batch and its sample hold, however many words there are.
+Trained with a sampled softmax.
 """
 
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.row_tables import RowTable
+from skembed.training.nets.sampled_softmax import SampledSoftmax, initial_output
 from skembed.training.next_words import NextWordSettings, NextWordWeights
 from skembed.training.passes import History
 from skembed.training.run import Run
@@ -60,33 +60,21 @@ class NextWordNet:
         self.tokens = torch.as_tensor(tokens, dtype=torch.int32, device=device)
         self.validation = validation.to(device)
         self.offsets = torch.arange(settings.n_previous, 0, -1, device=device)
-        n_targets, n_inputs = len(counts), settings.n_previous * settings.embedding_dim
+        n_inputs = settings.n_previous * settings.embedding_dim
         width = settings.hidden_layer_sizes[-1] if settings.hidden_layer_sizes else 0
         width += n_inputs if settings.direct else 0
-        self.embedding = RowTable(self._start(n_tokens, settings.embedding_dim), settings.learning_rate)
-        start = self._start(n_targets, width + 1)
+        rates = settings.learning_rate, settings.weight_decay
+        start = torch.empty((n_tokens, settings.embedding_dim), dtype=torch.float32, device="cpu")
+        start.uniform_(-_INITIAL_REACH, _INITIAL_REACH, generator=generator)
+        self.embedding = RowTable(start.to(device), *rates)
         # The bias begins at the words' own frequencies, so that the net learns what contexts add.
-        start[:, -1] = torch.as_tensor(np.log((counts + 1.0) / (counts + 1.0).sum()), device=device)
-        self.output = RowTable(start, settings.learning_rate)
+        start = initial_output(counts, width, _INITIAL_REACH, generator)
+        self.output = RowTable(start.to(device), *rates)
+        self.softmax = SampledSoftmax(self.output, counts, settings.n_samples, settings.ns_exponent, generator)
         self.hidden = build_hidden(n_inputs, settings.hidden_layer_sizes, generator).to(device)
         has_hidden = len(settings.hidden_layer_sizes) > 0
         self.optimizer = FlatAdamW(self.hidden, settings.learning_rate, settings.weight_decay) if has_hidden else None
-        self._set_proposal(counts)
         self.best_score, self.has_gained = -np.inf, False
-
-    def _start(self, n_rows: int, dim: int) -> torch.Tensor:
-        start = torch.empty((n_rows, dim), dtype=torch.float32, device="cpu")
-        return start.uniform_(-_INITIAL_REACH, _INITIAL_REACH, generator=self.generator).to(self.device)
-
-    def _set_proposal(self, counts: np.ndarray) -> None:
-        n_samples = self.settings.n_samples
-        self.samples_all = n_samples is None or n_samples >= len(counts)
-        share = np.maximum(counts, 1).astype(np.float64) ** self.settings.ns_exponent
-        share /= share.sum()
-        self.cumulated = torch.as_tensor(np.cumsum(share), device="cpu")
-        # The sample holds each word once: it is there with the probability that so many draws find it.
-        expected = -np.expm1((n_samples or 1) * np.log1p(-np.minimum(share, 1 - 1e-12)))
-        self.log_expected = torch.as_tensor(np.log(expected), dtype=torch.float32, device=self.device)
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
         rows = rows.to(self.device)
@@ -94,48 +82,17 @@ class NextWordNet:
         vectors = self.embedding.weight.index_select(0, contexts.flatten()).requires_grad_(True)
         features = self.features(vectors.view(len(rows), -1), training=True)
         targets = self.tokens.index_select(0, rows).long()
-        chosen = self._all_words() if self.samples_all else self._sample()
-        ids = chosen if self.samples_all else torch.cat([chosen, targets])
-        weights = self.output.weight.index_select(0, ids).requires_grad_(True)
-        loss = self._loss(features, weights, chosen, targets)
+        chosen = self.softmax.choose(targets)
+        loss = self.softmax.loss(features, targets, chosen)
         if self.optimizer is not None:
             self.optimizer.zero_grad()
         (loss / len(rows)).backward()
         if self.optimizer is not None:
             self.optimizer.step()
         with torch.no_grad():
-            self._update(self.embedding, contexts.flatten(), vectors)
-            self._update(self.output, ids, weights)
+            self.embedding.update(contexts.flatten(), vectors.grad)  # type: ignore[arg-type]
+            self.softmax.update(chosen)
         return loss.detach()
-
-    def _update(self, table: RowTable, ids: torch.Tensor, gathered: torch.Tensor) -> None:
-        gradient: Any = gathered.grad
-        if self.settings.weight_decay:
-            ids, gradient = ids.contiguous(), gradient.contiguous()
-            touched = torch.unique(ids)
-            table.weight[touched] *= 1 - table.learning_rate * self.settings.weight_decay
-        table.update(ids, gradient)
-
-    def _all_words(self) -> torch.Tensor:
-        return torch.arange(len(self.output.weight), device=self.device)
-
-    def _sample(self) -> torch.Tensor:
-        draws = torch.rand(self.settings.n_samples or 1, generator=self.generator, dtype=torch.float64, device="cpu")
-        words = torch.searchsorted(self.cumulated, draws).clamp(max=len(self.cumulated) - 1)
-        return torch.unique(words).to(self.device)
-
-    def _loss(
-        self, features: torch.Tensor, weights: torch.Tensor, chosen: torch.Tensor, targets: torch.Tensor
-    ) -> torch.Tensor:
-        """Summed cross-entropy of the targets beside the chosen words; `weights` are those of both."""
-        scores = features @ weights[: len(chosen), :-1].T + weights[: len(chosen), -1]
-        if self.samples_all:
-            return torch.nn.functional.cross_entropy(scores, targets, reduction="sum")
-        of_targets = (features * weights[len(chosen) :, :-1]).sum(dim=1) + weights[len(chosen) :, -1]
-        scores = scores - self.log_expected[chosen]
-        scores = scores.masked_fill(chosen[None, :] == targets[:, None], -torch.inf)  # the target stands for itself
-        of_targets = of_targets - self.log_expected[targets]
-        return (torch.logaddexp(scores.logsumexp(dim=1), of_targets) - of_targets).sum()
 
     def contexts(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the words before some positions, (n_rows, n_previous)."""
@@ -172,9 +129,7 @@ class NextWordNet:
         total = 0.0
         for rows in torch.split(self.validation, _CONTEXT_ROWS):
             x = self.embedding.weight[self.contexts(rows)].flatten(1)
-            scores = self.features(x) @ self.output.weight[:, :-1].T + self.output.weight[:, -1]
-            targets = self.tokens[rows].long()
-            total -= float(torch.nn.functional.cross_entropy(scores, targets, reduction="sum"))
+            total -= float(self.softmax.full_loss(self.features(x), self.tokens[rows].long()))
         score = total / len(self.validation)
         gain = score - self.best_score
         # what gains little at the very start has not begun to learn

@@ -18,13 +18,15 @@ class RowTable:
     ----------
     weight : Tensor of shape (n_rows, dim), float32
     learning_rate : float
+    weight_decay : float, default=0.0
+        As in AdamW, of the rows of a batch.
     """
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def __init__(self, weight: torch.Tensor, learning_rate: float) -> None:
+    def __init__(self, weight: torch.Tensor, learning_rate: float, weight_decay: float = 0.0) -> None:
         self.weight = weight.clone(memory_format=torch.contiguous_format)
-        self.learning_rate = learning_rate
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.first = torch.zeros_like(self.weight)
         self.second = torch.zeros_like(self.weight)
         self.n_steps = 0
@@ -40,6 +42,8 @@ class RowTable:
         gradient : Tensor of shape (n, dim)
             Of the loss with respect to each of those occurrences; occurrences of a row are summed.
         """
+        if self.weight_decay:
+            self.weight[torch.unique(ids)] *= 1 - self.learning_rate * self.weight_decay
         self.n_steps += 1
         rate = self.learning_rate * (1 - self.beta2**self.n_steps) ** 0.5 / (1 - self.beta1**self.n_steps)
         if self.weight.device.type == "cpu":
