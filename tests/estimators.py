@@ -193,6 +193,8 @@ def pairs(**options: Any) -> Example:
     return Example(
         skembed.CCAEmbedder(**options), (MATRIX, MATRIX[:, :3] ** 2 + MATRIX[:, 1:4]), MATRIX[:9], passes=False
     )
+
+
 def sequences(*y: Any, **options: Any) -> Example:
     estimator = skembed.SequenceEmbedder(4, max_iter=2, random_state=0).set_params(**options)
     return Example(estimator, (CASES, *y), CASES[:9])

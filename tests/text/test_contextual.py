@@ -624,9 +624,7 @@ class TestItsModel:
 
     def test_a_model_larger_than_memory(self, monkeypatch):
         monkeypatch.setattr(memory, "memory_of_machine", lambda: 1000)
-        with pytest.raises(
-            MemoryError, match=r"needs at least \d+ bytes .* pass the directory of a smaller"
-        ):
+        with pytest.raises(MemoryError, match=r"needs at least \d+ bytes .* pass the directory of a smaller"):
             ContextualVectorizer(TINY_BERT).transform(TEXTS)
 
     def test_in_a_column_transformer(self):
