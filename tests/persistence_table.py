@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from estimators import (
     BASKETS,
+    CASES,
     EXAMPLES,
     FRAME,
     LINKS,
@@ -159,6 +160,9 @@ def sizes_of(example: Example) -> str:
         y = [list(labels) * 10 for labels in y]
     elif X is BASKETS:
         many = [[f"i{i:04d}" for i in set(rng.integers(2_000, size=20).tolist())] for _ in range(4_000)]
+    elif X is CASES:
+        many, y = np.tile(CASES, (repeats, 1)), [list(values) * repeats for values in y]
+        many[:, 0] = [[f"s{i:04d}" for i in rng.integers(2_000, size=len(row))] for row in many[:, 0]]
     elif X is LINKS:
         half = np.triu(rng.random((2_000, 2_000)) < 0.005, 1)
         many = (half | half.T).astype(float)

@@ -411,7 +411,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         if self.event is None:
             return names[0] if names else None
         name = self.event
-        if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= name < len(reader.names):
+        if isinstance(name, Integral) and not isinstance(name, bool) and int(name) in range(len(reader.names)):
             name = reader.names[int(name)]
         if name not in names:
             raise ValueError(
