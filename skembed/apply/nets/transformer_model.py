@@ -58,7 +58,7 @@ class TransformerModel:
         self._tokenizer.no_padding()
         self._before, self._after = _around(self._tokenizer)
         config = model.config.get_text_config()
-        # RoBERTa tells positions by what is no padding
+        # what the model itself takes for padding, since some tell positions by it
         pads = (config.pad_token_id, tokenizer.pad_token_id, 0)
         self._pad = next(pad for pad in pads if isinstance(pad, int) and pad >= 0)
         self.n_before, self.n_after = len(self._before), len(self._after)
