@@ -77,7 +77,7 @@ def hidden(folder, text, **options):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", **options)
+    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", return_token_type_ids=False, **options)
     with torch.inference_mode():
         found = AutoModel.from_pretrained(folder).eval()(**tokens, output_hidden_states=True).hidden_states
     return np.stack([states[0].numpy() for states in found])
@@ -142,6 +142,16 @@ class TestEqualToTransformers:
             states = AutoModel.from_pretrained(folder).eval().encoder(input_ids=ids).last_hidden_state[0].numpy()
         row = ContextualVectorizer(folder).transform([LONG, TEXTS[0]])[1]
         np.testing.assert_allclose(row, states.mean(axis=0), rtol=1e-4, atol=1e-5)
+
+    def test_an_encoder_alone_is_enough(self, tmp_path):
+        import transformers
+
+        tokenizer = contextual_models.wordpieces(tmp_path)
+        sizes = {"vocab_size": len(tokenizer), "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+        whole = contextual_models.save(transformers.T5Config(**sizes), tokenizer, tmp_path)
+        rows = ContextualVectorizer(whole).transform(TEXTS)
+        transformers.T5EncoderModel.from_pretrained(whole).save_pretrained(whole)
+        np.testing.assert_allclose(ContextualVectorizer(whole).transform(TEXTS), rows, rtol=1e-5, atol=1e-6)
 
     def test_half_precision_is_close(self):
         full, half = (
