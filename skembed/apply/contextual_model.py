@@ -251,10 +251,10 @@ def open_contextual_model(
             module, function = family.opener.split(":")
             return getattr(import_module(module), function)(path, options)
     known = "; ".join(f"of {family.name}: {family.files}" for family in FAMILIES)
-    held = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) if path.is_dir() else "a file"
-    raise ValueError(
-        f"{parameter}={os.fspath(source)!r} holds {held or 'nothing'}; expected the files of a model, {known}."
-    )
+    held = "is a file"
+    if path.is_dir():
+        held = f"holds {', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
+    raise ValueError(f"{parameter}={os.fspath(source)!r} {held}; expected the files of a model, {known}.")
 
 
 def _not_there(source: str | os.PathLike, parameter: str) -> str:

@@ -32,7 +32,7 @@ _SMALLER = "pass the directory of a smaller model"
 _HOLDER = "_holder"  # of the model: no part of the state
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TokenVectors:
     """The tokens of a document, beside their vectors.
 
@@ -50,6 +50,11 @@ class TokenVectors:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def __repr__(self) -> str:
+        n_tokens, n_columns = self.vectors.shape
+        shown = ", ".join(map(repr, self.tokens[:8])) + (", ..." if n_tokens > 8 else "")
+        return f"TokenVectors([{shown}], {n_tokens} x {n_columns})"
 
     def of(self, token: str) -> np.ndarray:
         """Return the vectors of a token wherever it occurs, whatever its case: (n_occurrences, n_columns)."""

@@ -59,12 +59,17 @@ def changed(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
+    tried = []
+
     def refuse(*args, **kwargs):
-        raise AssertionError("a socket was opened")
+        tried.append(args)
+        raise OSError("there is no network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert not tried  # also where somebody has caught the error
 
 
 def hidden(folder, text, **options):
@@ -72,7 +77,7 @@ def hidden(folder, text, **options):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", **options)
+    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", return_token_type_ids=False, **options)
     with torch.inference_mode():
         found = AutoModel.from_pretrained(folder).eval()(**tokens, output_hidden_states=True).hidden_states
     return np.stack([states[0].numpy() for states in found])
@@ -137,6 +142,16 @@ class TestEqualToTransformers:
             states = AutoModel.from_pretrained(folder).eval().encoder(input_ids=ids).last_hidden_state[0].numpy()
         row = ContextualVectorizer(folder).transform([LONG, TEXTS[0]])[1]
         np.testing.assert_allclose(row, states.mean(axis=0), rtol=1e-4, atol=1e-5)
+
+    def test_an_encoder_alone_is_enough(self, tmp_path):
+        import transformers
+
+        tokenizer = contextual_models.wordpieces(tmp_path)
+        sizes = {"vocab_size": len(tokenizer), "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+        whole = contextual_models.save(transformers.T5Config(**sizes), tokenizer, tmp_path)
+        rows = ContextualVectorizer(whole).transform(TEXTS)
+        transformers.T5EncoderModel.from_pretrained(whole).save_pretrained(whole)
+        np.testing.assert_allclose(ContextualVectorizer(whole).transform(TEXTS), rows, rtol=1e-5, atol=1e-6)
 
     def test_half_precision_is_close(self):
         full, half = (
@@ -313,6 +328,7 @@ class TestTokens:
         assert boxers.of("ring").shape == (2, 16)
         assert np.abs(mine.of("ring") - boxers.of("ring")).max(axis=1).min() > 1e-3
         assert mine.of("bell").shape == (0, 16)
+        assert repr(mine) == "TokenVectors(['my', 'wedding', 'ring'], 3 x 16)"
         with pytest.raises(ValueError, match="by='letter'"):
             ContextualVectorizer(TINY_BERT).embed_tokens(TEXTS, by="letter")
 
@@ -476,7 +492,7 @@ class TestErrors:
         (tmp_path / "empty").mkdir()
         with pytest.raises(ValueError, match="holds nothing; expected the files of a model"):
             ContextualVectorizer(tmp_path / "empty").fit()
-        with pytest.raises(ValueError, match="holds a file"):
+        with pytest.raises(ValueError, match="is a file"):
             ContextualVectorizer(changed / "config.json").fit()
         for name, message in (
             ("1_Pooling/config.json", "1_Pooling/config.json is missing"),

@@ -20,7 +20,7 @@ from skembed.apply.model_directory import ModelDirectory, read_model_directory
 __all__ = ["TransformerModel", "open_transformer"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
-_UNUSED = ("pooler.", "decoder.", "lm_head.")  # weights that no state depends on
+_UNUSED = {"pooler", "lm_head"}  # weights that no state depends on; of translators, nor on the decoder's
 _UNBOUNDED = 10**9  # what configurations write for "any length" is larger
 
 
@@ -47,10 +47,10 @@ class TransformerModel:
     """
 
     def __init__(self, directory: ModelDirectory, options: ModelOptions) -> None:
-        tokenizer, model = _loaded(directory.transformer, getattr(torch, options.dtype))
-        if model.config.is_encoder_decoder:
+        tokenizer, model = _loaded(directory.transformer)
+        if _translates(model):
             model = model.get_encoder()
-        self._model = model.to(options.device).eval()
+        self._model = model.to(options.device, getattr(torch, options.dtype)).eval()
         self._device = options.device
         self._lowercase = directory.lowercase
         self._tokenizer = tokenizer.backend_tokenizer
@@ -58,7 +58,7 @@ class TransformerModel:
         self._tokenizer.no_padding()
         self._before, self._after = _around(self._tokenizer)
         config = model.config.get_text_config()
-        # RoBERTa tells positions by what is no padding
+        # what the model itself takes for padding, since some tell positions by it
         pads = (config.pad_token_id, tokenizer.pad_token_id, 0)
         self._pad = next(pad for pad in pads if isinstance(pad, int) and pad >= 0)
         self.n_before, self.n_after = len(self._before), len(self._after)
@@ -155,7 +155,7 @@ def _positions(model: Any, config: Any) -> int | None:
     return limit
 
 
-def _loaded(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+def _loaded(folder: Path) -> tuple[Any, Any]:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
@@ -176,18 +176,22 @@ def _loaded(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
                 use_safetensors=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are named below
-                dtype=dtype,
                 **local,
             )
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
         raise ValueError(f"{folder} holds no transformer that can be loaded: {error}") from error
-    _check_weights(folder, report)
+    _check_weights(folder, report, _UNUSED | ({"decoder"} if _translates(model) else set()))
     _check_tokenizer(folder, tokenizer, model)
     model.config.use_cache = False  # GPT's would keep what it needs to write on
     return tokenizer, model
 
 
-def _check_weights(folder: Path, report: dict[str, Any]) -> None:
+def _translates(model: Any) -> bool:
+    """Whether a model has an encoder, whose states are wanted, beside a decoder."""
+    return hasattr(model, "encoder") and hasattr(model, "decoder")
+
+
+def _check_weights(folder: Path, report: dict[str, Any], unused: set[str]) -> None:
     other = sorted(report["mismatched_keys"])
     if other:
         name, got, expected = other[0]
@@ -195,7 +199,7 @@ def _check_weights(folder: Path, report: dict[str, Any]) -> None:
             f"{folder} has a weight {name} of shape {tuple(got)}, but its config.json asks for {tuple(expected)}; "
             f"expected weights and configuration of the same model ({len(other)} of another shape)."
         )
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
+    missing = sorted(name for name in report["missing_keys"] if unused.isdisjoint(name.split(".")[:2]))
     if missing:
         raise ValueError(
             f"{folder} lacks weights that its config.json asks for, {', '.join(missing[:3])} among {len(missing)}; "
