@@ -204,9 +204,12 @@ def train_elmo(
 
 
 def _architecture(projection_dim: int, n_layers: int) -> ElmoOptions:
+    # other readers expect more filters than components
+    times = projection_dim // sum(n for _, n in _FILTERS) + 1
     return ElmoOptions(
         projection_dim=projection_dim, dim=_CELLS * projection_dim, n_layers=n_layers, character_dim=_CHARACTER_DIM,
-        filters=_FILTERS, n_highway=_N_HIGHWAY, max_characters=_MAX_CHARACTERS,
+        filters=tuple((width, times * n) for width, n in _FILTERS), n_highway=_N_HIGHWAY,
+        max_characters=_MAX_CHARACTERS,
     )  # fmt: skip
 
 

@@ -186,6 +186,14 @@ def test_docs_have_to_be_texts_with_words(tmp_path):
         train_elmo(["a", None], tmp_path / "elmo")
 
 
+@pytest.mark.parametrize("embedding_dim", [2, 382, 384, 1024])
+def test_other_readers_find_a_projection_to_fewer_components(tmp_path, embedding_dim):
+    train_elmo(["a b c"], tmp_path / "elmo", n_layers=1, **SMALL | {"embedding_dim": embedding_dim})
+    options = read_elmo_directory(tmp_path / "elmo").options
+    assert options.n_filters > options.projection_dim == embedding_dim // 2
+    assert {"CNN_proj/W_proj", "RNN_1/RNN/MultiRNNCell/Cell0/LSTMCell/W_P_0"} < set(options.shapes())
+
+
 def test_what_is_there_is_never_overwritten(tmp_path):
     (tmp_path / "empty").mkdir()
     train_elmo(["a b"], tmp_path / "empty", **SMALL)
