@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skembed.projection import ProjectionEmbedder as ProjectionEmbedder
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.table import SubwordTable as SubwordTable
+    from skembed.text import Doc2VecVectorizer as Doc2VecVectorizer
     from skembed.text import FastTextClassifier as FastTextClassifier
     from skembed.text import FastTextVectorizer as FastTextVectorizer
     from skembed.text import GloVeVectorizer as GloVeVectorizer
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 # public name -> the module that holds it
 _HOMES = {
     "CooccurrenceEncoder": "skembed.categorical",
+    "Doc2VecVectorizer": "skembed.text",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",

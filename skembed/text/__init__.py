@@ -3,6 +3,7 @@
 from skembed.data.documents import LineCorpus
 from skembed.text._classifier import FastTextClassifier
 from skembed.text._distill import distill
+from skembed.text._doc2vec import Doc2VecVectorizer
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
 from skembed.text._nnlm import NNLMVectorizer
@@ -10,6 +11,7 @@ from skembed.text._pretrained import PretrainedVectorizer
 from skembed.text._word2vec import Word2VecVectorizer
 
 __all__ = [
+    "Doc2VecVectorizer",
     "FastTextClassifier",
     "FastTextVectorizer",
     "GloVeVectorizer",
