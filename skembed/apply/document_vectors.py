@@ -21,10 +21,10 @@ from skembed.state import stored
 
 __all__ = ["DocumentInference", "infer_documents", "learn_inference"]
 
-N_NOISE = 512  # quantiles of the noise; a power of two, see `_noise_of_positions`
+N_NOISE = 512  # quantiles of the noise; a power of two, see `_STRIDE`
 N_STEPS = 10
-# What is said once is said again: words of a document are not as many observations as there are words. Of 1 to 16, found
-# on a part of the training documents of 20 newsgroups, where the classes of documents held out were told apart best.
+# What is said once is said again, so that a document holds fewer observations than words. Chosen on a part of the
+# training messages of 20 newsgroups held out: of 1, 4, 8, 16, classes were told apart best by 4 after 10 and 20 passes.
 PRIOR_WEIGHT = 4.0
 _SLOPE = 0.2  # of the logistic function, at logits as they are: 0.25 at most
 _TINY = 1e-20
@@ -225,7 +225,7 @@ class _Windows(_Bags):
         left, right = np.maximum(position - reach, begins), np.minimum(position + reach + 1, ends)
         steps = np.arange(inference.negative) + inference.negative * (position - begins)[:, None]
         negatives = (steps * _STRIDE) % N_NOISE
-        self.cell = self.document[:, None] * N_NOISE + negatives
+        self.cell = (self.document[:, None] * N_NOISE + negatives).astype(np.int32)
         offsets = np.empty((len(ids), 1 + inference.negative), np.float32)
         n_contexts = np.empty(len(ids), np.float32)
         for begin in range(0, len(ids), _BLOCK_TOKENS):

@@ -354,7 +354,7 @@ class TestDocuments:
         """Empty sequences are counted, at the beginning, within and at the end of chunks, and between them."""
         words = {1: [0, 1], 4: [2], 5: [0, 0, 1, 2]}
         lengths = np.array([len(words.get(i, ())) for i in range(8)])
-        ids, ends = np.array(sum(words.values(), []), np.int32), np.cumsum(lengths)
+        ids, ends = np.concatenate([*map(np.int32, words.values())]), np.cumsum(lengths)
         start = uniform_vectors(3 + 8, 12, 5)
         parts = [(ids[:2], ends[:3]), (ids[:0], ends[:1]), (ids[2:], ends[4:] - 2)]
         for chunks in ([(ids, ends)], parts):
