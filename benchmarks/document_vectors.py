@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "text"
 DIM, WINDOW, NEGATIVE, MIN_COUNT, SUBSAMPLE = 100, 5, 5, 5, 1e-3
-PENALTIES = (0.003, 0.03, 0.3)  # C
+PENALTIES = (0.01, 0.1, 1.0)  # C
 SHARED = {
     "embedding_dim": DIM, "window": WINDOW, "negative": NEGATIVE, "min_count": MIN_COUNT, "subsample": SUBSAMPLE,
     "n_jobs": 1, "random_state": 0,

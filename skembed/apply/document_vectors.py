@@ -48,7 +48,7 @@ class DocumentInference:
     keep : ndarray of shape (n_words,), float32
         What an occurrence of each word weighs, because training skips frequent ones.
     noise : ndarray of shape (N_NOISE,), int32
-        Words, as the noise distribution has them.
+        Words in ascending order, each as often as the noise distribution has it.
     directions : ndarray of shape (dim, dim), float32
         Orthonormal columns: along each the loss of a word has the curvature of the same place in
     curvatures : ndarray of shape (dim,), float32
@@ -68,8 +68,14 @@ class DocumentInference:
         if any(array.shape != shape or array.dtype != np.float32 for array, shape in shapes):
             raise ValueError(f"expected weights of {n_words} words and {dim} directions")
         noise = self.noise
-        if noise.shape != (N_NOISE,) or noise.dtype != np.int32 or noise.min() < 0 or noise.max() >= n_words:
-            raise ValueError(f"expected {N_NOISE} noise words among {n_words}")
+        if (
+            noise.shape != (N_NOISE,)
+            or noise.dtype != np.int32
+            or noise.min() < 0
+            or noise.max() >= n_words
+            or (np.diff(noise) < 0).any()
+        ):
+            raise ValueError(f"expected {N_NOISE} noise words among {n_words}, in ascending order")
         if self.window < 0 or self.negative < 1 or not self.penalty > 0:
             raise ValueError("expected a window of at least 0, negatives and a positive penalty")
 
@@ -180,6 +186,9 @@ class _Bags:
         self.noise_vectors = outputs[inference.noise]
         self.weights = counts.astype(np.float32) * inference.keep[words]
         self.amounts = np.add.reduceat(self.weights, self.bounds[:-1])  # of words, as far as they weigh
+        # a word is no negative of itself: what noise words hold of it is taken off; what is left is convex still
+        places = (np.searchsorted(inference.noise, words, side) for side in ("right", "left"))
+        self.own = self.weights * (np.subtract(*places) * (inference.negative / N_NOISE)).astype(np.float32)
         self.noise_weights = (inference.negative / N_NOISE * self.amounts[:, None]).astype(np.float32)
 
     def logits(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +208,7 @@ class _Bags:
     def slopes(self, of_words: np.ndarray, of_noise: np.ndarray) -> tuple[tuple[np.ndarray, ...], ...]:
         """Return the first derivatives of the loss by the logits, and bounds of the second ones."""
         p_words, p_noise = _logistic(of_words), _logistic(of_noise)
-        first = self.weights * (p_words - 1), self.noise_weights * p_noise
+        first = self.weights * (p_words - 1) - self.own * p_words, self.noise_weights * p_noise
         return first, (self.weights * _bound(of_words, p_words), self.noise_weights * _bound(of_noise, p_noise))
 
     def curvature(self, second: tuple[np.ndarray, ...], of_words: np.ndarray, of_noise: np.ndarray) -> np.ndarray:

@@ -34,11 +34,13 @@ def softplus(x):
 
 
 def loss_alone(vector, ids, inputs, outputs, inference):
-    """In float64, word for word: the document predicts each word, and none of the noise words."""
-    weights = inference.keep[ids].astype(float)
-    of_noise = softplus(outputs[inference.noise].astype(float) @ vector).mean()
-    of_words = softplus(-outputs[ids].astype(float) @ vector)
-    return (weights * (of_words + inference.negative * of_noise)).sum() + inference.penalty / 2 * vector @ vector
+    """In float64, word for word: the document predicts each word, and none of the noise words but itself."""
+    total = inference.penalty / 2 * vector @ vector
+    of_noise = softplus(outputs[inference.noise].astype(float) @ vector)
+    for word in ids:
+        negatives = inference.negative * (of_noise * (inference.noise != word)).mean()
+        total += inference.keep[word] * (softplus(-outputs[word].astype(float) @ vector) + negatives)
+    return total
 
 
 def loss_of_windows(vector, ids, inputs, outputs, inference):
@@ -126,6 +128,7 @@ def test_the_noise_words_have_the_noise_distribution_and_the_prior_the_spread_of
         ({"directions": np.eye(DIM + 1, dtype=np.float32)}, "6 directions"),
         ({"noise": np.full(N_NOISE, N_WORDS, np.int32)}, "noise words among 40"),
         ({"noise": np.zeros(3, np.int32)}, "noise words"),
+        ({"noise": np.arange(N_NOISE, 0, -1).astype(np.int32) % 9}, "ascending order"),
         ({"window": -1}, "window of at least 0"),
         ({"negative": 0}, "negatives"),
         ({"penalty": float("nan")}, "positive penalty"),

@@ -97,7 +97,7 @@ def test_bits_do_not_depend_on_jobs_or_containers(mode, tmp_path):
 
 
 def test_empty_missing_and_unknown_documents(mode):
-    with pytest.raises(TypeError, match="document 2 .*missing='empty'"):
+    with pytest.raises(TypeError, match=r"document 2 .*missing='empty'"):
         vectorizer(**mode).fit([*TEXTS[:2], None])
     texts = ["", *TEXTS[:50], None, "", *TEXTS[50:], float("nan")]
     fitted = vectorizer(missing="empty", **mode)
