@@ -120,19 +120,23 @@ def train_lock_free(words, counts, ids, ends, architecture, loss, n_threads, see
         state, workspace = new_state(seed, thread), new_workspace(WINDOW, NEGATIVE + 1, width)
         pairs, slot = [np.zeros(n_keys + 1, np.int32) for _ in range(2)], np.full(n_keys, -1, np.int32)
         rows, kept, pool = (np.empty(shard_size, np.int32) for _ in range(3))
-        kept_ends = np.empty(shard_size, np.int64)
+        kept_ends, kept_numbers = np.empty(shard_size, np.int64), np.empty(shard_size, np.int32)
         begins = range(thread * shard_size, len(ids), n_threads * shard_size)
         for pass_ in range(n_passes):
             for begin in begins:
                 part = ids[begin : begin + shard_size]
                 first, last = np.searchsorted(ends, (begin, begin + len(part)), side="right")
                 stops = np.append(ends[first:last] - begin, len(part))
-                n, n_ends, n_rows = local_ids.to_local_ids(part, stops, keep, slot, rows, kept, kept_ends, state)
+                n, n_ends, n_rows = local_ids.to_local_ids(
+                    part, stops, keep, 2, slot, rows, kept, kept_ends, kept_numbers, state
+                )
                 local_ids.release(slot, rows[:n_rows])
                 draw_many(noise.threshold, noise.alias, pool, state)
                 rate = max(1e-4, RATE * (1 - (pass_ + begin / len(ids)) / PASSES))
                 tokens = rows[kept[:n]]
-                data = Shard(tokens, kept_ends[:n_ends], inputs.ravel(), outputs.ravel(), width, frozen, *pairs)
+                data = Shard(
+                    tokens, kept_ends[:n_ends], kept_ends[:0], inputs.ravel(), outputs.ravel(), width, frozen, *pairs
+                )
                 train_skip_gram(data, Targets(False, NEGATIVE, pool, *empty), WINDOW, True, rate, state, workspace)
 
     def run(n_passes: int) -> None:

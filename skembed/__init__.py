@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skembed.table import EmbeddingTable as EmbeddingTable
     from skembed.table import SubwordTable as SubwordTable
     from skembed.text import ContextualVectorizer as ContextualVectorizer
+    from skembed.text import Doc2VecVectorizer as Doc2VecVectorizer
     from skembed.text import FastTextClassifier as FastTextClassifier
     from skembed.text import FastTextVectorizer as FastTextVectorizer
     from skembed.text import GloVeVectorizer as GloVeVectorizer
@@ -39,6 +40,7 @@ _HOMES = {
     "CCAEmbedder": "skembed.pairs",
     "ContextualVectorizer": "skembed.text",
     "CooccurrenceEncoder": "skembed.categorical",
+    "Doc2VecVectorizer": "skembed.text",
     "EmbeddingDisplay": "skembed.inspection",
     "EmbeddingTable": "skembed.table",
     "EntityEmbeddingEncoder": "skembed.categorical",

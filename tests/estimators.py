@@ -222,6 +222,9 @@ EXAMPLES: dict[str, Example] = {
         skembed.Word2VecVectorizer, architecture="cbow", loss="hierarchical-softmax", further=(TEXTS[60:],)
     ),
     "GloVeVectorizer": words(skembed.GloVeVectorizer),
+    "Doc2VecVectorizer": words(skembed.Doc2VecVectorizer, phrases=1, phrase_threshold=1.0),
+    "Doc2VecVectorizer-words": words(skembed.Doc2VecVectorizer, dbow_words=True),
+    "Doc2VecVectorizer-dm": words(skembed.Doc2VecVectorizer, method="pv-dm"),
     "FastTextVectorizer": words(
         skembed.FastTextVectorizer, n_buckets=50, stop_words=["one"], X=[*TEXTS[:20], "birds"], further=(TEXTS[60:],)
     ),

@@ -183,9 +183,12 @@ class EncodedCorpus:
         numbers[[number for number, word in enumerate(self.words) if word in left_out]] = NO_ROW
         return numbers
 
-    def sequences(self, row_of: np.ndarray) -> "Sequences":
-        """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `NO_ROW`."""
-        return Sequences(self, row_of)
+    def sequences(self, row_of: np.ndarray, *, longest: int | None = _CHUNK_TOKENS) -> "Sequences":
+        """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `NO_ROW`.
+
+        Documents longer than `longest` may be several sequences; None: each is one.
+        """
+        return Sequences(self, row_of, longest)
 
     def documents(self, row_of: np.ndarray, *, longest: int | None = None) -> Iterator[Ragged]:
         """Yield documents as `as_sequences` does; `row_of[i]` is the row of word i, or `NO_ROW`."""
@@ -201,11 +204,13 @@ class EncodedCorpus:
 
 
 class Sequences:
-    """The chunks of a corpus, over and over again; a document of more than a million words is several sequences."""
+    """The chunks of a corpus, over and over again; how many documents it has."""
 
-    def __init__(self, corpus: EncodedCorpus, row_of: np.ndarray) -> None:
+    def __init__(self, corpus: EncodedCorpus, row_of: np.ndarray, longest: int | None) -> None:
+        self.n_documents = corpus.n_documents
         self._corpus = corpus
         self._row_of = row_of
+        self._longest = longest
 
     def __iter__(self) -> Iterator[Ragged]:
-        return self._corpus.documents(self._row_of, longest=_CHUNK_TOKENS)
+        return self._corpus.documents(self._row_of, longest=self._longest)

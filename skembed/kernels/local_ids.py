@@ -56,7 +56,7 @@ def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
 
 
 @compiled()
-def to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state):
+def to_local_ids(tokens, ends, keep, shortest, slot, rows, local_tokens, local_ends, kept, state):
     """Subsample a shard and number its keys in order of appearance.
 
     Parameters
@@ -67,11 +67,13 @@ def to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state
         Ascending ends of the sequences in `tokens`; the last is n.
     keep : ndarray of shape (n_keys,), uint32
         See `keep_thresholds`.
+    shortest : int
+        Sequences that keep fewer tokens are left out: 2, since one token has no context, or 1.
     slot : ndarray of shape (n_keys,), int32
         -1 everywhere; afterwards the local id of each row seen. `release` cleans it.
-    rows, local_tokens, local_ends
+    rows, local_tokens, local_ends, kept
         Outputs: the global row of each local id, the kept tokens in local ids, the ends of the sequences that
-        kept at least two.
+        kept enough, and which these are, int32.
     state : ndarray of shape (1,), uint64
 
     Returns
@@ -93,10 +95,11 @@ def to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state
                 n_rows += 1
             local_tokens[n_kept] = slot[token]
             n_kept += 1
-        if n_kept - first < 2:  # one token has no context
+        if n_kept - first < shortest:
             n_kept = first
         else:
             local_ends[n_sequences] = n_kept
+            kept[n_sequences] = sequence
             n_sequences += 1
     return n_kept, n_sequences, n_rows
 

@@ -12,12 +12,14 @@ from skembed.kernels.random import draw_below
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, pointer
 
 __all__ = [
+    "NO_DOCUMENT",
     "TILE",
     "Shard",
     "Targets",
     "Workspace",
     "choose_contexts",
     "choose_targets",
+    "document_of",
     "new_workspace",
     "pad_targets",
     "shard_pointers",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 TILE = 3  # targets worked on at once: 2 x 3 products fill the registers of AVX2; lists are padded to a multiple
+NO_DOCUMENT = -1
 
 
 class Shard(NamedTuple):
@@ -37,6 +40,8 @@ class Shard(NamedTuple):
         Local id of each token.
     ends : ndarray of shape (n_sequences,), int64
         Ends of the sequences in `tokens`.
+    documents : ndarray of shape (n_sequences,) or (0,), int64
+        Local input row that is one more context of each window of a sequence, the vector of the document; empty: none.
     inputs : ndarray of shape ((n_rows + 1) * width,), float32
         Local input rows, one after the other, padded with zeros; the last is spare: frozen rows are written there.
     outputs : ndarray of shape ((n_output_rows + 1) * width,), float32
@@ -51,6 +56,7 @@ class Shard(NamedTuple):
 
     tokens: np.ndarray
     ends: np.ndarray
+    documents: np.ndarray
     inputs: np.ndarray
     outputs: np.ndarray
     width: int
@@ -96,8 +102,8 @@ class Workspace(NamedTuple):
 
 
 def new_workspace(window: int, max_targets: int, width: int) -> Workspace:
-    """A workspace for windows of up to ``2 * window`` contexts and `max_targets` targets."""
-    n_contexts = 2 * window + 2  # one to make the last pair whole
+    """A workspace for windows of up to ``2 * window + 1`` contexts and `max_targets` targets."""
+    n_contexts = 2 * window + 2  # one for the document, and one to make the last pair whole
     n_targets = max_targets + TILE
     n_logits = n_contexts * n_targets + 2 * SIMD_WIDTH  # whole SIMD vectors are written
     return Workspace(
@@ -197,18 +203,30 @@ def workspace_pointers(workspace):
 
 
 @compiled(inline="always")
-def choose_contexts(rows, left, position, right, n_targets, work):
+def document_of(shard, sequence):
+    """Return the local input row of the document of a sequence, or NO_DOCUMENT."""
+    return shard.documents[sequence] if shard.documents.size > 0 else np.int64(NO_DOCUMENT)
+
+
+@compiled(inline="always")
+def choose_contexts(rows, left, position, right, document, n_targets, work):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
     n_contexts = 0
     for other in range(left, right):
         if other != position:
-            token = np.int64(rows.tokens[other])
-            work.contexts[n_contexts] = token * rows.width
-            work.write_offsets[n_contexts] = rows.spare if rows.frozen[token] != 0 else token * rows.width
-            rows.input_pairs[token] += n_targets
-            n_contexts += 1
+            n_contexts = _add_context(rows, np.int64(rows.tokens[other]), n_contexts, n_targets, work)
+    if document != NO_DOCUMENT:
+        n_contexts = _add_context(rows, document, n_contexts, n_targets, work)
     work.contexts[n_contexts] = work.contexts[0]  # makes the last pair whole
     return n_contexts
+
+
+@compiled(inline="always")
+def _add_context(rows, row, n_contexts, n_targets, work):
+    work.contexts[n_contexts] = row * rows.width
+    work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else row * rows.width
+    rows.input_pairs[row] += n_targets
+    return n_contexts + 1
 
 
 @compiled(inline="always")

@@ -16,9 +16,11 @@ from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, updat
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
 from skembed.kernels.random import draw_below
 from skembed.kernels.shard import (
+    NO_DOCUMENT,
     TILE,
     choose_contexts,
     choose_targets,
+    document_of,
     shard_pointers,
     target_pointers,
     workspace_pointers,
@@ -40,7 +42,8 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
         Its inputs and outputs change.
     targets : Targets
     window : int
-        Contexts are the `window` tokens on either side, within the sequence;
+        Contexts are the `window` tokens on either side, within the sequence, and the document, if sequences have one;
+        0, where they have one: the document alone. Then CBOW is what to take: the mean of one row is that row.
     shrink : bool
         for each center only a number of them drawn evenly from 1 to `window`.
     learning_rate : float
@@ -62,12 +65,13 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
     work, random = workspace_pointers(workspace), pointer(state)
     begin = 0
     for sequence in range(shard.ends.size):
-        end = shard.ends[sequence]
+        end, document = shard.ends[sequence], document_of(shard, sequence)
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
-            n_targets = choose_targets(rows, choices, rows.tokens[position], right - left - 1, random, work)
-            n_contexts = choose_contexts(rows, left, position, right, n_targets, work)
+            n_pairs = right - left - 1 + (document != NO_DOCUMENT)
+            n_targets = choose_targets(rows, choices, rows.tokens[position], n_pairs, random, work)
+            n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
             _logits(rows, work, n_contexts, n_targets)
             if position % LOSS_EVERY == 0:
                 loss += logistic_loss(work, n_contexts, n_targets)
@@ -93,12 +97,12 @@ def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
     work, random = workspace_pointers(workspace), pointer(state)
     begin = 0
     for sequence in range(shard.ends.size):
-        end = shard.ends[sequence]
+        end, document = shard.ends[sequence], document_of(shard, sequence)
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = max(begin, position - reach), min(end, position + reach + 1)
             n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, work)
-            n_contexts = choose_contexts(rows, left, position, right, n_targets, work)
+            n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
             mean_of_rows(rows.inputs, rows.width, work.contexts, 0, n_contexts, work.hidden)
             logits_of_one(rows, work, n_targets)
             if position % LOSS_EVERY == 0:

@@ -5,6 +5,7 @@ from skembed.text._classifier import FastTextClassifier
 from skembed.text._contextual import ContextualVectorizer, TokenVectors
 from skembed.text._cove import cove_translate, train_cove
 from skembed.text._distill import distill
+from skembed.text._doc2vec import Doc2VecVectorizer
 from skembed.text._elmo import elmo_perplexity, train_elmo
 from skembed.text._fasttext import FastTextVectorizer
 from skembed.text._glove import GloVeVectorizer
@@ -14,6 +15,7 @@ from skembed.text._word2vec import Word2VecVectorizer
 
 __all__ = [
     "ContextualVectorizer",
+    "Doc2VecVectorizer",
     "FastTextClassifier",
     "FastTextVectorizer",
     "GloVeVectorizer",

@@ -34,7 +34,7 @@ from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, vocabulary_rows
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 
-__all__ = ["DocumentTransformer", "DocumentVectorizer", "PartialFitMixin"]
+__all__ = ["DocumentTransformer", "DocumentVectorizer", "PartialFitMixin", "WordVectorizer"]
 
 
 class DocumentTransformer(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
@@ -49,11 +49,12 @@ class DocumentTransformer(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer)
         return tags
 
 
-class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
-    """Base of the estimators that learn word vectors from documents and pool them.
+class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
+    """Base of the estimators that learn vectors of words from documents.
 
-    A subclass has the parameters declared here, `embedding_dim` and what its trainer needs, and says how tables come
-    from sequences of word numbers (`_fit_tables`) and what else its parameters must fulfil (`_check_parameters`).
+    A subclass has the parameters declared here, `embedding_dim` and what its trainer needs. It says how tables come
+    from sequences of word numbers (`_fit_tables`), what else its parameters must fulfil (`_check_parameters`), and how
+    vectors of documents are made (`_learn_documents`, `_pool`).
     """
 
     _parameter_constraints: dict = {
@@ -67,16 +68,13 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
         "min_count": [Interval(Integral, 1, None, closed="left")],
         "phrases": [Interval(Integral, 0, None, closed="left")],
         "phrase_threshold": [Interval(Real, 0, None, closed="left")],
-        "pooling": [StrOptions(set(POOLINGS)), list, tuple],
-        "sif_smoothing": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     _state = {
         "embedding_": EmbeddingTable, "vocabulary_": Vocabulary, "phrases_": list[str], "loss_curve_": list[float],
-        "n_iter_": int, "_encoder": WordEncoder, "_poolings": list[Pooling],
-        "_document_counts": DocumentCounts,
+        "n_iter_": int, "_encoder": WordEncoder,
     }  # fmt: skip
 
     # measured on the document classification benchmark and, for large corpora, what the field takes
@@ -85,18 +83,13 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
     max_iter: Any
     embedding_: EmbeddingTable
     _encoder: WordEncoder
-    _poolings: list[Pooling]
-    _document_counts: DocumentCounts
 
     def _check_fitted(self) -> None:
-        n_words, (_, dim) = len(self.vocabulary_), self.embedding_.shape
+        n_words = len(self.vocabulary_)
         if self.embedding_.keys.tolist() != self.vocabulary_.keys.tolist() or len(self._encoder.keys) != n_words:
             raise ValueError("expected a vocabulary, a table and an encoder of the same words")
         if not n_words:
             raise ValueError("expected words, there are none")
-        check_poolings(self._poolings, n_words, dim)
-        if self._document_counts.frequency.shape != (n_words,):
-            raise ValueError(f"expected the document frequency of each of {n_words} words")
 
     # ------------------------------------------------------------------------------------------------ learning
 
@@ -139,14 +132,14 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
 
         Returns
         -------
-        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
+        ndarray of shape (n_documents, n_columns), float32
+            As of `transform`.
         """
         return self._learn(X, transform=True)
 
     def _learn(self, X: Any, earlier: EarlierFit | None = None, *, transform: bool = False) -> np.ndarray | None:
-        """Fit, and with `transform` pool the same documents, which a generator would not give a second time."""
+        """Fit, and with `transform` return the same documents, which a generator would not give a second time."""
         self._validate_params()
-        names = pooling_names(self.pooling)
         self._check_parameters()
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
         with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
@@ -156,23 +149,14 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
             sequences, max_iter = self._sequences(corpus, vocabulary, row_of), self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)
             learned = self._fit_tables(WordTraining(sequences, vocabulary, max_iter, callbacks, earlier))
-            poolings, document_counts = learn_poolings(
-                names,
-                corpus.documents(row_of),
-                learned.table.vectors,
-                vocabulary.counts,
-                sif_smoothing=self.sif_smoothing,
-                seen=None if earlier is None else earlier.document_counts,
-            )
+            attributes = self._learn_documents(corpus.documents(row_of), vocabulary, learned, earlier)
             phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(rounds))
             self.vocabulary_, self.embedding_ = vocabulary, learned.table
             self.phrases_ = [phrase for phrase in dict.fromkeys(phrases) if phrase in vocabulary]
             self.loss_curve_ = [*([] if earlier is None else earlier.words.loss_curve), *learned.loss_curve]
             self.n_iter_ = len(self.loss_curve_)
             self._encoder = self._make_encoder(vocabulary.shared_keys, rounds, tokenizer)
-            self._poolings, self._document_counts = poolings, document_counts
-            if isinstance(self, PartialFitMixin):
-                self._output = learned.output
+            self.__dict__.update(attributes)
             callbacks.end()
             return self._pool_corpus(corpus, row_of) if transform else None
 
@@ -205,6 +189,12 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
         """Learn a vector for each word of the vocabulary."""
 
+    @abstractmethod
+    def _learn_documents(
+        self, documents: Iterable[Ragged], vocabulary: Vocabulary, learned: LearnedWords, earlier: EarlierFit | None
+    ) -> dict[str, Any]:
+        """Learn what vectors of documents need beside those of words; returns it as attributes of the estimator."""
+
     # ------------------------------------------------------------------------------------------------- applying
 
     def transform(self, X):
@@ -217,8 +207,9 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
 
         Returns
         -------
-        ndarray of shape (n_documents, n_poolings * embedding_dim), float32
-            Zeros for a document without a known word.
+        ndarray of shape (n_documents, n_columns), float32
+            `embedding_dim` columns, of a vectorizer that pools for each pooling. Zeros for a document without a known
+            word.
         """
         check_is_fitted(self)
         return self._pool(self._encoder.encode(self._encoder.tokenizer.documents(X)))
@@ -226,6 +217,54 @@ class DocumentVectorizer(CallbackSupportMixin, DocumentTransformer):
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
         """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""
         return self._pool(corpus.documents(row_of))
+
+    @abstractmethod
+    def _pool(self, documents: Iterable[Ragged]) -> np.ndarray:
+        """Return the vectors of documents of rows of words."""
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.embedding_.embedding_dim
+
+
+class DocumentVectorizer(WordVectorizer):
+    """Base of the estimators that learn word vectors from documents and pool them."""
+
+    _parameter_constraints: dict = WordVectorizer._parameter_constraints | {
+        "pooling": [StrOptions(set(POOLINGS)), list, tuple],
+        "sif_smoothing": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    _state = {"_poolings": list[Pooling], "_document_counts": DocumentCounts}
+
+    _poolings: list[Pooling]
+    _document_counts: DocumentCounts
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        pooling_names(self.pooling)
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        n_words, dim = self.embedding_.shape
+        check_poolings(self._poolings, n_words, dim)
+        if self._document_counts.frequency.shape != (n_words,):
+            raise ValueError(f"expected the document frequency of each of {n_words} words")
+
+    def _learn_documents(
+        self, documents: Iterable[Ragged], vocabulary: Vocabulary, learned: LearnedWords, earlier: EarlierFit | None
+    ) -> dict[str, Any]:
+        poolings, document_counts = learn_poolings(
+            pooling_names(self.pooling),
+            documents,
+            learned.table.vectors,
+            vocabulary.counts,
+            sif_smoothing=self.sif_smoothing,
+            seen=None if earlier is None else earlier.document_counts,
+        )
+
+        output = {"_output": learned.output} if isinstance(self, PartialFitMixin) else {}
+        return {"_poolings": poolings, "_document_counts": document_counts, **output}
 
     def _pool(self, documents: Iterable[Ragged]) -> np.ndarray:
         shared = self.embedding_.vectors, self._poolings

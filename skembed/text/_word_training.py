@@ -38,11 +38,14 @@ class LearnedWords:
         Vectors of words as targets, or of what the model has in their place.
     loss_curve : list of float
         One value a pass.
+    documents : ndarray of shape (n_documents, embedding_dim), or None
+        Vectors of the documents, where training learns them.
     """
 
     table: EmbeddingTable
     output: np.ndarray
     loss_curve: list[float]
+    documents: np.ndarray | None = None
 
     @classmethod
     def of_rows(
@@ -52,11 +55,12 @@ class LearnedWords:
         output: np.ndarray,
         loss_curve: list[float],
         unknown: np.ndarray | None = None,
+        documents: np.ndarray | None = None,
     ) -> "LearnedWords":
         """Return words each with its row and count; the rows are taken over, not copied, and no longer written to."""
         rows.flags.writeable = False
         table = EmbeddingTable.of_keys(vocabulary.shared_keys, rows, unknown=unknown, counts=vocabulary.counts)
-        return cls(table, output, loss_curve)
+        return cls(table, output, loss_curve, documents)
 
 
 @dataclass(frozen=True)

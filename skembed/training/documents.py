@@ -237,8 +237,8 @@ class _FitDocuments:
         local_ids.gather_rows(tables[0], rows, inputs)
         local_ids.gather_rows(tables[1], outputs_of, outputs)
         local_shard = Shard(
-            tokens=local, ends=bags.ends, inputs=inputs.ravel(), outputs=outputs.ravel(), width=width,
-            frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
+            tokens=local, ends=bags.ends, documents=np.zeros(0, np.int64), inputs=inputs.ravel(),
+            outputs=outputs.ravel(), width=width, frozen=np.zeros(0, bool), input_pairs=np.zeros(n_rows + 1, np.int32),
             output_pairs=np.zeros(len(outputs), np.int32),
         )  # fmt: skip
         targets, n_targets = self._targets(len(documents), len(outputs_of), state)

@@ -22,7 +22,7 @@ class SequenceSettings:
     loss : {"negative-sampling", "hierarchical-softmax", "softmax"}
         "softmax", over all keys, with `subword_rows` only.
     window : int
-        Contexts are at most so many tokens away.
+        Contexts are at most so many tokens away. 0: none but the vector of the document, see `train_sequences`.
     shrink_window : bool
         Draw the reach of each window evenly from 1 to `window`.
     subsample : float

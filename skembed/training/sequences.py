@@ -19,7 +19,7 @@ from skembed.kernels.local_ids import keep_thresholds
 from skembed.parallel import Merger, open_workers
 from skembed.training.run import Run
 from skembed.training.sequence_settings import SequenceSettings, plan_rounds
-from skembed.training.shards import KERNELS, FitShard, Report, TokenShard, target_source
+from skembed.training.shards import KERNELS, NO_DOCUMENTS, FitShard, Report, TokenShard, target_source
 from skembed.training.subword_shards import FitSubwordShard, count_rows
 
 __all__ = ["SequenceSettings", "SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
@@ -35,7 +35,8 @@ class SequenceTables(NamedTuple):
     Attributes
     ----------
     input : ndarray of shape (n_keys, embedding_dim), float32
-        The vectors of the keys; or, of keys that are means of rows, (n_rows, embedding_dim), these rows.
+        The vectors of the keys; or, of keys that are means of rows, (n_rows, embedding_dim), these rows. Where
+        documents have vectors, these follow.
     output : ndarray of shape (n_keys, embedding_dim) or (n_keys - 1, embedding_dim), float32
         The vectors of the keys as targets; with hierarchical softmax those of the inner nodes of the Huffman tree.
     loss_curve : list of float
@@ -57,6 +58,7 @@ def train_sequences(
     start: Any = None,
     frozen: np.ndarray | None = None,
     subword_rows: Ragged | None = None,
+    n_documents: int = 0,
 ) -> SequenceTables:
     """Learn a vector for each key from the keys around it.
 
@@ -78,6 +80,11 @@ def train_sequences(
         The input rows that each key is the mean of, at least one, for keys that have parts in common, such as words and
         their character n-grams; one that is named twice counts twice. `input` then has as many rows as they name, and
         none is frozen. None: key i has row i. `start` may have more rows than are named; these stay as they are.
+    n_documents : int
+        Sequences of a pass, empty ones too, if each is to have a vector of its own, which is one more context of each
+        of its windows: the paragraph vectors of Le & Mikolov 2014 (arXiv:1405.4053). "cbow" is then their PV-DM, with
+        means; ``window=0`` their PV-DBOW, in which the document alone predicts each of its words; "skip-gram" that
+        and the model of words at once. Sequence i has the input row ``n_keys + i``. 0: sequences have no vectors.
 
     Returns
     -------
@@ -86,7 +93,8 @@ def train_sequences(
     Raises
     ------
     ValueError
-        If a name is unknown, shapes do not fit, an id is not below ``len(counts)``, or `start` is not finite.
+        If a name is unknown, shapes do not fit, an id is not below ``len(counts)``, `start` is not finite, or there
+        are more sequences than `n_documents`.
     KeyboardInterrupt
         On Ctrl-C before the first pass has ended, when no worker runs any more; later it warns.
 
@@ -104,15 +112,16 @@ def train_sequences(
     ((4, 8), 5)
     """
     counts = np.asarray(counts)
-    _check_names(settings.architecture, settings.loss, subword_rows)
+    _check_names(settings, subword_rows, n_documents)
     n_keys, n_tokens = len(counts), int(counts.sum())
     kind: type[FitShard] = FitShard if subword_rows is None else FitSubwordShard
     n_shards, shard_size = plan_rounds(n_tokens, settings, kind.tokens_per_shard[settings.architecture])
     shared = settings, keep_thresholds(counts, settings.subsample), target_source(counts, settings), shard_size
     fit_shard: FitShard
     if subword_rows is None:
-        fit_shard = FitShard(*shared, np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool))
-        n_rows = n_keys
+        kept = np.zeros(n_keys, bool) if frozen is None else np.asarray(frozen, bool)
+        fit_shard = FitShard(*shared, np.append(kept, np.zeros(n_documents, bool)))
+        n_rows = n_keys + n_documents
     else:
         fit_shard = FitSubwordShard(*shared, subword_rows)
         n_rows = max(count_rows(subword_rows, n_keys), 0 if start is None else len(start.input))
@@ -126,12 +135,17 @@ def train_sequences(
             for pass_ in range(settings.max_iter):
                 n_done = 0
                 pass_reports: list[Report] = []
-                for round_, (ids, ends) in enumerate(_cut(checked_chunks(chunks, n_keys), shard_size * n_shards)):
+                stream = _with_documents(chunks, n_keys, n_documents)
+                for round_, (ids, ends, documents) in enumerate(_cut(stream, shard_size * n_shards)):
                     rate = _learning_rate(settings, pass_ + min(1.0, n_done / max(n_tokens, 1)))
-                    cuts = _cut([(ids, ends)], -(-len(ids) // n_shards))
+                    cuts = _cut([(ids, ends, documents)], -(-len(ids) // n_shards))
                     tasks = [
-                        (tables, TokenShard(*cut, rate, index), (run.seed, TRAINING, pass_, round_, index))
-                        for index, cut in enumerate(cuts)
+                        (
+                            tables,
+                            TokenShard(tokens, stops, rate, index, numbers),
+                            (run.seed, TRAINING, pass_, round_, index),
+                        )
+                        for index, (tokens, stops, numbers) in enumerate(cuts)
                     ]
                     learned, reports = zip(*workers.map(fit_shard, tasks))
                     if not all(report.finite for report in reports):
@@ -156,12 +170,17 @@ def _learning_rate(settings: SequenceSettings, n_passes: float) -> float:
     return max(min(least, rate), rate * (1.0 - n_passes / settings.max_iter))
 
 
-def _check_names(architecture: str, loss: str, subword_rows: Ragged | None) -> None:
+def _check_names(settings: SequenceSettings, subword_rows: Ragged | None, n_documents: int) -> None:
+    architecture, loss = settings.architecture, settings.loss
     if architecture not in KERNELS:
         raise ValueError(f"architecture={architecture!r} is not known; choose one of {', '.join(map(repr, KERNELS))}.")
     losses = LOSSES if subword_rows is None else (*LOSSES, "softmax")
     if loss not in losses:
         raise ValueError(f"loss={loss!r} is not known; choose one of {', '.join(map(repr, losses))}.")
+    if subword_rows is not None and n_documents:
+        raise ValueError(f"n_documents={n_documents} goes with keys that have rows of their own, without subword_rows.")
+    if settings.window < (0 if n_documents else 1):
+        raise ValueError(f"window={settings.window}, expected at least 1, or 0 and vectors of documents: n_documents.")
 
 
 def uniform_vectors(n_rows: int, dim: int, seed: int) -> np.ndarray:
@@ -208,30 +227,47 @@ def checked_chunks(chunks: Iterable[Ragged], n_keys: int) -> Iterator[tuple[np.n
         yield np.ascontiguousarray(ids, dtype=np.int32), np.append(ends, ids.size)
 
 
-def _cut(chunks: Iterable[tuple[np.ndarray, np.ndarray]], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+Piece = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, ends of sequences, and their documents if they have any
+
+
+def _with_documents(chunks: Iterable[Ragged], n_keys: int, n_documents: int) -> Iterator[Piece]:
+    """Chunks with the input rows of the documents that their sequences are, numbered over the stream."""
+    first = n_keys
+    for chunk in chunks:
+        for ids, ends in checked_chunks([chunk], n_keys):
+            if n_documents and first + len(ends) > n_keys + n_documents:
+                raise ValueError(f"there are more than n_documents={n_documents} sequences; count empty ones, too.")
+            yield ids, ends, np.arange(first, first + len(ends)) if n_documents else NO_DOCUMENTS
+        first += len(chunk)
+
+
+def _cut(chunks: Iterable[Piece], length: int) -> Iterator[Piece]:
     """Cut the stream of all chunks every `length` tokens, wherever chunks and sequences end."""
     ids_so_far: list[np.ndarray] = []
     ends_so_far: list[np.ndarray] = []
+    documents_so_far: list[np.ndarray] = []
     n = 0
 
-    def chunk() -> tuple[np.ndarray, np.ndarray]:
+    def chunk() -> Piece:
         ends = np.concatenate(ends_so_far)
         if ends.size == 0 or ends[-1] < n:
             ends = np.append(ends, n)
-        return np.concatenate(ids_so_far), ends
+        return np.concatenate(ids_so_far), ends, np.concatenate(documents_so_far)
 
-    for ids, ends in chunks:
+    for ids, ends, documents in chunks:
         begin = 0
         while begin < ids.size:
             stop = min(ids.size, begin + length - n)
             first, last = np.searchsorted(ends, (begin, stop), side="right")
             ids_so_far.append(ids[begin:stop])
             ends_so_far.append(ends[first:last] - begin + n)
+            is_cut = last == 0 or ends[last - 1] < stop  # a sequence that goes on has begun
+            documents_so_far.append(documents[first : last + is_cut])
             n += stop - begin
             begin = stop
             if n == length:
                 yield chunk()
-                ids_so_far, ends_so_far, n = [], [], 0
+                ids_so_far, ends_so_far, documents_so_far, n = [], [], [], 0
     if n:
         yield chunk()
 

@@ -26,6 +26,7 @@ CURVATURE = {"skip-gram": 0.1, "cbow": 0.05}
 TOKENS_PER_NEGATIVE = {"skip-gram": 16, "cbow": 8}
 # Of large corpora: long enough that copying rows and merging them is a small part, short enough for the cache.
 TOKENS_PER_SHARD = {"skip-gram": 8192, "cbow": 8192}
+NO_DOCUMENTS = np.zeros(0, np.int64)
 
 
 class TokenShard(NamedTuple):
@@ -38,12 +39,15 @@ class TokenShard(NamedTuple):
     learning_rate : float
     shard_index : int
         Shards that run at the same time have different ones: each has buffers of its own.
+    documents : ndarray of shape (n_sequences,) or (0,), int64
+        The input row of the document that each sequence is, no two the same; empty: windows hold no document.
     """
 
     tokens: np.ndarray
     ends: np.ndarray
     learning_rate: float
     shard_index: int
+    documents: np.ndarray = NO_DOCUMENTS
 
 
 class Report(NamedTuple):
@@ -81,7 +85,7 @@ class FitShard:
     max_tokens : int
         The longest shard there will be.
     frozen : ndarray of shape (n_keys,), bool
-        Input rows that stay as they are.
+        Input rows that stay as they are; behind them, where shards have documents, those of the documents.
     """
 
     tokens_per_negative = TOKENS_PER_NEGATIVE
@@ -109,16 +113,18 @@ class FitShard:
         buffers = self._buffers_of(shard.shard_index, tables)
         state = new_state(*seed)
         n_tokens, n_sequences, n_rows = local_ids.to_local_ids(
-            shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
-        )
-        input_rows = buffers.rows[:n_rows]
+            shard.tokens, shard.ends, self.keep, 1 if len(shard.documents) else 2, buffers.slot, buffers.rows,
+            buffers.tokens, buffers.ends, buffers.kept, state,
+        )  # fmt: skip
+        input_rows, documents = self._input_rows(buffers.rows[:n_rows], shard.documents, buffers.kept[:n_sequences])
         output_rows, targets = self._targets(buffers, n_rows, len(shard.tokens), state)
         local_ids.gather_rows(tables[0], input_rows, buffers.inputs)
         local_ids.gather_rows(tables[1], output_rows, buffers.outputs)
-        inputs, outputs = buffers.inputs[: n_rows + 1], buffers.outputs[: len(output_rows) + 1]
+        inputs, outputs = buffers.inputs[: len(input_rows) + 1], buffers.outputs[: len(output_rows) + 1]
         local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
+            documents=documents,
             inputs=inputs.ravel(),
             outputs=outputs.ravel(),
             width=inputs.shape[1],
@@ -127,8 +133,11 @@ class FitShard:
             output_pairs=np.zeros(len(outputs), np.int32),
         )
         settings = self.settings
-        loss, n_losses = KERNELS[settings.architecture](
-            local_shard, targets, settings.window, settings.shrink_window, shard.learning_rate, state, buffers.workspace
+        # a document alone is the mean of itself, and the kernel of means has no pairs of contexts to be made whole
+        kernel = KERNELS[settings.architecture] if settings.window else train_cbow
+        shrink = settings.shrink_window and settings.window > 0
+        loss, n_losses = kernel(
+            local_shard, targets, settings.window, shrink, shard.learning_rate, state, buffers.workspace
         )
         finite = local_ids.subtract_rows(tables[0], input_rows, inputs)
         finite &= local_ids.subtract_rows(tables[1], output_rows, outputs)
@@ -138,6 +147,14 @@ class FitShard:
             RowDeltas(output_rows, outputs, step_weight * local_shard.output_pairs),
         ]
         return deltas, Report(loss, n_losses, finite)
+
+    def _input_rows(self, rows: np.ndarray, documents: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the input rows that the shard touches, and which of them are the documents of its sequences."""
+        if not len(documents):
+            return rows, NO_DOCUMENTS
+        words = rows if self.settings.window else rows[:0]
+        input_rows = np.concatenate([words, documents[kept]]).astype(np.int32)
+        return input_rows, np.arange(len(words), len(input_rows))
 
     def _targets(
         self, buffers: "_Buffers", n_rows: int, n_tokens: int, state: np.ndarray
@@ -163,7 +180,7 @@ class FitShard:
         if shard_index not in self._buffers:
             dim = tables[0].shape[1]
             self._buffers[shard_index] = _Buffers(
-                self.max_tokens, dim, self.settings, self.source, len(self.keep),
+                self.max_tokens, dim, self.settings, self.source, len(self.keep), len(self.frozen) - len(self.keep),
                 self.tokens_per_negative[self.settings.architecture],
             )  # fmt: skip
         return self._buffers[shard_index]
@@ -181,6 +198,7 @@ class _Buffers:
         settings: SequenceSettings,
         source: HuffmanTree | AliasTable,
         n_keys: int,
+        n_documents: int,
         tokens_per_negative: int,
     ) -> None:
         width = -(-dim // SIMD_WIDTH) * SIMD_WIDTH
@@ -188,6 +206,7 @@ class _Buffers:
         n_rows = min(n_tokens, n_keys)
         self.tokens = np.empty(n_tokens, np.int32)
         self.ends = np.empty(n_tokens, np.int64)
+        self.kept = np.empty(n_tokens, np.int32)
         self.slot = np.full(n_keys, -1, np.int32)
         self.pool = np.empty(n_pool, np.int32)
         longest, n_nodes = 0, 0
@@ -200,6 +219,7 @@ class _Buffers:
         self.path_codes = np.empty(n_rows * longest, np.uint8)
         n_output = min(n_rows * longest, n_nodes) if longest else min(n_rows + n_pool, n_keys)
         self.rows = np.empty(n_rows + n_pool, np.int32)
-        self.inputs = aligned_zeros(n_rows + 1, width)
+        # pages that no shard writes to take no memory
+        self.inputs = aligned_zeros(n_rows + min(n_tokens, max(0, n_documents)) + 1, width)
         self.outputs = aligned_zeros(n_output + 1, width)
         self.workspace = new_workspace(settings.window, max(longest, settings.negative + 1), width)

@@ -14,7 +14,7 @@ from skembed.kernels.shard import Shard, Targets, Workspace
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import RowDeltas
 from skembed.training.sequence_settings import SequenceSettings
-from skembed.training.shards import FitShard, Report, TokenShard
+from skembed.training.shards import NO_DOCUMENTS, FitShard, Report, TokenShard
 
 __all__ = ["FitSubwordShard", "count_rows"]
 
@@ -84,8 +84,9 @@ class FitSubwordShard(FitShard):
         subwords = self._subword_buffers_of(shard.shard_index, tables)
         state = new_state(*seed)
         n_tokens, n_sequences, n_keys = local_ids.to_local_ids(
-            shard.tokens, shard.ends, self.keep, buffers.slot, buffers.rows, buffers.tokens, buffers.ends, state
-        )
+            shard.tokens, shard.ends, self.keep, 2, buffers.slot, buffers.rows, buffers.tokens, buffers.ends,
+            buffers.kept, state,
+        )  # fmt: skip
         keys = buffers.rows[:n_keys].copy()  # behind them come the negatives
         if self.softmax:
             local_ids.release(buffers.slot, keys)
@@ -107,6 +108,7 @@ class FitSubwordShard(FitShard):
         local_shard = Shard(
             tokens=buffers.tokens[:n_tokens],
             ends=buffers.ends[:n_sequences],
+            documents=NO_DOCUMENTS,
             inputs=inputs.ravel(),
             outputs=outputs.ravel(),
             width=inputs.shape[1],

@@ -134,23 +134,29 @@ def test_keep_thresholds_are_the_rule_of_word2vec():
     cuts=st.lists(st.integers(0, 80), max_size=8),
     seed=st.integers(0, 1000),
     subsample=st.sampled_from([0.0, 0.05]),
+    shortest=st.sampled_from([1, 2]),
 )
-def test_to_local_ids_is_subsampling_and_numbering(tokens, cuts, seed, subsample):
+def test_to_local_ids_is_subsampling_and_numbering(tokens, cuts, seed, subsample, shortest):
     ends = np.array([*sorted(min(cut, len(tokens)) for cut in cuts), len(tokens)])
     keep = local_ids.keep_thresholds(np.bincount(np.maximum(tokens, 0), minlength=10), subsample)
     state = new_state(seed)
     twin = Xorshift(state)
     slot, rows = np.full(10, -1, np.int32), np.empty(20, np.int32)
     local_tokens, local_ends = np.empty(80, np.int32), np.empty(90, np.int64)
-    n, n_sequences, n_rows = local_ids.to_local_ids(tokens, ends, keep, slot, rows, local_tokens, local_ends, state)
+    numbers = np.empty(90, np.int32)
+    n, n_sequences, n_rows = local_ids.to_local_ids(
+        tokens, ends, keep, shortest, slot, rows, local_tokens, local_ends, numbers, state
+    )
 
-    expected = []
-    for sequence in np.split(tokens, ends[:-1]):
+    expected, expected_numbers = [], []
+    for number, sequence in enumerate(np.split(tokens, ends[:-1])):
         kept = [t for t in sequence if t >= 0 and twin.draw() <= keep[t]]
-        if len(kept) > 1:
+        if len(kept) >= shortest:
             expected.append(kept)
+            expected_numbers.append(number)
     found = np.split(local_tokens[:n], local_ends[: n_sequences - 1]) if n_sequences else []
     assert [rows[sequence].tolist() for sequence in found] == expected
+    assert numbers[:n_sequences].tolist() == expected_numbers
     assert len(set(rows[:n_rows])) == n_rows
 
     pool = np.array([9, 3, 9], np.int32)

@@ -91,6 +91,7 @@ def test_kernels_do_what_their_twins_do(
     outputs[:-1, :dim] = scale * generator.normal(size=(n_outputs, dim))
     shard = Shard(
         tokens=generator.integers(n_keys, size=sum(lengths)).astype(np.int32), ends=np.cumsum(lengths),
+        documents=np.zeros(0, np.int64),
         inputs=inputs.ravel(), outputs=outputs.ravel(), width=width, frozen=np.zeros(0, bool),
         input_pairs=np.zeros(n_keys + 1, np.int32), output_pairs=np.zeros(n_outputs + 1, np.int32),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from .test_samplers import Xorshift
 NO_LABEL = -1
 
 
-def make_shard(generator, lengths, n_rows, n_outputs, dim, scale, frozen=()):
+def make_shard(generator, lengths, n_rows, n_outputs, dim, scale, frozen=(), documents=()):
     width = -(-dim // 16) * 16
     inputs = np.zeros((n_rows + 1, width), np.float32)
     outputs = np.zeros((n_outputs + 1, width), np.float32)
@@ -28,7 +28,8 @@ def make_shard(generator, lengths, n_rows, n_outputs, dim, scale, frozen=()):
     mask = np.zeros(n_rows, bool)
     mask[list(frozen)] = True
     pairs = np.zeros(n_rows + 1, np.int32), np.zeros(n_outputs + 1, np.int32)
-    return Shard(tokens, np.cumsum(lengths), inputs.ravel(), outputs.ravel(), width, mask, *pairs)
+    documents = np.array(documents, np.int64)
+    return Shard(tokens, np.cumsum(lengths), documents, inputs.ravel(), outputs.ravel(), width, mask, *pairs)
 
 
 def negatives(generator, n_rows, negative):
@@ -55,14 +56,15 @@ def twin(architecture, shard, targets, window, shrink, rate, state, sigmoid_erro
     inputs = shard.inputs.reshape(-1, shard.width).astype(np.float64)
     outputs = shard.outputs.reshape(-1, shard.width).astype(np.float64)
     loss, n_losses, begin = 0.0, 0, 0
-    for end in shard.ends:
+    for sequence, end in enumerate(shard.ends):
+        document = shard.documents[sequence : sequence + 1].tolist()  # no document, or one
         for position in range(begin, end):
             reach = random.draw_below(window) + 1 if shrink else window
             contexts = [
                 shard.tokens[other]
                 for other in range(max(begin, position - reach), min(end, position + reach + 1))
                 if other != position
-            ]
+            ] + document
             rows, labels = (np.array(x) for x in zip(*targets_of(shard.tokens[position], targets, random)))
             sources = inputs[contexts] if architecture == "skip-gram" else inputs[contexts].mean(0, keepdims=True)
             p = 1 / (1 + np.exp(-np.clip(sources @ outputs[rows].T, -8, 8)))
@@ -92,7 +94,8 @@ def twin(architecture, shard, targets, window, shrink, rate, state, sigmoid_erro
 
 
 @settings(deadline=None, max_examples=60)
-@example("skip-gram", False, 0, [9, 11, 20], 2, 1, 5, False, 5, 0.1, 0.05, 0)
+@example("skip-gram", False, 0, [9, 11, 20], 2, 1, 5, False, 5, 0.1, 0.05, 0, False)
+@example("cbow", False, 1, [1, 11, 1], 5, 20, 0, False, 5, 0.1, 0.05, 0, True)
 @given(
     architecture=st.sampled_from(["skip-gram", "cbow"]),
     hierarchical=st.booleans(),
@@ -106,14 +109,17 @@ def twin(architecture, shard, targets, window, shrink, rate, state, sigmoid_erro
     rate=st.sampled_from([0.001, 0.025, 0.1]),
     scale=st.sampled_from([0.05, 0.5, 2.0]),
     n_frozen=st.integers(0, 3),
+    have_documents=st.booleans(),
 )
 def test_kernels_do_what_their_twins_do(
-    architecture, hierarchical, seed, lengths, n_rows, dim, window, shrink, negative, rate, scale, n_frozen
-):
+    architecture, hierarchical, seed, lengths, n_rows, dim, window, shrink, negative, rate, scale, n_frozen,
+    have_documents,
+):  # fmt: skip
     generator = np.random.default_rng(seed)
     frozen = generator.integers(n_rows, size=n_frozen)
     n_outputs = n_rows - 1 if hierarchical else n_rows
-    shard = make_shard(generator, lengths, n_rows, n_outputs, dim, scale, frozen)
+    documents = generator.integers(n_rows, size=len(lengths)) if have_documents else ()
+    shard = make_shard(generator, lengths, n_rows, n_outputs, dim, scale, frozen, documents)
     targets = paths(generator, n_rows) if hierarchical else negatives(generator, n_rows, negative)
     state = new_state(seed)
     settings_ = window, shrink, rate, state

@@ -11,6 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from trainers import train_sequences
 
+from skembed.data.ragged import Ragged
 from skembed.kernels.local_ids import keep_thresholds
 from skembed.training.sequences import TRAINING, SequenceSettings, SequenceTables, uniform_vectors
 from skembed.training.shards import FitShard, TokenShard, target_source
@@ -313,3 +314,86 @@ def test_sequences_without_any_key_leave_the_vectors_as_they_begin():
     )
     assert tables.input.tobytes() == uniform_vectors(2, 4, 0).tobytes()
     assert tables.loss_curve == [0.0]
+
+
+# ------------------------------------------------------------------------------------------- vectors of documents
+
+DOCUMENT_MODELS = [{"window": 0}, {}, {"architecture": "cbow"}]
+
+
+@pytest.mark.parametrize("model", DOCUMENT_MODELS, ids=["alone", "skip-gram", "cbow"])
+class TestDocuments:
+    def train(self, chunks, ids, n_documents, model, **changes):
+        settings = {"embedding_dim": 12, "subsample": 0, "max_iter": 2, "seed": 5} | MANY_ROUNDS | model | changes
+        return train_sequences(chunks, np.bincount(ids), n_documents=n_documents, **settings)
+
+    def test_same_bits_for_any_workers_and_chunks(self, model):
+        ids, ends = topics()
+        one = self.train([(ids, ends)], ids, 300, model)
+        assert one.input.shape == (340, 12)
+        for changes in ({"n_jobs": 2}, {"n_jobs": 5}):
+            assert same_bits(one, self.train([(ids, ends)], ids, 300, model, **changes))
+        for size in (1, 7, 299):
+            assert same_bits(one, self.train(chunked(ids, ends, size), ids, 300, model))
+
+    @pytest.mark.parametrize("cut", [{"n_shards": None, "tokens_per_shard": None}, {}], ids=["one shard", "many"])
+    def test_documents_of_a_topic_come_to_lie_together(self, model, cut):
+        ids, ends = topics()
+        tables = self.train([(ids, ends)], ids, 300, model, max_iter=30, learning_rate=0.05, **cut)
+        documents = tables.input[40:] - tables.input[40:].mean(axis=0)
+        unit = documents / np.linalg.norm(documents, axis=1, keepdims=True)
+        alike = unit @ unit.T
+        np.fill_diagonal(alike, -1)
+        topic = ids[::20] // 10
+        # the words around a word leave little for the document to tell; by chance it were a quarter
+        least = 0.6 if model.get("architecture") == "cbow" else 0.9
+        assert (topic[alike.argmax(axis=1)] == topic).mean() > least
+        assert tables.loss_curve[-1] < 0.95 * tables.loss_curve[0]
+
+    def test_only_documents_with_words_move_and_each_by_its_own_words(self, model):
+        """Empty sequences are counted, at the beginning, within and at the end of chunks, and between them."""
+        words = {1: [0, 1], 4: [2], 5: [0, 0, 1, 2]}
+        lengths = np.array([len(words.get(i, ())) for i in range(8)])
+        ids, ends = np.concatenate([*map(np.int32, words.values())]), np.cumsum(lengths)
+        start = uniform_vectors(3 + 8, 12, 5)
+        parts = [(ids[:2], ends[:3]), (ids[:0], ends[:1]), (ids[2:], ends[4:] - 2)]
+        for chunks in ([(ids, ends)], parts):
+            tables = self.train(chunks, ids, 8, model)
+            moved = (tables.input[3:] != start[3:]).any(axis=1)
+            assert np.flatnonzero(moved).tolist() == sorted(words)
+
+
+def test_a_document_that_a_shard_cuts_is_one():
+    """All shards of a round move its vector towards its words, as one shard does."""
+    ids = np.tile(np.array([0, 1], np.int32), 600)
+    ids = np.concatenate([ids, ids + 2])
+    chunks, counts = [(ids, np.array([1200, 2400]))], np.bincount(ids)
+    tables = train_sequences(
+        chunks, counts, n_documents=2, window=0, embedding_dim=8, subsample=0, max_iter=3, learning_rate=0.1, seed=0,
+        n_shards=4, tokens_per_shard=250,
+    )  # fmt: skip
+    products = tables.input[4:] @ tables.output.T
+    assert products[0, :2].min() > products[0, 2:].max() + 1
+    assert products[1, 2:].min() > products[1, :2].max() + 1
+
+
+def test_words_alone_are_not_moved_where_documents_alone_predict():
+    ids, ends = topics(50)
+    tables = train_sequences([(ids, ends)], np.bincount(ids), n_documents=50, window=0, embedding_dim=4, seed=0)
+    assert (tables.input[:40] == uniform_vectors(90, 4, 0)[:40]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_documents": 49}, "more than n_documents=49 sequences"),
+        ({"window": 0, "n_documents": 0}, "window=0, expected at least 1, or 0 and vectors of documents"),
+        ({"window": -1}, "window=-1"),
+        ({"subword_rows": Ragged(np.arange(41), np.arange(40))}, "without subword_rows"),
+    ],
+)
+def test_errors_of_documents_name_what_is_wrong(changes, message):
+    ids, ends = topics(50)
+    arguments = {"embedding_dim": 4, "seed": 0, "n_documents": 50} | changes
+    with pytest.raises(ValueError, match=message):
+        train_sequences([(ids, ends)], np.bincount(ids), **arguments)
