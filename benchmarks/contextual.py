@@ -55,14 +55,15 @@ def senses() -> dict[str, list[tuple[str, int]]]:
 
 
 def nearest_sense(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether each vector, left out, is closer to the mean of its own sense than to the other's."""
+    """Whether each vector, left out, is closer to the mean of its own sense than to the other's; half where neither is."""
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     right = []
     for i, label in enumerate(labels):
         others = np.arange(len(labels)) != i
         means = [vectors[others & (labels == sense)].mean(axis=0) for sense in (0, 1)]
         cosines = [mean @ vectors[i] / max(np.linalg.norm(mean), 1e-12) for mean in means]
-        right.append(int(np.argmax(cosines)) == label)
+        tie = abs(cosines[0] - cosines[1]) < 1e-6  # as of vectors that know no context
+        right.append(0.5 if tie else float(int(np.argmax(cosines)) == label))
     return np.array(right)
 
 
