@@ -55,7 +55,7 @@ def senses() -> dict[str, list[tuple[str, int]]]:
 
 
 def nearest_sense(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether each vector, left out, is closer to the mean of its own sense than to the other's; half where neither is."""
+    """Whether each vector, left out, is closer to the mean of its own sense than to the other's; a tie is .5."""
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     right = []
     for i, label in enumerate(labels):
