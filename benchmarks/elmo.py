@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import nnlm
 import numpy as np
@@ -36,7 +37,7 @@ import torch
 from runs import describe
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
-ELMO = {"max_iter": 3, "dropout": 0.2}
+ELMO = {"max_iter": 6, "dropout": 0.3}
 QUESTIONS = {"max_iter": 8, "dropout": 0.3, "embedding_dim": 128, "batch_size": 64}
 PUBLISHED = {
     "projection_dim": 128, "dim": 1024, "n_layers": 2, "character_dim": 16, "n_highway": 1, "activation": "relu",
@@ -56,11 +57,11 @@ class Passes:
         return False
 
 
-def perplexity(folder: Path) -> None:
+def perplexity(folder: Path, n_lines: int | None = None) -> None:
     from skembed import NNLMVectorizer
     from skembed.text import elmo_perplexity, train_elmo
 
-    lines = nnlm.without_mark(nnlm.read_lines())
+    lines = nnlm.without_mark(nnlm.read_lines()[:n_lines])
     n_train = round(0.9 * len(lines))
     train, test = lines[:n_train], lines[n_train:]
     n_words = sum(map(len, train))
@@ -184,7 +185,7 @@ def speed(folder: Path) -> None:
     (folder / "published").mkdir()
     (folder / "published" / "options.json").write_text(json.dumps(options.as_json()))
     write_elmo_weights(folder / "published" / "weights.hdf5", net.arrays(), (np.zeros((1, 128)), np.zeros(1)))
-    documents = nnlm.read_lines()[:160]
+    documents = nnlm.read_lines()[:48]
     vectorizer = ContextualVectorizer(folder / "published", dtype="float32", device="cpu").fit(documents)
     times: dict[str, list[float]] = {"ContextualVectorizer": [], "plain loop": []}
     for _ in range(3):
@@ -203,17 +204,18 @@ def speed(folder: Path) -> None:
     print(f"  ratio {ratio:.2f}; vectors differ by at most {far:.1e}")
 
 
-PARTS = {"perplexity": perplexity, "trec": trec, "translation": translation, "speed": speed}
+PARTS: dict[str, Any] = {"perplexity": perplexity, "trec": trec, "translation": translation, "speed": speed}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--lines", type=int, help="of wikitext, for perplexity; all by default")
     options = parser.parse_args()
     print(describe("torch", "h5py", "scikit-learn"), flush=True)
     for name in options.only or PARTS:
         with tempfile.TemporaryDirectory() as folder:
-            PARTS[name](Path(folder))
+            PARTS[name](Path(folder), **({"n_lines": options.lines} if name == "perplexity" else {}))
 
 
 if __name__ == "__main__":
