@@ -75,8 +75,11 @@ def perplexity(folder: Path, n_lines: int | None = None) -> None:
     print(f"  train_elmo({ELMO}), {report.n_iter} passes: from left to right {forward:.1f}, from right to left "
           f"{backward:.1f}; {seconds:.0f} s of processor time", flush=True)  # fmt: skip
     begin = time.process_time()
-    model = NNLMVectorizer(min_count=2, random_state=0, **nnlm.SETTINGS).fit(train)
+    model = NNLMVectorizer(min_count=2, lowercase=False, random_state=0, **nnlm.SETTINGS).fit(train)
     seconds = time.process_time() - begin
+    words = [word for word in (folder / "wikitext" / "vocabulary.txt").read_text().split("\n")[3:] if word]
+    if set(words) != set(model.vocabulary_):
+        raise SystemExit("the vocabularies differ")
     print(f"  NNLMVectorizer {model.perplexity(test):.1f}; {seconds:.0f} s of processor time", flush=True)
 
 
