@@ -96,7 +96,7 @@ class KneserNey:
 def neural(lines, min_count, seed, verbose, **settings):
     from skembed import NNLMVectorizer
 
-    vectorizer = NNLMVectorizer(min_count=min_count, random_state=seed, verbose=verbose, **settings)
+    vectorizer = NNLMVectorizer(min_count=min_count, lowercase=False, random_state=seed, verbose=verbose, **settings)
     begin = time.perf_counter()
     vectorizer.fit(lines)
     return vectorizer, time.perf_counter() - begin
