@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from skembed.apply import forks as forks  # notes forks from now on, before torch may have run
 from skembed.memory import check_memory
 
 __all__ = ["ImageModel", "LoadedModel", "default_weights", "load_model"]
@@ -58,11 +59,18 @@ _slots: OrderedDict[tuple, _Slot] = OrderedDict()
 _slots_lock = threading.Lock()
 
 
+_abandoned: list[OrderedDict[tuple, _Slot]] = []
+
+
 def _forget() -> None:
-    """Begin anew in a forked process, where locks may be held and threads of a model are not there."""
-    global _slots_lock
+    """Begin anew in a forked process, where locks may be held and threads of a model are not there.
+
+    Models are put aside, not freed: onnxruntime would wait for its threads to end, forever.
+    """
+    global _slots, _slots_lock
     _slots_lock = threading.Lock()
-    _slots.clear()
+    _abandoned.append(_slots)
+    _slots = OrderedDict()
 
 
 if hasattr(os, "register_at_fork"):

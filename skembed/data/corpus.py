@@ -183,12 +183,12 @@ class EncodedCorpus:
         numbers[[number for number, word in enumerate(self.words) if word in left_out]] = NO_ROW
         return numbers
 
-    def sequences(self, row_of: np.ndarray, *, longest: int | None = _CHUNK_TOKENS) -> "Sequences":
+    def sequences(self, row_of: np.ndarray, *, whole: bool = False) -> "Sequences":
         """Return the corpus as chunks for a trainer; `row_of[i]` is the row of word i, or `NO_ROW`.
 
-        Documents longer than `longest` may be several sequences; None: each is one.
+        A document of more than a million words is several sequences, unless they are to be `whole`.
         """
-        return Sequences(self, row_of, longest)
+        return Sequences(self, row_of, None if whole else _CHUNK_TOKENS)
 
     def documents(self, row_of: np.ndarray, *, longest: int | None = None) -> Iterator[Ragged]:
         """Yield documents as `as_sequences` does; `row_of[i]` is the row of word i, or `NO_ROW`."""

@@ -196,7 +196,7 @@ class Doc2VecVectorizer(WordVectorizer):
             )
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
-        return corpus.sequences(row_of, longest=None)  # each document has one vector, however long it is
+        return corpus.sequences(row_of, whole=True)  # each document has one vector, however long it is
 
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
         from skembed.training.sequences import SequenceSettings, train_sequences  # numba: to fit only

@@ -172,7 +172,11 @@ def outcome(path, example, mmap):
     try:
         getattr(estimator, example.method)(example.X)
         result = "used"
-    except (*WRONG, FileNotFoundError) as error:  # a parameter may name a place that is not there
+    except (
+        *WRONG,
+        FileNotFoundError,
+        ImportError,
+    ) as error:  # a parameter may name a place or package that is not there
         result = f"failed: {type(error).__name__}"
     assert time.process_time() - started < SECONDS_A_CASE
     return result

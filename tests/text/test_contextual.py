@@ -546,13 +546,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"tokenizer with the id \d+, but its model has vectors for 80 pieces"):
             ContextualVectorizer(changed).fit()
 
-    def test_without_transformers(self, monkeypatch):
+    def test_without_transformers(self, monkeypatch, tmp_path):
+        source = shutil.copytree(TINY_BERT, tmp_path / "model")  # one that is in memory would do without
         monkeypatch.setitem(sys.modules, "transformers", None)
-        import gc
-
-        gc.collect()  # a model in memory would do
         with pytest.raises(ImportError, match=r"pip install skembed\[transformers\]"):
-            ContextualVectorizer(TINY_BERT).fit()
+            ContextualVectorizer(source).fit()
 
 
 # ----------------------------------------------------------------------------------- one model, its files, and its life
@@ -560,13 +558,14 @@ class TestErrors:
 
 @needs_transformers
 class TestItsModel:
-    def test_clones_and_equal_sources_share_it(self, monkeypatch):
+    def test_clones_and_equal_sources_share_it(self, monkeypatch, tmp_path):
+        source = shutil.copytree(TINY_BERT, tmp_path / "model")  # others may hold that of all tests
         from skembed.apply.nets import transformer_model
 
         opened = []
         original = transformer_model.open_transformer
         monkeypatch.setattr(transformer_model, "open_transformer", lambda *args: opened.append(1) or original(*args))
-        vectorizer = ContextualVectorizer(TINY_BERT)
+        vectorizer = ContextualVectorizer(source)
         assert not opened
         copies = [clone(vectorizer) for _ in range(3)]
         with ThreadPoolExecutor(4) as pool:
@@ -574,22 +573,23 @@ class TestItsModel:
         assert len(opened) == 1
         for row in rows[1:]:
             np.testing.assert_array_equal(row, rows[0])
-        other = ContextualVectorizer(str(TINY_BERT), pooling="max").fit()
+        other = ContextualVectorizer(str(source), pooling="max").fit()
         assert len(opened) == 1
         assert pickle.loads(pickle.dumps(other)).transform(TEXTS).shape == (6, 16)
         assert len(opened) == 1
         del vectorizer, copies, other
-        ContextualVectorizer(TINY_BERT).fit()
+        ContextualVectorizer(source).fit()
         assert len(opened) == 2  # nobody used it any more
 
-    def test_a_search_opens_it_once(self, monkeypatch):
+    def test_a_search_opens_it_once(self, monkeypatch, tmp_path):
+        source = shutil.copytree(TINY_BERT, tmp_path / "model")
         from skembed.apply.nets import transformer_model
 
         opened = []
         original = transformer_model.open_transformer
         monkeypatch.setattr(transformer_model, "open_transformer", lambda *args: opened.append(1) or original(*args))
         texts = ["my ring", "the bell"] * 12
-        model = make_pipeline(ContextualVectorizer(TINY_BERT), LogisticRegression())
+        model = make_pipeline(ContextualVectorizer(source), LogisticRegression())
         search = GridSearchCV(model, {"contextualvectorizer__layer": [0, 1, -1]}, cv=2).fit(texts, [0, 1] * 12)
         assert search.best_score_ == 1
         assert len(opened) == 1

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skembed.apply.contextual_model import ModelDefaults, ModelOptions, TokenSequence, split_words
+from skembed.apply.nets.threads import on_one_thread_in_forks
 from skembed.apply.word_rows import WordRows
 from skembed.table import EmbeddingTable
 
@@ -74,6 +75,7 @@ class CoveModel:
         return sequences
 
     @torch.inference_mode()
+    @on_one_thread_in_forks
     def states(self, batch: Sequence[np.ndarray], layers: Sequence[int]) -> list[list[np.ndarray]]:
         """Run the model.
 
@@ -212,6 +214,7 @@ def _torch(path: Path) -> dict[str, Any]:
     return state
 
 
+@on_one_thread_in_forks
 def open_cove(path: Path, options: ModelOptions) -> CoveModel:
     """Load an encoder, and the word vectors that it reads.
 

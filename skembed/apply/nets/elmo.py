@@ -18,6 +18,7 @@ from skembed.apply.characters import BEGIN, END, PADDING, character_ids
 from skembed.apply.contextual_model import ModelDefaults, ModelOptions, TokenSequence, split_words
 from skembed.apply.elmo_directory import ElmoOptions, cell_name, read_elmo_directory, read_elmo_weights
 from skembed.apply.nets.projected_lstm import Clips, ProjectedLSTM, State
+from skembed.apply.nets.threads import on_one_thread_in_forks
 
 __all__ = ["ElmoModel", "ElmoNet", "StateMemory", "open_elmo"]
 
@@ -251,6 +252,7 @@ class ElmoModel:
         return sequences
 
     @torch.inference_mode()
+    @on_one_thread_in_forks
     def states(
         self, batch: Sequence[np.ndarray], layers: Sequence[int], memory: StateMemory | None = None
     ) -> list[list[np.ndarray]]:
@@ -344,6 +346,7 @@ def _parts(lengths: np.ndarray, most_tokens: int) -> Iterator[np.ndarray]:
         start += n
 
 
+@on_one_thread_in_forks
 def open_elmo(path: Path, options: ModelOptions) -> ElmoModel:
     """Load the model of a directory with options.json and weights.hdf5.
 

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from skembed.apply.nets.efficientnet_lite import EfficientNetLite0
 from skembed.apply.nets.squeezenet import SQUEEZENETS, SqueezeNet
+from skembed.apply.nets.threads import on_one_thread_in_forks
 
 __all__ = ["ImageNet"]
 
@@ -58,8 +59,8 @@ class ImageNet:
         message names file, weight, what was found and expected.
     """
 
+    @on_one_thread_in_forks
     def __init__(self, path: str | os.PathLike) -> None:
-        _one_thread_after_fork()
         with _opened(Path(path)) as file:
             self.architecture, chosen = _recognised(path, file.shapes)
             weights = {name: file.read(name).to(torch.float32) for name in chosen.shapes}
@@ -72,6 +73,7 @@ class ImageNet:
         """Return how many columns a layer has, "pool" or "logits"."""
         return self._net.n_classes if layer == "logits" else self._net.embedding_dim
 
+    @on_one_thread_in_forks
     def run(self, pixels: np.ndarray, layer: str) -> np.ndarray:
         """Return the row of one image: by itself, so that what is beside it changes no bit.
 
@@ -89,7 +91,6 @@ class ImageNet:
         ValueError
             If the image is too small for the net.
         """
-        _one_thread_after_fork()
         with torch.inference_mode():
             x = torch.from_numpy(pixels).permute(2, 0, 1)[None]
             try:
@@ -227,28 +228,3 @@ def _fitting(found: dict[str, tuple[int, ...]], expected: dict[str, Shape]) -> i
 
 def _shown(shape: Shape) -> str:
     return f"({', '.join('n_classes' if side is None else str(side) for side in shape)}{',' * (len(shape) == 1)})"
-
-
-# ------------------------------------------------------------------------------------------------------------ forks
-
-_forked = False
-
-
-def _note_fork() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
-def _one_thread_after_fork() -> None:
-    """Let a forked process run on one thread: OpenMP's others are lost in it, and would be waited for without end.
-
-    torch's DataLoader does the same in its workers.
-    """
-    global _forked
-    if _forked:
-        torch.set_num_threads(1)
-        _forked = False

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from skembed.apply.contextual_model import ModelDefaults, ModelOptions, TokenSequence
 from skembed.apply.model_directory import ModelDirectory, read_model_directory
+from skembed.apply.nets.threads import on_one_thread_in_forks
 
 __all__ = ["TransformerModel", "open_transformer"]
 
@@ -24,6 +25,7 @@ _UNUSED = {"pooler", "lm_head"}  # weights that no state depends on; of translat
 _UNBOUNDED = 10**9  # what configurations write for "any length" is larger
 
 
+@on_one_thread_in_forks
 def open_transformer(path: Path, options: ModelOptions) -> "TransformerModel":
     """Open a directory that transformers or sentence-transformers has saved.
 
@@ -86,6 +88,7 @@ class TransformerModel:
         encodings = self._tokenizer.encode_batch(lowered, add_special_tokens=False)
         return [_sequence(*each) for each in zip(encodings, documents, texts, lowered)]
 
+    @on_one_thread_in_forks
     def states(self, batch: Sequence[np.ndarray], layers: Sequence[int]) -> list[list[np.ndarray]]:
         """Return the states of each sequence in each layer, (n_before + n_tokens + n_after, dims[layer])."""
         lengths = [len(ids) + self.n_before + self.n_after for ids in batch]

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from skembed.training.nets.nnlm import NextWordNet
+from skembed.training.nets.sampled_softmax import Chosen
 from skembed.training.next_words import NextWordSettings
 
 
@@ -39,10 +40,11 @@ def test_a_sample_of_all_words_is_the_full_softmax():
     net = net_of(np.full(6, 10))
     features = torch.randn(5, net.output.weight.shape[1] - 1, generator=torch.Generator().manual_seed(1))
     targets = torch.tensor([0, 1, 2, 5, 5])
-    full = net._loss(features, net.output.weight, torch.arange(6), targets)
-    net.samples_all, net.log_expected = False, torch.zeros(6)  # each word is there for certain
+    full = net.softmax.loss(features, targets, net.softmax.choose(targets))
+    torch.testing.assert_close(full, net.softmax.full_loss(features, targets))
+    net.softmax.takes_all, net.softmax._log_expected = False, torch.zeros(6)  # each word is there for certain
     ids = torch.cat([torch.arange(6), targets])
-    sampled = net._loss(features, net.output.weight[ids], torch.arange(6), targets)
+    sampled = net.softmax.loss(features, targets, Chosen(torch.arange(6), ids, net.output.weight[ids]))
     torch.testing.assert_close(sampled, full)
 
 
@@ -51,10 +53,10 @@ def test_expected_counts_are_those_of_the_sample():
     found = np.zeros(5)
     n_draws = 20_000
     for _ in range(n_draws):
-        words = net._sample().numpy()
+        words = net.softmax._draw().numpy()
         assert len(set(words)) == len(words)
         found[words] += 1
-    np.testing.assert_allclose(found / n_draws, np.exp(net.log_expected.numpy()), atol=0.015)
+    np.testing.assert_allclose(found / n_draws, np.exp(net.softmax._log_expected.numpy()), atol=0.015)
 
 
 def test_the_correction_makes_the_sampled_sum_right_on_average():
@@ -64,8 +66,8 @@ def test_the_correction_makes_the_sampled_sum_right_on_average():
     scores = torch.linspace(-1, 1, 10)
     sums = []
     for _ in range(20_000):
-        words = net._sample()
-        sums.append(float((scores[words] - net.log_expected[words]).exp().sum()))
+        words = net.softmax._draw()
+        sums.append(float((scores[words] - net.softmax._log_expected[words]).exp().sum()))
     assert abs(np.mean(sums) / float(scores.exp().sum()) - 1) < 0.02
 
 
@@ -74,8 +76,8 @@ def test_a_step_touches_the_rows_of_its_batch_and_sample_alone():
     before_in, before_out = net.embedding.weight.clone(), net.output.weight.clone()
     rows = torch.tensor([4, 9])
     chosen = []
-    original = net._sample
-    net._sample = lambda: chosen.append(original()) or chosen[-1]
+    original = net.softmax._draw
+    net.softmax._draw = lambda: chosen.append(original()) or chosen[-1]
     net.step(rows)
     moved_in = (net.embedding.weight != before_in).any(dim=1).nonzero().flatten()
     moved_out = (net.output.weight != before_out).any(dim=1).nonzero().flatten()
@@ -89,10 +91,11 @@ def test_the_gradient_is_that_of_the_loss():
     net = net_of(np.full(6, 10), learning_rate=0.0)
     rows = torch.arange(2, 10)
     gradients = {}
-    net._update = lambda table, ids, gathered: gradients.update({id(table): (ids, gathered.grad.clone())})
+    for name, table in (("embedding", net.embedding), ("output", net.output)):
+        table.update = lambda ids, gradient, name=name: gradients.update({name: (ids, gradient.clone())})
     loss = net.step(rows)
-    for table in (net.embedding, net.output):
-        ids, gradient = gradients[id(table)]
+    for name, table in (("embedding", net.embedding), ("output", net.output)):
+        ids, gradient = gradients[name]
         row = int(ids[0])
         total = gradient[ids == row].sum(dim=0)
         for column in (0, 1):
