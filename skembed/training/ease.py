@@ -30,8 +30,7 @@ __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
-# the most frequent items choose the penalty, fewer of them its magnitude: an inverse costs their third power
-TUNED_ITEMS, ROUGH_ITEMS = 1000, 500
+TUNED_ITEMS = 750  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
 CHEAP_ITEMS, EXACT_ITEMS = 500, 6000  # up to so many items float64 costs nothing, or can be afforded
 CONDITION = 1e4  # from which on float32 has fewer than three digits of the inverse left
 SERIAL_ITEMS = 2000
@@ -276,15 +275,15 @@ class _Trial:
     ----------
     X : csr_matrix of shape (n_users, n_items)
     gram : ndarray of shape (n_items, n_items)
-    dim, most_items, seed : int
+    dim : int
+    rng : Generator
     """
 
-    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, most_items: int, seed: int) -> None:
-        if X.shape[1] > most_items:
-            frequent = np.sort(np.argsort(-np.diagonal(gram), kind="stable")[:most_items])
+    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, rng: np.random.Generator) -> None:
+        if X.shape[1] > TUNED_ITEMS:
+            frequent = np.sort(np.argsort(-np.diagonal(gram), kind="stable")[:TUNED_ITEMS])
             X, gram = X[:, frequent].tocsr(), gram[np.ix_(frequent, frequent)]
         self.gram = gram
-        rng = np.random.default_rng(seed)
         asked = np.flatnonzero(np.diff(X.indptr) >= 2)  # have something to hide
         asked = rng.permutation(asked)[:N_VALIDATED]
         n_folds = max(1, round(len(asked) / max(FOLD_SHARE * X.shape[0], 1.0)))
@@ -307,17 +306,14 @@ def _choose(
     scale = float(counts[counts > 0].mean()) if counts.any() else 1.0
     penalty = FIRST_RATIO * scale if settings.penalty is None else settings.penalty
     dropout = DROPOUTS[0] if settings.dropout is None else settings.dropout
-    seed = int(rng.integers(2**31))
-    trial = _Trial(X, gram, settings.embedding_dim, TUNED_ITEMS, seed)
+    trial = _Trial(X, gram, settings.embedding_dim, rng)
     if not trial.folds:  # nobody has an item to hide
         return penalty, dropout, []
 
     tried: list[tuple[float, float, float]] = []
     if settings.penalty is None:
         penalties = Trials[float](lambda penalty: trial.gains(penalty, dropout))
-        rough = _Trial(X, gram, settings.embedding_dim, ROUGH_ITEMS, seed) if X.shape[1] > ROUGH_ITEMS else trial
-        roughly = Trials[float](lambda penalty: rough.gains(penalty, dropout)) if rough.folds else None
-        penalty = choose_penalty(penalties, penalty, roughly if rough is not trial else None)
+        penalty = choose_penalty(penalties, penalty)
         tried += [(each, dropout, float(gains.mean())) for each, gains in penalties.gains.items()]
     if settings.dropout is None:
         shares = Trials[float](lambda share: trial.gains(penalty, share))

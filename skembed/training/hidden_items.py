@@ -72,20 +72,13 @@ class Trials(Generic[Setting]):
         return float(less.mean()) <= float(less.std()) / np.sqrt(len(less))
 
 
-def choose_penalty(trials: Trials[float], start: float, rough: Trials[float] | None = None) -> float:
+def choose_penalty(trials: Trials[float], start: float) -> float:
     """Return a penalty under which hidden items are found best, from `start` on by factors of 4 and then 2.
 
     Of those that are as good within a standard error it is the largest, up to four times the best: beyond, few users
     cannot tell a vector that says little from one that says nothing.
-
-    Parameters
-    ----------
-    trials : Trials
-    start : float
-    rough : Trials, optional
-        Cheaper ones, for the factors of 4.
     """
-    found = climb((rough or trials).gain, start, STEP)
+    found = climb(trials.gain, start, STEP)
     best = climb(trials.gain, found, FINE_STEP)
     return max(tried for tried in list(trials.gains) if tried <= STEP * best and trials.as_good(tried, best))
 

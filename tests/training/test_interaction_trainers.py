@@ -91,7 +91,6 @@ class TestEase:
 
     def test_many_items_are_tuned_on_the_frequent_ones(self, X, monkeypatch):
         monkeypatch.setattr(ease, "TUNED_ITEMS", 10)
-        monkeypatch.setattr(ease, "ROUGH_ITEMS", 5)
         found = learn_ease(X, EaseSettings(4), Run(0))
         assert found.input.shape == (N_ITEMS, 4)
         assert found.trials
