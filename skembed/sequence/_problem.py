@@ -1,4 +1,4 @@
-"""What a recurrent net is to learn: the next event of every beginning of a case, or y of the whole case."""
+"""Targets of a recurrent net: the next event of every beginning of a case, or y of the whole case."""
 
 import warnings
 from typing import Any, NamedTuple
