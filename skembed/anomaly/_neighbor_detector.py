@@ -23,6 +23,7 @@ from skembed.training.whitening import Centering, Whitening, learn_whitening
 
 __all__ = ["NeighborAnomalyDetector"]
 
+ROUNDING = 1e-5  # of the length of a row: what float32 leaves of its digits, and a few more
 WHISKER = 1.5  # interquartile ranges beyond the third quartile (Tukey 1977), of logarithms of distances
 
 
@@ -179,7 +180,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
         k = min(self.n_neighbors, n - 1)
         scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
         self._placing, self.embedding_, self.n_neighbors_ = placing, table, k
-        self.training_scores_, self.offset_ = scores, _offset(scores, self.contamination)
+        # a row that equals usual ones lies at a distance of rounding from them, placed beside other rows
+        rounding = ROUNDING * float(np.linalg.norm(table.vectors, axis=1).max())
+        self.training_scores_, self.offset_ = scores, min(_offset(scores, self.contamination), -rounding)
         return self
 
     @available_if(_for_own_rows)

@@ -264,3 +264,10 @@ def test_a_fit_that_is_interrupted_leaves_what_was_fitted(monkeypatch):
         fitted.fit(rows(30) * 9)
     np.testing.assert_array_equal(fitted.score_samples(rows(5, seed=1)), before[0])
     assert fitted.offset_ == before[1]
+
+
+def test_a_new_row_that_equals_usual_ones_is_usual():
+    X = np.random.default_rng(7).normal(size=(5, 100))
+    detector = NeighborAnomalyDetector(novelty=True).fit(np.repeat(X, 6, axis=0))
+    assert detector.predict(X).tolist() == [1] * 5
+    assert detector.predict(X + 1.0).tolist() == [-1] * 5
