@@ -331,12 +331,22 @@ def answers_of(written, queue):
         raise
 
 
+@pytest.fixture
+def two_threads():
+    """Have torch start two threads, whatever the tests are given: a fork takes over what waits for them."""
+    torch = pytest.importorskip("torch")
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.ones(300, 300) @ torch.ones(300, 300)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_child_processes_say_the_same(method, fitted):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
-    torch = pytest.importorskip("torch")
-    torch.ones(300, 300) @ torch.ones(300, 300)  # starts its threads; fitting the examples has used numba
     expected = {name: example.answers(fitted(name)) for name, example in EXAMPLES.items()}
     context = multiprocessing.get_context(method)
     queue = context.Queue()
