@@ -7,9 +7,9 @@ import signal
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests in several processes: their pools of threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, as numpy and torch are imported
 
-import pytest  # noqa: E402
-from frames import FRAMES, make_frame  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from frames import FRAMES, make_frame
+from hypothesis import settings
 
 settings.register_profile("skembed", deadline=None)  # timing decides no test
 settings.load_profile("skembed")

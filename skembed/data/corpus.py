@@ -26,7 +26,7 @@ class Tokenizer(Protocol):
 
 
 def encode_documents(
-    documents: Iterable[str | list], tokenizer: Tokenizer, number: Callable[[list], Iterable[int]]
+    documents: Iterable[str | list], tokenizer: Tokenizer, number: Callable[[list], Iterable[int] | np.ndarray]
 ) -> Iterator[np.ndarray]:
     """Yield the documents as one stream of ids in blocks, `END_OF_DOCUMENT` after each.
 
@@ -36,7 +36,7 @@ def encode_documents(
         Texts are tokenized, lists are tokens already.
     tokenizer : Tokenizer
     number : callable
-        Tokens -> their ids, one each.
+        Tokens -> their ids: an iterable of one each, or an array of any number.
 
     Yields
     ------
@@ -54,9 +54,12 @@ def encode_documents(
     yield _numbers(block, number)
 
 
-def _numbers(block: list, number: Callable[[list], Iterable[int]]) -> np.ndarray:
+def _numbers(block: list, number: Callable[[list], Iterable[int] | np.ndarray]) -> np.ndarray:
     try:
-        return np.fromiter(number(block), dtype=np.int32, count=len(block))
+        ids = number(block)
+        if isinstance(ids, np.ndarray):
+            return ids.astype(np.int32, copy=False)
+        return np.fromiter(ids, dtype=np.int32, count=len(block))
     except TypeError:
         for token in block:
             try:

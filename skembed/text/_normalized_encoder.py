@@ -15,6 +15,8 @@ from skembed.text._tokens import Tokenizer
 
 __all__ = ["NormalizedEncoder", "normalize_corpus"]
 
+_UNSEEN = -9  # of tokens, before they are normalized
+
 
 @stored
 class NormalizedEncoder:
@@ -54,42 +56,43 @@ class NormalizedEncoder:
         Ragged
             Documents may be empty.
         """
-        n_rows = len(self.row_of)
-
-        def number(words: list) -> Iterator[int]:
-            if further is None:
-                return map(self._number.get, words, itertools.repeat(NO_ROW))
-            return (
-                self._number[word] if word in self._number else n_rows + further.setdefault(word, len(further))
-                for word in words
-            )
-
-        normalized = (self._normalized(document) if isinstance(document, list) else document for document in documents)
-        for stream in whole_documents(encode_documents(normalized, self, number)):
-            yield as_sequences(stream)
-
-    def token_chunks(self, text: str) -> Iterator[list[str]]:
-        """Yield the words of one text in lists, as a `Tokenizer` does."""
-        return map(self._normalized, self.tokenizer.token_chunks(text))
+        blocks = encode_documents(documents, self.tokenizer, lambda tokens: self._rows(tokens, further))
+        return map(as_sequences, whole_documents(blocks))
 
     def encode_words(self, words: list[str]) -> np.ndarray:
         """Return the row of each word, int32 (n_words,); `NO_ROW` for stop words and those without one."""
         return np.fromiter(map(self._number.get, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
 
-    def _normalized(self, tokens: list) -> list:
-        known, normalize = self._number, self.normalizer.normalize
-        try:
-            if all(map(known.__contains__, tokens)):
-                return tokens
-        except TypeError:
-            pass  # one cannot be hashed, see below
-        words: list = []
-        for token in tokens:
-            try:
-                words += (token,) if token in known or not isinstance(token, str) else normalize(token, known)
-            except TypeError:
-                words.append(token)  # cannot be hashed: who numbers it will say so
-        return words
+    def _rows(self, tokens: list, further: dict[str, int] | None) -> np.ndarray:
+        """Return the rows of tokens; a token that is no word of the table has those of its normalized form."""
+        rows = np.fromiter(map(self._number.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
+        unseen = np.flatnonzero(rows == _UNSEEN)
+        if not unseen.size:
+            return rows
+        rows_of: dict[str, list[int]] = {}
+        parts = []
+        for place in unseen.tolist():
+            token = tokens[place]
+            if token not in rows_of:
+                rows_of[token] = self._rows_of_form(token, further)
+            parts.append(rows_of[token])
+        lengths = np.ones(len(rows), dtype=np.int64)
+        lengths[unseen] = [len(part) for part in parts]
+        seen = np.repeat(rows != _UNSEEN, lengths)
+        found = np.empty(len(seen), dtype=np.int32)
+        found[seen] = rows[rows != _UNSEEN]
+        found[~seen] = [row for part in parts for row in part]
+        return found
+
+    def _rows_of_form(self, token: Any, further: dict[str, int] | None) -> list[int]:
+        form = self.normalizer.normalize(token, self._number) if isinstance(token, str) else (token,)
+        if further is None:
+            return [self._number.get(word, NO_ROW) for word in form]
+        n_rows = len(self.row_of)
+        return [
+            self._number[word] if word in self._number else n_rows + further.setdefault(word, len(further))
+            for word in form
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._state} | {"stop_words": sorted(self.stop_words)}

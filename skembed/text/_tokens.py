@@ -80,11 +80,14 @@ class Tokenizer:
         """Yield the documents of `X`, as `token_chunks` takes them, and token lists as it would return their words."""
         return read_documents(X, missing=self.missing, lowercase=self.lowercase)
 
-    def token_chunks(self, text: str) -> Iterator[list[str]]:
-        """Yield the words of one text in lists, one list unless the text is long."""
+    def token_chunks(self, text: str) -> Iterable[list[str]]:
+        """Return the words of one text in lists, one list unless the text is long."""
         if len(text) <= _LONG_TEXT or self.tokenizer is not None:
-            yield self._words(text)
-        elif self._shortest is not None:  # no word contains a space, so that cutting there changes nothing
+            return (self._words(text),)
+        return self._pieces(text)
+
+    def _pieces(self, text: str) -> Iterator[list[str]]:
+        if self._shortest is not None:  # no word contains a space, so that cutting there changes nothing
             start = 0
             while start < len(text):
                 gap = _WHITESPACE.search(text, start + _LONG_TEXT)
