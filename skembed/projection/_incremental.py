@@ -15,6 +15,8 @@ from skembed.state import stored
 
 __all__ = ["Increments", "incremental_map", "partial_pca"]
 
+MOST = 1e150  # of numbers whose squares, and sums of many of them, are within float64
+
 
 @stored
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def partial_pca(X: np.ndarray, known: tuple[LinearMap, int] | Increments | None,
         f"a batch of shape {X.shape} beside {dim} components",
         "give smaller batches or lower embedding_dim",
     )
+    _check_reach(solver, X)
     with config_context(assume_finite=True), np.errstate(all="ignore"):
         solver.partial_fit(X)
     if first and solver.n_components is None:
@@ -93,6 +96,22 @@ def partial_pca(X: np.ndarray, known: tuple[LinearMap, int] | Increments | None,
             "Scale X first."
         )
     return solver
+
+
+def _check_reach(solver: IncrementalPCA, X: np.ndarray) -> None:
+    """Raise ValueError where squares would be beyond float64: LAPACK need not come back from a matrix with infinity."""
+    reached = {"its numbers reach": X}
+    if hasattr(solver, "components_"):
+        with np.errstate(all="ignore"):
+            learned = solver.singular_values_[:, None] * solver.components_
+        reached |= {"earlier batches had a mean of": np.asarray(solver.mean_), "earlier batches reach": learned}
+    for what, numbers in reached.items():
+        largest = float(np.abs(numbers).max(initial=0.0))
+        if not largest <= MOST:
+            raise ValueError(
+                f"principal components of this batch are not finite; {what} {largest:.3g}, expected at most "
+                f"{MOST:.0e}. Scale X first."
+            )
 
 
 def incremental_map(solver: IncrementalPCA) -> LinearMap:

@@ -1,6 +1,7 @@
 """Faults and bad input of ProjectionEmbedder: layouts (10), extreme numbers (11), and running (28-32)."""
 
 import os
+import signal
 import subprocess
 import sys
 import tracemalloc
@@ -204,3 +205,18 @@ def test_linear_methods_import_neither_torch_nor_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", ["mean_", "singular_values_", "components_"])
+@pytest.mark.parametrize("value", [1.7e308, np.nan])
+def test_earlier_batches_that_are_beyond_float64_are_refused(name, value):
+    """As a file may say: LAPACK need not come back from infinity, and scikit-learn does not look for it."""
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    embedder = ProjectionEmbedder("pca", embedding_dim=2).partial_fit(X)
+    learned = embedder._increments.learned
+    learned[name] = learned[name].copy()
+    learned[name].flat[0] = value
+    signal.alarm(20)  # ends the tests where it hangs
+    with pytest.raises(ValueError, match=r"earlier batches .*expected at most 1e\+150. Scale X first"):
+        embedder.partial_fit(X)
+    signal.alarm(0)
