@@ -2,12 +2,13 @@
 
     python benchmarks/pairs.py --wordllama DIRECTORY > benchmarks/results/pairs.txt
 
-Images to names. Data: ../shared/data/image, a picture of each of 205 classes of ImageNet through SqueezeNet 1.1
-(`skembed.ImageEmbedder`), and the names of the classes, each the mean of the vectors of its words in the table of the
-wheel wordllama 0.4.0.post1, unpacked in --wordllama. Five folds of classes: what is learned from four of them finds the
-names of the pictures of the fifth among its 41 names. Chance is 1 / 41 and 5 / 41. What stands for a picture (pooled
-features, logits, the root of their softmax) and for a name (its first synonym, all words, the mean of all synonyms)
-is chosen by what the training folds find of each other. Both sides are at unit length.
+Images to names. Data: ../shared/data/image, a picture of each of 205 classes of ImageNet through EfficientNet-Lite0
+and SqueezeNet 1.1 (`skembed.ImageEmbedder`), and the names of the classes, each the mean of the vectors of its words in
+the table of the wheel wordllama 0.4.0.post1, unpacked in --wordllama. Five folds of classes: what is learned from four
+of them finds the names of the pictures of the fifth among its 41 names. Chance is 1 / 41 and 5 / 41. What stands for a
+picture (of either net the pooled features or logits, of either and of both, their logits at unit spread and added, the
+root of the softmax at a few temperatures) and for a name (its first synonym, all words, the mean of all synonyms) is
+chosen by what the training folds find of each other. Both sides are at unit length.
 
 Words of two tables. Data: ../shared/data/text/wikipedia_en_100MB.txt.gz, its even and its odd articles, a
 Word2VecVectorizer (100 dimensions, 5 passes) on each, kept in --tables where that is given. The 5,000 most frequent
@@ -39,6 +40,8 @@ from skembed.pairs import translate
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 DICTIONARY, TAKEN = 5_000, 10
+NETS = {"EfficientNet": None, "SqueezeNet": DATA / "image" / "squeezenet1_1_torchvision_fp16.npz"}
+TEMPERATURES = 0.5, 1.0, 2.0  # of logits at unit spread
 DIM = 30  # of scikit-learn's, which take a number: as many as its iterations settle for
 
 Mapped = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -115,7 +118,7 @@ def as_table(keys: list, rows: np.ndarray) -> EmbeddingTable:
 # ------------------------------------------------------------------------------------------------- images to names
 
 
-def pictures(layer: str) -> tuple[np.ndarray, list[str]]:
+def pictures() -> tuple[dict[str, np.ndarray], list[str]]:
     """Vectors of the pictures, and what their classes are called."""
     from PIL import Image
 
@@ -124,11 +127,21 @@ def pictures(layer: str) -> tuple[np.ndarray, list[str]]:
     images, found = [], []
     with tarfile.open(DATA / "image" / "imagenet_sample_206_256.tar.gz") as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            if member.isfile() and member.name.lower().endswith(".jpeg"):
+            if member.isfile():
                 images.append(Image.open(io.BytesIO(archive.extractfile(member).read())).convert("RGB"))
                 found.append(names[Path(member.name).name.split("_")[0]])
-    source = DATA / "image" / "squeezenet1_1_torchvision_fp16.npz"
-    return skembed.ImageEmbedder(source, layer=layer).fit_transform(images), found
+    sides: dict[str, np.ndarray] = {}
+    logits = {}
+    for name, source in NETS.items():
+        sides[f"{name} pool"] = skembed.ImageEmbedder(source).fit_transform(images)
+        sides[f"{name} logits"] = skembed.ImageEmbedder(source, layer="logits").fit_transform(images)
+        logits[name] = sides[f"{name} logits"] / sides[f"{name} logits"].std()
+    logits["both"] = logits["EfficientNet"] + logits["SqueezeNet"]
+    for name, rows in logits.items():
+        for temperature in TEMPERATURES:
+            raised = np.exp((rows - rows.max(axis=1, keepdims=True)) / temperature)
+            sides[f"{name} softmax({temperature})"] = (raised / raised.sum(axis=1, keepdims=True)) ** 0.5
+    return sides, found
 
 
 def name_vectors(names: list[str], folder: Path) -> dict[str, np.ndarray]:
@@ -161,13 +174,7 @@ def hits(method: Callable, X: np.ndarray, Y: np.ndarray, train: np.ndarray, test
 
 
 def images_to_names(folder: Path) -> None:
-    pooled, names = pictures("pool")
-    logits, _ = pictures("logits")
-    sides = {
-        "pool": pooled,
-        "logits": logits,
-        "probabilities": np.exp(logits - logits.max(axis=1, keepdims=True)) ** 0.5,
-    }
+    sides, names = pictures()
     choices = {
         f"{layer}, {kind}": (unit(X), unit(Y))
         for layer, X in sides.items()
@@ -184,7 +191,7 @@ def images_to_names(folder: Path) -> None:
     print(f"images to names, {n} classes in 5 folds; chance is {1 / 41:.3f} and {5 / 41:.3f}")
     print("mean reciprocal rank within the training folds:")
     for choice, scores in inner.items():
-        print(f"  {choice:30s} {np.mean(scores):.3f}, chosen in {chosen.count(choice)} folds")
+        print(f"  {choice:40s} {np.mean(scores):.3f}, chosen in {chosen.count(choice)} folds")
     print(f"\n{'':44s}{'cosine':>16s}{'CSLS':>16s}\n{'':44s}" + f"{'hit@1':>8s}{'hit@5':>8s}" * 2)
     for name, method in METHODS.items():
         found = [hits(method, *choices[chosen[f]], trains[f], folds[f]) for f in range(5)]
