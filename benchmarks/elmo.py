@@ -2,6 +2,7 @@
 
     python benchmarks/elmo.py                        half an hour on two cores
     python benchmarks/elmo.py --only trec            a part: perplexity, trec, translation, speed
+    python benchmarks/elmo.py --wikipedia DIRECTORY  learns the ELMo of benchmarks/contextual.py, and keeps it there
 
 Perplexity: lines of wikitext2_valid.txt.gz, as in benchmarks/nnlm.py: the first 90 % to learn from, the last 10 % to be
 predicted, words as they stand, a vocabulary of those that occur twice, all others one word. `train_elmo` from left to
@@ -39,6 +40,8 @@ from runs import describe
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
 ELMO = {"max_iter": 6, "dropout": 0.3}
 QUESTIONS = {"max_iter": 8, "dropout": 0.3, "embedding_dim": 128, "batch_size": 64}
+WIKIPEDIA = {"max_iter": 3, "dropout": 0.1, "embedding_dim": 128, "batch_size": 64}
+N_WORDS, PIECE = 700_000, 25  # of the Wikipedia text
 PUBLISHED = {
     "projection_dim": 128, "dim": 1024, "n_layers": 2, "character_dim": 16, "n_highway": 1, "activation": "relu",
     "filters": ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024)),
@@ -207,6 +210,20 @@ def speed(folder: Path) -> None:
     print(f"  ratio {ratio:.2f}; vectors differ by at most {far:.1e}")
 
 
+def wikipedia(folder: Path) -> None:
+    """Learn an ELMo from running text, for the senses of benchmarks/contextual.py."""
+    from skembed.text import train_elmo
+
+    with gzip.open(DATA / "wikipedia_en_100MB.txt.gz", "rt", encoding="utf-8") as file:
+        words = file.read(8 * N_WORDS).split()[:N_WORDS]
+    pieces = [words[begin : begin + PIECE] for begin in range(0, len(words), PIECE)]
+    begin = time.process_time()
+    train_elmo(pieces, folder, random_state=0, callbacks=Passes(), **WIKIPEDIA)
+    print(
+        f"wikipedia: {len(words)} words, train_elmo({WIKIPEDIA}), {time.process_time() - begin:.0f} s of processor time"
+    )
+
+
 PARTS: dict[str, Any] = {"perplexity": perplexity, "trec": trec, "translation": translation, "speed": speed}
 
 
@@ -214,8 +231,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--lines", type=int, help="of wikitext, for perplexity; all by default")
+    parser.add_argument("--wikipedia", type=Path, help="learn from running text, and nothing else")
     options = parser.parse_args()
     print(describe("torch", "h5py", "scikit-learn"), flush=True)
+    if options.wikipedia is not None:
+        return wikipedia(options.wikipedia)
     for name in options.only or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             PARTS[name](Path(folder), **({"n_lines": options.lines} if name == "perplexity" else {}))
