@@ -1,6 +1,8 @@
 """Keys as bytes: one type code and one run of bytes a key, with exactly one spelling for each key."""
 
 import datetime
+import decimal
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from skembed.data.canonical import canonical_key
 
 KEYS_AT_ONCE = 1 << 16
+_UNITS = ("ns", "ps", "fs", "as", "us", "ms", "s", "m", "h", "D", "W", "M", "Y")
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -25,6 +28,34 @@ def _bool(text: str) -> bool:
     return {"False": False, "True": True}[text]
 
 
+def _decimal(text: str) -> decimal.Decimal:
+    try:
+        key = decimal.Decimal(text)
+    except decimal.InvalidOperation as error:
+        raise ValueError("no decimal number") from error
+    if key.is_nan():
+        raise ValueError("expected a number")
+    return key
+
+
+def _of_numpy(key: Any) -> str:
+    """Spell a time that is finer than Python's by its unit and number."""
+    return f"{np.datetime_data(key.dtype)[0]} {key.astype(np.int64)}"
+
+
+def _to_numpy(make: Any) -> Callable[[str], Any]:
+    def decode(text: str) -> Any:
+        unit, _, number = text.partition(" ")
+        if unit not in _UNITS:
+            raise ValueError(f"expected one of the units {', '.join(_UNITS)}")
+        key = canonical_key(make(int(number), unit))
+        if not isinstance(key, np.generic):
+            raise ValueError("another spelling of the same key")
+        return key
+
+    return decode
+
+
 # type -> (code, key to text, text to key). The codes are part of the file format: add, never change.
 _CODES: dict[type, tuple[int, Callable[[Any], str], Callable[[str], Any]]] = {
     type(None): (0, lambda key: "", _only(None, "")),
@@ -35,6 +66,10 @@ _CODES: dict[type, tuple[int, Callable[[Any], str], Callable[[str], Any]]] = {
     bytes: (5, lambda key: key.decode("latin-1"), lambda text: text.encode("latin-1")),
     datetime.datetime: (6, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     datetime.timedelta: (7, lambda key: str(key // _MICROSECOND), lambda text: int(text) * _MICROSECOND),
+    decimal.Decimal: (8, str, _decimal),
+    uuid.UUID: (9, str, uuid.UUID),
+    np.datetime64: (10, _of_numpy, _to_numpy(np.datetime64)),
+    np.timedelta64: (11, _of_numpy, _to_numpy(np.timedelta64)),
 }
 _STR = _CODES[str][0]
 _DECODERS = {code: (encode, decode) for code, encode, decode in _CODES.values()}
@@ -56,7 +91,7 @@ def encode_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, bytes]:
     for row, key in enumerate(keys):
         if type(key) not in _CODES:
             raise TypeError(
-                f"keys in a file must be str, int, float, bool, bytes, datetime, timedelta or None, got {key!r} "
+                f"keys in a file must be str, int, float, Decimal, bool, bytes, UUID, times or None, got {key!r} "
                 f"of type {type(key).__name__} (row {row}). Build the table with other keys to save it: "
                 "EmbeddingTable([str(key) for key in table], table.vectors)."
             )

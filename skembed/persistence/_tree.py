@@ -38,6 +38,7 @@ DTYPES: dict[str, np.dtype] = {
     "F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"),
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_PLAIN = frozenset({type(None), bool, int, str})
 _CONTAINERS: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset"}
 _LEAST_WIDE, _MOST_EXPANSION = 1 << 26, 100  # bytes of an array of strings: so many, or times those in the file
 _OUTPUT_CONFIG, _REQUESTS, _CALLBACKS = "_sklearn_output_config", "_metadata_request", "_skl_callbacks"
@@ -63,12 +64,12 @@ class Writer:
     def encode(self, value: Any, where: str) -> Any:
         """Return what JSON holds for a value; TypeError names the place of one that cannot be written."""
         kind = type(value)
-        if value is None or kind in (bool, int, str):
+        if kind in _PLAIN:
             return value
         if kind is float:
             return value if math.isfinite(value) else {"float": repr(value)}
         if kind is list:
-            return [self.encode(item, where) for item in value]
+            return [i if type(i) in _PLAIN else self.encode(i, f"{where}[{n}]") for n, i in enumerate(value)]
         if kind in _CONTAINERS:
             items = [self.encode(item, where) for item in value]
             return {_CONTAINERS[kind]: items if kind is tuple else sorted(items, key=repr)}

@@ -37,6 +37,10 @@ KEYS = st.one_of(
     st.binary(max_size=8),
     st.datetimes(timezones=st.sampled_from([None, datetime.UTC])),
     st.timedeltas(),
+    st.decimals(allow_nan=False),
+    st.uuids(),
+    st.builds(np.datetime64, st.integers(-(2**60), 2**60), st.sampled_from(["ns", "ps"])),
+    st.builds(np.timedelta64, st.integers(-(2**60), 2**60), st.sampled_from(["ns", "fs", "Y"])),
 )
 
 
@@ -457,3 +461,16 @@ def test_keys_of_a_forged_file_are_canonical():
     keys = decode_keys(np.full(3, 3, np.uint8), offsets, "".join(spelled).encode())
     assert keys == [2, None, 0.5]
     assert type(keys[0]) is int
+
+
+@pytest.mark.parametrize(
+    ("code", "spelled"),
+    [
+        (8, "NaN"), (8, "sNaN"), (8, "one"), (8, " 1"), (8, "1_0"), (9, "{12345678-1234-5678-1234-567812345678}"),
+        (9, "12"), (10, "us 3"), (10, "ns 3000"), (10, "ns 03"), (10, "ns"), (10, "generic 1"), (10, "ns 1e3"),
+        (10, f"ns {2**63}"), (10, f"ns {-(2**63)}"), (11, "ps 5000000"), (11, "D 3"), (11, ""),
+    ],
+)  # fmt: skip
+def test_other_spellings_of_decimals_ids_and_times_are_refused(code, spelled):
+    with pytest.raises(ValueError, match=f"no key of type code {code}"):
+        decode_keys(np.uint8([code]), np.array([0, len(spelled)]), spelled.encode())
