@@ -60,7 +60,7 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
     Raises
     ------
     TypeError
-        For a key that is not str, int, float, bool, bytes, date, duration or None.
+        For a key that is no str, int, float, Decimal, bool, bytes, UUID, time, duration or None.
     OSError
         If the file cannot be written; nothing is left behind.
 
