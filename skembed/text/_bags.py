@@ -169,5 +169,7 @@ def hash_word_ngrams(hashes: np.ndarray, ends: np.ndarray, longest: int) -> Iter
     for n in range(2, longest + 1):
         inside = n_left[firsts] >= n
         firsts, numbers = firsts[inside], numbers[inside]
+        if not len(firsts):
+            return  # no document is so long, however long n-grams may be
         numbers = numbers * _WORD_NGRAM_PRIME + signed[firsts + n - 1]
         yield numbers, firsts

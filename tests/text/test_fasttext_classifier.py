@@ -429,6 +429,13 @@ def test_word_ngrams_are_hashed_as_fasttext_does():
     assert found[1] == [((pair(2, 3) * 116049371 + h[4]) % 2**64, 2)]
 
 
+def test_word_ngrams_longer_than_any_document_cost_nothing():
+    hashes = hash_words(["good", "naïve", "x"])
+    found, expected = (list(hash_word_ngrams(hashes, np.array([2, 3]), longest)) for longest in (2**62, 2))
+    assert len(found) == len(expected) == 1
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 def test_bags_hold_what_their_docstring_says():
     settings = {"word_ngrams": 2, "min_n": 0, "max_n": 0, "n_buckets": 1000}
     words, ids, ends = ["aa", "bb", "cc"], np.array([0, 1, 0, 2]), np.array([2, 2, 4])
