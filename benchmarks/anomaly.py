@@ -12,7 +12,8 @@ defects, by the default and by contamination=0.05, which is learned from the 7 o
 Rows of categories. Data: ../shared/data/tabular/adult.data.gz, its 8 categorical columns; in 1 % of the rows each value
 is drawn from its column anew, so that only their combination is unusual. Nobody tells which; means over 3 draws.
 
-PyOD is left out where it is not installed; time is of one process's CPU, medians over splits, in turns.
+PyOD is left out where it is not installed; time is processor time of one thread, medians over splits, in turns: of
+several threads it would hold what they wait for each other.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.svm import OneClassSVM
+from threadpoolctl import threadpool_limits
 
 from skembed import CooccurrenceEncoder, NeighborAnomalyDetector
 
@@ -194,9 +196,10 @@ def main() -> None:
     print(f"{platform.machine()}, {cores} core{'s' * (cores > 1)}; Python {platform.python_version()}, ", end="")
     print(f"numpy {np.__version__}, scikit-learn {sklearn.__version__}, ", end="")
     print(f"PyOD {pyod.__version__ if pyod else 'not installed'}; area under the ROC curve\n")
-    defects(options.splits)
-    categories(options.draws)
-    large()
+    with threadpool_limits(1):
+        defects(options.splits)
+        categories(options.draws)
+        large()
 
 
 if __name__ == "__main__":
