@@ -4,7 +4,6 @@ The one module that takes `njit` from numba, so that what holds for one kernel h
 long, one line says so to the logger "skembed", which is on stderr unless a program has set up `logging` itself.
 """
 
-import gc
 import logging
 import threading
 import time
@@ -150,34 +149,8 @@ class _Announcement(event.Listener):
             )
 
 
-class _NoCollection(event.Listener):
-    """Leaves collections of garbage for after the compilation of a kernel: a tenth of its time goes into them.
-
-    The compiler makes millions of small objects, each collection looks at all that the process holds, and hardly
-    anything is found.
-    """
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._was_on = False
-
-    def on_start(self, compilation: event.Event) -> None:
-        if _is_kernel(compilation):
-            if not self._depth:
-                self._was_on = gc.isenabled()
-                gc.disable()
-            self._depth += 1
-
-    def on_end(self, compilation: event.Event) -> None:
-        if self._depth and _is_kernel(compilation):
-            self._depth -= 1
-            if not self._depth and self._was_on:
-                gc.enable()
-
-
 def _is_kernel(compilation: event.Event) -> bool:
     return getattr(compilation.data["dispatcher"], "py_func", None) in _functions
 
 
 event.register("numba:compile", _Announcement())
-event.register("numba:compile", _NoCollection())

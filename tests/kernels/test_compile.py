@@ -218,23 +218,3 @@ class TestLine:
             "assert numba.njit(lambda x: x + 1)(1) == 2\n"
         )
         assert run(code, folder=ROOT.parent, NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
-
-
-class TestCollections:
-    def test_none_while_a_kernel_is_compiled_and_again_afterwards(self, tmp_path):
-        code = (
-            "import gc\n"
-            "from numba.core import event\n"
-            "from skembed.kernels.noise import alias_table\n"
-            "seen = []\n"
-            "class Look(event.Listener):\n"
-            "    def on_start(self, compilation): seen.append(gc.isenabled())\n"
-            "    def on_end(self, compilation): seen.append(gc.isenabled())\n"
-            "event.register('numba:compile', Look())\n"
-            "{before}\n"
-            "alias_table([1.0, 2.0])\n"
-            "print(seen[0], gc.isenabled())\n"
-        )
-        for before, expected in (("", "False True"), ("gc.disable()", "False False")):
-            done = run(code.replace("{before}", before), folder=ROOT.parent, NUMBA_CACHE_DIR=str(tmp_path / expected))
-            assert done.stdout.strip() == expected
