@@ -69,7 +69,10 @@ class Writer:
         if kind is float:
             return value if math.isfinite(value) else {"float": repr(value)}
         if kind is list:
-            return [i if type(i) in _PLAIN else self.encode(i, f"{where}[{n}]") for n, i in enumerate(value)]
+            return [
+                item if type(item) in _PLAIN else self.encode(item, f"{where}[{place}]")
+                for place, item in enumerate(value)
+            ]
         if kind in _CONTAINERS:
             items = [self.encode(item, where) for item in value]
             return {_CONTAINERS[kind]: items if kind is tuple else sorted(items, key=repr)}

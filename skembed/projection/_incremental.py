@@ -15,7 +15,7 @@ from skembed.state import stored
 
 __all__ = ["Increments", "incremental_map", "partial_pca"]
 
-MOST = 1e150  # of numbers whose squares, and sums of many of them, are within float64
+LARGEST_NUMBER = 1e150  # of numbers whose squares, and sums of many of them, are within float64
 
 
 @stored
@@ -107,10 +107,10 @@ def _check_reach(solver: IncrementalPCA, X: np.ndarray) -> None:
         reached |= {"earlier batches had a mean of": np.asarray(solver.mean_), "earlier batches reach": learned}
     for what, numbers in reached.items():
         largest = float(np.abs(numbers).max(initial=0.0))
-        if not largest <= MOST:
+        if not largest <= LARGEST_NUMBER:
             raise ValueError(
                 f"principal components of this batch are not finite; {what} {largest:.3g}, expected at most "
-                f"{MOST:.0e}. Scale X first."
+                f"{LARGEST_NUMBER:.0e}. Scale X first."
             )
 
 
