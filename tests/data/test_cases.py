@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from frames import FRAMES, make_frame
 
+from skembed.data.case_table import to_sequences
 from skembed.data.cases import MISSING_PLACE, CaseReader
 from skembed.data.columns import read_columns
 from skembed.data.prefixes import overlay
-from skembed.data.sequences import as_cells, split_cells, to_seconds, to_sequences
+from skembed.data.sequences import as_cells, split_cells, to_seconds
 
 DAY = datetime.datetime(2024, 3, 4, 6, 0)  # a Monday
 

@@ -1,0 +1,248 @@
+"""Long tables, a row an event, made a row a case whose cells hold sequences."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skembed.data.columns import Columns, factorize, read_columns
+from skembed.data.ragged import Ragged
+from skembed.data.sequences import holds_times, to_seconds
+
+__all__ = ["CaseTable", "to_sequences"]
+
+
+class CaseTable(NamedTuple):
+    """What `to_sequences` returns.
+
+    Attributes
+    ----------
+    X : frame of the kind that was given, or ndarray of object of shape (n_rows, n_columns)
+        One row a case, or a prefix of one; cells of sequences are lists or arrays.
+    ids : ndarray of shape (n_rows,), object
+        The case of each row, in the order of their first appearance.
+    lengths : ndarray of shape (n_rows,), int64
+        Events of each row.
+    y : ndarray of shape (n_rows,) or None
+        The next value of `next_of`.
+    """
+
+    X: Any
+    ids: np.ndarray
+    lengths: np.ndarray
+    y: np.ndarray | None = None
+
+
+def to_sequences(
+    frame: Any,
+    *,
+    by: Any,
+    order: Any = None,
+    case_columns: Sequence[Any] = (),
+    prefixes: int | None = None,
+    next_of: Any = None,
+    end: Any = None,
+) -> CaseTable:
+    """Make one row a case of a long table with one row an event.
+
+    It stands outside a Pipeline, since it changes what a row is.
+
+    Parameters
+    ----------
+    frame : DataFrame of pandas or polars, pyarrow Table, or array-like of shape (n_events, n_columns)
+    by : column name, of an array position
+        Which case an event belongs to; it may not be missing.
+    order : column name or position, or list of them, default=None
+        Events of a case are sorted by it, equal ones stay as they are; None: as they stand. A column of dates is then a
+        column of X, too; numbers that only say the order are not.
+    case_columns : sequence of column names or positions, default=()
+        Columns that hold one value for the whole case. All others become sequences.
+    prefixes : int, default=None
+        Make a row of the first `prefixes` events of each case, of one more, and so on up to the whole case.
+    next_of : column name or position, default=None
+        Also return y, the value of this column that follows each prefix (`prefixes` is then 1 if it is None).
+    end : object, default=None
+        What follows the whole case in y. None: whole cases are left out, since nothing follows.
+
+    Returns
+    -------
+    CaseTable
+        Of a pandas frame X has the ids as its index.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, an id or an order is missing, or a case column has two values in a case.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skembed.sequence import to_sequences
+    >>> log = pd.DataFrame({"case": [7, 7, 8, 7], "step": ["open", "check", "open", "close"], "n": [1, 2, 1, 3]})
+    >>> to_sequences(log, by="case", order="n").X["step"].map(list).to_dict()
+    {7: ['open', 'check', 'close'], 8: ['open']}
+    >>> cases = to_sequences(log, by="case", order="n", prefixes=1, next_of="step", end="end")
+    >>> cases.ids.tolist(), cases.lengths.tolist(), cases.y.tolist()
+    ([7, 7, 7, 8], [1, 2, 3, 1], ['check', 'close', 'end', 'end'])
+    """
+    columns = read_columns(frame, estimator="to_sequences")
+    names = list(range(len(columns.values))) if columns.names is None else columns.names
+    by_place = _place("by", by, names)
+    orders = [] if order is None else order if isinstance(order, (list, tuple)) else [order]
+    order_places = [_place("order", name, names) for name in orders]
+    case_places = [_place("case_columns", name, names) for name in case_columns]
+    factor = factorize(columns.values[by_place], by)
+    _require("by", by, factor.codes >= 0)
+    ranks = [_rank(columns.values[place], names[place]) for place in order_places]
+    rows = np.lexsort([*ranks[::-1], factor.codes])
+    ends = np.cumsum(np.bincount(factor.codes, minlength=len(factor.keys)))
+    cases = Ragged.from_ends(rows, ends)
+    lengths = cases.lengths
+    first = None if prefixes is None and next_of is None else 1 if prefixes is None else prefixes
+    which, kept = _prefixes(lengths, first, last=next_of is None or end is not None)
+    sequences = [
+        place
+        for place in range(len(names))
+        if place != by_place
+        and place not in case_places
+        and (place not in order_places or holds_times(_flat(columns.values[place])))
+    ]
+    if not sequences:
+        raise ValueError(f"no column is left for sequences beside by={by!r}, order and case_columns of {names}.")
+    for place in case_places:
+        _check_constant(columns.values[place], names[place], cases, factor.keys)
+    ids = np.array([*factor.keys, None], dtype=object)[:-1][which]
+    values = {}
+    for place in range(len(names)):
+        if place in case_places:
+            values[names[place]] = _take(columns.values[place], rows[cases.indptr[:-1]][which])
+        elif place in sequences:
+            values[names[place]] = _nested(columns.values[place], cases, which, kept)
+    X = _in_kind(frame, columns, values, ids, by)
+    y = None
+    if next_of is not None:
+        y = _next_values(columns.values[_place("next_of", next_of, names)], next_of, cases, which, kept, end)
+    return CaseTable(X, ids, kept, y)
+
+
+def _place(parameter: str, name: Any, names: list[Any]) -> int:
+    if name not in names:
+        raise ValueError(f"{parameter}={name!r} is no column of the table, which has {names}.")
+    return names.index(name)
+
+
+def _require(parameter: str, name: Any, present: np.ndarray) -> None:
+    if not present.all():
+        row = int(np.argmin(present))
+        raise ValueError(f"row {row} has no value in column {name!r}, {parameter}; drop such rows before.")
+
+
+def _flat(column: Any) -> Any:
+    return column.to_numpy() if type(column).__name__ == "Series" and hasattr(column, "iloc") else column
+
+
+def _rank(column: Any, name: Any) -> np.ndarray:
+    """Return numbers that sort a column: seconds, numbers, or the places of its sorted values."""
+    flat = _flat(column)
+    if holds_times(flat):
+        seconds = to_seconds(flat, name)
+        _require("order", name, ~np.isnan(seconds))
+        return seconds
+    factor = factorize(column, name)
+    _require("order", name, factor.codes >= 0)
+    try:
+        places = np.argsort(np.argsort(np.array([*map(float, factor.keys)]), kind="stable"), kind="stable")
+    except (TypeError, ValueError):
+        sorted_keys = {key: i for i, key in enumerate(sorted(factor.keys, key=lambda key: (str(type(key)), key)))}
+        places = np.array([sorted_keys[key] for key in factor.keys])
+    return places[factor.codes] if len(places) else factor.codes
+
+
+def _prefixes(lengths: np.ndarray, first: int | None, *, last: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the case and the length of each row."""
+    if first is None:
+        return np.arange(len(lengths)), lengths
+    if first < 1:
+        raise ValueError(f"prefixes={first!r}, expected a whole number of at least 1, or None for whole cases.")
+    n_rows = np.maximum(lengths - first + (1 if last else 0), 0)
+    which = np.repeat(np.arange(len(lengths)), n_rows)
+    begins = np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+    return which, np.arange(len(which)) - begins + first
+
+
+def _check_constant(column: Any, name: Any, cases: Ragged, keys: list[Any]) -> None:
+    codes = factorize(column, name).codes[cases.indices]
+    changes = np.flatnonzero(np.diff(codes) != 0) + 1
+    inside = np.setdiff1d(changes, cases.ends)
+    if len(inside):
+        case = int(np.searchsorted(cases.ends, inside[0], side="right"))
+        raise ValueError(
+            f"case_columns names {name!r}, which has more than one value in case {keys[case]!r}; expected one. Leave "
+            "it out of case_columns to make it a sequence."
+        )
+
+
+def _take(column: Any, rows: np.ndarray) -> Any:
+    if hasattr(column, "iloc"):
+        return column.iloc[rows].array
+    if hasattr(column, "gather"):
+        return column.gather(rows)
+    return column.take(rows)
+
+
+def _nested(column: Any, cases: Ragged, which: np.ndarray, kept: np.ndarray) -> Any:
+    """Return the cells of each row: views of one array, or a column of lists."""
+    begins = cases.indptr[:-1][which]
+    if hasattr(column, "gather") or hasattr(column, "combine_chunks") or hasattr(column, "to_pylist"):
+        stops = np.cumsum(kept)
+        total = int(stops[-1]) if len(stops) else 0
+        places = np.arange(total) + np.repeat(begins - (stops - kept), kept)
+        flat, offsets = cases.indices[places], np.concatenate([[0], stops])
+        if hasattr(column, "gather"):
+            pl = sys.modules["polars"]
+            frame = pl.DataFrame({"row": np.repeat(np.arange(len(kept)), kept), "value": column.gather(flat)})
+            return frame.group_by("row", maintain_order=True).agg("value")["value"]
+        pa = sys.modules["pyarrow"]
+        chunk = column.take(flat)
+        chunk = chunk.combine_chunks() if isinstance(chunk, pa.ChunkedArray) else chunk
+        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), chunk)
+    if hasattr(column, "iloc"):
+        taken = column.iloc[cases.indices]
+        aware = getattr(column.dtype, "tz", None) is not None
+        values = taken.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy() if aware else taken.to_numpy()
+    else:
+        values = column[cases.indices]
+    cells = np.empty(len(which), dtype=object)
+    for i, (begin, length) in enumerate(zip(begins.tolist(), kept.tolist())):
+        cells[i] = values[begin : begin + length]
+    return cells
+
+
+def _in_kind(frame: Any, columns: Columns, values: dict[Any, Any], ids: np.ndarray, by: Any) -> Any:
+    for package, name in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):
+        cls = getattr(sys.modules.get(package), name, None)
+        if cls is not None and isinstance(frame, cls):
+            if package == "pyarrow":
+                return cls.from_pydict(values)
+            if package == "polars":
+                return cls(values)
+            index = sys.modules["pandas"].Index(list(ids), name=by)
+            return cls(values, index=index)
+    out = np.empty((len(ids), len(values)), dtype=object)
+    for j, column in enumerate(values.values()):
+        for i, cell in enumerate(column):
+            out[i, j] = cell
+    return out
+
+
+def _next_values(column: Any, name: Any, cases: Ragged, which: np.ndarray, kept: np.ndarray, end: Any) -> np.ndarray:
+    factor = factorize(column, name)
+    codes = np.append(factor.codes[cases.indices], -1)
+    places = cases.indptr[:-1][which] + kept
+    is_end = places == cases.ends[which]
+    keys = [*factor.keys, None]
+    values = [end if stops else keys[code] for stops, code in zip(is_end.tolist(), codes[places].tolist())]
+    if len({type(value) for value in values}) == 1 and isinstance(values[0], (str, int, bool, float)):
+        return np.array(values)
+    return np.array([*values, None], dtype=object)[:-1]
