@@ -45,8 +45,10 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         - "random-projection": random directions carried over the graph [6]_; the fastest.
     nodes : sequence of hashables of length n_nodes, default=None
         Ids of the rows of X. None: the nodes of a networkx graph, the columns of a frame, else positions.
-    window : int, default=10
-        How many steps apart two nodes of a walk are each other's context; for "netmf" steps of paths.
+    window : int, default=None
+        How many steps apart two nodes of a walk are each other's context; for "netmf" and "prone" the steps of the
+        longest paths. None: 10, and for "prone" as many of 2 to 5 as are affordable. 1 takes single edges alone, which
+        is better where nodes are linked to what is unlike them; see Notes.
     negative : int, default=5
         Negatives for each window of "node2vec" and "deepwalk".
     n_walks, walk_length : int, default=(10, 80)
@@ -84,9 +86,11 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
     Edges lead both ways: of an X that is not symmetric the sum with its transpose is taken. Weights count by their
     ratios alone. Self-loops and nodes without edges are legal.
 
-    "prone" factorizes the logarithms of transitions of 2 to 5 steps, as many as are affordable, where ProNE takes
-    single edges; all paths are summed, or on large graphs drawn. What is found is smoothed by some random steps, and
-    singular values are raised to a power: both are chosen on edges that are held out inside `fit`. Vectors have a root
+    "prone" factorizes the logarithms of transitions of up to `window` steps, where ProNE takes single edges; all paths
+    are summed, or on large graphs drawn. What is found is smoothed by some random steps, and
+    singular values are raised to a power: both are chosen on edges that are held out inside `fit`. A sum of steps makes
+    nodes alike that are near each other, and loses what links them to others of another kind: words that follow each
+    other, roles; with ``window=1`` nodes are alike that are linked to the same. Vectors have a root
     mean square length of 1.25; those of nodes with few neighbours are shorter. Dimensions come by falling spread, as
     they do for "netmf" and "spectral", so that the first ones are an embedding, too; so are those of
     "random-projection".
@@ -126,7 +130,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "method": [StrOptions(METHODS)],
         "nodes": ["array-like", None],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [Interval(Integral, 1, None, closed="left"), None],
         "negative": [Interval(Integral, 1, None, closed="left")],
         "n_walks": [Interval(Integral, 1, None, closed="left")],
         "walk_length": [Interval(Integral, 2, None, closed="left")],
@@ -147,7 +151,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         *,
         method: str = "prone",
         nodes: Sequence | None = None,
-        window: int = 10,
+        window: int | None = None,
         negative: int = 5,
         n_walks: int = 10,
         walk_length: int = 80,

@@ -24,6 +24,7 @@ from skembed.training.walks import Walks
 __all__ = ["NodeSettings", "NodeTables", "learn_nodes"]
 
 NETMF_BUDGET = 1 << 28
+WINDOW = 10  # of walks
 PROJECTION_WEIGHTS = (0.0, 1.0, 1.0, 4.0)  # of powers of the transition matrix; the first ones are nearly the noise
 DENSE_NODES = 512  # below it all eigenvectors are faster than some
 
@@ -36,8 +37,9 @@ class NodeSettings:
     ----------
     method : {"prone", "netmf", "node2vec", "deepwalk", "spectral", "random-projection"}
     embedding_dim : int
-    window : int
-        Greatest distance of nodes on walks that are each other's context; for "netmf" steps of paths.
+    window : int or None
+        Greatest distance of nodes on walks that are each other's context; for "netmf" and "prone" steps of paths. None
+        is 10, and for "prone" what is affordable.
     negative : int
     n_walks, walk_length : int
     p, q : float
@@ -49,7 +51,7 @@ class NodeSettings:
 
     method: str
     embedding_dim: int
-    window: int = 10
+    window: int | None = None
     negative: int = 5
     n_walks: int = 10
     walk_length: int = 80
@@ -110,11 +112,11 @@ def learn_nodes(adjacency: sparse.csr_matrix, settings: NodeSettings, run: Run) 
 
 
 def _prone(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers: Workers) -> NodeTables:
-    return NodeTables(None, propagate(graph, dim, run.seed, workers), unit=True)
+    return NodeTables(None, propagate(graph, dim, settings.window, run.seed, workers), unit=True)
 
 
 def _netmf(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers: Workers) -> NodeTables:
-    logs = log_transitions(graph, settings.window, 1.0, NETMF_BUDGET, run.seed, workers)
+    logs = log_transitions(graph, settings.window or WINDOW, 1.0, NETMF_BUDGET, run.seed, workers)
     vectors, values = eigenvectors(RowMatrix(logs, workers), dim, run.seed, n_products=4)
     vectors = _signed(vectors * np.sqrt(np.abs(values)).astype(np.float32))
     return NodeTables(vectors, _context_of(graph, vectors, workers))
@@ -124,8 +126,8 @@ def _from_walks(graph: Graph, settings: NodeSettings, dim: int, run: Run, worker
     bias = (settings.p, settings.q) if settings.method == "node2vec" else (1.0, 1.0)
     walks = Walks(graph, settings.n_walks, settings.walk_length, *bias, run.seed, workers)
     of_sequences = SequenceSettings(
-        dim, window=settings.window, subsample=0.0, negative=settings.negative, learning_rate=settings.learning_rate,
-        max_iter=settings.max_iter,
+        dim, window=settings.window or WINDOW, subsample=0.0, negative=settings.negative,
+        learning_rate=settings.learning_rate, max_iter=settings.max_iter,
     )  # fmt: skip
     n_nodes = len(graph.degrees)
     if not walks.n_tokens:  # no edge at all

@@ -45,13 +45,15 @@ class Filter(NamedTuple):
     exponent: float
 
 
-def propagate(graph: Graph, dim: int, seed: int, workers: Workers) -> np.ndarray:
+def propagate(graph: Graph, dim: int, window: int | None, seed: int, workers: Workers) -> np.ndarray:
     """Return vectors whose means over neighbours, brought to unit length, embed the nodes.
 
     Parameters
     ----------
     graph : Graph
     dim : int
+    window : int or None
+        Steps of the longest paths. None: as many as are affordable, from 2 to 5.
     seed : int
     workers : Workers
 
@@ -60,23 +62,24 @@ def propagate(graph: Graph, dim: int, seed: int, workers: Workers) -> np.ndarray
     ndarray of shape (n_nodes, dim or fewer), float32
         Means over neighbours come by falling spread.
     """
-    chosen = choose_filter(graph, dim, seed, workers)
+    chosen = choose_filter(graph, dim, window, seed, workers)
     steps = RowMatrix(graph.transitions(), workers)
-    vectors = _factors(graph, dim, seed, workers, BUDGET, n_products=4)
+    logs = log_transitions(graph, window, NEGATIVE, BUDGET, seed, workers)
+    vectors = _factors(logs, dim, seed, workers, n_products=4)
     for _ in range(chosen.n_steps - 1):
         vectors = _shortened(steps.product(vectors), graph)
     smoothed = _shortened(steps.product(vectors), graph)
     return rotated(vectors, _rotation(gram(smoothed, smoothed, workers), chosen.exponent, dim), workers)
 
 
-def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter:
+def choose_filter(graph: Graph, dim: int, window: int | None, seed: int, workers: Workers) -> Filter:
     """Choose the filter by which held-out edges are told best from other pairs of nodes.
 
     The mean of two areas under the ROC curve: nodes of other pairs drawn evenly, and drawn by their degree.
 
     Parameters
     ----------
-    graph, dim, seed, workers : see `propagate`
+    graph, dim, window, seed, workers : see `propagate`
 
     Returns
     -------
@@ -99,7 +102,8 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
     steps = RowMatrix(train.transitions(), workers)
     if n_nodes * dim > CHOICE_SIZE:
         dim = min(dim, CHOICE_DIM)
-    smoothed = _factors(train, dim, seed, workers, BUDGET // 4, n_products=2)
+    logs = log_transitions(train, window, NEGATIVE, BUDGET // 4, seed, workers)
+    smoothed = _factors(logs, dim, seed, workers, n_products=2)
     scores: dict[Filter, float] = {}
     for n_steps in STEPS:
         smoothed = _shortened(steps.product(smoothed), train)
@@ -111,10 +115,9 @@ def choose_filter(graph: Graph, dim: int, seed: int, workers: Workers) -> Filter
     return max(scores, key=scores.__getitem__)
 
 
-def _factors(graph: Graph, dim: int, seed: int, workers: Workers, budget: int, n_products: int) -> np.ndarray:
+def _factors(logs: sparse.csr_matrix, dim: int, seed: int, workers: Workers, n_products: int) -> np.ndarray:
     """Return unit vectors of the nodes, from eigenvectors of the logarithms of transitions."""
-    logs = log_transitions(graph, None, NEGATIVE, budget, seed, workers)
-    n_factors = min(int(MORE_FACTORS * dim), len(graph.degrees))
+    n_factors = min(int(MORE_FACTORS * dim), logs.shape[0])
     vectors, values = eigenvectors(RowMatrix(logs, workers), n_factors, seed, n_products)
     vectors *= np.sqrt(np.abs(values)).astype(np.float32)
     return _unit(vectors)

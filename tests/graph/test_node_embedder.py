@@ -55,6 +55,21 @@ def test_new_nodes_are_embedded_among_those_they_are_linked_to(method):
     assert model.score(fitted.transform(X[~known][:, known]), block[~known]) > 0.85
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_single_edges_tell_kinds_that_are_linked_to_other_kinds(seed):
+    """Words of a kind follow some other kinds, as in a text; a sum of steps makes all alike that are near."""
+    rng = np.random.default_rng(seed)
+    kind, said = rng.integers(6, size=400), 1 / (np.arange(400) + 2)
+    follows = rng.dirichlet(np.full(6, 0.4), size=6)
+    expected = np.outer(said, said) * follows[kind][:, kind]
+    X = rng.poisson(20_000 * expected / expected.sum()).astype(float)
+    edges, paths = (
+        cross_val_score(LogisticRegression(), embedder(embedding_dim=16, window=window).fit_transform(X), kind).mean()
+        for window in (1, None)
+    )
+    assert edges > paths + 0.03
+
+
 @pytest.mark.parametrize("method", ["prone", "spectral", "random-projection"])
 def test_transform_of_known_nodes_is_fit_transform(method):
     X, _ = blocks()
