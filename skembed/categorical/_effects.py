@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skembed.categorical._samples import Samples
 from skembed.state import check_state, stored
 
-__all__ = ["Effects", "EffectsModel", "VarianceRatios", "pooled_levels", "sampled_rows", "solve_effects"]
+__all__ = ["Effects", "EffectsModel", "Prior", "VarianceRatios", "pooled_levels", "sampled_rows", "solve_effects"]
 
 N_VARIANCE_ITER = 20  # the ratios move by less than a few per cent after ten
 MAX_VARIANCE_ROWS = 200_000  # a ratio of variances needs no more
@@ -68,20 +69,19 @@ class VarianceRatios(NamedTuple):
     marginal: np.ndarray
 
 
+class Prior(NamedTuple):
+    """What earlier rows have told: effects, and the weighted rows of each level that they were learned from."""
+
+    effects: Effects
+    counts: list[np.ndarray]
+
+
 class EffectsModel:
     """Crossed and marginal random effects of the levels of several columns.
 
     Parameters
     ----------
-    ids : ndarray of shape (n_samples, n_columns), int32
-        Table rows, 0 for unknown.
-    sizes : list of int
-        Table rows of each column.
-    numeric : ndarray of shape (n_samples, n_numeric)
-        Standardised numeric inputs.
-    target : ndarray of shape (n_samples, n_targets)
-        Standardised.
-    weight : ndarray of shape (n_samples,)
+    samples : Samples
     rng : numpy.random.RandomState
         Draws the rows that the variances are learned from, where there are very many.
 
@@ -94,22 +94,17 @@ class EffectsModel:
         What the crossed effects leave of them.
     """
 
-    def __init__(self, ids, sizes, numeric, target, weight, rng) -> None:
-        self.ids, self.sizes, self.numeric, self.target, self.weight = ids, list(sizes), numeric, target, weight
-        rows = sampled_rows(len(ids), rng)
-        n_columns = ids.shape[1]
-        self.sampled = rows
-        crossed, self.residual = crossed_ratios(ids[rows], self.sizes, numeric[rows], target[rows], weight[rows])
-        self.ratios = VarianceRatios(
-            crossed=crossed,
-            marginal=np.array(
-                [marginal_ratio(ids[rows, c], self.sizes[c], target[rows], weight[rows]) for c in range(n_columns)]
-            ),
-        )
+    def __init__(self, samples: Samples, rng: np.random.RandomState) -> None:
+        self.samples = samples
+        self.sampled = sampled_rows(len(samples), rng)
+        some = samples.take(self.sampled)
+        crossed, self.residual = crossed_ratios(some)
+        marginal = [marginal_ratio(some.ids[:, c], size, some.target, some.weight) for c, size in enumerate(some.sizes)]
+        self.ratios = VarianceRatios(crossed=crossed, marginal=np.array(marginal))
 
     def solve(self, rows: np.ndarray | None = None) -> Effects:
         """Learn the effects from some of the rows, all by default, with the variances of all."""
-        include = np.ones((len(self.ids), 1), dtype=np.uint8)
+        include = np.ones((len(self.samples), 1), dtype=np.uint8)
         if rows is not None:
             include[:] = 0
             include[rows] = 1
@@ -128,7 +123,7 @@ class EffectsModel:
         list of Effects
             One for each set.
         """
-        return solve_effects(self.ids, self.sizes, self.numeric, self.target, self.weight, self.ratios, include=include)
+        return solve_effects(self.samples, self.ratios, include=include)
 
 
 def sampled_rows(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
@@ -138,9 +133,7 @@ def sampled_rows(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
     return np.sort(rng.choice(n_samples, MAX_VARIANCE_ROWS, replace=False))
 
 
-def crossed_ratios(
-    ids: np.ndarray, sizes: list[int], numeric: np.ndarray, target: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def crossed_ratios(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     """Return noise variance over effect variance of each column, (n_columns,), and the residual, by variational Bayes.
 
     One variance a column serves all targets. Each update is closed: an effect's mean is its weighted residual sum over
@@ -148,6 +141,8 @@ def crossed_ratios(
     """
     from skembed.kernels.level_effects import sweep_effects  # numba comes with the first fit
 
+    ids, sizes, numeric = samples.ids, samples.sizes, samples.numeric
+    target, weight = samples.target, samples.weight
     total, n_columns = weight.sum(), len(sizes)
     residual = np.ascontiguousarray(target - np.average(target, axis=0, weights=weight))
     columns = [np.ascontiguousarray(ids[:, c]) for c in range(n_columns)]
@@ -196,32 +191,18 @@ def marginal_ratio(ids: np.ndarray, size: int, target: np.ndarray, weight: np.nd
 
 
 def solve_effects(
-    ids: np.ndarray,
-    sizes: list[int],
-    numeric: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    ratios: VarianceRatios,
-    *,
-    include: np.ndarray | None = None,
-    prior: Effects | None = None,
-    prior_counts: list[np.ndarray] | None = None,
+    samples: Samples, ratios: VarianceRatios, *, include: np.ndarray | None = None, prior: Prior | None = None
 ) -> list[Effects]:
     """Learn the effects with given variances, from several sets of rows side by side.
 
     Parameters
     ----------
-    ids, sizes, numeric, target
-        As in `EffectsModel`.
-    weight : ndarray of shape (n_samples,)
-        Rows of weight 0 have no influence.
+    samples : Samples
     ratios : VarianceRatios
     include : ndarray of shape (n_samples, n_sets), uint8, optional
         Which rows belong to which set; one set of all rows by default.
-    prior : Effects, optional
-        What was learned from earlier rows; zero effects by default.
-    prior_counts : list of ndarray of shape (n_table_rows,), optional
-        Rows that `prior` has seen.
+    prior : Prior, optional
+        Zero effects of no rows by default.
 
     Returns
     -------
@@ -231,24 +212,25 @@ def solve_effects(
     from skembed.kernels.level_effects import level_sums, normal_product
 
     if include is None:
-        include = np.ones((len(ids), 1), dtype=np.uint8)
-    ids, numeric = np.ascontiguousarray(ids, dtype=np.int32), np.ascontiguousarray(numeric, dtype=np.float64)
+        include = np.ones((len(samples), 1), dtype=np.uint8)
+    sizes, target, weight = samples.sizes, samples.target, samples.weight
+    ids = np.ascontiguousarray(samples.ids, dtype=np.int32)
+    numeric = np.ascontiguousarray(samples.numeric, dtype=np.float64)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     n_levels, n_numeric, n_sets, n_targets = starts[-1], numeric.shape[1], include.shape[1], target.shape[1]
     masses = include.T @ weight
     counts = np.zeros((n_levels, n_sets))
     level_sums(ids, starts, weight, include, np.ones((len(ids), 1)), 1, counts)
-    if prior is None or prior_counts is None:
+    if prior is None:
         # with a prior the level of the target is settled; without, it is the mean of these rows
         centers = (include * weight[:, None]).T @ target / np.maximum(masses, 1e-300)[:, None]
-        old = Effects([], [], np.zeros((n_numeric, n_targets)))
         before = np.zeros(n_levels)
         crossed_target = np.ascontiguousarray(target, dtype=np.float64)
     else:
         centers = np.zeros((n_sets, n_targets))
-        old = prior
-        before = np.concatenate([np.empty(0), *prior_counts])
-        crossed_target = np.ascontiguousarray(target - prior.predict(ids, numeric))
+        old = prior.effects
+        before = np.concatenate([np.empty(0), *prior.counts])
+        crossed_target = np.ascontiguousarray(target - old.predict(ids, numeric))
     numeric_mass = masses * 1e-6 + (0.0 if prior is None else float(before.sum()) / max(len(sizes), 1))
     penalty = np.concatenate(
         [
@@ -272,11 +254,10 @@ def solve_effects(
     else:
         marginal_sums = np.zeros((n_levels, n_sets * n_targets))
         level_sums(ids, starts, weight, include, np.ascontiguousarray(target, np.float64), n_targets, marginal_sums)
+    parts = [slice(s * n_targets, (s + 1) * n_targets) for s in range(n_sets)]
     return [
-        _effects_of_set(
-            change, marginal_sums, counts[:, s], before, old, ratios, starts, slice(s * n_targets, (s + 1) * n_targets)
-        )
-        for s in range(n_sets)
+        _effects_of_set(change[:, part], marginal_sums[:, part], counts[:, s], starts, ratios, prior)
+        for s, part in enumerate(parts)
     ]
 
 
@@ -284,27 +265,26 @@ def _effects_of_set(
     change: np.ndarray,
     marginal_sums: np.ndarray,
     counts: np.ndarray,
-    before: np.ndarray,
-    old: Effects,
-    ratios: VarianceRatios,
     starts: np.ndarray,
-    targets: slice,
+    ratios: VarianceRatios,
+    prior: Prior | None,
 ) -> Effects:
-    """Cut the tables of one set of rows out of what was solved for all, and give levels without rows the unknown's."""
+    """Cut the tables of one set of rows out of what was solved, and give levels without rows the unknown's."""
     crossed, marginal = [], []
     for c in range(len(starts) - 1):
         part = slice(starts[c], starts[c + 1])
-        table, sums = change[part, targets].copy(), marginal_sums[part, targets].copy()
-        total = counts[part] + before[part]
-        if old.crossed:
-            table += old.crossed[c]
-            sums += old.marginal[c] * (before[part] + ratios.marginal[c])[:, None]
+        table, sums, total = change[part].copy(), marginal_sums[part].copy(), counts[part]
+        if prior is not None:
+            table += prior.effects.crossed[c]
+            sums += prior.effects.marginal[c] * (prior.counts[c] + ratios.marginal[c])[:, None]
+            total = total + prior.counts[c]
         mean = sums / (total + ratios.marginal[c])[:, None]
         share_unknown(table, total, ratios.crossed[c])
         share_unknown(mean, total, ratios.marginal[c])
         crossed.append(table)
         marginal.append(mean)
-    return Effects(crossed, marginal, old.numeric + change[starts[-1] :, targets])
+    numeric = change[starts[-1] :].copy()
+    return Effects(crossed, marginal, numeric if prior is None else prior.effects.numeric + numeric)
 
 
 def response_sums(

@@ -12,7 +12,7 @@ from skembed.categorical._column_encoder import ColumnEncoder
 from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
-from skembed.categorical._partial import update
+from skembed.categorical._partial import learn_further, read_further
 from skembed.categorical._problem import Learned
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up
 from skembed.data.columns import Columns
@@ -309,8 +309,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         callbacks = PassCallbacks(self, 1, X, y)
         settings, run = NetSettings.of(self, columns.n_rows), self._run(0, callbacks)
         rng = check_random_state(self.random_state)
-        self._schema, learned = update(self._schema, self._learned, columns, y, weight, settings, rng, run)
+        schema, problem = read_further(self._schema, columns, y, weight)
+        learned = learn_further(problem, self._learned, self._schema.counts, settings, rng, run)
         callbacks.end()
+        self._schema = schema
         self._expose(learned)
         return self
 

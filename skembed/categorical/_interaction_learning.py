@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skembed.categorical._interactions import MIN_VARIANCE, Cells, Interactions, principal_axes, profiles
+from skembed.categorical._interactions import MIN_VARIANCE, Cells, Interactions
+from skembed.categorical._samples import Samples
 from skembed.training.passes import History, PassSettings, repeat_passes
 from skembed.training.run import Run
 
@@ -18,11 +19,7 @@ MIN_GAIN_ERRORS = 2.0  # and how many standard errors that has to be away from n
 
 
 def learn_interactions(
-    ids: np.ndarray,
-    sizes: list[int],
-    n_categorical: int,
-    target: np.ndarray,
-    weight: np.ndarray,
+    samples: Samples,
     pairs: list[tuple[int, int]],
     include: np.ndarray | None,
     validation: np.ndarray,
@@ -33,14 +30,8 @@ def learn_interactions(
 
     Parameters
     ----------
-    ids : ndarray of shape (n_samples, n_columns), int32
-        Table rows of the categorical columns, then of binned side inputs.
-    sizes : list of int
-        Table rows of each.
-    n_categorical : int
-    target : ndarray of shape (n_samples, n_targets)
-        Standardised.
-    weight : ndarray of shape (n_samples,)
+    samples : Samples
+        Numeric inputs are not looked at: they come as bins, columns like the others.
     pairs : list of (int, int)
     include : ndarray of shape (n_samples, n_sets), uint8, or None
         Sets of rows whose interactions are asked for, too.
@@ -52,17 +43,18 @@ def learn_interactions(
     Returns
     -------
     interactions : Interactions
-        Without cells if they did not predict the validation rows.
+        Without cells if they did not predict the validation rows; axes are to be found still.
     effects : list of lists of ndarray of shape (n_cells, n_targets)
         For each set of rows those of each pair.
     """
-    columns = [np.ascontiguousarray(column, dtype=np.int32) for column in ids.T]
+    sizes, target, weight = samples.sizes, samples.target, samples.weight
+    columns = [np.ascontiguousarray(column, dtype=np.int32) for column in samples.ids.T]
     cells, of_rows = zip(*(cells_of(columns, sizes, pair) for pair in pairs))
     terms = [*columns, *of_rows]
     term_sizes = [*sizes, *(c.levels.shape[1] for c in cells)]
     n_passes, history = settings.max_iter, History()
     if len(validation):
-        seen = np.ones((len(ids), 1), dtype=np.uint8)
+        seen = np.ones((len(samples), 1), dtype=np.uint8)
         seen[validation] = 0
         model = Backfitting(terms, term_sizes, target, weight, seen, validation)
         history = passes(model, replace(settings, early_stopping=True), run)
@@ -72,7 +64,7 @@ def learn_interactions(
         if not is_worth_it(alone.errors(), model.errors(), weight[validation]):
             return Interactions(history=history), []
         n_passes = history.best_iter
-    everything = Backfitting(terms, term_sizes, target, weight, np.ones((len(ids), 1), dtype=np.uint8))
+    everything = Backfitting(terms, term_sizes, target, weight, np.ones((len(samples), 1), dtype=np.uint8))
     if len(validation):
         for _ in range(n_passes):
             everything.one_pass()
@@ -88,8 +80,6 @@ def learn_interactions(
         masses={c: np.bincount(columns[c], weight, sizes[c]) for pair in pairs for c in pair},
         history=history,
     )
-    for c in sorted({c for pair in pairs for c in pair if c < n_categorical}):
-        found.axes[c] = principal_axes(profiles(found, c, sizes[c], found.effects), found.share(c))
     if include is None or not include.shape[1]:
         return found, []
     held_out = Backfitting(terms, term_sizes, target, weight, include, ratios=everything.ratios)

@@ -147,6 +147,11 @@ class Interactions:
         """Return the interactions with effects as float32, which is what the tables that are made of them hold."""
         return replace(self, effects=[effects.astype(np.float32) for effects in self.effects])
 
+    def find_axes(self, n_columns: int) -> None:
+        """Find the axes of those of the first columns that have interactions."""
+        for c in sorted(c for c in self.masses if c < n_columns):
+            self.axes[c] = principal_axes(profiles(self, c, len(self.masses[c]), self.effects), self.share(c))
+
     def only_axes(self, kept: dict[int, np.ndarray]) -> "Interactions":
         """Return what the vectors need, further rows counted in or not: some axes, and the pairs that they read.
 

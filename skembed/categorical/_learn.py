@@ -18,6 +18,7 @@ from skembed.categorical._interaction_screening import numeric_bins, screen_pair
 from skembed.categorical._interactions import Interactions
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem
+from skembed.categorical._samples import Samples
 from skembed.training.cache import learn_once
 from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
@@ -46,7 +47,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     standardised = problem.target.standardised(problem.coded)
     sizes = [len(c) for c in problem.counts]
     include = problem.include()
-    model = EffectsModel(problem.ids, sizes, problem.numeric, standardised, problem.weight, rng)
+    model = EffectsModel(Samples(problem.ids, sizes, problem.numeric, standardised, problem.weight), rng)
     *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
     interactions, net = Interactions(), without_net(problem)
     fold_interactions: list[list[np.ndarray]] = []
@@ -55,7 +56,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
             net = hidden_net(problem, fold_effects, settings, rng, run)
         else:
             beside_numbers = standardised - problem.numeric @ effects.numeric
-            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, include, settings, rng, run)
+            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, settings, rng, run)
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
     layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
@@ -95,7 +96,6 @@ def pairwise_net(
     problem: Problem,
     model: EffectsModel,
     target: np.ndarray,
-    include: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
     run: Run,
@@ -116,18 +116,10 @@ def pairwise_net(
     if not pairs:
         return Interactions(), []
     validation = settings.held_out_rows(len(problem.ids), rng)
-    interactions, by_fold = learn_interactions(
-        ids,
-        sizes,
-        len(problem.counts),
-        target,
-        problem.weight,
-        pairs,
-        include if problem.holds_out else None,
-        validation,
-        settings,
-        run,
-    )
+    samples = Samples(ids, sizes, problem.numeric[:, :0], target, problem.weight)
+    include = problem.include() if problem.holds_out else None
+    interactions, by_fold = learn_interactions(samples, pairs, include, validation, settings, run)
+    interactions.find_axes(len(problem.counts))
     interactions.bin_edges = edges
     return interactions, by_fold
 

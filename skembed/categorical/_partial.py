@@ -1,14 +1,18 @@
-"""Incremental fits of an encoder: what was learned is the prior, and counts as many rows as it has seen."""
+"""Incremental fits of an encoder: what was learned is the prior, and counts as many rows as it has seen.
+
+`read_further` makes a `Problem` of further rows, `learn_further` learns from it.
+"""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from skembed.categorical._effects import Effects, solve_effects
+from skembed.categorical._effects import Effects, Prior, solve_effects
 from skembed.categorical._interaction_screening import numeric_bins
 from skembed.categorical._learn import MAX_OWN_SHARE, assemble, net_rows, own_shares, within
 from skembed.categorical._problem import Layout, Learned, Problem
+from skembed.categorical._samples import Samples
 from skembed.categorical._setup import Schema, initial_vectors, stacked
 from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
@@ -17,19 +21,60 @@ from skembed.data.target import as_columns
 from skembed.training.level_net import DEFAULT_SHRINKAGE, NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 
-__all__ = ["update"]
+__all__ = ["learn_further", "read_further"]
 
 
-def update(
-    schema: Schema,
+def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -> tuple[Schema, Problem]:
+    """Read further rows.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the rows seen before; it is left as it was.
+    columns : Columns
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    schema : Schema
+        With the new levels, and the counts of all rows.
+    problem : Problem
+        Of the further rows alone, but for its counts; no net yet, and no folds.
+    """
+    rows = np.flatnonzero(weight > 0)
+    factors = factorize_columns(columns, schema.positions)
+    vocabularies = [v.extend_counts(*weighted_counts(f, weight, rows)) for v, f in zip(schema.vocabularies, factors)]
+    ids = stacked([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], len(rows))
+    sizes = [len(v) + 1 for v in vocabularies]
+    counts = [
+        before + np.bincount(ids[:, c], weight[rows], sizes[c])
+        for c, before in enumerate(counts_before(schema.counts, sizes))
+    ]
+    problem = Problem(
+        ids=ids,
+        counts=counts,
+        numeric=schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.numeric_positions)], len(rows)),
+        coded=schema.target.code(as_columns(y)[rows]),
+        weight=weight[rows],
+        target=schema.target,
+        initial=[],
+        warm_start=[],
+        from_init=schema.from_init,
+        frozen=schema.frozen,
+        folds=[],
+    )
+    return replace(schema, vocabularies=vocabularies, counts=counts), problem
+
+
+def learn_further(
+    problem: Problem,
     learned: Learned,
-    columns: Columns,
-    y: Any,
-    weight: np.ndarray,
+    seen: list[np.ndarray],
     settings: NetSettings,
     rng: np.random.RandomState,
     run: Run,
-) -> tuple[Schema, Learned]:
+) -> Learned:
     """Learn from further rows.
 
     The effects are those of a least-squares model whose prior is what was learned, with the precision of the rows
@@ -39,11 +84,11 @@ def update(
 
     Parameters
     ----------
-    schema : Schema
+    problem : Problem
     learned : Learned
-    columns : Columns
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    weight : ndarray of shape (n_samples,)
+        It is left as it was.
+    seen : list of ndarray of shape (n_table_rows_before,)
+        Weighted rows of each level that `learned` comes from.
     settings : NetSettings
     rng : numpy.random.RandomState
         Decides all that is random, the seed of `run` nothing.
@@ -51,19 +96,11 @@ def update(
 
     Returns
     -------
-    (Schema, Learned)
-        New ones; what was given is left as it was.
+    Learned
     """
-    rows = np.flatnonzero(weight > 0)
-    all_weight, weight = weight, weight[rows]
-    factors = factorize_columns(columns, schema.positions)
-    vocabularies = [
-        v.extend_counts(*weighted_counts(f, all_weight, rows)) for v, f in zip(schema.vocabularies, factors)
-    ]
-    ids = stacked([v.encode(f)[rows] for v, f in zip(vocabularies, factors)], len(rows))
-    sizes = [len(v) + 1 for v in vocabularies]
-    seen = [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(schema.counts, sizes)]
-    counts = [before + np.bincount(ids[:, c], weight, sizes[c]) for c, before in enumerate(seen)]
+    counts, ids, numeric, weight = problem.counts, problem.ids, problem.numeric, problem.weight
+    sizes = [len(c) for c in counts]
+    seen = counts_before(seen, sizes)
     old = Effects(
         [grow(table.astype(np.float64), size) for table, size in zip(learned.effects.crossed, sizes)],
         [grow(table.astype(np.float64), size) for table, size in zip(learned.effects.marginal, sizes)],
@@ -75,20 +112,11 @@ def update(
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
         old.numeric,
     )
-    numeric = schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.numeric_positions)], len(rows))
-    coded = schema.target.code(as_columns(y)[rows])
+    standardised = problem.target.standardised(problem.coded)
+    samples = Samples(ids, sizes, numeric, standardised, weight)
+    (effects,) = solve_effects(samples, learned.ratios, prior=Prior(prior, seen))
     expected = old.predict(ids, numeric)
-    (effects,) = solve_effects(
-        ids,
-        sizes,
-        numeric,
-        schema.target.standardised(coded),
-        weight,
-        learned.ratios,
-        prior=prior,
-        prior_counts=seen,
-    )
-    residual = schema.target.standardised(coded) - expected
+    residual = standardised - expected
     run.begin_pass()
     interactions = learned.interactions
     if interactions.cells:
@@ -96,25 +124,25 @@ def update(
             np.hstack([ids, numeric_bins(numeric, interactions.bin_edges)[0]]), residual, weight
         ).rounded()
     loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
-    net, problem = grown_net(learned.net, schema, counts, ids, numeric, coded, weight, rng)
+    net = grown_net(learned.net, problem, rng)
     if net.head:
         from skembed.training.nets.level_net import continue_net
 
         shrinkage = net.shrinkage if np.isfinite(net.shrinkage) else DEFAULT_SHRINKAGE
-        problem.offset = schema.target.offset(expected)
+        of_net = replace(problem, initial=net.raw, head=net.head, offset=problem.target.offset(expected))
         untold = replace(run, callbacks=None).seeded(rng)  # callbacks are told of the whole pass, here
-        net.raw, net.head, (loss,) = continue_net(problem, seen, shrinkage, settings, untold, draw_seed(rng))
+        net.raw, net.head, (loss,) = continue_net(of_net, seen, shrinkage, settings, untold, draw_seed(rng))
     run.end_pass(loss)
     history = learned.history
     history = replace(history, n_iter=max(history.n_iter, 1) + 1, loss_curve=[*history.loss_curve, loss])
     layouts = list(learned.layouts)
     tables = assemble(effects, net_rows(problem, sizes, interactions, net), layouts)
     for c, table in enumerate(tables):
-        if c not in schema.from_init:
+        if c not in problem.from_init:
             shares = own_shares(counts[c], counts[c].sum(), learned.ratios, layouts[c], c)
             layouts[c] = widened(layouts[c], table[shares <= MAX_OWN_SHARE])
             tables[c] = within(table, layouts[c], learned.scale)
-    result = replace(
+    return replace(
         learned,
         tables=tables,
         layouts=layouts,
@@ -123,42 +151,24 @@ def update(
         net=net,
         history=history,
     )
-    return replace(schema, vocabularies=vocabularies, counts=counts), result
 
 
-def grown_net(
-    net: NetPart,
-    schema: Schema,
-    counts: list[np.ndarray],
-    ids: np.ndarray,
-    numeric: np.ndarray,
-    coded: np.ndarray,
-    weight: np.ndarray,
-    rng: np.random.RandomState,
-) -> tuple[NetPart, Problem]:
-    """Return the net with a row for every level that is new, and the problem of the new rows."""
+def counts_before(counts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+    """Return counts of earlier rows with zeros for the levels that are new."""
+    return [np.concatenate([c, np.zeros(size - len(c))]) for c, size in zip(counts, sizes)]
+
+
+def grown_net(net: NetPart, problem: Problem, rng: np.random.RandomState) -> NetPart:
+    """Return the net with a row for every level that is new."""
     initial, raw = [], []
     for c, (start, table) in enumerate(zip(net.initial, net.raw)):
-        initial.append(grow(start, len(counts[c])))
-        raw.append(grow(table, len(counts[c])))
-        if c not in schema.from_init and start.shape[1]:
-            new = initial_vectors(counts[c], table.shape[1], rng)[len(table) :]
+        counts = problem.counts[c]
+        initial.append(grow(start, len(counts)))
+        raw.append(grow(table, len(counts)))
+        if c not in problem.from_init and start.shape[1]:
+            new = initial_vectors(counts, table.shape[1], rng)[len(table) :]
             initial[c][len(table) :] = raw[c][len(table) :] = new
-    problem = Problem(
-        ids=ids,
-        counts=counts,
-        numeric=numeric,
-        coded=coded,
-        weight=weight,
-        target=schema.target,
-        initial=raw,
-        warm_start=[],
-        from_init=schema.from_init,
-        frozen=schema.frozen,
-        folds=[],
-        head=net.head,
-    )
-    return replace(net, initial=initial, raw=raw, fold_raw=[]), problem
+    return replace(net, initial=initial, raw=raw, fold_raw=[])
 
 
 def widened(layout: Layout, rows: np.ndarray) -> Layout:

@@ -7,10 +7,12 @@ from skembed.categorical import _effects as effects_module
 from skembed.categorical._effects import (
     Effects,
     EffectsModel,
+    Prior,
     VarianceRatios,
     share_unknown,
     solve_effects,
 )
+from skembed.categorical._samples import Samples
 
 SIZES = [6, 4]
 DEFAULT_TOL = effects_module.SOLVE_TOL
@@ -47,7 +49,7 @@ def dense_crossed(ids, numeric, target, weight, ratios):
 @pytest.mark.parametrize("n_targets", [1, 3])
 def test_crossed_effects_are_a_ridge(n_numeric, n_targets):
     ids, numeric, target, weight = problem(n_numeric=n_numeric, n_targets=n_targets)
-    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    (found,) = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS)
     expected = dense_crossed(ids, numeric, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-8)
     np.testing.assert_allclose(found.crossed[1][1:], expected[7:10], atol=1e-8)
@@ -57,14 +59,14 @@ def test_crossed_effects_are_a_ridge(n_numeric, n_targets):
 def test_the_default_tolerance_is_far_below_sampling_error(monkeypatch):
     monkeypatch.setattr(effects_module, "SOLVE_TOL", DEFAULT_TOL)
     ids, numeric, target, weight = problem()
-    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    (found,) = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS)
     expected = dense_crossed(ids, numeric, target, weight, RATIOS)
     np.testing.assert_allclose(found.crossed[0][1:], expected[1:6], atol=1e-3)
 
 
 def test_marginal_effects_are_shrunken_means():
     ids, numeric, target, weight = problem()
-    (found,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    (found,) = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS)
     centered = target - np.average(target, axis=0, weights=weight)
     for c, size in enumerate(SIZES):
         for level in range(1, size):
@@ -76,8 +78,8 @@ def test_marginal_effects_are_shrunken_means():
 def test_rows_of_weight_zero_have_no_influence():
     ids, numeric, target, weight = problem()
     kept = weight > 0
-    (everything,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
-    (without,) = solve_effects(ids[kept], SIZES, numeric[kept], target[kept], weight[kept], RATIOS)
+    (everything,) = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS)
+    (without,) = solve_effects(Samples(ids, SIZES, numeric, target, weight).take(kept), RATIOS)
     for a, b in zip(everything.crossed + everything.marginal, without.crossed + without.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
@@ -94,7 +96,7 @@ def test_variances_are_recovered():
     ids = np.stack([rng.integers(1, size, n) for size in sizes], axis=1)
     true = [rng.standard_normal((sizes[0], 1)) * 1.0, rng.standard_normal((sizes[1], 1)) * 0.3]
     target = true[0][ids[:, 0]] + true[1][ids[:, 1]] + rng.standard_normal((n, 1))
-    model = EffectsModel(ids, sizes, np.empty((n, 0)), target, np.ones(n), rng)
+    model = EffectsModel(Samples(ids, sizes, np.empty((n, 0)), target, np.ones(n)), rng)
     expected = [1 / t.var() for t in true]
     np.testing.assert_allclose(model.ratios.crossed, expected, rtol=0.15)
     assert model.ratios.marginal[1] > 0.8 * model.ratios.crossed[1]
@@ -104,7 +106,7 @@ def test_noise_is_shrunk_to_nothing():
     rng = np.random.default_rng(1)
     n = 3000
     ids = rng.integers(1, 301, (n, 1))
-    model = EffectsModel(ids, [301], np.empty((n, 0)), rng.standard_normal((n, 1)), np.ones(n), rng)
+    model = EffectsModel(Samples(ids, [301], np.empty((n, 0)), rng.standard_normal((n, 1)), np.ones(n)), rng)
     assert np.abs(model.solve().marginal[0]).max() < 0.35  # means of ten rows alone reach 1
 
 
@@ -113,8 +115,8 @@ def test_solving_some_rows_does_not_see_the_others():
     rows = np.arange(0, len(ids), 2)
     changed = target.copy()
     changed[1::2] = 1e3
-    ratios_of = EffectsModel(ids, SIZES, numeric, target, weight, np.random.RandomState(0))
-    other = EffectsModel(ids, SIZES, numeric, changed, weight, np.random.RandomState(0))
+    ratios_of = EffectsModel(Samples(ids, SIZES, numeric, target, weight), np.random.RandomState(0))
+    other = EffectsModel(Samples(ids, SIZES, numeric, changed, weight), np.random.RandomState(0))
     other.ratios = ratios_of.ratios
     for a, b in zip(ratios_of.solve(rows).crossed, other.solve(rows).crossed):
         np.testing.assert_allclose(a, b, atol=1e-9)
@@ -124,10 +126,10 @@ def test_sets_of_rows_side_by_side_are_as_each_on_its_own():
     ids, numeric, target, weight = problem()
     include = (np.random.default_rng(3).random((len(ids), 4)) < 0.7).astype(np.uint8)
     include[:, 3] = 1
-    together = solve_effects(ids, SIZES, numeric, target, weight, RATIOS, include=include)
+    together = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS, include=include)
     for s, found in enumerate(together):
         rows = include[:, s] > 0
-        (alone,) = solve_effects(ids[rows], SIZES, numeric[rows], target[rows], weight[rows], RATIOS)
+        (alone,) = solve_effects(Samples(ids, SIZES, numeric, target, weight).take(rows), RATIOS)
         for a, b in zip(
             [*found.crossed, *found.marginal, found.numeric], [*alone.crossed, *alone.marginal, alone.numeric]
         ):
@@ -140,7 +142,9 @@ def test_marginal_ratio_is_that_of_the_joint_model_with_one_column():
     target = rng.standard_normal((40, 2))[ids] + rng.standard_normal((3000, 2))
     weight = rng.uniform(0.5, 2, 3000)
     one = effects_module.marginal_ratio(ids, 40, target, weight)
-    joint, _ = effects_module.crossed_ratios(ids[:, None].astype(np.int32), [40], np.empty((3000, 0)), target, weight)
+    joint, _ = effects_module.crossed_ratios(
+        Samples(ids[:, None].astype(np.int32), [40], np.empty((3000, 0)), target, weight)
+    )
     np.testing.assert_allclose(one, joint[0], rtol=1e-9)
 
 
@@ -181,7 +185,7 @@ def test_marginal_effects_with_a_prior_are_those_of_all_rows():
     first, second = np.arange(60), np.arange(60, 120)
     target[first] -= target[first].mean(axis=0)  # the level of the target is settled by the first rows
     target[second] -= target[second].mean(axis=0)
-    (old,) = solve_effects(ids[first], SIZES, numeric[first], target[first], weight[first], RATIOS)
+    (old,) = solve_effects(Samples(ids, SIZES, numeric, target, weight).take(first), RATIOS)
     seen = [np.bincount(ids[first, c], minlength=size).astype(float) for c, size in enumerate(SIZES)]
     prior = Effects(
         [t * (n > 0)[:, None] for t, n in zip(old.crossed, seen)],
@@ -189,9 +193,9 @@ def test_marginal_effects_with_a_prior_are_those_of_all_rows():
         old.numeric,
     )
     (found,) = solve_effects(
-        ids[second], SIZES, numeric[second], target[second], weight[second], RATIOS, prior=prior, prior_counts=seen
+        Samples(ids, SIZES, numeric, target, weight).take(second), RATIOS, prior=Prior(prior, seen)
     )
-    (everything,) = solve_effects(ids, SIZES, numeric, target, weight, RATIOS)
+    (everything,) = solve_effects(Samples(ids, SIZES, numeric, target, weight), RATIOS)
     for a, b in zip(found.marginal, everything.marginal):
         np.testing.assert_allclose(a, b, atol=1e-9)
     for a, b in zip(
@@ -202,7 +206,7 @@ def test_marginal_effects_with_a_prior_are_those_of_all_rows():
 
 def test_all_rows_by_name_are_all_rows():
     ids, numeric, target, weight = problem()
-    model = EffectsModel(ids, SIZES, numeric, target, weight, np.random.RandomState(0))
+    model = EffectsModel(Samples(ids, SIZES, numeric, target, weight), np.random.RandomState(0))
     whole, named = model.solve(), model.solve(np.arange(len(ids)))
     for one, other in zip([*whole.crossed, *whole.marginal], [*named.crossed, *named.marginal]):
         np.testing.assert_array_equal(one, other)
