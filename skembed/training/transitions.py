@@ -17,6 +17,7 @@ from skembed.training.sparse import even_parts
 __all__ = ["Graph", "log_transitions"]
 
 MAX_STEPS = 5  # of "auto"; more change little, and fill the matrix
+SUMMED = 16  # places of sums that take the time of one that is drawn
 PLACE_BYTES = 8  # of an entry: its column and its value
 
 
@@ -75,7 +76,8 @@ def log_transitions(
     negative : float
         How many negatives DeepWalk would have; fewer keep more of the matrix.
     budget : int
-        Places that are visited in all; where all paths take more, they are drawn.
+        Places of paths that are drawn, in all. All paths are summed where they take no more, or no more time while the
+        matrix stays as small.
     seed : int
     workers : Workers
 
@@ -95,7 +97,8 @@ def log_transitions(
         costs.append(paths)
     n_steps, cost = len(costs), np.sum(costs, axis=0)
     share = max(budget // max(n_nodes, 1), 2)
-    n_paths = np.where((cost > share) & (cost.sum() > budget), share // max(n_steps - 1, 1), 0).astype(np.int64)
+    affordable = budget * (SUMMED if np.minimum(cost, n_nodes).sum() <= budget else 1)
+    n_paths = np.where((cost > share) & (cost.sum() > affordable), share // max(n_steps - 1, 1), 0).astype(np.int64)
     most = np.minimum(np.where(n_paths > 0, lengths + n_paths * (n_steps - 1), cost), n_nodes).astype(np.int64)
     check_memory(int(most.sum()) * PLACE_BYTES, f"transitions between {n_nodes} nodes", "lower window")
     columns, values = np.empty(most.sum(), np.int32), np.empty(most.sum(), np.float32)

@@ -70,6 +70,17 @@ def test_drawn_paths_have_them_as_their_mean(matrix):
     np.testing.assert_allclose(drawn, exact, rtol=1e-6)  # the first step is not drawn
 
 
+def test_first_steps_of_drawn_paths_are_spread_over_the_weights():
+    weights, n_paths = np.array([1.0, 5.0, 2.0, 8.0]), 41
+    X = np.zeros((N, N))
+    X[0, 1:5] = X[1:5, 0] = weights
+    X[range(1, 5), range(5, 9)] = X[range(5, 9), range(1, 5)] = 1e12  # whoever comes here goes on to there
+    paths = summed(sparse.csr_matrix(X), 2, n_paths)[0, 5:9] / (weights.sum() / 2) * n_paths
+    np.testing.assert_allclose(paths, n_paths * weights / weights.sum(), atol=1 + 1e-4)
+    np.testing.assert_allclose(paths, np.round(paths), atol=1e-4)
+    assert paths.sum() == pytest.approx(n_paths)
+
+
 def summed(matrix, n_steps, n_paths):
     indptr, indices, cumulative = arrays(matrix)
     columns, values, lengths = np.empty(N * N, np.int32), np.empty(N * N, np.float32), np.empty(N, np.int64)
