@@ -50,6 +50,11 @@ class Columns:
         """Return the column's name, or ``x{position}`` where there are no names."""
         return f"x{position}" if self.names is None else self.names[position]
 
+    def take(self, rows: np.ndarray) -> "Columns":
+        """Return some of the rows, by their numbers."""
+        values = [v.gather(rows) if _is(v, "polars", "Series") else v.take(rows) for v in self.values]
+        return Columns(self.names, len(rows), values)
+
 
 # --------------------------------------------------------------------------------------------------- reading
 

@@ -10,13 +10,22 @@ from sklearn.utils.validation import _num_samples
 
 from skembed.base import check_weights
 from skembed.data.cases import CaseReader, Cases
+from skembed.data.columns import Columns
 from skembed.data.prefixes import overlay
 from skembed.data.target import Target, as_columns
 from skembed.memory import check_memory
 from skembed.training.passes import PassSettings
 from skembed.training.recurrent import CELLS, CaseProblem, RecurrentSettings
 
-__all__ = ["Reads", "from_next_events", "from_next_numbers", "from_target", "predict_memory", "problem_of"]
+__all__ = [
+    "Reads",
+    "from_next_events",
+    "from_next_numbers",
+    "from_target",
+    "predict_memory",
+    "problem_of",
+    "weighted_rows",
+]
 
 LEAST_HELD_OUT = 5  # cases that tell anything of when to stop
 _VALUES_PER_EVENT = 12  # of a gate, in one batch, that torch holds at a time
@@ -88,15 +97,22 @@ def read_target(y: Any, target_type: str, weight: np.ndarray) -> tuple[Target, n
     return target, target.code(y)
 
 
+def weighted_rows(columns: Columns, y: Any, sample_weight: Any) -> tuple[Columns, Any, np.ndarray]:
+    """Return the rows of positive weight, y of them (as columns, or None) and their weights."""
+    weight = check_weights(sample_weight, columns.n_rows)
+    if y is not None:
+        y = as_columns(y.toarray() if sparse.issparse(y) else y)
+        check_consistent_length(np.empty(columns.n_rows), np.empty(_num_samples(y)))
+    rows = np.flatnonzero(weight > 0)
+    if len(rows) == columns.n_rows:
+        return columns, y, weight
+    return columns.take(rows), y if y is None else y[rows], weight[rows]
+
+
 def target_and_weight(
-    y: Any, n_rows: int, target_type: str, class_weight: Any, sample_weight: Any
+    y: np.ndarray, target_type: str, class_weight: Any, weight: np.ndarray
 ) -> tuple[Target, np.ndarray, np.ndarray]:
-    """Return the target, its codes and the weight of each row."""
-    if sparse.issparse(y):
-        y = y.toarray()
-    y = as_columns(y)
-    check_consistent_length(np.empty(n_rows), np.empty(_num_samples(y)))
-    weight = check_weights(sample_weight, n_rows)
+    """Return the target, its codes and the weight of each row, its class's included."""
     target, coded = read_target(y, target_type, weight)
     if class_weight is not None:
         if target.outputs[0].classes is None:

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.apply.init_tables import read_init, vectors_from_init
-from skembed.base import EmbeddingTransformer, check_weights
+from skembed.base import EmbeddingTransformer
 from skembed.data.canonical import canonical_key
 from skembed.data.cases import CaseReader, Cases
 from skembed.data.columns import Columns
@@ -28,6 +28,7 @@ from skembed.sequence._problem import (
     problem_of,
     target_and_weight,
     warn_of_no_sequences,
+    weighted_rows,
 )
 from skembed.sequence._states import product, states_after
 from skembed.state import stored
@@ -281,8 +282,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         self._validate_params()
         columns = self._read_columns(as_cells(X), reset=True)
         rng = check_random_state(self.random_state)
-        reader, cases = self._fit_reader(columns, y)
-        reads, target, event = self._what_to_learn(reader, cases, y, sample_weight)
+        columns, kept_y, weight = weighted_rows(columns, y, sample_weight)
+        reader, cases = self._fit_reader(columns, kept_y)
+        reads, target, event = self._what_to_learn(reader, cases, kept_y, weight)
         settings = settings_of(RecurrentSettings, self)
         metrics, tables = self._starts(reader, rng)
         predict_memory(reads.cases, tables, reads.n_targets, settings)
@@ -375,19 +377,16 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         return reader, cases
 
     def _what_to_learn(
-        self, reader: CaseReader, cases: Cases, y: Any, sample_weight: Any
+        self, reader: CaseReader, cases: Cases, y: np.ndarray | None, weight: np.ndarray
     ) -> tuple[Reads, Target | None, str | None]:
         """Return where the loss is taken and of what, the target, and the column that is predicted."""
         if y is not None:
-            target, coded, weight = target_and_weight(y, len(cases), self.target_type, self.class_weight, sample_weight)
-            rows = np.flatnonzero(weight > 0)
+            target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
+            rows = np.flatnonzero(weight > 0)  # a class may weigh nothing
             parts = [(o.kind, o.start, o.stop) for o in target.outputs]
             return from_target(cases.take(rows), coded[rows], parts, weight[rows]), target, None
         if self.class_weight is not None:
             raise ValueError(f"class_weight={self.class_weight!r} needs y, which is None; leave it at None.")
-        weight = check_weights(sample_weight, len(cases))
-        rows = np.flatnonzero(weight > 0)
-        cases, weight = cases.take(rows), weight[rows]
         if not len(cases.ids):
             raise ValueError(f"X holds {len(cases)} cases and none has an event; nothing can be learned.")
         names = reader.category_names[: reader.n_sequence_categories]

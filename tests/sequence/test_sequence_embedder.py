@@ -114,15 +114,34 @@ def test_classes_have_weights():
         embedder(class_weight="balanced").fit(X, np.linspace(0, 1, 90))
 
 
-def test_rows_of_weight_zero_are_as_if_they_were_not_there():
-    X, y, weight = words(), np.arange(60) % 2, np.ones(60)
-    weight[40:] = 0
+@pytest.mark.parametrize("container", ["pandas", "polars", "pyarrow"])
+def test_rows_of_weight_zero_are_as_if_they_were_not_there(container):
+    X, y, weight = frame(), np.array([*["yes", "no"] * 20, *["never"] * 20]), np.repeat([1.0, 0.0], [40, 20])
+    for c, value in (("step", "rare"), ("kind", "odd"), ("cost", 1e9), ("age", 1e9)):
+        X[c] = [cell if w else value if c in ("kind", "age") else [value] * len(cell) for cell, w in zip(X[c], weight)]
+    new = frame(80)[60:]
+    as_container = {
+        "pandas": lambda X: X,
+        "polars": pytest.importorskip("polars").from_pandas,
+        "pyarrow": pytest.importorskip("pyarrow").Table.from_pandas,
+    }[container]
     for target in (y, None):
-        fitted = embedder().fit(X[:40], None if target is None else y[:40])
-        other = embedder().fit([*X[:40], *[["open"]] * 20], target, sample_weight=weight)
-        np.testing.assert_array_equal(other.embeddings_["x0"].vectors.shape, fitted.embeddings_["x0"].vectors.shape)
+        fitted = embedder().fit(as_container(X[:40]), None if target is None else y[:40])
+        other = embedder().fit(as_container(X), target, sample_weight=weight)
+        np.testing.assert_array_equal(other.transform(new), fitted.transform(new))
+        assert list(other.embeddings_["step"].keys) == list(fitted.embeddings_["step"].keys)
+        assert target is None or other.classes_.tolist() == ["no", "yes"]
     with pytest.raises(ValueError, match="sample_weight is negative in row 0"):
         embedder().fit(X, sample_weight=-weight)
+
+
+def test_cases_of_a_class_of_weight_zero_are_not_learned_from():
+    X, y = words(), [*np.arange(40) % 2, *[2] * 20]
+    first, second = (
+        embedder(class_weight={0: 1, 1: 1, 2: 0}).fit([*X[:40], *last], y)
+        for last in (X[40:], [x[::-1] for x in X[40:]])
+    )
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
 
 
 @pytest.mark.parametrize("kind", ["classes", "numbers", "labels", "sparse labels", "two numbers"])
