@@ -305,11 +305,12 @@ def apply(change: Change, data: bytes) -> bytes:
 
 
 def _is_program(change: Change) -> bool:
+    """Whether what comes out is a program, and another one."""
+    data = (ROOT / change.file).read_bytes()
     try:
-        ast.parse(apply(change, (ROOT / change.file).read_bytes()))
+        return ast.dump(ast.parse(apply(change, data))) != ast.dump(ast.parse(data))
     except SyntaxError:
         return False
-    return True
 
 
 def draw(n_lines: int, seed: int, only: str) -> tuple[list[Change], int]:
@@ -492,7 +493,7 @@ class Coverage:
 def is_own(test: str, file: str) -> bool:
     """Whether a test lies beside others of the package that a file is in."""
     package = Path(file).parts[1].removesuffix(".py").strip("_")
-    return test.startswith((f"tests/{package}/", f"tests/test_{package}.py"))
+    return test.startswith((f"tests/{package}/", f"tests/test_{package}.py", f"tests/test_{package}_"))
 
 
 def run_tests(tree: Path, tests: list[str], seconds: float, log: Path) -> str:
