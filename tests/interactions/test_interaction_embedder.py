@@ -100,6 +100,16 @@ def test_neighbours_are_of_a_kind(method):
     assert np.mean(same) > 0.95
 
 
+def test_the_vector_of_users_without_items_is_the_mean_of_those_who_have_some():
+    fitted = InteractionEmbedder(4, method="ease", random_state=0).fit([*X, *40 * [[]]])
+    np.testing.assert_allclose(fitted.transform([[]])[0], fitted.transform(X).mean(axis=0), atol=1e-5)
+
+
+def test_users_spread_as_much_as_one_number_that_is_standardised():
+    rows = InteractionEmbedder(4, method="ease", random_state=0).fit(X).transform(X)
+    assert rows.var(axis=0).sum() == pytest.approx(1, rel=1e-4)
+
+
 def test_among():
     embedder = InteractionEmbedder(4, random_state=0).fit(X)
     keys, scores = embedder.recommend([["0-1"], ["0-0", "1-0"]], 4, among=["0-0", "1-0"])
@@ -163,6 +173,13 @@ def test_measures(measure, expected):
     data = [["a", "b"]] * 3
     assert recommendation_scorer(measure, 5, hidden=1)(Second(), data) == pytest.approx(expected)
     assert recommendation_scorer(measure, 1, hidden=1)(Second(), data) == 0.0
+
+
+def test_users_of_whom_nothing_can_be_hidden_are_left_out_of_a_score():
+    fitted = InteractionEmbedder(2, random_state=0).fit(X)
+    for measure in ("ndcg", "recall", "hit-rate"):
+        scorer = recommendation_scorer(measure, 3)
+        assert scorer(fitted, [*X[:50], ["0-1"], [], ["soap"]]) == scorer(fitted, X[:50])
 
 
 def test_scorer_of_a_pipeline_and_its_faults():
