@@ -38,6 +38,7 @@ GRACE = 30  # seconds of processor time that tests may take beyond three times o
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
 EACH = 2  # seconds for a test function: its further parameters are not measured; what survives is tried with all
 ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
+SETUP = "|setup"  # behind the name of a test, while its fixtures are made
 MEMORY = 20 << 30  # bytes of address space
 
 COMPARISONS = {
@@ -394,7 +395,7 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
             tests[item.nodeid] = {"passed": True, "shared": sorted(shared), "seconds": 0.0}
             if spent[item.nodeid.partition("[")[0]] > EACH:
                 pytest.skip("its function has had its time")
-            measured.switch_context(f"{item.nodeid}|setup")
+            measured.switch_context(item.nodeid + SETUP)
             try:
                 return (yield)
             finally:
@@ -453,9 +454,9 @@ class Coverage:
                 shared[fixture].add(name)
         for file, line, names in contexts:
             for name in filter(None, names):
-                test, _, setup = name.partition("|")
+                test = name.removesuffix(SETUP)  # a name may have any characters
                 self.lines[file][line].add(test)
-                if setup:  # it may have made what others use
+                if test != name:  # it may have made what others use
                     self.lines[file][line].update(*(shared[fixture] for fixture in self.tests[test]["shared"]))
 
     def covering(self, file: str, first: int, last: int) -> set[str]:
