@@ -1,0 +1,18 @@
+"""The command line of `compare`: what is refused before any work is done."""
+
+import os
+
+import pytest
+
+from skembed.__main__ import main
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_of_first(tmp_path, capsys, monkeypatch):
+    table = tmp_path / "houses.csv"
+    table.write_text("street,price\n" + "a,1\nb,2\n" * 20)
+    asked = []
+    monkeypatch.setattr(os, "access", lambda path, mode: asked.append((path, mode)))
+    monkeypatch.setattr("skembed.compare.command_line._make_problem", lambda *_: pytest.fail("work was begun"))
+    assert main(["compare", str(table), "--target", "price", "--html", str(tmp_path / "report.html")]) == 2
+    assert f"--html: the folder {tmp_path} cannot be written to." in capsys.readouterr().err
+    assert (tmp_path, os.W_OK) in asked
