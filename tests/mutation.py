@@ -38,6 +38,7 @@ GRACE = 30  # seconds of processor time that tests may take beyond three times o
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
 EACH = 2  # seconds for a test function: its further parameters are not measured; what survives is tried with all
 ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
+OVERHEAD = 0.05  # seconds of any test, beside those of its own
 SETUP = "|setup"  # behind the name of a test, while its fixtures are made
 MEMORY = 20 << 30  # bytes of address space
 
@@ -446,8 +447,8 @@ class Coverage:
             found = json.loads(path.read_text())
             self.tests |= found["tests"]
             contexts += [(file, int(line), names) for file, of in found["lines"].items() for line, names in of.items()]
-        for name in ON_IMPORT:  # which may be given up when measured, as it imports everything
-            self.tests[name] = {"passed": True, "shared": [], "seconds": float(LONGEST)}
+        for name in ON_IMPORT:  # to be run first, even if measuring gave them up: they import everything
+            self.tests[name] = {"passed": True, "shared": [], "seconds": 0.0}
         shared = defaultdict(set)  # fixture of a module or session -> the tests that use it
         for name, test in self.tests.items():
             for fixture in test["shared"]:
@@ -480,7 +481,7 @@ class Coverage:
         return [name for _, _, name in sorted(order)]
 
     def _seconds(self, name: str) -> float:
-        return self.tests[name]["seconds"]
+        return self.tests[name]["seconds"] + OVERHEAD
 
     def batches(self, names: list[str], budgets: list[float]) -> Iterator[tuple[list[str], float]]:
         """As many of the tests as fit in each budget of seconds, one after the other; and how long they took."""

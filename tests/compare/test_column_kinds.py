@@ -1,5 +1,7 @@
 """Kinds of columns: numbers and dates written as text, row numbers, codes, levels."""
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,11 @@ def test_codes_are_told_from_amounts():
     assert not is_code(amounts, noise[:, None])
     assert not is_code(amounts + 0.5, effects[amounts.astype(int)][:, None])
     assert not is_code(np.full(4000, np.nan), noise[:, None])
+
+
+def test_objects_that_are_neither_texts_nor_numbers_nor_dates():
+    for values in ([datetime.time(1), datetime.time(2)], [("a",), ("b",)], ["a", 1, None]):
+        assert numbers_of(values, dtype=object) == (None, "")
 
 
 def test_levels():

@@ -285,6 +285,27 @@ class TestDamage:
         assert repr(metric)[:60] in str(caught.value)
         assert len(str(caught.value)) < len(str(path)) + 200
 
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            (None, "'subwords' in the manifest and the tensor 'ngrams', or none of both"),
+            ([], "'subwords' to be .*'min_n'.*got \\[\\]"),
+            ({"min_n": 3}, "'subwords' to be .*'min_n'"),
+            ({"min_n": 3, "max_n": 6, "n_buckets": 5, "absent": "zero", "more": 1}, "'subwords' to be .*'min_n'"),
+            ({"min_n": 3, "max_n": 6, "n_buckets": True, "absent": "zero"}, "'subwords' to be .*'min_n'"),
+            ({"min_n": 3, "max_n": 6, "n_buckets": 5, "absent": 0}, "'subwords' to be .*'min_n'"),
+        ],
+    )
+    def test_parameters_of_ngrams_that_are_none(self, tmp_path, settings, message):
+        subwords = Subwords(np.ones((5, 2)), min_n=3, max_n=6, n_buckets=5)
+        SubwordTable(["Ulm"], [[1, 2]], subwords, counts=[2]).save(tmp_path / "table")
+        header, payload = header_of((tmp_path / "table").read_bytes())
+        manifest = json.loads(header["__metadata__"]["skembed"]) | {"subwords": settings}
+        header["__metadata__"]["skembed"] = json.dumps(manifest)
+        (tmp_path / "table").write_bytes(with_header(header, payload))
+        with pytest.raises(FormatError, match=f"at byte 8: expected {message}"):
+            load_table(tmp_path / "table", verify=False)
+
     def test_a_newer_version_says_so(self, saved):
         path, _, raw = saved
         header, payload = header_of(raw)

@@ -233,6 +233,11 @@ def test_what_is_no_file_of_vectors(load, content):
         load(content)
 
 
+def test_an_empty_file_is_said_to_be_empty(load):
+    with pytest.raises(FormatError, match=r"vectors: at byte 0: expected vectors, the file is empty"):
+        load(b"")
+
+
 def test_text_cannot_be_mapped(load):
     with pytest.raises(ValueError, match=r"mmap=True cannot be had.*table\.save"):
         load(samples.text(), mmap=True)

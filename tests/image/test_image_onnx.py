@@ -48,6 +48,17 @@ def test_fixed_batches_sizes_and_halves(options, pictures, tmp_path):
         assert ImageEmbedder(tmp_path / "a.onnx", resize=None, crop=None).fit_transform(pictures).shape == (5, 2)
 
 
+def test_rows_are_means_over_tokens(pictures, tmp_path):
+    nodes = [node("ReduceMean", ["image"], "means", axes=[1]), node("Squeeze", ["means", "axis"], "tokens")]
+    path = tmp_path / "a.onnx"  # a token for each row of pixels
+    path.write_bytes(model(nodes, {"image": ("n", 3, 6, 7)}, {"tokens": ("n", 6, 7)}, {"axis": np.array([1])}))
+    embedder = ImageEmbedder(path).fit(pictures)
+    rows = embedder.transform(pictures)
+    expected = [embedder.preprocessing_.apply(picture).mean(axis=(0, 2)) for picture in pictures]
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+    assert rows.shape == (5, 7)
+
+
 def test_channels_may_come_last(pictures, tmp_path):
     nodes = [node("ReduceMean", ["image"], "means", axes=[1, 2], keepdims=[0])]
     nodes[0] = node("ReduceMean", ["image"], "kept", axes=[1, 2])

@@ -39,6 +39,7 @@ class TestConstruction:
             ([1, True], np.ones((2, 1)), None, "1 and True at 0 and 1"),
             ([None, float("nan")], np.ones((2, 1)), None, "None and None"),
             (["a"], np.ones((2, 1)), None, "1 keys and 2 vectors"),
+            (np.array([["a", "b"]]), np.ones((1, 2)), None, r"keys must be one-dimensional, got .* shape \(1, 2\)"),
             (["a"], np.ones(1), None, "shape"),
             (["a"], np.ones((1, 0)), None, "shape"),
             (["a", "b"], [[1, 2], [3, np.nan]], None, "got nan for the key 'b' .row 1, component 1"),
