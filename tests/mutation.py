@@ -453,6 +453,8 @@ class Coverage:
         for name, test in self.tests.items():
             for fixture in test["shared"]:
                 shared[fixture].add(name)
+        for fixture in [fixture for fixture, users in shared.items() if len(users) > len(self.tests) / 2]:
+            del shared[fixture]  # what surrounds all tests makes nothing for them
         for file, line, names in contexts:
             for name in filter(None, names):
                 test = name.removesuffix(SETUP)  # a name may have any characters
