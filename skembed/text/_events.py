@@ -51,7 +51,7 @@ def held_out_events(events: Events, fraction: float, rng: np.random.RandomState)
     held = np.zeros(n_events, dtype=bool)
     lengths = np.diff(events.documents, prepend=0)
     if len(lengths) < 2:
-        held[n_events - int(fraction * n_events) :] = fraction * n_events >= 1
+        held[n_events - int(fraction * n_events) :] = True
         return held
     order = rng.permutation(len(lengths))
     n_held = int(np.searchsorted(np.cumsum(lengths[order]), fraction * n_events, side="right"))

@@ -9,9 +9,11 @@ import joblib
 import numpy as np
 import pytest
 
+from skembed.data.ragged import Ragged
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import NNLMVectorizer
+from skembed.text._events import held_out_events, read_events
 
 nnlm = pytest.importorskip("skembed.training.nets.nnlm")
 TEXTS = made_up_documents()
@@ -123,6 +125,13 @@ def test_unknown_words_are_one_word_and_stop_words_none(fitted):
     stopped = small(stop_words=["badi"], min_count=20).fit(TEXTS)
     assert "badi" not in stopped.embedding_
     assert stopped.perplexity(["badi kuta badi"]) == stopped.perplexity(["kuta"])
+
+
+@pytest.mark.parametrize(("n_words", "n_held"), [(3, 0), (4, 1), (8, 1), (9, 2)])
+def test_of_a_single_document_the_end_is_held_out(n_words, n_held):
+    events = read_events([Ragged.from_ends(np.zeros(n_words, np.int32), np.array([n_words]))], 1, 2)
+    held = held_out_events(events, 0.2, np.random.RandomState(0))
+    assert held.tolist() == [False] * (n_words + 1 - n_held) + [True] * n_held
 
 
 def test_phrases_are_words_of_the_model():
