@@ -27,6 +27,17 @@ def test_of_scikit_learns_own_some_are_sound():
     assert not failed & {"check_partners_are_found", "check_missing_values", "check_pickle"}
 
 
+class NeedingBoth(CCAEmbedder):
+    def fit(self, X, y=None):
+        if y is None:
+            raise TypeError("fit needs y")
+        return super().fit(X, y)
+
+
+def test_no_y_may_be_an_error_of_the_type():
+    check_pair_estimator(NeedingBoth())
+
+
 class CentredByBatch(CCAEmbedder):
     def transform(self, X, y=None):
         found = super().transform(X, y)

@@ -136,14 +136,17 @@ def test_mixed_columns(mixed, max_iter):
     assert not hasattr(fitted, "embedding_")
 
 
-def test_levels_are_tables(mixed):
-    X, _ = mixed
+@pytest.mark.parametrize("some_missing", [False, True])
+def test_levels_are_tables(mixed, some_missing):
+    X = mixed[0].copy()
+    if some_missing:
+        X[::5, 0] = None
     fitted = autoencoder(2, categorical_features=[1, 2], max_iter=0).fit(X)
     assert set(fitted.embeddings_) == {"x1", "x2"}
     tree = fitted.embeddings_["x1"]
     assert set(tree.keys) == {"oak", "fir", "elm", "yew"}
     # a row that has the level, its other columns at their means; unknown levels are average
-    row = np.array([[X[:, 0].mean(), "elm", "new", X[:, 3].mean()]], dtype=object)
+    row = np.array([[np.nanmean(X[:, 0].astype(float)), "elm", "new", X[:, 3].mean()]], dtype=object)
     np.testing.assert_allclose(fitted.transform(row)[0], tree["elm"], atol=1e-4)
     row[0, 1] = "ash"
     np.testing.assert_allclose(fitted.transform(row)[0], tree.unknown, atol=1e-4)
