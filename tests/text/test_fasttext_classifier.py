@@ -169,6 +169,15 @@ def test_probabilities_are_calibrated_on_held_out_documents(loss):
         np.testing.assert_array_equal(raw.predict(unseen), calibrated.predict(unseen))
 
 
+def test_learning_goes_on_from_what_calibration_had_not_yet_scaled():
+    texts, y = noisy(300, 0)
+    classifier = small(max_iter=10, learning_rate=0.5).partial_fit(texts, y)
+    scores = classifier._model.output * np.float32(classifier.temperature_)
+    assert classifier.temperature_ > 1.3
+    classifier.set_params(learning_rate=1e-9).partial_fit(texts, y)
+    np.testing.assert_allclose(classifier._model.output * np.float32(classifier.temperature_), scores, rtol=1e-4)
+
+
 def test_a_classifier_that_is_hardly_too_sure_is_left_as_it_is():
     texts, y = themes(400)
     assert small(max_iter=3, learning_rate=0.3).fit(texts * 3, np.tile(y, 3)).temperature_ == 1
