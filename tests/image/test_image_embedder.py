@@ -26,6 +26,8 @@ import skembed
 from skembed import EmbeddingTable, ImageEmbedder
 from skembed.apply import image_models
 from skembed.apply.image_models import load_model
+from skembed.data.preprocessing import Preprocessing
+from skembed.formats import FormatError
 
 torch = pytest.importorskip("torch")
 
@@ -205,6 +207,22 @@ def test_pickles_and_files_hold_no_weights(embedder, pictures, tmp_path):
     assert (tmp_path / "kept").stat().st_size < 5_000
     for again in (pickle.loads(pickle.dumps(embedder)), skembed.load(tmp_path / "kept")):
         np.testing.assert_array_equal(again.transform(pictures), rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture_": "vgg16"}, "one of .* with columns, got 'vgg16'"),
+        ({"embedding_dim_": 0}, "one of .* with columns"),
+        ({"layer_": "last"}, "the layer 'pool' or 'logits', got 'last'"),
+        ({"preprocessing_": Preprocessing(8, (8, 8), (0.0, 0.0, 0.0), (1.0, 0.0, 1.0), "bilinear")}, "std"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(embedder, pictures, tmp_path, changes, message):
+    vars(embedder.fit(pictures)).update(changes)
+    skembed.save(embedder, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")
 
 
 def test_a_file_that_moved_or_changed(embedder, squeezenet, pictures, tmp_path):
