@@ -163,3 +163,10 @@ class TestLeadingEigenvectors:
         factor = (rng.normal(size=(400, 60)) * 0.5 ** np.arange(60)).astype(np.float32)
         found = leading_eigenvectors(lambda v: factor @ (factor.T @ v), 400, 30, np.dtype(np.float32), rng)
         np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-5)
+
+
+def test_trials_hide_a_fifth_of_each_basket_as_a_score_does():
+    X = sparse.csr_matrix(np.array([np.roll([1.0] * 10 + [0.0] * 30, shift) for shift in range(60)], np.float32))
+    fold = ease._Fold(X, 2, np.random.default_rng(0))
+    assert np.diff(fold.hidden.indptr).tolist() == [2] * 60
+    assert (fold.shown + fold.hidden != X).nnz == 0
