@@ -182,6 +182,29 @@ def test_missing_numbers_and_levels(mixed):
     assert np.isfinite(autoencoder(2).fit_transform(numbers)).all()
 
 
+def test_blocks_of_rows_change_nothing(mixed, monkeypatch):
+    from skembed.projection import _autoencoder
+
+    X = mixed[0].copy()
+    X[::5, 0] = None
+    fitted = autoencoder(2, categorical_features=[1, 2], max_iter=0).fit(X)
+    Z = fitted.transform(X)
+    back = fitted.inverse_transform(Z)
+    monkeypatch.setattr(_autoencoder, "BLOCK_ROWS", 7)
+    np.testing.assert_allclose(fitted.transform(X), Z, rtol=1e-5, atol=1e-5)
+    again = fitted.inverse_transform(Z)
+    np.testing.assert_array_equal(again[:, [1, 2]], back[:, [1, 2]])
+    np.testing.assert_allclose(again[:, [0, 3]].astype(float), back[:, [0, 3]].astype(float), rtol=1e-4)
+
+
+def test_fewer_than_twenty_rows_leave_it_as_it_begins():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    assert len(autoencoder(2, max_iter=2).fit(X).loss_curve_) == 2
+    few = autoencoder(2, max_iter=2).fit(X[:19])
+    assert few.loss_curve_ == []
+    np.testing.assert_array_equal(few.transform(X), autoencoder(2, max_iter=0).fit(X[:19]).transform(X))
+
+
 def test_rare_levels_share_a_vector():
     rng = np.random.default_rng(0)
     X = np.array([[rng.choice(["a", "b", "c"]) if i % 9 else f"rare{i}"] for i in range(300)], dtype=object)
