@@ -11,7 +11,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
+import skembed
 from skembed import CooccurrenceEncoder, EmbeddingTable, NeighborAnomalyDetector
+from skembed.formats import FormatError
 from skembed.training import whitening
 from skembed.training.whitening import learn_whitening
 
@@ -271,3 +273,23 @@ def test_a_new_row_that_equals_usual_ones_is_usual():
     detector = NeighborAnomalyDetector(novelty=True).fit(np.repeat(X, 6, axis=0))
     assert detector.predict(X).tolist() == [1] * 5
     assert detector.predict(X + 1.0).tolist() == [-1] * 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda fitted: {"n_features_in_": 9}, "from 9 columns"),
+        (lambda fitted: {"embedding_": fitted.embedding_.truncate(7)}, "rows of 8 coordinates"),
+        (lambda fitted: {"training_scores_": fitted.training_scores_[1:]}, "a score for each of 120 rows"),
+        (lambda fitted: {"training_scores_": fitted.training_scores_.astype(np.float32)}, "a score for each"),
+        (lambda fitted: {"n_neighbors_": 0}, "1 to 119 of 120 rows"),
+        (lambda fitted: {"n_neighbors_": 120}, "1 to 119 of 120 rows"),
+        (lambda fitted: {"embedding_": EmbeddingTable(range(120), rows(), metric="dot")}, "Euclidean distances"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
+    fitted = detector().fit(rows())
+    vars(fitted).update(changes(fitted))
+    skembed.save(fitted, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")

@@ -12,7 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
+import skembed
 from skembed import NodeEmbedder
+from skembed.formats import FormatError
 from skembed.graph import read_edges
 from skembed.graph._node_embedder import METHODS
 from skembed.inspection import link_prediction_auc
@@ -343,11 +345,20 @@ def test_ctrl_c_keeps_whole_passes(monkeypatch):
     assert model.loss_curve_ == embedder("deepwalk", max_iter=3).fit(X).loss_curve_[:1]
 
 
-def test_what_does_not_fit_is_refused_when_a_pickle_is_opened():
-    X, _ = blocks()
-    model = embedder().fit(X)
-    state = dict(vars(model))
-    state["_context"] = state["_context"][:, :3]
-    model.__dict__.update(state)
-    with pytest.raises(ValueError, match="context"):
-        model._check_fitted()
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda fitted: {"_context": fitted._context[:, :3]}, "context of shape"),
+        (lambda fitted: {"_context": fitted._context.astype(float)}, "float32 context"),
+        (lambda fitted: {"_context": fitted._context * np.float32(np.nan)}, "finite context"),
+        (lambda fitted: {"_length": -1.0}, "length of at least 0"),
+        (lambda fitted: {"_length": float("inf")}, "length of at least 0"),
+        (lambda fitted: {"n_features_in_": 3}, "shape"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
+    model = embedder().fit(blocks()[0])
+    vars(model).update(changes(model))
+    skembed.save(model, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")

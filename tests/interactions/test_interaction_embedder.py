@@ -8,7 +8,10 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skembed import InteractionEmbedder
+import skembed
+from skembed import EmbeddingTable, InteractionEmbedder
+from skembed.apply.baskets import FoldIn
+from skembed.formats import FormatError
 from skembed.interactions import basket_split, recommendation_scorer
 
 METHODS = ["ease", "ials", "svd", "item2vec", "popularity"]
@@ -199,3 +202,21 @@ def test_parameters_that_fit_may_not_take():
     for bad in ({"penalty": 0}, {"dropout": 1.0}, {"method": "bpr"}, {"embedding_dim": 0}, {"unobserved_weight": -1}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             InteractionEmbedder(**bad).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda fitted: {"input_embedding_": EmbeddingTable(range(24), np.ones((24, 2)))}, "the same items and dim"),
+        (lambda fitted: {"input_embedding_": fitted.embedding_.truncate(1)}, "the same items and dimensions"),
+        (lambda fitted: {"_fold_in": FoldIn("mean of", fitted._fold_in.empty)}, "of one of the kinds"),
+        (lambda fitted: {"_fold_in": FoldIn(fitted._fold_in.kind, np.zeros(3, np.float32))}, "and 2 dimensions"),
+        (lambda fitted: {"n_features_in_": 3}, "a vector for each of 3 items"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
+    fitted = InteractionEmbedder(2, random_state=0).fit(X)
+    vars(fitted).update(changes(fitted))
+    skembed.save(fitted, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")

@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skembed
 from skembed import CCAEmbedder
+from skembed.formats import FormatError
 from skembed.testing._pair_checks import pairs
 from skembed.training import canonical
 from skembed.training.canonical import _folds
@@ -218,3 +220,31 @@ def test_repeated_and_constant_columns_and_two_pairs():
     two = CCAEmbedder().fit_transform(X[:2], Y[:2])
     assert two[0].shape == (2, 1)
     assert np.sign(two[0]).tolist() == np.sign(two[1]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("correlations_", lambda array: array[:, None]),
+        ("x_mean_", lambda array: array[:-1]),
+        ("x_rotations_", lambda array: array[:, :-1]),
+        ("y_rotations_", lambda array: array.astype(np.float32)),
+        ("y_loadings_", lambda array: array * np.inf),
+    ],
+)
+def test_a_file_of_arrays_that_do_not_fit_is_refused(name, change, tmp_path):
+    embedder = CCAEmbedder(3, shrinkage=0.1).fit(*pairs())
+    with np.errstate(invalid="ignore"):
+        vars(embedder)[name] = change(vars(embedder)[name])
+    skembed.save(embedder, tmp_path / "kept")
+    with pytest.raises(FormatError, match=r"expected \w+_ to be finite float64 of shape"):
+        skembed.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("changes", [{"shrinkage_": 1.5}, {"shrinkage_": -0.1}, {"_y_is_flat": True}])
+def test_a_file_of_numbers_that_do_not_fit_is_refused(changes, tmp_path):
+    embedder = CCAEmbedder(3, shrinkage=0.1).fit(*pairs())
+    vars(embedder).update(changes)
+    skembed.save(embedder, tmp_path / "kept")
+    with pytest.raises(FormatError, match="a dimension at least, and a shrinkage from 0 to 1"):
+        skembed.load(tmp_path / "kept")
