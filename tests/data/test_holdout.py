@@ -35,6 +35,22 @@ def test_a_basket_is_split_alike_wherever_it_stands(lists):
         assert abs(found[1] - rest[order]).max() == 0
 
 
+def test_zeros_that_are_written_out_are_no_items_and_entries_that_repeat_are_one():
+    zeros = X.copy()
+    zeros.data[::3] = 0
+    plain = zeros.copy()
+    plain.eliminate_zeros()
+    entries = zeros.tocoo()
+    halves = sparse.csr_matrix((60, 40))
+    halves.data = np.repeat(zeros.data / 2, 2)
+    halves.indices, halves.indptr = np.repeat(zeros.indices, 2), zeros.indptr * 2
+    for other in (zeros, entries, halves):
+        for found, expected in zip(basket_split(other, hidden=0.5), basket_split(plain, hidden=0.5)):
+            assert abs(found - expected).max() == 0
+            assert found.nnz == expected.nnz
+    assert zeros.nnz == X.nnz  # as it was given
+
+
 def test_the_seed_decides():
     assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=1)[0]).max() == 0
     assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=2)[0]).max() > 0
