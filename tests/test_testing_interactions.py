@@ -56,6 +56,23 @@ class FirstItemsFirst(InteractionEmbedder):
         return rows if not isinstance(X, list) else rows + np.array([[len(str(row[:1]))] for row in X])
 
 
+class CountingUnknownItems(InteractionEmbedder):
+    def transform(self, X):
+        rows = super().transform(X)
+        return rows + self.n_unknown(X)[:, None]
+
+    def n_unknown(self, X):
+        known = set(self.embedding_.keys)
+        return np.array([len(set(row) - known) for row in X]) if isinstance(X, list) else np.zeros(X.shape[0])
+
+
+class RememberingUnknownItems(CountingUnknownItems):
+    def transform(self, X):
+        rows = InteractionEmbedder.transform(self, X) + getattr(self, "n_met", 0)
+        self.n_met = getattr(self, "n_met", 0) + self.n_unknown(X).sum()
+        return rows
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -64,6 +81,8 @@ class FirstItemsFirst(InteractionEmbedder):
         (Clipping, "took the value -1.0"),
         (IdsAsText, "known items|items came back as"),
         (FirstItemsFirst, "the order within a basket"),
+        (CountingUnknownItems, "unknown items change rows"),
+        (RememberingUnknownItems, "rows change after unknown items were met"),
     ],
 )
 def test_broken_estimators_fail(broken, message):
