@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import skembed
 from skembed import EmbeddingTable, SequenceEmbedder
+from skembed.formats import FormatError
 from skembed.sequence import to_sequences
 
 pytest.importorskip("torch")
@@ -348,3 +351,35 @@ def test_transform_and_predictions_import_no_torch(tmp_path):
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.fixture(scope="module")
+def of_frame():
+    return embedder().fit(frame())
+
+
+def without_unknown(fitted):
+    table = fitted.embeddings_["step"]
+    return {"embeddings_": fitted.embeddings_ | {"step": EmbeddingTable(table.keys, table.vectors)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda f: {"n_features_in_": 4}, "a reader of 4 columns"),
+        (lambda f: {"_pooling": "sum"}, "a pooling that is known"),
+        (lambda f: {"embeddings_": {"step": f.embeddings_["step"]}}, "tables of the columns"),
+        (without_unknown, "a vector for each level, and an unknown one"),
+        (lambda f: {"event_": "kind"}, "an event among"),
+        (lambda f: {"_has_end": False}, "output weights of 4 keys"),
+        (lambda f: {"_weights": replace(f._weights, output=f._weights.output[:, :1].copy())}, "output weights of 5"),
+        (lambda f: {"_weights": replace(f._weights, events=f._weights.cases)}, "weights of the columns of events"),
+        (lambda f: {"_weights": replace(f._weights, cases=f._weights.events)}, "weights of the plain columns"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(of_frame, changes, message, tmp_path):
+    changed = pickle.loads(pickle.dumps(of_frame))
+    vars(changed).update(changes(changed))
+    skembed.save(changed, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")
