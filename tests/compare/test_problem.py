@@ -158,6 +158,13 @@ def test_one_column_cannot_be_both_kinds():
         make_problem(table(), "y", categorical=["size"], numeric=["size"])
 
 
+def test_rows_of_a_file_are_sampled(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("age,name,y\n" + "".join(f"{i}.5,{'ab'[i % 2]},{i}.25\n" for i in range(300)))
+    assert len(read_problem(path, "y", max_rows=100).y) == 100
+    assert len(read_problem(path, "y", max_rows=None).y) == 300
+
+
 def test_file_without_a_header(tmp_path):
     path = tmp_path / "people.data"
     path.write_text("".join(f"{i % 7}.5, {'ab'[i % 2]}, {'yn'[i % 3 > 0]}, {i % 5}.25\n" for i in range(60)))

@@ -185,6 +185,20 @@ def test_users_of_whom_nothing_can_be_hidden_are_left_out_of_a_score():
         assert scorer(fitted, [*X[:50], ["0-1"], [], ["soap"]]) == scorer(fitted, X[:50])
 
 
+def test_scorer_of_a_pipeline_takes_its_steps():
+    keys = sorted({key for basket in X for key in basket})
+    matrix = sparse.csr_matrix([[float(key in basket) for key in keys] for basket in X])
+    order = np.random.default_rng(0).permutation(len(keys))  # other kinds beside each other than in X
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda matrix: matrix[:, order], accept_sparse=True),
+        InteractionEmbedder(6, random_state=0),
+    ).fit(matrix)
+    plain = InteractionEmbedder(6, random_state=0).fit(matrix)
+    scorer = recommendation_scorer("recall", 5, hidden=1)
+    assert scorer(pipeline, matrix) > 0.9
+    assert scorer(plain, matrix) > 0.9
+
+
 def test_scorer_of_a_pipeline_and_its_faults():
     matrix = sparse.csr_matrix(np.eye(8)[np.arange(80) % 8] + np.eye(8)[(np.arange(80) + 1) % 8])
     pipeline = make_pipeline(FunctionTransformer(accept_sparse=True), InteractionEmbedder(4, random_state=0)).fit(

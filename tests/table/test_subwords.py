@@ -135,13 +135,15 @@ def test_tables_made_of_it(table):
     np.testing.assert_allclose(table.align_to(turned)["Ulmer"], table["Ulmer"] @ rotation, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("wrong", [
-    {"max_n": 101}, {"min_n": -1}, {"n_buckets": 0}, {"n_buckets": 49}, {"buckets": [1]},
-    {"buckets": range(49, -1, -1)}, {"absent": "mean"},
-    {"buckets": range(1, 51)}, {"vectors": [1.0]},
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"max_n": 101}, "max_n=101"), ({"min_n": -1}, "min_n=-1"), ({"n_buckets": 0}, "n_buckets=0"),
+    ({"n_buckets": 49}, "a row for each of 49 buckets, got 50"), ({"buckets": [1]}, "buckets must"),
+    ({"buckets": range(49, -1, -1)}, "buckets must"), ({"absent": "mean"}, "absent must be 'skip' or 'zero'"),
+    ({"buckets": range(1, 51)}, "buckets must"), ({"vectors": [1.0]}, r"vectors must have shape .*, got \(1,\)"),
+    ({"vectors": np.empty((50, 0))}, r"vectors must have shape .*, got \(50, 0\)"),
 ])  # fmt: skip
-def test_parts_that_do_not_fit(wrong):
-    with pytest.raises(ValueError, match=r"must|expected"):
+def test_parts_that_do_not_fit(wrong, message):
+    with pytest.raises(ValueError, match=message):
         Subwords(**({"vectors": NGRAMS, "min_n": 3, "max_n": 6, "n_buckets": 50} | wrong))
 
 

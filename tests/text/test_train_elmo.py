@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import sys
 import warnings
 from itertools import pairwise
 
@@ -47,6 +48,13 @@ def interrupt():
 def trained(tmp_path_factory):
     directory = tmp_path_factory.mktemp("made") / "elmo"
     return train_elmo(TEXTS, directory, **SMALL)
+
+
+def test_without_h5py_nothing_is_read(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"pip install skembed\[elmo\]"):
+        train_elmo((pytest.fail("a document was read") for _ in range(1)), tmp_path / "elmo", **SMALL)
+    assert not (tmp_path / "elmo").exists()
 
 
 def test_a_directory_is_written_that_the_vectorizer_reads(trained):

@@ -88,6 +88,22 @@ def test_a_beginning_on_a_longer_case_is_as_by_itself(pooling):
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_cases_that_are_held_out_are_not_learned_from(early_stopping):
+    reader, cases = cases_of()
+    weights = []
+    for moved_by in (0, 1):
+        problem = problem_of(reader, cases, np.random.default_rng(0).integers(3, size=N))
+        problem.held_out = np.arange(10 if early_stopping else 0)
+        held_out = np.flatnonzero(problem.read_case < 10)
+        assert len(set(problem.target[held_out])) == 3
+        problem.target[held_out] = np.roll(problem.target[held_out], moved_by)  # as frequent as before
+        net = RecurrentNet(problem, settings_of(), seeded_generator(0), torch.device("cpu"))
+        net.one_pass()
+        weights.append(net.weights().recurrent)
+    assert np.array_equal(*weights) == early_stopping
+
+
 @pytest.mark.parametrize("jittered", [False, True])
 def test_batches_hold_each_case_once_at_about_one_length(jittered):
     rng = np.random.default_rng(0)
