@@ -191,3 +191,12 @@ def test_dates_order_events_and_are_a_column(kind):
 def test_what_is_wrong_with_a_long_table_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         to_sequences(pd.DataFrame(LOG), **options)
+
+
+@pytest.mark.parametrize("X", [5, None, {"a": ["x"]}, np.zeros((2, 3)), np.array([1.0, 2.0])])
+def test_what_holds_no_sequences_is_left_to_those_who_read_columns(X):
+    assert as_cells(X) is X
+    if not isinstance(X, np.ndarray) or X.ndim == 1:
+        with pytest.raises(ValueError, match="2D array") as caught:
+            read_columns(as_cells(X))
+        assert repr(X)[:5] in str(caught.value)

@@ -251,6 +251,14 @@ class TestParquet:
         table.save(tmp_path / "t", "parquet", dtype="float16")
         assert np.array_equal(EmbeddingTable.load(tmp_path / "t").vectors, samples.VECTORS.astype(np.float16))
 
+    def test_groups_of_rows(self, tmp_path, monkeypatch):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = EmbeddingTable(samples.WORDS, samples.VECTORS, counts=range(5, 0, -1))
+        monkeypatch.setattr("skembed.formats._parquet._GROUP_ROWS", 2)
+        table.save(tmp_path / "t", "parquet")
+        assert parquet.ParquetFile(tmp_path / "t").num_row_groups == 3
+        assert EmbeddingTable.load(tmp_path / "t") == table
+
     def test_what_pandas_and_pyarrow_write(self, tmp_path):
         pytest.importorskip("pyarrow")
         pytest.importorskip("pandas")
