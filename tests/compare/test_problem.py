@@ -1,11 +1,14 @@
 """Tables to problems: targets, tasks, what is left out, and the one-line errors."""
 
+import os
+
 import numpy as np
 import pytest
 
 pd = pytest.importorskip("pandas")
 
 from skembed.compare import InputError, make_problem, read_problem, unicode_problem  # noqa: E402
+from skembed.compare._text import describe  # noqa: E402
 from skembed.data.target_type import infer_target_type  # noqa: E402
 
 
@@ -181,3 +184,13 @@ def test_unicode_problem_with_and_without_pandas(monkeypatch):
     assert isinstance(b.X, np.ndarray)
     np.testing.assert_array_equal(a.y, b.y)
     assert [a.name_of(c) for c in a.categorical] == [b.name_of(c) for c in b.categorical]
+
+
+@pytest.mark.parametrize(("terminal", "width"), [(300, 110), (80, 80), (10, 40)])
+def test_columns_are_told_in_lines_as_wide_as_the_terminal_within_reason(terminal, width, monkeypatch):
+    monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((terminal, 24)))
+    X = pd.DataFrame({f"column {i}": ["a", "b"] * 20 for i in range(40)} | {"y": [1.5, 2.5, 3.5, 4.5] * 10})
+    lines = describe(make_problem(X, "y")).splitlines()
+    assert width - 12 < max(map(len, lines[1:])) <= width
+    assert lines[1].startswith("  treated as categorical: column 0,")
+    assert lines[2].startswith("    ")

@@ -157,6 +157,15 @@ def test_directory_and_mistyped_name(tmp_path):
         read_table(tmp_path / "nowhere" / "x.csv")
 
 
+def test_values_are_of_one_type_however_long_the_file(tmp_path):
+    """pandas would guess types part by part: codes of an early part would be numbers, and lose their zeros."""
+    rest = ",1" * 127
+    lines = [f"code{''.join(f',n{i}' for i in range(127))}", *[f"0{i % 7}{rest}" for i in range(9000)], f"x1{rest}"]
+    codes = read_table(write(tmp_path, "\n".join(lines) + "\n"))["code"]
+    assert codes.iloc[0] == "00"
+    assert set(map(type, codes)) == {str}
+
+
 def test_without_pandas(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"needs pandas: pip install \"skembed\[dataframe\]\""):
