@@ -55,12 +55,21 @@ class ForgettingTheMean(NeighborAnomalyDetector):
         return super().fit(X, y)
 
 
+class EqualRowsAreOutliers(NeighborAnomalyDetector):
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        if not self.training_scores_.any():  # a threshold at what is usual, and a bit of rounding
+            self.offset_ = 1e-9
+        return self
+
+
 BROKEN = {
     SeenRowsAreUsual: "check_false_alarms",
     ScoringByRank: "check_rows_beside",
     DistancesForScores: "check_far_rows",
     FillingIn: "check_missing_values",
     ForgettingTheMean: "check_sparse",
+    EqualRowsAreOutliers: "check_equal_rows",
 }
 
 
