@@ -58,7 +58,7 @@ class ForgettingTheMean(NeighborAnomalyDetector):
 class EqualRowsAreOutliers(NeighborAnomalyDetector):
     def fit(self, X, y=None):
         super().fit(X, y)
-        if not self.training_scores_.any():  # a threshold at what is usual, and a bit of rounding
+        if not sparse.issparse(X) and not np.ptp(X, axis=0).any():  # a threshold at what is usual, and some rounding
             self.offset_ = 1e-9
         return self
 
