@@ -74,15 +74,15 @@ class GloVeSettings:
     Attributes
     ----------
     embedding_dim : int
-    learning_rate : float
-        Of AdaGrad.
     max_iter : int
         Passes.
+    learning_rate : float
+        Of AdaGrad.
     """
 
     embedding_dim: int
+    max_iter: int
     learning_rate: float = 0.05
-    max_iter: int = 15
 
 
 def train_glove(
@@ -126,7 +126,7 @@ def train_glove(
     >>> ids, run = np.tile(np.array([0, 1, 2, 3], np.int32), 500), Run(seed=0)
     >>> chunks, settings = [Ragged(np.array([0, 2000]), ids)], CountSettings(window=1)
     >>> with count_cooccurrences(chunks, np.bincount(ids), settings, run) as cooccurrences:
-    ...     tables = train_glove(cooccurrences, GloVeSettings(embedding_dim=8), run)
+    ...     tables = train_glove(cooccurrences, GloVeSettings(embedding_dim=8, max_iter=15), run)
     >>> tables.words.shape, len(tables.loss_curve)
     ((4, 8), 15)
     """
