@@ -220,3 +220,13 @@ def test_earlier_batches_that_are_beyond_float64_are_refused(name, value):
     with pytest.raises(ValueError, match=r"earlier batches .*expected at most 1e\+150. Scale X first"):
         embedder.partial_fit(X)
     signal.alarm(0)
+
+
+def test_memory_of_a_batch_beside_its_components_is_predicted(monkeypatch):
+    needed = 8 * 50 * (100 + 2 * 20)
+    X = np.random.default_rng(0).normal(size=(100, 50))
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: needed)
+    embedder("pca", 20).partial_fit(X)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: needed - 1)
+    with pytest.raises(MemoryError, match=r"a batch of shape \(100, 50\) beside 20 components needs"):
+        embedder("pca", 20).partial_fit(X)
