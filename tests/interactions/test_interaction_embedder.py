@@ -84,6 +84,14 @@ class TestEveryMethod:
         names = fitted.get_feature_names_out()
         assert len(names) == fitted.transform(X[:1]).shape[1] == fitted.embedding_.embedding_dim
         assert names[0] == "interactionembedder0"
+        assert len(names) == (1 if fitted.method == "popularity" else 6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dim", [1, 2])
+def test_few_dimensions(method, dim):
+    embedder = InteractionEmbedder(dim, method=method, random_state=0)
+    assert embedder.fit_transform(X).shape == (300, 1 if method == "popularity" else dim)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "popularity"])
