@@ -204,16 +204,17 @@ def test_callbacks_are_told_of_each_pass(small):
 
     class Listener:
         def __init__(self, stop_after=99):
-            self.losses = []
+            self.losses, self.begun = [], []
             self.stop_after = stop_after
 
         def setup(self, estimator, context):
             pass
 
         def on_fit_task_begin(self, estimator, context):
-            pass
+            self.begun.append(context.task_name)
 
         def on_fit_task_end(self, estimator, context, *, metadata):
+            self.begun.remove(context.task_name)
             self.losses += [metadata["loss"]] if metadata else []
             return len(self.losses) == self.stop_after
 
@@ -224,6 +225,7 @@ def test_callbacks_are_told_of_each_pass(small):
     vectorizer = small(max_iter=3).set_callbacks(listener).fit(TEXTS)
     assert listener.losses == vectorizer.loss_curve_
     assert len(listener.losses) == 3
+    assert not listener.begun  # each task has ended, the fit too
     stopping = Listener(stop_after=2)
     assert small(max_iter=3).set_callbacks(stopping).fit(TEXTS).loss_curve_ == vectorizer.loss_curve_[:2]
 

@@ -280,6 +280,30 @@ def test_only_the_words_of_the_corpus_are_read_from_a_large_file(native, monkeyp
     assert "other7" not in calls[1]["keys"]
 
 
+@pytest.mark.parametrize("trainable", [False, True])
+def test_callbacks_are_told_when_a_fit_begins_and_when_it_ends(trainable):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer has callbacks")
+    told = []
+
+    class Listener:
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            told.append(f"{context.task_name} begins")
+
+        def on_fit_task_end(self, estimator, context):
+            told.append(f"{context.task_name} ends")
+
+        def teardown(self, estimator, context):
+            pass
+
+    words = sorted({word for text in TEXTS for word in text.split()})
+    vectorizer = PretrainedVectorizer(table_of(words), trainable=trainable, max_iter=2, random_state=0)
+    vectorizer.set_callbacks(Listener()).fit(TEXTS)
+    assert told == ["fit begins", *["pass begins", "pass ends"] * (2 if trainable else 0), "fit ends"]
+
+
 def test_verbose_says_what_was_kept(native, capsys):
     PretrainedVectorizer(native, verbose=1).fit(TEXTS)
     assert f"{len(WORDS) + 500} words have a vector, all words of source" in capsys.readouterr().err
