@@ -4,7 +4,10 @@ import os
 
 import pytest
 
-from skembed.__main__ import main
+pytest.importorskip("pandas")
+
+from skembed.__main__ import main  # noqa: E402
+from skembed.compare import command_line  # noqa: E402
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_of_first(tmp_path, capsys, monkeypatch):
@@ -12,7 +15,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_of_first(tmp_path, capsys, m
     table.write_text("street,price\n" + "a,1\nb,2\n" * 20)
     asked = []
     monkeypatch.setattr(os, "access", lambda path, mode: asked.append((path, mode)))
-    monkeypatch.setattr("skembed.compare.command_line._make_problem", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(command_line, "_make_problem", lambda *_: pytest.fail("work was begun"))
     assert main(["compare", str(table), "--target", "price", "--html", str(tmp_path / "report.html")]) == 2
     assert f"--html: the folder {tmp_path} cannot be written to." in capsys.readouterr().err
     assert (tmp_path, os.W_OK) in asked
