@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from skembed.__main__ import main  # noqa: E402
-from skembed.compare import command_line  # noqa: E402
+from skembed.__main__ import main
+from skembed.compare import command_line
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_of_first(tmp_path, capsys, monkeypatch):
