@@ -123,9 +123,10 @@ def check_missing_values(estimator: Any) -> None:
 
 
 def _assert_value_error(function: Callable, arguments: tuple, message: str, *, or_type_error: bool = False) -> str:
+    errors = (ValueError, TypeError) if or_type_error else (ValueError,)
     try:
         function(*arguments)
-    except (ValueError, TypeError) if or_type_error else ValueError as error:
+    except errors as error:
         return str(error)
     raise AssertionError(message)
 
