@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from skembed.parallel import open_workers
-from skembed.training.propagation import BUDGET, _factors, propagate
-from skembed.training.transitions import Graph
+from skembed.training.propagation import BUDGET, NEGATIVE, _factors, propagate
+from skembed.training.transitions import Graph, log_transitions
 
 N = 40
 
@@ -22,8 +22,9 @@ def graph():
 @pytest.mark.parametrize(("dim", "n_factors"), [(4, 6), (10, 15), (30, N)])
 def test_half_as_many_directions_again_are_smoothed_as_are_kept(graph, dim, n_factors):
     with open_workers(1) as workers:
-        vectors = _factors(graph, dim, 0, workers, BUDGET, n_products=4)
-        kept = propagate(graph, dim, 0, workers)
+        logs = log_transitions(graph, None, NEGATIVE, BUDGET, 0, workers)
+        vectors = _factors(logs, dim, 0, workers, n_products=4)
+        kept = propagate(graph, dim, None, 0, workers)
     assert vectors.shape == (N, n_factors)
     assert kept.shape[1] <= dim
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
