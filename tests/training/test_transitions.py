@@ -57,6 +57,7 @@ def test_where_all_paths_are_beyond_the_budget_those_of_nodes_with_most_are_draw
         return original(*arguments)
 
     monkeypatch.setattr(transitions, "sum_transitions", noted)
+    monkeypatch.setattr(transitions, "SUMMED", 1)
     budget = N * 50
     found = logs(graph, 3, budget).toarray()
     lengths = np.diff(graph.indptr)
@@ -66,6 +67,15 @@ def test_where_all_paths_are_beyond_the_budget_those_of_nodes_with_most_are_draw
     np.testing.assert_array_equal(drawn[0], np.where(cost > 50, 25, 0))  # two drawn steps of each path
     np.testing.assert_array_equal(found, found.T)
     assert np.corrcoef(found.ravel(), expected(graph, 3).ravel())[0, 1] > 0.9
-    drawn.clear()
-    logs(graph, 3, int(cost.sum()))
-    assert not drawn[0].any()
+    for summed, of_budget, draws in (
+        (1, cost.sum(), False),
+        (1, cost.sum() - 1, True),
+        (cost.sum() / budget, budget, False),  # the matrix is as small, and it takes no longer
+        (cost.sum() / budget - 1e-3, budget, True),
+        (1e9, np.minimum(cost, N).sum(), False),
+        (1e9, np.minimum(cost, N).sum() - 1, True),
+    ):
+        drawn.clear()
+        monkeypatch.setattr(transitions, "SUMMED", summed)
+        logs(graph, 3, int(of_budget))
+        assert drawn[0].any() == draws
