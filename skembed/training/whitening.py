@@ -244,7 +244,7 @@ def _squared_lengths(rows: np.ndarray) -> np.ndarray:
 def column_means(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # both infinities in one sum
         return X.mean(axis=0, dtype=np.float64)
 
 
