@@ -203,13 +203,16 @@ class Merger:
                 self._merge_part(*task)
 
     def _merge_part(self, learned: list[RowDeltas], which: int, part: int, n_parts: int) -> None:
+        table, total, covered = self.tables[which], self._total[which], self._covered[which]
+        if len(learned) == 1 and not isinstance(learned[0].rows, Ragged):  # no row has two deltas
+            if part == 0:
+                table[learned[0].rows] += learned[0].deltas[: len(learned[0].rows), : table.shape[1]]
+            return
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
-        table, total, covered = self.tables[which], self._total[which], self._covered[which]
         rows_of = [deltas.ragged_rows() for deltas in learned]
-        if len(learned) > 1 or isinstance(learned[0].rows, Ragged):  # else no row has two deltas
-            for rows, (_, _, step_weights) in zip(rows_of, learned):
-                merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)
+        for rows, (_, _, step_weights) in zip(rows_of, learned):
+            merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)
         for rows in rows_of:
             merge.find_scales(rows.indices, part, n_parts, total, covered)
         for rows, (_, deltas, _) in zip(rows_of, learned):

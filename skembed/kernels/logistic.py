@@ -44,7 +44,7 @@ def _sigmoid(x):
     return divide(one, add(one, e))
 
 
-@compiled()
+@compiled(inline="always")
 def repeat_labels(work, n_contexts, n_targets, rate):
     """Write the labels times the learning rate, and the weights times it, once for each context.
 
@@ -56,7 +56,7 @@ def repeat_labels(work, n_contexts, n_targets, rate):
             store(work.rates, i * n_targets + k, multiply(broadcast(rate), load(work.weights, k)))
 
 
-@compiled()
+@compiled(inline="always")
 def logistic_steps(work, n):
     """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
     for at in range(0, n, SIMD_WIDTH):
@@ -64,14 +64,14 @@ def logistic_steps(work, n):
         store(work.logits, at, subtract(load(work.scaled_labels, at), step))
 
 
-@compiled()
+@compiled(inline="always")
 def logistic_loss(work, n_contexts, n_targets):
     """Sum of minus the log of what the sigmoids of the logits give to their labels, few logarithms a context."""
     loss = 0.0
     for i in range(n_contexts):
         likelihood = 1.0
         for k in range(n_targets):
-            logit = min(max(work.logits[i * n_targets + k], -MAX_LOGIT), MAX_LOGIT)
+            logit = _clamped(work.logits[i * n_targets + k])
             if work.weights[k] > 0.0:
                 likelihood *= 1.0 / (1.0 + math.exp(-logit if work.labels[k] > 0.0 else logit))
                 if likelihood < _TINY:
@@ -81,7 +81,12 @@ def logistic_loss(work, n_contexts, n_targets):
     return loss
 
 
-@compiled()
+@compiled(inline="always")
+def _clamped(logit):
+    return -MAX_LOGIT if logit < -MAX_LOGIT else MAX_LOGIT if logit > MAX_LOGIT else logit
+
+
+@compiled(inline="always")
 def softmax_steps(logits, labels, n, total, rate):
     """Replace n logits by ``rate * (label - total * p)``, where p is their softmax and `total` the sum of the labels.
 
@@ -92,7 +97,8 @@ def softmax_steps(logits, labels, n, total, rate):
     """
     largest = logits[0]
     for k in range(1, n):
-        largest = max(largest, logits[k])
+        if logits[k] > largest:
+            largest = logits[k]
     mass = 0.0
     for k in range(n):
         logit = logits[k]
@@ -104,12 +110,13 @@ def softmax_steps(logits, labels, n, total, rate):
     return largest + math.log(mass)
 
 
-@compiled()
+@compiled(inline="always")
 def softmax_loss(logits, labels, n):
     """Sum over targets of their label times minus the log of their softmax; logits stay."""
     largest = logits[0]
     for k in range(1, n):
-        largest = max(largest, logits[k])
+        if logits[k] > largest:
+            largest = logits[k]
     mass = 0.0
     total = 0.0
     labelled_logits = 0.0
