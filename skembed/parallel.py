@@ -34,8 +34,8 @@ class RowDeltas(NamedTuple):
     ----------
     rows : ndarray of shape (n,), int32, or Ragged of n sequences
         The row of each delta, each row once; or the rows that each delta is for, in any number.
-    deltas : ndarray of shape (n, embedding_dim or more), float32
-        Columns beyond those of the table are padding.
+    deltas : ndarray of shape (n or more, embedding_dim or more), float32, C-contiguous
+        Rows behind the first n and columns beyond those of the table are padding.
     step_weights : ndarray of shape (n,), float32
         How far the steps of each row went towards its optimum: learning rate times curvature, summed over its updates.
         Deltas of small weights are summed, those of weights above 1 tend to be averaged; zeros ask for the plain sum.
@@ -203,13 +203,13 @@ class Merger:
                 self._merge_part(*task)
 
     def _merge_part(self, learned: list[RowDeltas], which: int, part: int, n_parts: int) -> None:
+        from skembed.kernels import merge  # here, so that opening workers does not take numba
+
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
         if len(learned) == 1 and not isinstance(learned[0].rows, Ragged):  # no row has two deltas
             if part == 0:
-                table[learned[0].rows] += learned[0].deltas[: len(learned[0].rows), : table.shape[1]]
+                merge.add_to_rows(table, learned[0].rows, learned[0].deltas)
             return
-        from skembed.kernels import merge  # here, so that opening workers does not take numba
-
         rows_of = [deltas.ragged_rows() for deltas in learned]
         for rows, (_, _, step_weights) in zip(rows_of, learned):
             merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)

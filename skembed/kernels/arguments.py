@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-import numba.extending
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.np.numpy_support import from_dtype
+
+from skembed.kernels.compile import intrinsic
 
 __all__ = ["Float32s", "Int32s", "Int64s", "UInt8s", "packed", "unpacked"]
-
-intrinsic: Any = numba.extending.intrinsic  # as in `skembed.kernels.simd`
 
 # Annotations: where a C-contiguous array of that dtype begins, as `skembed.kernels.simd.pointer` has it.
 UInt8s = Annotated[Any, "uint8"]
@@ -30,7 +30,7 @@ Float32s = Annotated[Any, "float32"]
 def _kinds(named_tuple: type) -> tuple[Any, ...]:
     """What its fields are: int, bool, or the dtype of an array."""
     hints = get_type_hints(named_tuple, include_extras=True).values()
-    return tuple(hint.__metadata__[0] if hasattr(hint, "__metadata__") else hint for hint in hints)
+    return tuple(np.dtype(hint.__metadata__[0]) if hasattr(hint, "__metadata__") else hint for hint in hints)
 
 
 def packed(arguments: Iterable) -> np.ndarray:
@@ -52,7 +52,7 @@ def packed(arguments: Iterable) -> np.ndarray:
     """
     numbers = []
     for value, kind in zip(arguments, _kinds(type(arguments))):
-        if isinstance(kind, str):
+        if isinstance(kind, np.dtype):
             if value.dtype != kind or not value.flags.c_contiguous:
                 layout = f"{value.dtype} with strides {value.strides}"
                 raise TypeError(f"this kernel takes C-contiguous arrays of {kind}, got {layout}. Convert it first.")
@@ -67,7 +67,9 @@ def unpacked(typing_context, numbers, named_tuple):
     """Inside a kernel: the named tuple of which `packed` made `numbers`, with pointers in the place of arrays."""
     named = named_tuple.instance_class
     fields = [
-        types.CPointer(getattr(types, kind)) if isinstance(kind, str) else {int: types.int64, bool: types.boolean}[kind]
+        types.CPointer(from_dtype(kind))
+        if isinstance(kind, np.dtype)
+        else {int: types.int64, bool: types.boolean}[kind]
         for kind in _kinds(named)
     ]
     result = types.NamedTuple(fields, named)

@@ -23,7 +23,6 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.local_ids import prefetch_row
 from skembed.kernels.random import draw_below
 from skembed.kernels.shard import (
     TILE,
@@ -33,17 +32,18 @@ from skembed.kernels.shard import (
     WorkspacePointers,
     packed_shard,
     packed_targets,
-    packed_workspace,
 )
 from skembed.kernels.simd import (
     SIMD_WIDTH,
     aligned_zeros,
     broadcast,
+    clear_row,
     larger,
     load,
     multiply,
     multiply_add,
     pointer,
+    prefetch_row,
     smaller,
     store,
 )
@@ -103,8 +103,7 @@ def compose(table, keys, starts, rows, local, local_starts, local_rows):
         ends[i + 1] = n_listed
     for i in range(keys.size):
         first, end, mean = ends[i], ends[i + 1], i * width
-        for d in range(mean, mean + width):
-            means[d] = np.float32(0.0)
+        clear_row(means, mean, width)
         for j in range(first, end):
             if j + AHEAD < n_listed:
                 prefetch_row(start, np.int64(listed[j + AHEAD]), dim)
@@ -114,8 +113,7 @@ def compose(table, keys, starts, rows, local, local_starts, local_rows):
         share = np.float32(1.0) / np.float32(end - first)
         for d in range(dim):
             means[mean + d] *= share
-    for d in range(keys.size * width, (keys.size + 1) * width):
-        means[d] = np.float32(0.0)
+    clear_row(means, keys.size * width, width)
 
 
 def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
@@ -141,7 +139,7 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
     n_losses : int
         How many these were.
     """
-    packed = packed_shard(shard), packed_targets(targets), packed_workspace(workspace)
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
     labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
     return _train_skip_gram_of_means(*packed, labels, window, shrink, learning_rate, state)
 
@@ -194,7 +192,7 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
     Parameters and returns are those of `train_skip_gram_of_means`, but that a loss is that of a center, and `negative`
     words are drawn for it.
     """
-    packed = packed_shard(shard), packed_targets(targets), packed_workspace(workspace)
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
     labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
     return _train_cbow_of_means(*packed, lengths, labels, window, shrink, learning_rate, state)
 

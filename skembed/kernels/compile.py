@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba.extending
 from numba import njit
 from numba.core import event
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -19,7 +20,9 @@ from numba.core.compiler_machinery import PassManager
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites, PreLowerStripPhis
 from numba.core.untyped_passes import InlineClosureLikes, ReconstructSSA
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "intrinsic"]
+
+intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
 QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
 _may_warn = threading.Lock()  # whoever takes it warns; it is never given back

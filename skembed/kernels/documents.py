@@ -19,7 +19,6 @@ from skembed.kernels.shard import (
     WorkspacePointers,
     packed_shard,
     packed_targets,
-    packed_workspace,
 )
 from skembed.kernels.simd import SIMD_WIDTH, broadcast, load, multiply, pointer, store
 
@@ -57,7 +56,7 @@ def train_documents(shard, begins, labels, weights, targets, kind, learning_rate
     loss : float
         Sum of the losses of all documents, times their weights.
     """
-    packed = packed_shard(shard), packed_targets(targets), packed_workspace(workspace)
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
     softmax = True if kind == SOFTMAX else None  # numba compiles one kernel where it is None, another where not
     return _train_documents(*packed, begins, labels, weights, softmax, kind == SAMPLED, learning_rate, state)
 

@@ -104,7 +104,7 @@ def add_targets(rows, choices, key, n_targets, random, work):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
             work.targets[n_targets] = sample * rows.width
             work.labels[n_targets] = np.float32(0.0)
-            work.weights[n_targets] = np.float32(1.0) if sample != key else np.float32(0.0)
+            work.weights[n_targets] = np.float32(sample != key)
             rows.output_pairs[sample] += 1
             n_targets += 1
     return n_targets

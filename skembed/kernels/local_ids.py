@@ -8,13 +8,12 @@ import numpy as np
 
 from skembed.kernels.compile import compiled
 from skembed.kernels.random import draw
-from skembed.kernels.simd import SIMD_WIDTH, copy_row, pointer, prefetch, smaller
+from skembed.kernels.simd import clear_row, copy_row, pointer, prefetch, prefetch_row
 
 __all__ = [
     "add_rows",
     "gather_rows",
     "keep_thresholds",
-    "prefetch_row",
     "release",
     "subtract_rows",
     "to_local_ids",
@@ -161,13 +160,6 @@ def release(slot: np.ndarray, rows: np.ndarray) -> None:
     slot[rows] = -1
 
 
-@compiled(inline="always")
-def prefetch_row(start, row, dim):
-    """Ask for the cache lines of a row of a table of `dim` columns that begins at the pointer `start`."""
-    for d in range(0, dim + SIMD_WIDTH - 1, SIMD_WIDTH):
-        prefetch(start, row * dim + smaller(d, dim - 1))
-
-
 @compiled()
 def gather_rows(table, rows, local):
     """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
@@ -177,10 +169,8 @@ def gather_rows(table, rows, local):
         if i + AHEAD < rows.size:
             prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
         copy_row(start, np.int64(rows[i]) * dim, dim, to, i * width)
-        for d in range(i * width + dim, (i + 1) * width):
-            to[d] = np.float32(0.0)
-    for d in range(rows.size * width, (rows.size + 1) * width):
-        to[d] = np.float32(0.0)
+        clear_row(to, i * width + dim, width - dim)
+    clear_row(to, rows.size * width, width)
 
 
 @compiled()

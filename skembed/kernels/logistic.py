@@ -5,43 +5,12 @@ import math
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.simd import (
-    SIMD_WIDTH,
-    add,
-    broadcast,
-    clamp,
-    divide,
-    load,
-    multiply,
-    multiply_add,
-    store,
-    subtract,
-)
+from skembed.kernels.simd import MAX_LOGIT, SIMD_WIDTH, broadcast, load, multiply, sigmoid, store, subtract
 
 __all__ = ["logistic_loss", "logistic_steps", "repeat_labels", "softmax_loss", "softmax_steps"]
 
-MAX_LOGIT = np.float32(8.0)  # the sigmoid is within 4e-4 of 0 or 1 there
+_LARGEST = np.float32(MAX_LOGIT)
 _TINY = 1e-200  # far above the smallest float64
-
-
-@compiled(inline="always")
-def _sigmoid(x):
-    """1 / (1 + exp(-x)) of a SIMD vector, |x| <= 8, within 1e-5.
-
-    exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256.
-    """
-    one = broadcast(np.float32(1.0))
-    y = multiply(clamp(x, broadcast(-MAX_LOGIT), broadcast(MAX_LOGIT)), broadcast(np.float32(1.0 / 256.0)))
-    e = multiply_add(multiply_add(y, broadcast(np.float32(0.5)), broadcast(np.float32(-1.0))), y, one)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    return divide(one, add(one, e))
 
 
 @compiled(inline="always")
@@ -60,7 +29,7 @@ def repeat_labels(work, n_contexts, n_targets, rate):
 def logistic_steps(work, n):
     """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
     for at in range(0, n, SIMD_WIDTH):
-        step = multiply(load(work.rates, at), _sigmoid(load(work.logits, at)))
+        step = multiply(load(work.rates, at), sigmoid(load(work.logits, at)))
         store(work.logits, at, subtract(load(work.scaled_labels, at), step))
 
 
@@ -83,7 +52,7 @@ def logistic_loss(work, n_contexts, n_targets):
 
 @compiled(inline="always")
 def _clamped(logit):
-    return -MAX_LOGIT if logit < -MAX_LOGIT else MAX_LOGIT if logit > MAX_LOGIT else logit
+    return -_LARGEST if logit < -_LARGEST else _LARGEST if logit > _LARGEST else logit
 
 
 @compiled(inline="always")

@@ -3,6 +3,8 @@
 The rows of one window are chosen here, contexts and targets, for skip-gram and CBOW and both losses alike.
 """
 
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +29,6 @@ __all__ = [
     "new_workspace",
     "packed_shard",
     "packed_targets",
-    "packed_workspace",
     "pad_targets",
 ]
 
@@ -91,7 +92,8 @@ class Targets(NamedTuple):
     path_codes: np.ndarray
 
 
-class Workspace(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Workspace:
     """The arrays that hold one window; see `new_workspace`."""
 
     contexts: np.ndarray
@@ -103,6 +105,11 @@ class Workspace(NamedTuple):
     rates: np.ndarray
     logits: np.ndarray
     hidden: np.ndarray
+
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """`WorkspacePointers`, packed, once: a workspace is there for many shards."""
+        return packed(WorkspacePointers(*(getattr(self, field.name) for field in fields(self))))
 
 
 def new_workspace(window: int, max_targets: int, width: int) -> Workspace:
@@ -197,11 +204,6 @@ def packed_targets(targets: Targets) -> np.ndarray:
     return packed(TargetPointers(hierarchical, negative, pool, len(pool), *paths))
 
 
-def packed_workspace(workspace: Workspace) -> np.ndarray:
-    """Return `WorkspacePointers`, packed."""
-    return packed(WorkspacePointers(*workspace))
-
-
 @compiled(inline="always")
 def document_of(rows, sequence):
     """Return the local input row of the document of a sequence, or NO_DOCUMENT."""
@@ -212,21 +214,16 @@ def document_of(rows, sequence):
 def choose_contexts(rows, left, position, right, document, n_targets, work):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
     n_contexts = 0
-    for other in range(left, right):
+    for other in range(left, right + (document != NO_DOCUMENT)):
         if other != position:
-            n_contexts = _add_context(rows, np.int64(rows.tokens[other]), n_contexts, n_targets, work)
-    if document != NO_DOCUMENT:
-        n_contexts = _add_context(rows, document, n_contexts, n_targets, work)
+            row = np.int64(rows.tokens[other]) if other < right else document
+            begin = row * rows.width
+            work.contexts[n_contexts] = begin
+            work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else begin
+            rows.input_pairs[row] += n_targets
+            n_contexts += 1
     work.contexts[n_contexts] = work.contexts[0]  # makes the last pair whole
     return n_contexts
-
-
-@compiled(inline="always")
-def _add_context(rows, row, n_contexts, n_targets, work):
-    work.contexts[n_contexts] = row * rows.width
-    work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else row * rows.width
-    rows.input_pairs[row] += n_targets
-    return n_contexts + 1
 
 
 @compiled(inline="always")
@@ -253,7 +250,7 @@ def choose_targets(rows, choices, center, n_pairs, random, work):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
             work.targets[k] = sample * rows.width
             work.labels[k] = np.float32(0.0)
-            work.weights[k] = np.float32(1.0) if sample != center else np.float32(0.0)
+            work.weights[k] = np.float32(sample != center)
             rows.output_pairs[sample] += n_pairs
     return pad_targets(rows, work, n_targets)
 

@@ -27,7 +27,6 @@ from skembed.kernels.shard import (
     document_of,
     packed_shard,
     packed_targets,
-    packed_workspace,
 )
 from skembed.kernels.simd import (
     SIMD_WIDTH,
@@ -72,7 +71,7 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
     n_losses : int
         How many these were.
     """
-    packed = packed_shard(shard), packed_targets(targets), packed_workspace(workspace)
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
     return _train_skip_gram(*packed, window, shrink, learning_rate, state)
 
 
@@ -109,7 +108,7 @@ def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
     Parameters and returns are those of `train_skip_gram`, but that a loss is that of a center. Each context row moves
     by the whole step of the mean, as in the word2vec program, not by its share of it.
     """
-    packed = packed_shard(shard), packed_targets(targets), packed_workspace(workspace)
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
     return _train_cbow(*packed, window, shrink, learning_rate, state)
 
 
