@@ -34,8 +34,8 @@ class RowDeltas(NamedTuple):
     ----------
     rows : ndarray of shape (n,), int32, or Ragged of n sequences
         The row of each delta, each row once; or the rows that each delta is for, in any number.
-    deltas : ndarray of shape (n, embedding_dim or more), float32
-        Columns beyond those of the table are padding.
+    deltas : ndarray of shape (n or more, embedding_dim or more), float32, C-contiguous
+        Rows behind the first n and columns beyond those of the table are padding.
     step_weights : ndarray of shape (n,), float32
         How far the steps of each row went towards its optimum: learning rate times curvature, summed over its updates.
         Deltas of small weights are summed, those of weights above 1 tend to be averaged; zeros ask for the plain sum.
@@ -206,10 +206,13 @@ class Merger:
         from skembed.kernels import merge  # here, so that opening workers does not take numba
 
         table, total, covered = self.tables[which], self._total[which], self._covered[which]
+        if len(learned) == 1 and not isinstance(learned[0].rows, Ragged):  # no row has two deltas
+            if part == 0:
+                merge.add_to_rows(table, learned[0].rows, learned[0].deltas)
+            return
         rows_of = [deltas.ragged_rows() for deltas in learned]
-        if len(learned) > 1 or isinstance(learned[0].rows, Ragged):  # else no row has two deltas
-            for rows, (_, _, step_weights) in zip(rows_of, learned):
-                merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)
+        for rows, (_, _, step_weights) in zip(rows_of, learned):
+            merge.add_step_weights(rows.indices, rows.ends, step_weights, part, n_parts, total, covered)
         for rows in rows_of:
             merge.find_scales(rows.indices, part, n_parts, total, covered)
         for rows, (_, deltas, _) in zip(rows_of, learned):

@@ -12,6 +12,7 @@ A window is one small minibatch: all its logits are taken before any row changes
 
 import numpy as np
 
+from skembed.kernels.arguments import unpacked
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
@@ -22,10 +23,30 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.local_ids import prefetch_row
 from skembed.kernels.random import draw_below
-from skembed.kernels.shard import TILE, Workspace, shard_pointers, target_pointers, workspace_pointers
-from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, broadcast, load, multiply, multiply_add, pointer, store
+from skembed.kernels.shard import (
+    TILE,
+    ShardPointers,
+    TargetPointers,
+    Workspace,
+    WorkspacePointers,
+    packed_shard,
+    packed_targets,
+)
+from skembed.kernels.simd import (
+    SIMD_WIDTH,
+    aligned_zeros,
+    broadcast,
+    clear_row,
+    larger,
+    load,
+    multiply,
+    multiply_add,
+    pointer,
+    prefetch_row,
+    smaller,
+    store,
+)
 from skembed.kernels.windows import LOSS_EVERY
 
 __all__ = [
@@ -70,31 +91,31 @@ def compose(table, keys, starts, rows, local, local_starts, local_rows):
     local_starts, local_rows
         Outputs: the same of the local keys.
     """
-    dim = table.shape[1]
-    start = pointer(table)
-    local_starts[0] = n_listed = 0
+    dim, width = table.shape[1], local.shape[1]
+    start, means = pointer(table), pointer(local)
+    firsts, of_key, listed = pointer(starts), pointer(rows), pointer(local_rows)
+    ends = pointer(local_starts)
+    ends[0] = n_listed = 0
     for i in range(keys.size):
-        for j in range(starts[keys[i]], starts[keys[i] + 1]):
-            local_rows[n_listed] = rows[j]
+        for j in range(firsts[keys[i]], firsts[keys[i] + 1]):
+            listed[n_listed] = of_key[j]
             n_listed += 1
-        local_starts[i + 1] = n_listed
+        ends[i + 1] = n_listed
     for i in range(keys.size):
-        first, end = local_starts[i], local_starts[i + 1]
-        mean = local[i]
-        mean[:] = 0.0
+        first, end, mean = ends[i], ends[i + 1], i * width
+        clear_row(means, mean, width)
         for j in range(first, end):
             if j + AHEAD < n_listed:
-                prefetch_row(start, np.int64(local_rows[j + AHEAD]), dim)
-            row = local_rows[j]
+                prefetch_row(start, np.int64(listed[j + AHEAD]), dim)
+            row = np.int64(listed[j]) * dim
             for d in range(dim):
-                mean[d] += table[row, d]
+                means[mean + d] += start[row + d]
         share = np.float32(1.0) / np.float32(end - first)
         for d in range(dim):
-            mean[d] *= share
-    local[keys.size] = 0.0
+            means[mean + d] *= share
+    clear_row(means, keys.size * width, width)
 
 
-@compiled()
 def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from the mean of the center's rows each of its contexts.
 
@@ -118,34 +139,39 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
     n_losses : int
         How many these were.
     """
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
+    labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
+    return _train_skip_gram_of_means(*packed, labels, window, shrink, learning_rate, state)
+
+
+@compiled()
+def _train_skip_gram_of_means(shard, targets, workspace, labels, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices = shard_pointers(shard), target_pointers(targets)
-    work, random = workspace_pointers(workspace), pointer(state)
-    label_of = pointer(labels)
-    n_outputs = shard.outputs.size // shard.width - 1
-    softmax = labels.size > 0
-    if softmax:
-        choose_all(rows, work, n_outputs)
+    rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
+    work, random = unpacked(workspace, WorkspacePointers), pointer(state)
+    if labels is not None:
+        label_of = pointer(labels)
+        choose_all(rows, work, rows.n_outputs)
     begin = 0
-    for sequence in range(shard.ends.size):
-        end = shard.ends[sequence]
+    for sequence in range(rows.n_sequences):
+        end = rows.ends[sequence]
         for position in range(begin, end):
             center = np.int64(rows.tokens[position])
             work.contexts[0] = center * rows.width
             mean_of_rows(rows.inputs, rows.width, work.contexts, 0, 1, work.hidden)
             reach = draw_below(random, window) + 1 if shrink else window
-            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
             n_contexts = right - left - 1
             read = position % LOSS_EVERY == 0
             n_losses += n_contexts if read else 0
-            if softmax:
+            if labels is not None:
                 for other in range(left, right):
                     if other != position:
                         add_label(rows, work, label_of[rows.tokens[other]], np.float32(1.0))
                 rows.input_pairs[center] += n_contexts
-                loss += learn_softmax(rows, work, n_outputs, np.float32(n_contexts), rate, read)
+                loss += learn_softmax(rows, work, rows.n_outputs, np.float32(n_contexts), rate, read)
                 for other in range(left, right):
                     work.labels[label_of[rows.tokens[other]]] = np.float32(0.0)
             else:
@@ -160,29 +186,34 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
     return loss, n_losses
 
 
-@compiled()
 def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from the mean of all rows of the contexts the center.
 
     Parameters and returns are those of `train_skip_gram_of_means`, but that a loss is that of a center, and `negative`
     words are drawn for it.
     """
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
+    labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
+    return _train_cbow_of_means(*packed, lengths, labels, window, shrink, learning_rate, state)
+
+
+@compiled()
+def _train_cbow_of_means(shard, targets, workspace, lengths, labels, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices = shard_pointers(shard), target_pointers(targets)
-    work, random = workspace_pointers(workspace), pointer(state)
-    label_of, n_rows_of = pointer(labels), pointer(lengths)
-    n_outputs = shard.outputs.size // shard.width - 1
-    softmax = labels.size > 0
-    if softmax:
-        choose_all(rows, work, n_outputs)
+    rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
+    work, random = unpacked(workspace, WorkspacePointers), pointer(state)
+    n_rows_of = pointer(lengths)
+    if labels is not None:
+        label_of = pointer(labels)
+        choose_all(rows, work, rows.n_outputs)
     begin = 0
-    for sequence in range(shard.ends.size):
-        end = shard.ends[sequence]
+    for sequence in range(rows.n_sequences):
+        end = rows.ends[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
-            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
             n_contexts = 0
             for other in range(left, right):
                 if other != position:
@@ -192,10 +223,10 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
             read = position % LOSS_EVERY == 0
             n_losses += 1 if read else 0
             center = np.int64(rows.tokens[position])
-            if softmax:
+            if labels is not None:
                 n_targets = 1
                 add_label(rows, work, label_of[center], np.float32(1.0))
-                loss += learn_softmax(rows, work, n_outputs, np.float32(1.0), rate, read)
+                loss += learn_softmax(rows, work, rows.n_outputs, np.float32(1.0), rate, read)
                 work.labels[label_of[center]] = np.float32(0.0)
             else:
                 n_targets = add_targets(rows, choices, center, 0, random, work)
@@ -208,7 +239,7 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
     return loss, n_losses
 
 
-@compiled()
+@compiled(inline="always")
 def mean_of_means(rows, work, n_rows_of, n_contexts):
     """Write the mean of all rows of the keys in `contexts` to the beginning of `hidden`."""
     n = np.int32(0)

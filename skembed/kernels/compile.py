@@ -9,16 +9,27 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numba.extending
 from numba import njit
 from numba.core import event
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import InlineOverloads, NopythonRewrites, PreLowerStripPhis
+from numba.core.untyped_passes import InlineClosureLikes, ReconstructSSA
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "intrinsic"]
+
+intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
 QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
 _may_warn = threading.Lock()  # whoever takes it warns; it is never given back
 _functions: set[Callable] = set()  # the kernels, as Python has them
+# Most of the time of compilation is that of numba's passes, in Python. Kernels have no closures and no expressions of
+# whole arrays, and a variable of theirs has one type throughout: what these passes find is nothing.
+_NEEDLESS_PASSES = {InlineClosureLikes, ReconstructSSA, PreLowerStripPhis, InlineOverloads, NopythonRewrites}
 
 
 def compiled(**options: Any) -> Callable[[Callable], Any]:
@@ -46,11 +57,12 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
 
     def decorate(function: Callable) -> Any:
         _functions.add(function)
+        given = options | {"nogil": True, "pipeline_class": _KernelCompiler, "no_cfunc_wrapper": True}  # C calls none
         try:
-            kernel = njit(cache=True, nogil=True, **options)(function)
+            kernel = njit(cache=True, **given)(function)
         except (RuntimeError, OSError) as error:  # RuntimeError: no folder can be written to
             _warn_of_no_cache(error)
-            return njit(nogil=True, **options)(function)
+            return njit(**given)(function)
         if hasattr(kernel, "_cache"):  # not where NUMBA_DISABLE_JIT leaves functions as they are
             kernel._cache = _OptionalCache(kernel._cache)
         return kernel
@@ -58,11 +70,28 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
     return decorate
 
 
+class _KernelCompiler(CompilerBase):
+    """Numba's compiler without the passes that find nothing in kernels."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        pipeline = PassManager("kernel")
+        for pass_, description in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+            if pass_ not in _NEEDLESS_PASSES:
+                pipeline.add_pass(pass_, description)
+        pipeline.finalize()
+        return [pipeline]
+
+
 class _OptionalCache:
-    """A cache of numba whose faults cost a compilation, where numba itself would pass them on to who calls a kernel."""
+    """A cache of numba whose faults cost a compilation, where numba itself would pass them on to who calls a kernel.
+
+    What it holds is for the kernels as they are now, all of them: numba looks at the file of a function alone, and
+    would keep it where what it calls, or how its arguments are packed, has changed in another file.
+    """
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
+        cache._cache_file._source_stamp = cache._cache_file._source_stamp, _STAMPS
 
         self.enable, self.disable, self.flush = cache.enable, cache.disable, cache.flush
 
@@ -89,6 +118,15 @@ class _OptionalCache:
     def _give_up(self, error: Exception) -> None:
         self.disable()
         _warn_of_no_cache(error)
+
+
+def _stamps() -> list[tuple[str, float, int]]:
+    """Return what tells these files from earlier ones of the same names."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
+
+
+_STAMPS = _stamps()
 
 
 def _warn_of_no_cache(error: Exception) -> None:

@@ -35,7 +35,6 @@ def distance_weights(window: int, weighted: bool) -> np.ndarray:
     return np.rint(UNIT / distances).astype(np.int64) if weighted else np.full(window + 1, UNIT, np.int64)
 
 
-@compiled()
 def index_tokens(tokens, n_keys):
     """Where each key stands.
 
@@ -51,20 +50,25 @@ def index_tokens(tokens, n_keys):
     positions : ndarray of shape (n_indexed,), int32
         Key i stands at the places ``positions[starts[i] : starts[i + 1]]``, ascending.
     """
-    starts = np.zeros(n_keys + 1, np.int64)
+    starts = np.zeros(n_keys + 2, np.int64)
+    positions = np.empty(np.count_nonzero(tokens >= 0), np.int32)
+    _index(tokens, starts, positions)
+    return starts[:-1], positions
+
+
+@compiled()
+def _index(tokens, starts, positions):
+    """Key i is counted in ``starts[i + 2]``: ``starts[i + 1]`` is where its next place goes, and at last its end."""
     for position in range(tokens.size):
         if tokens[position] >= 0:
-            starts[tokens[position] + 1] += 1
-    for key in range(n_keys):
+            starts[tokens[position] + 2] += 1
+    for key in range(starts.size - 1):
         starts[key + 1] += starts[key]
-    next_ = starts.copy()
-    positions = np.empty(starts[n_keys], np.int32)
     for position in range(tokens.size):
         token = tokens[position]
         if token >= 0:
-            positions[next_[token]] = position
-            next_[token] += 1
-    return starts, positions
+            positions[starts[token + 1]] = position
+            starts[token + 1] += 1
 
 
 @compiled()
@@ -180,7 +184,6 @@ def _emit(sums, touched, n_touched, columns, values, n_cells):
     return n_cells
 
 
-@compiled()
 def bucket_cells(row_ends, columns, values, block_starts, x_max, alpha, state, cells, bucket_ends):
     """Sort the cells of a block of rows into buckets, one for each block of columns, and shuffle each bucket.
 
@@ -200,15 +203,20 @@ def bucket_cells(row_ends, columns, values, block_starts, x_max, alpha, state, c
     bucket_ends : ndarray of shape (n_blocks,), int64
         Output: where the buckets end in `cells`.
     """
+    next_ = np.zeros(block_starts[-1] + 1, np.int64)
+    numbers = cells.view(np.float32)
+    _bucket(row_ends, columns, values, block_starts, x_max, alpha, state, cells, numbers, bucket_ends, next_)
+
+
+@compiled()
+def _bucket(row_ends, columns, values, block_starts, x_max, alpha, state, cells, numbers, bucket_ends, next_):
     n_blocks = block_starts.size - 1
-    next_ = np.zeros(block_starts[n_blocks] + 1, np.int64)
     for k in range(columns.size):
         next_[columns[k] + 1] += 1
     for column in range(next_.size - 1):
         next_[column + 1] += next_[column]
     for block in range(n_blocks):
         bucket_ends[block] = next_[block_starts[block + 1]]
-    numbers = cells.view(np.float32)
     begin = 0
     for row in range(row_ends.size):
         for k in range(begin, row_ends[row]):
@@ -232,7 +240,7 @@ def bucket_cells(row_ends, columns, values, block_starts, x_max, alpha, state, c
         first = bucket_ends[block]
 
 
-@compiled()
+@compiled(inline="always")
 def _shuffle(cells, first, last, state):
     """Shuffle ``cells[first:last]`` (Durstenfeld 1964)."""
     for k in range(last - first - 1, 0, -1):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skembed.kernels.arguments import unpacked
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
@@ -12,7 +13,13 @@ from skembed.kernels.hidden import (
     mean_of_rows,
     move_rows,
 )
-from skembed.kernels.shard import shard_pointers, target_pointers, workspace_pointers
+from skembed.kernels.shard import (
+    ShardPointers,
+    TargetPointers,
+    WorkspacePointers,
+    packed_shard,
+    packed_targets,
+)
 from skembed.kernels.simd import SIMD_WIDTH, broadcast, load, multiply, pointer, store
 
 __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
@@ -20,7 +27,6 @@ __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
 SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a document: some, or all
 
 
-@compiled()
 def train_documents(shard, begins, labels, weights, targets, kind, learning_rate, state, workspace):
     """Learn from each document of a shard, in place: from the mean of its rows its class.
 
@@ -50,28 +56,35 @@ def train_documents(shard, begins, labels, weights, targets, kind, learning_rate
     loss : float
         Sum of the losses of all documents, times their weights.
     """
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
+    softmax = True if kind == SOFTMAX else None  # numba compiles one kernel where it is None, another where not
+    return _train_documents(*packed, begins, labels, weights, softmax, kind == SAMPLED, learning_rate, state)
+
+
+@compiled()
+def _train_documents(shard, targets, workspace, begins, labels, weights, softmax, sampled, learning_rate, state):
     loss = 0.0
-    rows, choices = shard_pointers(shard), target_pointers(targets)
-    work, random = workspace_pointers(workspace), pointer(state)
+    rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
+    work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     places = pointer(begins)
-    n_outputs = shard.outputs.size // shard.width - 1
-    if kind != SAMPLED:
-        choose_all(rows, work, n_outputs)
+    if not sampled:
+        choose_all(rows, work, rows.n_outputs)
     first = 0
-    for document in range(shard.ends.size):
-        n = shard.ends[document] - first
+    for document in range(rows.n_sequences):
+        n = rows.ends[document] - first
         label, weight = np.int64(labels[document]), weights[document]
         rate = np.float32(learning_rate * weight)
         mean_of_rows(rows.inputs, rows.width, places, first, n, work.hidden)
-        if kind == SAMPLED:
+        n_targets = rows.n_outputs
+        if sampled:
             n_targets = add_targets(rows, choices, label, 0, random, work)
-            loss += weight * learn_logistic(rows, work, n_targets, rate, True)
         else:
             add_label(rows, work, label, np.float32(1.0))
-            if kind == SOFTMAX:
-                loss += weight * learn_softmax(rows, work, n_outputs, np.float32(1.0), rate, True)
-            else:
-                loss += weight * learn_logistic(rows, work, n_outputs, rate, True)
+        if softmax is None:
+            loss += weight * learn_logistic(rows, work, n_targets, rate, True)
+        else:
+            loss += weight * learn_softmax(rows, work, n_targets, np.float32(1.0), rate, True)
+        if not sampled:
             work.labels[label] = np.float32(0.0)
         share = broadcast(np.float32(1.0) / np.float32(n))
         for d in range(rows.width, 2 * rows.width, SIMD_WIDTH):

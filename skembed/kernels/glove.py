@@ -21,12 +21,12 @@ from skembed.kernels.simd import (
     aligned_zeros,
     broadcast,
     clamp,
-    horizontal_sum,
+    dot,
     load,
     multiply,
-    multiply_add,
     pointer,
-    prefetch,
+    prefetch_row,
+    shrink_factor,
     store,
     subtract,
 )
@@ -65,7 +65,6 @@ def new_records(words: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     return records
 
 
-@compiled()
 def train_buckets(records, cells, begins, ends, row_starts, column_starts, far, both, learning_rate, losses):
     """Learn from buckets of cells one after the other, in place.
 
@@ -87,13 +86,22 @@ def train_buckets(records, cells, begins, ends, row_starts, column_starts, far, 
     losses : ndarray of shape (n_buckets,), float64
         Output: sums of half the weighted squared errors, as they were when each cell was met.
     """
+    both = True if both else None  # numba compiles one kernel where it is None, another where not
     numbers = cells.view(np.float32)
+    _train_buckets(records, cells, numbers, begins, ends, row_starts, column_starts, far, both, learning_rate, losses)
+
+
+@compiled()
+def _train_buckets(records, cells, numbers, begins, ends, row_starts, column_starts, far, both, learning_rate, losses):
     width = records.shape[2]
     rate = np.float32(learning_rate)
     table = Table(pointer(records), pointer(cells), pointer(numbers), width, PARTS * width)
     for bucket in range(begins.size):
         at = Bucket(begins[bucket], ends[bucket], row_starts[bucket], column_starts[bucket], far[bucket])
-        losses[bucket] = _train_both(table, at, rate) if both else _train_one(table, at, rate)
+        if both is None:
+            losses[bucket] = _train_one(table, at, rate)
+        else:
+            losses[bucket] = _train_both(table, at, rate)
 
 
 class Table(NamedTuple):
@@ -117,53 +125,51 @@ class Bucket(NamedTuple):
 
 
 @compiled(inline="always")
-def _word_of(table, bucket, k):
-    return (bucket.row + np.int64(table.cells[3 * k] & np.uint32(0xFFFF))) * table.record
+def _row_of(table, bucket, k):
+    """The record of a cell's row."""
+    return bucket.row + np.int64(table.cells[3 * k] & np.uint32(0xFFFF))
 
 
 @compiled(inline="always")
-def _other_of(table, bucket, k):
-    return (bucket.column + np.int64(table.cells[3 * k] >> np.uint32(16))) * table.record
+def _column_of(table, bucket, k):
+    """The record of a cell's column."""
+    return bucket.column + np.int64(table.cells[3 * k] >> np.uint32(16))
 
 
-@compiled()
+@compiled(inline="always")
 def _train_one(table, bucket, rate):
     loss = 0.0
-    to_context = 2 * table.width
+    half = 2 * table.width  # of a record: a word and its rates, or a context and its rates
     for k in range(bucket.begin, bucket.end):
         if bucket.far and k + AHEAD < bucket.end:
-            word, context = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD) + to_context
-            for d in range(0, to_context, SIMD_WIDTH):
-                prefetch(table.records, word + d)
-                prefetch(table.records, context + d)
-        word, context = _word_of(table, bucket, k), _other_of(table, bucket, k) + to_context
-        error = _product(table, word, context) - table.numbers[3 * k + 1]
+            prefetch_row(table.records, 2 * _row_of(table, bucket, k + AHEAD), half)
+            prefetch_row(table.records, 2 * _column_of(table, bucket, k + AHEAD) + 1, half)
+        word, context = 2 * _row_of(table, bucket, k) * half, (2 * _column_of(table, bucket, k) + 1) * half
+        error = dot(table.records, word, context, table.width) - table.numbers[3 * k + 1]
         gradient = table.numbers[3 * k + 2] * error
         loss += gradient * error
         _move(table, word, context, rate * gradient)
     return 0.5 * loss
 
 
-@compiled()
+@compiled(inline="always")
 def _train_both(table, bucket, rate):
     loss = 0.0
     to_context = 2 * table.width
     for k in range(bucket.begin, bucket.end):
         if bucket.far and k + AHEAD < bucket.end:
-            word, other = _word_of(table, bucket, k + AHEAD), _other_of(table, bucket, k + AHEAD)
-            for d in range(0, table.record, SIMD_WIDTH):
-                prefetch(table.records, word + d)
-                prefetch(table.records, other + d)
-        word, other = _word_of(table, bucket, k), _other_of(table, bucket, k)
+            prefetch_row(table.records, _row_of(table, bucket, k + AHEAD), table.record)
+            prefetch_row(table.records, _column_of(table, bucket, k + AHEAD), table.record)
+        word, other = _row_of(table, bucket, k) * table.record, _column_of(table, bucket, k) * table.record
         log_count, weight = table.numbers[3 * k + 1], table.numbers[3 * k + 2]
-        error = _product(table, word, other + to_context) - log_count
+        error = dot(table.records, word, other + to_context, table.width) - log_count
         gradient = weight * error
         loss += gradient * error
         if word == other:
             _move(table, word, word + to_context, rate * gradient)
             continue
         # four rows that do not overlap: the processor works on both products at once
-        error_back = _product(table, other, word + to_context) - log_count
+        error_back = dot(table.records, other, word + to_context, table.width) - log_count
         gradient_back = weight * error_back
         loss += gradient_back * error_back
         _move(table, word, other + to_context, rate * gradient)
@@ -172,17 +178,9 @@ def _train_both(table, bucket, rate):
 
 
 @compiled(inline="always")
-def _product(table, word, context):
-    total = multiply(load(table.records, word), load(table.records, context))
-    for d in range(SIMD_WIDTH, table.width, SIMD_WIDTH):
-        total = multiply_add(load(table.records, word + d), load(table.records, context + d), total)
-    return horizontal_sum(total)
-
-
-@compiled(inline="always")
 def _move(table, word, context, gradient):
     """One AdaGrad step of a word and a context; `gradient` is the derivative of the loss by their product."""
-    by = broadcast(min(max(gradient, -LARGEST_GRADIENT), LARGEST_GRADIENT))
+    by = clamp(broadcast(gradient), broadcast(-LARGEST_GRADIENT), broadcast(LARGEST_GRADIENT))
     high, low = broadcast(LONGEST_STEP), broadcast(-LONGEST_STEP)
     for d in range(0, table.width, SIMD_WIDTH):
         w, c = load(table.records, word + d), load(table.records, context + d)
@@ -191,18 +189,5 @@ def _move(table, word, context, gradient):
         s_c = clamp(multiply(multiply(by, w), y_c), low, high)
         store(table.records, word + d, subtract(w, s_w))
         store(table.records, context + d, subtract(c, s_c))
-        store(table.records, word + table.width + d, multiply(y_w, _shrink(s_w)))
-        store(table.records, context + table.width + d, multiply(y_c, _shrink(s_c)))
-
-
-@compiled(inline="always")
-def _shrink(step):
-    """1 / sqrt(1 + step ** 2), within 3e-5 up to the longest step; what it is short of 1 within 2 in 10,000.
-
-    A cubic in step ** 2 that is 1 at 0 and, of all such, the least wrong up to LONGEST_STEP ** 2 in what a step adds.
-    """
-    one = broadcast(np.float32(1.0))
-    square = multiply(step, step)
-    series = multiply_add(square, broadcast(np.float32(-0.23211775)), broadcast(np.float32(0.36815499)))
-    series = multiply_add(square, series, broadcast(np.float32(-0.49991131)))
-    return multiply_add(square, series, one)
+        store(table.records, word + table.width + d, multiply(y_w, shrink_factor(s_w)))
+        store(table.records, context + table.width + d, multiply(y_c, shrink_factor(s_c)))

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-@compiled()
+@compiled(inline="always")
 def mean_of_rows(table, width, begins, first, n, hidden):
     """Write the mean of the rows that begin at ``begins[first : first + n]`` of `table` to the beginning of `hidden`.
 
@@ -35,7 +35,7 @@ def mean_of_rows(table, width, begins, first, n, hidden):
         store(hidden, d, multiply(share, total))
 
 
-@compiled()
+@compiled(inline="always")
 def move_rows(table, width, begins, write_offsets, first, n, hidden):
     """Add the second half of `hidden` to the rows that `mean_of_rows` read, and write them to ``write_offsets``."""
     for d in range(0, width, SIMD_WIDTH):
@@ -44,7 +44,7 @@ def move_rows(table, width, begins, write_offsets, first, n, hidden):
             store(table, write_offsets[i] + d, add(load(table, begins[i] + d), move))
 
 
-@compiled()
+@compiled(inline="always")
 def logits_of_one(rows, work, n_targets):
     """``logits[k]`` is the row at the beginning of `hidden` times target k; a multiple of TILE of them."""
     outputs, logits = rows.outputs, work.logits
@@ -62,7 +62,7 @@ def logits_of_one(rows, work, n_targets):
         logits[k + 2] = horizontal_sum(a2)
 
 
-@compiled()
+@compiled(inline="always")
 def update_one(rows, work, n_targets):
     """Add ``steps`` times the row at the beginning of `hidden` to the targets, where `work.logits` holds the steps.
 
@@ -104,7 +104,7 @@ def add_targets(rows, choices, key, n_targets, random, work):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
             work.targets[n_targets] = sample * rows.width
             work.labels[n_targets] = np.float32(0.0)
-            work.weights[n_targets] = np.float32(1.0) if sample != key else np.float32(0.0)
+            work.weights[n_targets] = np.float32(sample != key)
             rows.output_pairs[sample] += 1
             n_targets += 1
     return n_targets
@@ -127,7 +127,7 @@ def add_label(rows, work, row, label):
     rows.output_pairs[row] += 1
 
 
-@compiled()
+@compiled(inline="always")
 def learn_logistic(rows, work, n_targets, rate, read):
     """Move the targets of the hidden vector, each a logistic regression; its own step is written behind it.
 
@@ -145,7 +145,7 @@ def learn_logistic(rows, work, n_targets, rate, read):
     return loss
 
 
-@compiled()
+@compiled(inline="always")
 def learn_softmax(rows, work, n_targets, total, rate, read):
     """The same with one softmax over all targets, whose labels sum to `total`."""
     logits_of_one(rows, work, n_targets + (-n_targets) % TILE)

@@ -8,13 +8,12 @@ import numpy as np
 
 from skembed.kernels.compile import compiled
 from skembed.kernels.random import draw
-from skembed.kernels.simd import SIMD_WIDTH, pointer, prefetch
+from skembed.kernels.simd import clear_row, copy_row, pointer, prefetch, prefetch_row
 
 __all__ = [
     "add_rows",
     "gather_rows",
     "keep_thresholds",
-    "prefetch_row",
     "release",
     "subtract_rows",
     "to_local_ids",
@@ -156,48 +155,36 @@ def to_local_paths(rows, starts, nodes, codes, slot, node_rows, local_starts, lo
     return n_nodes
 
 
-@compiled()
-def release(slot, rows):
+def release(slot: np.ndarray, rows: np.ndarray) -> None:
     """Set the slots of `rows` back to -1."""
-    for i in range(rows.size):
-        slot[rows[i]] = -1
+    slot[rows] = -1
 
 
-@compiled(inline="always")
-def prefetch_row(start, row, dim):
-    """Ask for the cache lines of a row of a table of `dim` columns that begins at the pointer `start`."""
-    for d in range(0, dim + SIMD_WIDTH - 1, SIMD_WIDTH):
-        prefetch(start, row * dim + min(d, dim - 1))
-
-
-@compiled(fastmath=True)
+@compiled()
 def gather_rows(table, rows, local):
     """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
-    dim = table.shape[1]
-    start = pointer(table)
+    dim, width = table.shape[1], local.shape[1]
+    start, to = pointer(table), pointer(local)
     for i in range(rows.size):
         if i + AHEAD < rows.size:
             prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
-        row = rows[i]
-        for d in range(dim):
-            local[i, d] = table[row, d]
-        for d in range(dim, local.shape[1]):
-            local[i, d] = 0.0
-    local[rows.size] = 0.0
+        copy_row(start, np.int64(rows[i]) * dim, dim, to, i * width)
+        clear_row(to, i * width + dim, width - dim)
+    clear_row(to, rows.size * width, width)
 
 
 @compiled()
 def subtract_rows(table, rows, local):
     """Turn local copies of rows into deltas, ``local[i] -= table[rows[i]]``; returns whether all are finite."""
-    dim = table.shape[1]
-    start = pointer(table)
+    dim, width = table.shape[1], local.shape[1]
+    start, at = pointer(table), pointer(local)
     strange = 0
     for i in range(rows.size):
         if i + AHEAD < rows.size:
             prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
-        row = rows[i]
+        row = np.int64(rows[i]) * dim
         for d in range(dim):
-            delta = local[i, d] - table[row, d]
-            local[i, d] = delta
+            delta = at[i * width + d] - start[row + d]
+            at[i * width + d] = delta
             strange |= not (abs(delta) <= _LARGEST)
     return strange == 0

@@ -5,46 +5,15 @@ import math
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.simd import (
-    SIMD_WIDTH,
-    add,
-    broadcast,
-    clamp,
-    divide,
-    load,
-    multiply,
-    multiply_add,
-    store,
-    subtract,
-)
+from skembed.kernels.simd import MAX_LOGIT, SIMD_WIDTH, broadcast, load, multiply, sigmoid, store, subtract
 
 __all__ = ["logistic_loss", "logistic_steps", "repeat_labels", "softmax_loss", "softmax_steps"]
 
-MAX_LOGIT = np.float32(8.0)  # the sigmoid is within 4e-4 of 0 or 1 there
+_LARGEST = np.float32(MAX_LOGIT)
 _TINY = 1e-200  # far above the smallest float64
 
 
 @compiled(inline="always")
-def _sigmoid(x):
-    """1 / (1 + exp(-x)) of a SIMD vector, |x| <= 8, within 1e-5.
-
-    exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256.
-    """
-    one = broadcast(np.float32(1.0))
-    y = multiply(clamp(x, broadcast(-MAX_LOGIT), broadcast(MAX_LOGIT)), broadcast(np.float32(1.0 / 256.0)))
-    e = multiply_add(multiply_add(y, broadcast(np.float32(0.5)), broadcast(np.float32(-1.0))), y, one)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    e = multiply(e, e)
-    return divide(one, add(one, e))
-
-
-@compiled()
 def repeat_labels(work, n_contexts, n_targets, rate):
     """Write the labels times the learning rate, and the weights times it, once for each context.
 
@@ -56,22 +25,22 @@ def repeat_labels(work, n_contexts, n_targets, rate):
             store(work.rates, i * n_targets + k, multiply(broadcast(rate), load(work.weights, k)))
 
 
-@compiled()
+@compiled(inline="always")
 def logistic_steps(work, n):
     """Replace logits by ``rate * (label - sigmoid)``, 0 where the weight is."""
     for at in range(0, n, SIMD_WIDTH):
-        step = multiply(load(work.rates, at), _sigmoid(load(work.logits, at)))
+        step = multiply(load(work.rates, at), sigmoid(load(work.logits, at)))
         store(work.logits, at, subtract(load(work.scaled_labels, at), step))
 
 
-@compiled()
+@compiled(inline="always")
 def logistic_loss(work, n_contexts, n_targets):
     """Sum of minus the log of what the sigmoids of the logits give to their labels, few logarithms a context."""
     loss = 0.0
     for i in range(n_contexts):
         likelihood = 1.0
         for k in range(n_targets):
-            logit = min(max(work.logits[i * n_targets + k], -MAX_LOGIT), MAX_LOGIT)
+            logit = _clamped(work.logits[i * n_targets + k])
             if work.weights[k] > 0.0:
                 likelihood *= 1.0 / (1.0 + math.exp(-logit if work.labels[k] > 0.0 else logit))
                 if likelihood < _TINY:
@@ -81,7 +50,12 @@ def logistic_loss(work, n_contexts, n_targets):
     return loss
 
 
-@compiled()
+@compiled(inline="always")
+def _clamped(logit):
+    return -_LARGEST if logit < -_LARGEST else _LARGEST if logit > _LARGEST else logit
+
+
+@compiled(inline="always")
 def softmax_steps(logits, labels, n, total, rate):
     """Replace n logits by ``rate * (label - total * p)``, where p is their softmax and `total` the sum of the labels.
 
@@ -92,7 +66,8 @@ def softmax_steps(logits, labels, n, total, rate):
     """
     largest = logits[0]
     for k in range(1, n):
-        largest = max(largest, logits[k])
+        if logits[k] > largest:
+            largest = logits[k]
     mass = 0.0
     for k in range(n):
         logit = logits[k]
@@ -104,12 +79,13 @@ def softmax_steps(logits, labels, n, total, rate):
     return largest + math.log(mass)
 
 
-@compiled()
+@compiled(inline="always")
 def softmax_loss(logits, labels, n):
     """Sum over targets of their label times minus the log of their softmax; logits stay."""
     largest = logits[0]
     for k in range(1, n):
-        largest = max(largest, logits[k])
+        if logits[k] > largest:
+            largest = logits[k]
     mass = 0.0
     total = 0.0
     labelled_logits = 0.0

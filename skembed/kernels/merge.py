@@ -12,10 +12,9 @@ import math
 import numpy as np
 
 from skembed.kernels.compile import compiled
-from skembed.kernels.local_ids import prefetch_row
-from skembed.kernels.simd import pointer
+from skembed.kernels.simd import pointer, prefetch_row
 
-__all__ = ["add_deltas", "add_step_weights", "clear_step_weights", "find_scales"]
+__all__ = ["add_deltas", "add_step_weights", "add_to_rows", "clear_step_weights", "find_scales"]
 
 AHEAD = 16  # rows: a delta is soon added, so that more of them pass while a row comes from memory
 
@@ -92,6 +91,27 @@ def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
                 for d in range(dim):
                     table[row, d] += scale * deltas[i, d]
         begin = ends[i]
+
+
+@compiled()
+def add_to_rows(table, rows, deltas):
+    """Add deltas to a table, each to its own row.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, embedding_dim), float32, C-contiguous
+        Changes in place.
+    rows : ndarray of shape (n,), int32
+    deltas : ndarray of shape (n or more, embedding_dim or more), float32, C-contiguous
+    """
+    dim, width = table.shape[1], deltas.shape[1]
+    start, delta = pointer(table), pointer(deltas)
+    for i in range(rows.size):
+        if i + AHEAD < rows.size:
+            prefetch_row(start, np.int64(rows[i + AHEAD]), dim)
+        row = np.int64(rows[i]) * dim
+        for d in range(dim):
+            start[row + d] += delta[i * width + d]
 
 
 @compiled()

@@ -9,6 +9,7 @@ import numpy as np
 
 from skembed.kernels.compile import compiled
 from skembed.kernels.random import draw, draw_below
+from skembed.kernels.simd import pointer
 
 __all__ = ["AliasTable", "alias_table", "draw_many"]
 
@@ -60,29 +61,31 @@ def alias_table(weights: np.ndarray) -> AliasTable:
             f"got shape {weights.shape} with sum {total!r}. Check counts and ns_exponent."
         )
     weights = weights / weights.max()
-    probability, alias = _fill(weights * (weights.size / weights.sum()), int(np.argmax(weights)))
+    n = weights.size
+    probability, alias = np.ones(n), np.arange(n, dtype=np.int32)
+    _fill(weights * (n / weights.sum()), int(np.argmax(weights)), probability, alias, np.empty((2, n), np.int64))
     return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 
 @compiled()
-def _fill(scaled, heaviest):
-    """Vose's loop: pair each column below the mean with one above it. `scaled` has mean 1 and is overwritten."""
+def _fill(scaled, heaviest, probability, alias, work):
+    """Vose's loop: pair each column below the mean with one above it. `scaled` has mean 1 and is overwritten.
+
+    `probability` and `alias` are those of columns that are full; `work`, int64 (2, n), is for both sorts of columns.
+    """
     n = scaled.size
-    probability = np.ones(n)
-    alias = np.arange(n).astype(np.int32)
-    small = np.empty(n, np.int64)
-    large = np.empty(n, np.int64)
-    n_small = n_large = 0
+    small = pointer(work)
+    n_small, n_large = 0, n  # the large ones lie behind `n`
     for i in range(n):
         if scaled[i] < 1.0:
             small[n_small] = i
             n_small += 1
         else:
-            large[n_large] = i
+            small[n_large] = i
             n_large += 1
-    while n_small and n_large:
+    while n_small > 0 and n_large > n:
         n_small -= 1
-        low, high = small[n_small], large[n_large - 1]
+        low, high = small[n_small], small[n_large - 1]
         probability[low] = scaled[low]
         alias[low] = high
         scaled[high] -= 1.0 - scaled[low]
@@ -94,7 +97,6 @@ def _fill(scaled, heaviest):
         if scaled[small[i]] <= 0.5:
             probability[small[i]] = 0.0
             alias[small[i]] = heaviest
-    return probability, alias
 
 
 @compiled()

@@ -5,14 +5,14 @@ shard is, never on which thread works on it or when.
 """
 
 import numpy as np
+from numba import types
+from numba.core import cgutils
 
-from skembed.kernels.compile import compiled
+from skembed.kernels.compile import intrinsic
 
 __all__ = ["draw", "draw_below", "new_state"]
 
-_MULTIPLIER = np.uint64(0x2545F4914F6CDD1D)  # Vigna's constant for xorshift64*
-_LOW_32_BITS = np.uint64(0xFFFFFFFF)
-_S12, _S25, _S27, _S32 = np.uint64(12), np.uint64(25), np.uint64(27), np.uint64(32)
+_MULTIPLIER = 0x2545F4914F6CDD1D  # Vigna's constant for xorshift64*
 
 
 def new_state(*entropy: int) -> np.ndarray:
@@ -37,18 +37,36 @@ def new_state(*entropy: int) -> np.ndarray:
     return state | np.uint64(1)
 
 
-@compiled(inline="always")
-def draw(state):
-    """Next 32 random bits (as uint64); `state`, uint64 (1,), moves on."""
-    x = state[0]
-    x ^= x >> _S12
-    x ^= x << _S25
-    x ^= x >> _S27
-    state[0] = x
-    return (x * _MULTIPLIER) >> _S32
+def _draw(context, builder, kind, state):
+    """Move a state on; returns the next 32 bits, as 64."""
+    address = (
+        state if isinstance(kind, types.CPointer) else cgutils.create_struct_proxy(kind)(context, builder, state).data
+    )
+    x = builder.load(address)
+    number = x.type
+    x = builder.xor(x, builder.lshr(x, number(12)))
+    x = builder.xor(x, builder.shl(x, number(25)))
+    x = builder.xor(x, builder.lshr(x, number(27)))
+    builder.store(x, address)
+    return builder.lshr(builder.mul(x, number(_MULTIPLIER)), number(32))
 
 
-@compiled(inline="always")
-def draw_below(state, bound):
+@intrinsic
+def draw(typing_context, state):
+    """Next 32 random bits (as uint64); `state`, uint64 (1,) or a pointer to it, moves on."""
+
+    def generate(context, builder, signature, arguments):
+        return _draw(context, builder, signature.args[0], arguments[0])
+
+    return types.uint64(state), generate
+
+
+@intrinsic
+def draw_below(typing_context, state, bound):
     """Random integer in [0, bound), bound below 2**32, with a bias below bound / 2**32 (Lemire 2019, not rejecting)."""
-    return np.int64((draw(state) * np.uint64(bound)) >> _S32)
+
+    def generate(context, builder, signature, arguments):
+        bits = _draw(context, builder, signature.args[0], arguments[0])
+        return builder.lshr(builder.mul(bits, arguments[1]), bits.type(32))
+
+    return types.int64(state, types.int64), generate

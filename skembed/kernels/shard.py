@@ -3,28 +3,33 @@
 The rows of one window are chosen here, contexts and targets, for skip-gram and CBOW and both losses alike.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from skembed.kernels.arguments import Float32s, Int32s, Int64s, UInt8s, packed
 from skembed.kernels.compile import compiled
 from skembed.kernels.random import draw_below
-from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros, pointer
+from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 
 __all__ = [
     "NO_DOCUMENT",
     "TILE",
     "Shard",
+    "ShardPointers",
+    "TargetPointers",
     "Targets",
     "Workspace",
+    "WorkspacePointers",
     "choose_contexts",
     "choose_targets",
     "document_of",
     "new_workspace",
+    "packed_shard",
+    "packed_targets",
     "pad_targets",
-    "shard_pointers",
-    "target_pointers",
-    "workspace_pointers",
 ]
 
 TILE = 3  # targets worked on at once: 2 x 3 products fill the registers of AVX2; lists are padded to a multiple
@@ -87,7 +92,8 @@ class Targets(NamedTuple):
     path_codes: np.ndarray
 
 
-class Workspace(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Workspace:
     """The arrays that hold one window; see `new_workspace`."""
 
     contexts: np.ndarray
@@ -99,6 +105,11 @@ class Workspace(NamedTuple):
     rates: np.ndarray
     logits: np.ndarray
     hidden: np.ndarray
+
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """`WorkspacePointers`, packed, once: a workspace is there for many shards."""
+        return packed(WorkspacePointers(*(getattr(self, field.name) for field in fields(self))))
 
 
 def new_workspace(window: int, max_targets: int, width: int) -> Workspace:
@@ -120,113 +131,99 @@ def new_workspace(window: int, max_targets: int, width: int) -> Workspace:
 
 
 class ShardPointers(NamedTuple):
-    """A shard as pointers, see `skembed.kernels.simd.pointer`; `spare` and `blank`: where the spare rows begin."""
+    """A shard as kernels have it (`skembed.kernels.arguments`); `spare`, `blank`: where the spare rows begin."""
 
-    tokens: Any
-    inputs: Any
-    outputs: Any
+    tokens: Int32s
+    ends: Int64s
+    n_sequences: int
+    documents: Int64s
+    has_documents: bool
+    inputs: Float32s
+    outputs: Float32s
+    n_outputs: int
     width: int
     spare: int
     blank: int
-    frozen: Any
-    input_pairs: Any
-    output_pairs: Any
+    frozen: UInt8s
+    input_pairs: Int32s
+    output_pairs: Int32s
 
 
 class TargetPointers(NamedTuple):
-    """`Targets` as pointers."""
+    """`Targets` as kernels have them."""
 
     hierarchical: bool
     negative: int
-    pool: Any
+    pool: Int32s
     pool_size: int
-    path_starts: Any
-    path_nodes: Any
-    path_codes: Any
+    path_starts: Int64s
+    path_nodes: Int32s
+    path_codes: UInt8s
 
 
 class WorkspacePointers(NamedTuple):
-    """`Workspace` as pointers; kernels call it `work`."""
+    """`Workspace` as kernels have it, which call it `work`."""
 
-    contexts: Any
-    write_offsets: Any
-    targets: Any
-    labels: Any
-    weights: Any
-    scaled_labels: Any
-    rates: Any
-    logits: Any
-    hidden: Any
+    contexts: Int64s
+    write_offsets: Int64s
+    targets: Int64s
+    labels: Float32s
+    weights: Float32s
+    scaled_labels: Float32s
+    rates: Float32s
+    logits: Float32s
+    hidden: Float32s
 
 
-@compiled(inline="always")
-def shard_pointers(shard):
-    return ShardPointers(
-        pointer(shard.tokens),
-        pointer(shard.inputs),
-        pointer(shard.outputs),
-        shard.width,
-        shard.inputs.size - shard.width,
-        shard.outputs.size - shard.width,
-        pointer(shard.frozen.view(np.uint8)),
-        pointer(shard.input_pairs),
-        pointer(shard.output_pairs),
+def packed_shard(shard: Shard) -> np.ndarray:
+    """Return `ShardPointers`, packed."""
+    width = shard.width
+    return packed(
+        ShardPointers(
+            tokens=shard.tokens,
+            ends=shard.ends,
+            n_sequences=len(shard.ends),
+            documents=shard.documents,
+            has_documents=len(shard.documents) > 0,
+            inputs=shard.inputs,
+            outputs=shard.outputs,
+            n_outputs=len(shard.outputs) // width - 1,
+            width=width,
+            spare=len(shard.inputs) - width,
+            blank=len(shard.outputs) - width,
+            frozen=shard.frozen.view(np.uint8),
+            input_pairs=shard.input_pairs,
+            output_pairs=shard.output_pairs,
+        )
     )
 
 
-@compiled(inline="always")
-def target_pointers(targets):
-    return TargetPointers(
-        targets.hierarchical,
-        targets.negative,
-        pointer(targets.pool),
-        targets.pool.size,
-        pointer(targets.path_starts),
-        pointer(targets.path_nodes),
-        pointer(targets.path_codes),
-    )
+def packed_targets(targets: Targets) -> np.ndarray:
+    """Return `TargetPointers`, packed."""
+    hierarchical, negative, pool, *paths = targets
+    return packed(TargetPointers(hierarchical, negative, pool, len(pool), *paths))
 
 
 @compiled(inline="always")
-def workspace_pointers(workspace):
-    return WorkspacePointers(
-        pointer(workspace.contexts),
-        pointer(workspace.write_offsets),
-        pointer(workspace.targets),
-        pointer(workspace.labels),
-        pointer(workspace.weights),
-        pointer(workspace.scaled_labels),
-        pointer(workspace.rates),
-        pointer(workspace.logits),
-        pointer(workspace.hidden),
-    )
-
-
-@compiled(inline="always")
-def document_of(shard, sequence):
+def document_of(rows, sequence):
     """Return the local input row of the document of a sequence, or NO_DOCUMENT."""
-    return shard.documents[sequence] if shard.documents.size > 0 else np.int64(NO_DOCUMENT)
+    return rows.documents[sequence] if rows.has_documents else np.int64(NO_DOCUMENT)
 
 
 @compiled(inline="always")
 def choose_contexts(rows, left, position, right, document, n_targets, work):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
     n_contexts = 0
-    for other in range(left, right):
+    for other in range(left, right + (document != NO_DOCUMENT)):
         if other != position:
-            n_contexts = _add_context(rows, np.int64(rows.tokens[other]), n_contexts, n_targets, work)
-    if document != NO_DOCUMENT:
-        n_contexts = _add_context(rows, document, n_contexts, n_targets, work)
+            row = np.int64(rows.tokens[other]) if other < right else document
+            begin = row * rows.width
+            work.contexts[n_contexts] = begin
+            work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else begin
+            rows.input_pairs[row] += n_targets
+            n_contexts += 1
     work.contexts[n_contexts] = work.contexts[0]  # makes the last pair whole
     return n_contexts
-
-
-@compiled(inline="always")
-def _add_context(rows, row, n_contexts, n_targets, work):
-    work.contexts[n_contexts] = row * rows.width
-    work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else row * rows.width
-    rows.input_pairs[row] += n_targets
-    return n_contexts + 1
 
 
 @compiled(inline="always")
@@ -253,7 +250,7 @@ def choose_targets(rows, choices, center, n_pairs, random, work):
             sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
             work.targets[k] = sample * rows.width
             work.labels[k] = np.float32(0.0)
-            work.weights[k] = np.float32(1.0) if sample != center else np.float32(0.0)
+            work.weights[k] = np.float32(sample != center)
             rows.output_pairs[sample] += n_pairs
     return pad_targets(rows, work, n_targets)
 

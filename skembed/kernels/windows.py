@@ -11,6 +11,7 @@ while it is in registers.
 
 import numpy as np
 
+from skembed.kernels.arguments import unpacked
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import logits_of_one, mean_of_rows, move_rows, update_one
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels
@@ -18,21 +19,33 @@ from skembed.kernels.random import draw_below
 from skembed.kernels.shard import (
     NO_DOCUMENT,
     TILE,
+    ShardPointers,
+    TargetPointers,
+    WorkspacePointers,
     choose_contexts,
     choose_targets,
     document_of,
-    shard_pointers,
-    target_pointers,
-    workspace_pointers,
+    packed_shard,
+    packed_targets,
 )
-from skembed.kernels.simd import SIMD_WIDTH, add, broadcast, horizontal_sum, load, multiply_add, pointer, store
+from skembed.kernels.simd import (
+    SIMD_WIDTH,
+    add,
+    broadcast,
+    horizontal_sum,
+    larger,
+    load,
+    multiply_add,
+    pointer,
+    smaller,
+    store,
+)
 
 __all__ = ["train_cbow", "train_skip_gram"]
 
 LOSS_EVERY = 16  # the loss is read at every 16th center
 
 
-@compiled()
 def train_skip_gram(shard, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from each context row the targets of the center.
 
@@ -58,17 +71,23 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
     n_losses : int
         How many these were.
     """
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
+    return _train_skip_gram(*packed, window, shrink, learning_rate, state)
+
+
+@compiled()
+def _train_skip_gram(shard, targets, workspace, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices = shard_pointers(shard), target_pointers(targets)
-    work, random = workspace_pointers(workspace), pointer(state)
+    rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
+    work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     begin = 0
-    for sequence in range(shard.ends.size):
-        end, document = shard.ends[sequence], document_of(shard, sequence)
+    for sequence in range(rows.n_sequences):
+        end, document = rows.ends[sequence], document_of(rows, sequence)
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
-            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
             n_pairs = right - left - 1 + (document != NO_DOCUMENT)
             n_targets = choose_targets(rows, choices, rows.tokens[position], n_pairs, random, work)
             n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
@@ -83,24 +102,29 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
     return loss, n_losses
 
 
-@compiled()
 def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
     """Learn from every window of a shard, in place: from the mean of the context rows the targets of the center.
 
     Parameters and returns are those of `train_skip_gram`, but that a loss is that of a center. Each context row moves
     by the whole step of the mean, as in the word2vec program, not by its share of it.
     """
+    packed = packed_shard(shard), packed_targets(targets), workspace.packed
+    return _train_cbow(*packed, window, shrink, learning_rate, state)
+
+
+@compiled()
+def _train_cbow(shard, targets, workspace, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
-    rows, choices = shard_pointers(shard), target_pointers(targets)
-    work, random = workspace_pointers(workspace), pointer(state)
+    rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
+    work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     begin = 0
-    for sequence in range(shard.ends.size):
-        end, document = shard.ends[sequence], document_of(shard, sequence)
+    for sequence in range(rows.n_sequences):
+        end, document = rows.ends[sequence], document_of(rows, sequence)
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
-            left, right = max(begin, position - reach), min(end, position + reach + 1)
+            left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
             n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, work)
             n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
             mean_of_rows(rows.inputs, rows.width, work.contexts, 0, n_contexts, work.hidden)
@@ -116,7 +140,7 @@ def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
     return loss, n_losses
 
 
-@compiled()
+@compiled(inline="always")
 def _logits(rows, work, n_contexts, n_targets):
     """``logits[i * n_targets + k]`` is context i times target k: two contexts and three targets at once."""
     inputs, outputs, logits = rows.inputs, rows.outputs, work.logits
@@ -148,7 +172,7 @@ def _logits(rows, work, n_contexts, n_targets):
             logits[at + 2] = horizontal_sum(a12)
 
 
-@compiled()
+@compiled(inline="always")
 def _update(rows, work, n_contexts, n_targets):
     """Add ``steps`` times the targets to the contexts, and ``steps`` times the contexts to the targets."""
     inputs, outputs, steps = rows.inputs, rows.outputs, work.logits

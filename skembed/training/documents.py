@@ -19,7 +19,7 @@ from skembed.kernels.documents import ONE_VS_ALL, SAMPLED, SOFTMAX, train_docume
 from skembed.kernels.huffman import HuffmanTree, huffman_tree
 from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
-from skembed.kernels.shard import Shard, Targets
+from skembed.kernels.shard import Shard, Targets, Workspace
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Merger, RowDeltas, open_workers
 from skembed.training.run import Run
@@ -215,9 +215,10 @@ class _FitDocuments:
         self.tree = class_tree(counts) if loss == "hierarchical-softmax" else None
         self.noise = alias_table(np.asarray(counts, float) ** NOISE_EXPONENT) if loss == "negative-sampling" else None
         self._slots: dict[int, np.ndarray] = {}
+        self._workspaces: dict[int, Workspace] = {}
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_slots": {}}
+        return self.__dict__ | {"_slots": {}, "_workspaces": {}}
 
     def __call__(
         self, tables: Sequence[np.ndarray], shard: Any, seed: tuple[int, ...]
@@ -227,7 +228,9 @@ class _FitDocuments:
         bags = self.bags.take(documents)
         local = bags.indices
         width = -(-tables[0].shape[1] // SIMD_WIDTH) * SIMD_WIDTH
-        slot = self._slots.setdefault(shard_index, np.full(len(tables[0]), -1, np.int32))
+        if shard_index not in self._slots:
+            self._slots[shard_index] = np.full(len(tables[0]), -1, np.int32)
+        slot = self._slots[shard_index]
         rows = np.empty(len(local), np.int32)
         n_rows = local_ids.add_rows(local, slot, rows, 0)
         rows = rows[:n_rows]
@@ -244,7 +247,7 @@ class _FitDocuments:
         targets, n_targets = self._targets(len(documents), len(outputs_of), state)
         loss = train_documents(
             local_shard, local.astype(np.int64) * width, self.labels[documents], self.weights[documents], targets,
-            self.kind, rate, state, new_hidden_workspace(0, n_targets, width),
+            self.kind, rate, state, self._workspace_of(shard_index, n_targets, width),
         )  # fmt: skip
         finite = local_ids.subtract_rows(tables[0], rows, inputs)
         finite &= local_ids.subtract_rows(tables[1], outputs_of, outputs)
@@ -255,6 +258,11 @@ class _FitDocuments:
             RowDeltas(rows, inputs, shares),
             RowDeltas(outputs_of, outputs, step_weight * local_shard.output_pairs),
         ], (loss, finite)
+
+    def _workspace_of(self, shard_index: int, n_targets: int, width: int) -> Workspace:
+        if shard_index not in self._workspaces:
+            self._workspaces[shard_index] = new_hidden_workspace(0, n_targets, width)
+        return self._workspaces[shard_index]
 
     def _targets(self, n_documents: int, n_outputs: int, state: np.ndarray) -> tuple[Targets, int]:
         none = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8)

@@ -123,6 +123,19 @@ def call(tmp_path):
     return call
 
 
+def test_a_change_in_any_file_of_kernels_is_a_change_of_all(copy, tmp_path):
+    # what a kernel calls lies in other files, of which numba knows nothing
+    def hits() -> int:
+        environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(copy)}
+        return int(run(CALL, "", folder=copy, **environment).stdout.splitlines()[0])
+
+    assert hits() == 0
+    assert hits() == 2
+    with (copy / "skembed" / "kernels" / "random.py").open("a") as file:
+        file.write("# another line\n")
+    assert hits() == 0
+
+
 class TestBrokenCache:
     @pytest.mark.parametrize(("suffix", "content"), [(".nbi", b""), (".nbc", b""), (".nbi", b"no pickle")])
     def test_damaged_files_are_replaced(self, call, tmp_path, suffix, content):

@@ -6,10 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from skembed.kernels.arguments import unpacked
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.logistic import logistic_steps
 from skembed.kernels.random import new_state
-from skembed.kernels.shard import TILE, Shard, Targets, new_workspace, workspace_pointers
+from skembed.kernels.shard import TILE, Shard, Targets, WorkspacePointers, new_workspace
 from skembed.kernels.simd import aligned_zeros
 from skembed.kernels.windows import LOSS_EVERY, train_cbow, train_skip_gram
 
@@ -145,7 +146,7 @@ def test_kernels_do_what_their_twins_do(
 
 @njit
 def steps(workspace, n):
-    logistic_steps(workspace_pointers(workspace), n)
+    logistic_steps(unpacked(workspace, WorkspacePointers), n)
 
 
 def test_steps_are_those_of_the_clamped_logits():
@@ -153,7 +154,7 @@ def test_steps_are_those_of_the_clamped_logits():
     x = np.linspace(-12, 12, 100, dtype=np.float32)
     workspace.logits[:100], workspace.logits[100:112] = x, np.nan
     workspace.rates[:], workspace.scaled_labels[:] = 0.5, 0.25
-    steps(workspace, 112)
+    steps(workspace.packed, 112)
     np.testing.assert_allclose(workspace.logits[:100], 0.25 - 0.5 / (1 + np.exp(-np.clip(x, -8, 8))), atol=1e-5)
     assert np.isnan(workspace.logits[100:112]).all()  # not a number does not become one
 
