@@ -91,8 +91,9 @@ class _OptionalCache:
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
-        cache._cache_file._source_stamp = cache._cache_file._source_stamp, _STAMPS
-
+        index = getattr(cache, "_cache_file", None)  # numba's own, which another version may have elsewhere
+        if hasattr(index, "_source_stamp"):
+            index._source_stamp = index._source_stamp, _STAMPS
         self.enable, self.disable, self.flush = cache.enable, cache.disable, cache.flush
 
     @property
