@@ -91,7 +91,7 @@ class _OptionalCache:
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
-        index = getattr(cache, "_cache_file", None)  # numba's own, which another version may have elsewhere
+        index: Any = getattr(cache, "_cache_file", None)  # numba's own, which another version may have elsewhere
         if hasattr(index, "_source_stamp"):
             index._source_stamp = index._source_stamp, _STAMPS
         self.enable, self.disable, self.flush = cache.enable, cache.disable, cache.flush
