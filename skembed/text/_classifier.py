@@ -22,6 +22,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
+from skembed.text._class_labels import all_classes, class_numbers
 from skembed.text._class_learning import (
     ClassesSeen,
     ClassTask,
@@ -309,13 +310,13 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._check_parameters(earlier)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        classes = self._all_classes(y, classes, earlier)
+        classes = all_classes(y, classes, self.classes_ if earlier else None)
         tokenizer = self._tokenizer if earlier else self._new_tokenizer()
         stop_words = (
             frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
         )
         with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
-            labels = _check_labels(corpus.n_documents, y, classes)
+            labels = class_numbers(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
             seen_before = None
@@ -377,14 +378,6 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"embedding_dim={self.embedding_dim}, but the vectors learned so far have "
                 f"{self._model.input.shape[1]} components; partial_fit cannot change it, fit can."
             )
-
-    def _all_classes(self, y: np.ndarray, classes: Any, earlier: bool) -> np.ndarray:
-        """All classes there may be; `classes` are those that a first call announces."""
-        if earlier:
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(f"classes must be those of the first call, {_shown(self.classes_)}, or None.")
-            return self.classes_
-        return np.unique(y) if classes is None else np.unique(classes)
 
     def _start(self, reader: BagReader, seed: int, earlier: bool) -> StartingRows:
         """What training begins with: what was learned, vectors of `init`, and numbers drawn at random."""
@@ -570,25 +563,6 @@ def _read_all(reader: BagReader, corpus: EncodedCorpus, stop_words: Collection[s
     parts = list(reader.read(corpus.words, _without(corpus, stop_words)))
     sizes = np.concatenate([part.lengths for part in parts])
     return Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
-
-
-def _check_labels(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The number of the class of each document; ValueError if they are not labels of so many documents."""
-    if n_documents != len(y):
-        raise ValueError(f"X has {n_documents} documents and y has {len(y)} labels; expected one for each.")
-    if n_documents and len(classes) < 2:
-        raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
-    unknown = np.setdiff1d(y, classes)
-    if len(unknown):
-        raise ValueError(
-            f"y holds the class {unknown.tolist()[0]!r}, expected one of {_shown(classes)}; name all "
-            "classes in the first call: partial_fit(X, y, classes=...)."
-        )
-    return np.searchsorted(classes, y).astype(np.int32)
-
-
-def _shown(classes: np.ndarray) -> str:
-    return ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
 
 
 def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> EmbeddingTable:

@@ -1,0 +1,44 @@
+"""Labels of documents and the classes that there may be: what `FastTextClassifier` asks of y."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["all_classes", "class_numbers"]
+
+
+def all_classes(y: np.ndarray, announced: Any, known: np.ndarray | None) -> np.ndarray:
+    """Return all classes there may be.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_documents,)
+    announced : array-like or None
+        Those that a first call announces; None: those of `y`.
+    known : ndarray or None
+        Those of earlier calls, if there were any; they stay.
+    """
+    if known is not None:
+        if announced is not None and not np.array_equal(np.unique(announced), known):
+            raise ValueError(f"classes must be those of the first call, {_shown(known)}, or None.")
+        return known
+    return np.unique(y) if announced is None else np.unique(announced)
+
+
+def class_numbers(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the number of the class of each document; ValueError if they are not labels of so many documents."""
+    if n_documents != len(y):
+        raise ValueError(f"X has {n_documents} documents and y has {len(y)} labels; expected one for each.")
+    if n_documents and len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y holds the class {unknown.tolist()[0]!r}, expected one of {_shown(classes)}; name all "
+            "classes in the first call: partial_fit(X, y, classes=...)."
+        )
+    return np.searchsorted(classes, y).astype(np.int32)
+
+
+def _shown(classes: np.ndarray) -> str:
+    return ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
