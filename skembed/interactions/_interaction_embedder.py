@@ -59,6 +59,9 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         standard error it is the largest.
     dropout : float or "auto", default="auto"
         Of "ease": the share of a basket that is dropped in learning; "auto" chooses it likewise.
+    user_exponent : float, default=0.5
+        Of "ease": a user of n items has the weight ``n ** -user_exponent`` in learning. 0 is the loss of the papers, in
+        which few users with many items outweigh the others; with 1 a user counts in proportion to the items it has.
     unobserved_weight : float, default=0.1
         Of "ials": the weight of a pair that did not meet.
     max_iter : int or "auto", default="auto"
@@ -140,6 +143,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         "binary": ["boolean"],
         "penalty": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "user_exponent": [Interval(Real, 0, 2, closed="both")],
         "unobserved_weight": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_jobs": [Integral, None],
@@ -156,6 +160,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         binary=False,
         penalty="auto",
         dropout="auto",
+        user_exponent=0.5,
         unobserved_weight=0.1,
         max_iter="auto",
         n_jobs=None,
@@ -168,6 +173,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         self.binary = binary
         self.penalty = penalty
         self.dropout = dropout
+        self.user_exponent = user_exponent
         self.unobserved_weight = unobserved_weight
         self.max_iter = max_iter
         self.n_jobs = n_jobs

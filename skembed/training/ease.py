@@ -4,6 +4,10 @@ Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data" (arXiv:1905.03
 that don't overfit towards the Identity": with ``P = inv(G + diag(penalty + dropout / (1 - dropout) * diag(G)))`` of the
 Gram matrix ``G = X.T @ X`` the map is ``B = I - P / diag(P)``, its diagonal zero.
 
+In G a user of n items is met n * n times, and what is asked of the map in the end is asked once of each user: a user
+may be given the weight ``n ** -user_exponent``, in which 0 is the papers' loss, 1 that in which each user counts in
+proportion to its items. Rows of X are multiplied by the root of it, and by a factor that keeps the trace of G.
+
 The map is cut to few dimensions where predictions ``X @ B`` change least, not where B does: with the eigenvectors V of
 ``B.T @ G @ B`` the best of rank k is ``B @ V[:, :k] @ V[:, :k].T`` (Eckart & Young), so that each prefix of the
 dimensions is the best map of its size. On MovieLens it predicts hidden items better than the whole map does.
@@ -26,7 +30,7 @@ from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden, rows_of
 from skembed.training.run import Run
 
-__all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease"]
+__all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease", "weigh_users"]
 
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
@@ -52,11 +56,14 @@ class EaseSettings:
         What is added to the diagonal of the Gram matrix; None chooses it.
     dropout : float or None
         From 0 to below 1, the share of a basket that is dropped in learning; None chooses it.
+    user_exponent : float
+        A user of n items has the weight ``n ** -user_exponent``.
     """
 
     embedding_dim: int
     penalty: float | None = None
     dropout: float | None = None
+    user_exponent: float = 0.0
 
 
 class EaseTables(NamedTuple):
@@ -113,6 +120,22 @@ def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
     return gram
 
 
+def weigh_users(X: sparse.csr_matrix, exponent: float) -> sparse.csr_matrix:
+    """Return rows multiplied by the root of the weight ``n ** -exponent`` of their n items, X itself where that is 1.
+
+    Weights have one factor in common, by which the sum of all squares stays what it was, and so what a penalty means.
+    """
+    if exponent == 0.0:
+        return X
+    n_items = np.diff(X.indptr)
+    squares = X.data.astype(np.float64) ** 2
+    weights = np.repeat(np.maximum(n_items, 1) ** -float(exponent), n_items)
+    largest = max(float(squares.max(initial=0.0)), 1e-300)
+    factor = (squares / largest).sum() / max((squares / largest * weights).sum(), 1e-300)
+    data = X.data * np.sqrt(factor * weights)
+    return sparse.csr_matrix((data.astype(X.dtype), X.indices, X.indptr), shape=X.shape)
+
+
 def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTables:
     """Learn the linear map that predicts each item of a basket from the others, cut to few dimensions.
 
@@ -139,6 +162,7 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
         f"method='ease' of {n_items} items",
         "use method='ials', or leave rare items out",
     )
+    X = weigh_users(X, settings.user_exponent)
     gram = gram_matrix(X, run.n_jobs)
     penalty, dropout = settings.penalty, settings.dropout
     trials: list[tuple[float, float, float]] = []

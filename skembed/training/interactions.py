@@ -34,6 +34,8 @@ class InteractionSettings:
         Of "ease" and "ials"; None chooses it by hidden items.
     dropout : float or None
         Of "ease"; None chooses it.
+    user_exponent : float
+        Of "ease": a user of n items has the weight ``n ** -user_exponent``.
     unobserved_weight : float
         Of "ials".
     max_iter : int or None
@@ -44,6 +46,7 @@ class InteractionSettings:
     embedding_dim: int
     penalty: float | None = None
     dropout: float | None = None
+    user_exponent: float = 0.0
     unobserved_weight: float = 0.1
     max_iter: int | None = None
 
@@ -101,7 +104,8 @@ def learn_items(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -
     dim = settings.embedding_dim
     check_memory(2 * 4 * X.shape[1] * dim, f"{X.shape[1]} items with embedding_dim={dim}", "lower embedding_dim")
     if settings.method == "ease":
-        return ItemTables(*learn_ease(X, EaseSettings(dim, settings.penalty, settings.dropout), run))
+        of_ease = EaseSettings(dim, settings.penalty, settings.dropout, settings.user_exponent)
+        return ItemTables(*learn_ease(X, of_ease, run))
     if settings.method == "ials":
         options = IALSSettings(dim, settings.penalty, settings.unobserved_weight, settings.n_passes)
         fitted = learn_ials(X, options, run)

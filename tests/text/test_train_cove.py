@@ -1,5 +1,6 @@
 """train_cove: pairs with a known dictionary, senses in the encoder, attention by hand, Ctrl-C, seeds, and refusals."""
 
+import os
 import pickle
 
 import numpy as np
@@ -52,6 +53,7 @@ def nearest_has_the_sense(vectors, senses):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SKEMBED_LONG_TESTS" not in os.environ, reason="a minute or more; SKEMBED_LONG_TESTS=1 runs it")
 def test_translation_is_learned_and_senses_part(tmp_path):
     source, target, _ = sentence_pairs(1000, 0)
     new, expected, senses = sentence_pairs(150, 1)

@@ -8,7 +8,7 @@ from skembed.kernels.ials import solve_least_squares
 from skembed.kernels.simd import aligned_zeros
 from skembed.training import ease
 from skembed.training.block_krylov import leading_eigenvectors
-from skembed.training.ease import EaseSettings, gram_matrix, learn_ease
+from skembed.training.ease import EaseSettings, gram_matrix, learn_ease, weigh_users
 from skembed.training.ials import IALSSettings, learn_ials, row_penalties
 from skembed.training.run import Run
 
@@ -66,6 +66,23 @@ class TestEase:
         expected = plain_ease(others, 7.0)
         assert np.allclose(found.apply(vectors), expected @ vectors)
         assert np.allclose(found.weigh(vectors), (others.T @ others) @ vectors)
+
+    @pytest.mark.parametrize("exponent", [0.5, 1.0])
+    def test_users_of_many_items_weigh_less(self, X, exponent):
+        lengths = np.diff(X.indptr)
+        weights = np.maximum(lengths, 1.0) ** -exponent
+        squares = (X.toarray() ** 2).sum(axis=1)
+        weights *= squares.sum() / (weights * squares).sum()
+        expected = X @ plain_ease(sparse.diags(np.sqrt(weights)) @ X, 7.0, 0.2)
+        found = learn_ease(X, EaseSettings(N_ITEMS, 7.0, 0.2, exponent), Run(0))
+        assert np.allclose(X @ found.input @ found.output.T, expected, atol=2e-4)
+        assert not np.allclose(expected, X @ plain_ease(X, 7.0, 0.2), atol=2e-2)
+
+    def test_weights_keep_the_sum_of_squares_at_any_scale(self, X):
+        for scale in (1e-18, 1.0, 1e18):
+            weighed = weigh_users(X * np.float32(scale), 0.5)
+            assert np.isclose((weighed.data.astype(float) ** 2).sum(), (X.data.astype(float) ** 2).sum() * scale**2)
+        assert weigh_users(sparse.csr_matrix((3, 4), dtype=np.float32), 0.5).nnz == 0
 
     def test_the_penalty_is_chosen_where_hidden_items_are_found(self, X):
         found = learn_ease(X, EaseSettings(8), Run(0))
