@@ -130,7 +130,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _shortened(means: np.ndarray, graph: Graph) -> np.ndarray:
-    """Return means over neighbours as `skembed.apply.neighbors.mean_over_neighbors` does, of length n / (n + 1)."""
+    """Return means over neighbours as `skembed.apply.neighbors.mean_over_neighbors` does, of that length."""
     means = _unit(means)
     means *= _shares(graph).astype(np.float32)[:, None]
     return means
@@ -138,7 +138,7 @@ def _shortened(means: np.ndarray, graph: Graph) -> np.ndarray:
 
 def _shares(graph: Graph) -> np.ndarray:
     counts = np.diff(graph.indptr)
-    return counts / (counts + 1.0)
+    return np.sqrt(counts / (counts + 1.0))
 
 
 def _rotation(square: np.ndarray, exponent: float, dim: int) -> np.ndarray:
