@@ -248,7 +248,7 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         self._context, self._length = learned.context, 0.0
         if learned.unit:
             neighbors = np.diff(adjacency.indptr)
-            self._length = LENGTH / max(float(np.sqrt(np.mean((neighbors / (neighbors + 1.0)) ** 2))), 1e-300)
+            self._length = LENGTH / max(float(np.sqrt(np.mean(neighbors / (neighbors + 1.0)))), 1e-300)
         vectors = learned.vectors
         if vectors is None:
             vectors = mean_over_neighbors(adjacency, self._context, self._length)

@@ -100,7 +100,7 @@ def test_vectors_have_the_length_that_the_page_says_and_those_of_few_neighbours_
     lengths = np.linalg.norm(embedder(method).fit_transform(X), axis=1)
     assert np.sqrt(np.mean(lengths**2)) == pytest.approx(1.25, rel=1e-5)
     n_neighbors = (X > 0).sum(axis=1)
-    shares = lengths[4:] / (n_neighbors[4:] / (n_neighbors[4:] + 1))
+    shares = lengths[4:] / np.sqrt(n_neighbors[4:] / (n_neighbors[4:] + 1))
     np.testing.assert_allclose(shares, shares[0], rtol=1e-5)
 
 
