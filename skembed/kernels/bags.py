@@ -16,7 +16,8 @@ from skembed.kernels.arguments import unpacked
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
-    add_targets,
+    add_negatives,
+    add_path,
     choose_all,
     learn_logistic,
     learn_softmax,
@@ -140,12 +141,17 @@ def train_skip_gram_of_means(shard, lengths, labels, targets, window, shrink, le
         How many these were.
     """
     packed = packed_shard(shard), packed_targets(targets), workspace.packed
-    labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
-    return _train_skip_gram_of_means(*packed, labels, window, shrink, learning_rate, state)
+    kind = _kind(targets, labels)
+    return _train_skip_gram_of_means(*packed, *kind, window, shrink, learning_rate, state)
+
+
+def _kind(targets, labels):
+    """Return which targets there are. Numba compiles one kernel where an argument is None, another where not."""
+    return True if targets.hierarchical else None, labels if len(labels) else None
 
 
 @compiled()
-def _train_skip_gram_of_means(shard, targets, workspace, labels, window, shrink, learning_rate, state):
+def _train_skip_gram_of_means(shard, targets, workspace, hierarchical, labels, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
@@ -178,7 +184,11 @@ def _train_skip_gram_of_means(shard, targets, workspace, labels, window, shrink,
                 n_targets = 0
                 for other in range(left, right):
                     if other != position:
-                        n_targets = add_targets(rows, choices, np.int64(rows.tokens[other]), n_targets, random, work)
+                        context = np.int64(rows.tokens[other])
+                        if hierarchical is None:
+                            n_targets = add_negatives(rows, choices, context, n_targets, random, work)
+                        else:
+                            n_targets = add_path(rows, choices, context, n_targets, work)
                 rows.input_pairs[center] += n_targets
                 loss += learn_logistic(rows, work, n_targets, rate, read)
             move_rows(rows.inputs, rows.width, work.contexts, work.contexts, 0, 1, work.hidden)
@@ -193,12 +203,13 @@ def train_cbow_of_means(shard, lengths, labels, targets, window, shrink, learnin
     words are drawn for it.
     """
     packed = packed_shard(shard), packed_targets(targets), workspace.packed
-    labels = labels if len(labels) else None  # numba compiles one kernel where they are None, another where not
-    return _train_cbow_of_means(*packed, lengths, labels, window, shrink, learning_rate, state)
+    return _train_cbow_of_means(*packed, lengths, *_kind(targets, labels), window, shrink, learning_rate, state)
 
 
 @compiled()
-def _train_cbow_of_means(shard, targets, workspace, lengths, labels, window, shrink, learning_rate, state):
+def _train_cbow_of_means(
+    shard, targets, workspace, lengths, hierarchical, labels, window, shrink, learning_rate, state
+):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
@@ -229,7 +240,10 @@ def _train_cbow_of_means(shard, targets, workspace, lengths, labels, window, shr
                 loss += learn_softmax(rows, work, rows.n_outputs, np.float32(1.0), rate, read)
                 work.labels[label_of[center]] = np.float32(0.0)
             else:
-                n_targets = add_targets(rows, choices, center, 0, random, work)
+                if hierarchical is None:
+                    n_targets = add_negatives(rows, choices, center, 0, random, work)
+                else:
+                    n_targets = add_path(rows, choices, center, 0, work)
                 loss += learn_logistic(rows, work, n_targets, rate, read)
             for i in range(n_contexts):
                 rows.input_pairs[work.contexts[i]] += n_targets

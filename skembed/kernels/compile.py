@@ -1,6 +1,7 @@
 """Compilation of kernels by numba: kept on disk where there is a place for it, done anew in each process where not.
 
-The one module that takes `njit` from numba, so that what holds for one kernel holds for all. Where compilation takes
+The one module that takes `njit` from numba, so that what holds for one kernel holds for all. Where numpy does the
+same a few times slower, it does until the compiler would have been quicker. Where compilation takes
 long, one line says so to the logger "skembed", which is on stderr unless a program has set up `logging` itself.
 """
 
@@ -20,11 +21,12 @@ from numba.core.compiler_machinery import PassManager
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites, PreLowerStripPhis
 from numba.core.untyped_passes import InlineClosureLikes, ReconstructSSA
 
-__all__ = ["compiled", "intrinsic"]
+__all__ = ["compiled", "compiled_late", "intrinsic"]
 
 intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
 QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
+PATIENCE_SECONDS = 0.2  # that numpy may take in place of a kernel, of one thread; what numba takes for a small one
 _may_warn = threading.Lock()  # whoever takes it warns; it is never given back
 _functions: set[Callable] = set()  # the kernels, as Python has them
 # Most of the time of compilation is that of numba's passes, in Python. Kernels have no closures and no expressions of
@@ -68,6 +70,56 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
         return kernel
 
     return decorate
+
+
+def compiled_late(twin: Callable, **options: Any) -> Callable[[Callable], Any]:
+    """Compile a function as `compiled` does, but leave its work to numpy first: small fits wait for no compiler.
+
+    The kernel takes over when its twin has taken `PATIENCE_SECONDS` of this process, and at once where it lies compiled
+    on disk. So no process loses much more than it would by knowing how much work is to come.
+
+    Parameters
+    ----------
+    twin : callable
+        Takes the same arguments and gives the same bits.
+    **options
+        As for `compiled`.
+
+    Returns
+    -------
+    callable
+        The decorator. What it makes is called by Python alone, not by kernels.
+    """
+
+    def decorate(function: Callable) -> LateKernel:
+        return LateKernel(compiled(**options)(function), twin)
+
+    return decorate
+
+
+class LateKernel:
+    """A kernel and its twin in numpy; see `compiled_late`."""
+
+    def __init__(self, kernel: Any, twin: Callable) -> None:
+        self.kernel, self.twin = kernel, twin
+        self.__doc__ = kernel.__doc__
+        self._patience: float | None = None  # seconds; None before the first call
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._patience is None:
+            self._patience = 0.0 if _is_kept(self.kernel) else PATIENCE_SECONDS
+        if self._patience <= 0.0:
+            return self.kernel(*arguments)
+        started = time.thread_time()
+        result = self.twin(*arguments)
+        self._patience -= time.thread_time() - started  # a call of another thread may be lost: it is no account
+        return result
+
+
+def _is_kept(kernel: Any) -> bool:
+    """Whether a kernel was compiled before and lies on disk, perhaps from other files; where numba knows, not we."""
+    index: Any = getattr(getattr(getattr(kernel, "_cache", None), "_cache", None), "_cache_file", None)
+    return Path(getattr(index, "_index_path", "")).is_file()
 
 
 class _KernelCompiler(CompilerBase):

@@ -6,7 +6,8 @@ from skembed.kernels.arguments import unpacked
 from skembed.kernels.compile import compiled
 from skembed.kernels.hidden import (
     add_label,
-    add_targets,
+    add_negatives,
+    add_path,
     choose_all,
     learn_logistic,
     learn_softmax,
@@ -57,34 +58,39 @@ def train_documents(shard, begins, labels, weights, targets, kind, learning_rate
         Sum of the losses of all documents, times their weights.
     """
     packed = packed_shard(shard), packed_targets(targets), workspace.packed
-    softmax = True if kind == SOFTMAX else None  # numba compiles one kernel where it is None, another where not
-    return _train_documents(*packed, begins, labels, weights, softmax, kind == SAMPLED, learning_rate, state)
+    # numba compiles one kernel where an argument is None, another where not
+    softmax = True if kind == SOFTMAX else None
+    sampled = True if kind == SAMPLED else None
+    hierarchical = True if targets.hierarchical else None
+    return _train_documents(*packed, begins, labels, weights, softmax, sampled, hierarchical, learning_rate, state)
 
 
 @compiled()
-def _train_documents(shard, targets, workspace, begins, labels, weights, softmax, sampled, learning_rate, state):
+def _train_documents(shard, targets, workspace, begins, labels, weights, softmax, sampled, hierarchical, rate, state):
     loss = 0.0
     rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
     work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     places = pointer(begins)
-    if not sampled:
+    if sampled is None:
         choose_all(rows, work, rows.n_outputs)
     first = 0
     for document in range(rows.n_sequences):
         n = rows.ends[document] - first
         label, weight = np.int64(labels[document]), weights[document]
-        rate = np.float32(learning_rate * weight)
+        step = np.float32(rate * weight)
         mean_of_rows(rows.inputs, rows.width, places, first, n, work.hidden)
-        n_targets = rows.n_outputs
-        if sampled:
-            n_targets = add_targets(rows, choices, label, 0, random, work)
-        else:
+        if sampled is None:
+            n_targets = rows.n_outputs
             add_label(rows, work, label, np.float32(1.0))
-        if softmax is None:
-            loss += weight * learn_logistic(rows, work, n_targets, rate, True)
+        elif hierarchical is None:
+            n_targets = add_negatives(rows, choices, label, 0, random, work)
         else:
-            loss += weight * learn_softmax(rows, work, n_targets, np.float32(1.0), rate, True)
-        if not sampled:
+            n_targets = add_path(rows, choices, label, 0, work)
+        if softmax is None:
+            loss += weight * learn_logistic(rows, work, n_targets, step, True)
+        else:
+            loss += weight * learn_softmax(rows, work, n_targets, np.float32(1.0), step, True)
+        if sampled is None:
             work.labels[label] = np.float32(0.0)
         share = broadcast(np.float32(1.0) / np.float32(n))
         for d in range(rows.width, 2 * rows.width, SIMD_WIDTH):

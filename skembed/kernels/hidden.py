@@ -1,16 +1,34 @@
 """Hidden vectors, means of rows, and what their targets teach: steps that CBOW, subwords and bags of words share."""
 
 import numpy as np
+from llvmlite import ir
+from numba import types
 
-from skembed.kernels.compile import compiled
+from skembed.kernels.compile import compiled, intrinsic
+from skembed.kernels.emit import (
+    FAST,
+    INT,
+    SIMD_WIDTH,
+    constant,
+    everywhere,
+    fields_of,
+    fused,
+    get,
+    get_simd,
+    loop,
+    put,
+    put_simd,
+    variable,
+)
 from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_labels, softmax_loss, softmax_steps
 from skembed.kernels.random import draw_below
-from skembed.kernels.shard import TILE, pad_targets
-from skembed.kernels.simd import SIMD_WIDTH, add, broadcast, horizontal_sum, load, multiply, multiply_add, store
+from skembed.kernels.shard import pad_targets
+from skembed.kernels.tiles import TILE, emit_logits
 
 __all__ = [
     "add_label",
-    "add_targets",
+    "add_negatives",
+    "add_path",
     "choose_all",
     "learn_logistic",
     "learn_softmax",
@@ -21,92 +39,120 @@ __all__ = [
 ]
 
 
-@compiled(inline="always")
-def mean_of_rows(table, width, begins, first, n, hidden):
+@intrinsic
+def mean_of_rows(typing_context, table, width, begins, first, n, hidden):
     """Write the mean of the rows that begin at ``begins[first : first + n]`` of `table` to the beginning of `hidden`.
 
     All arrays are pointers, see `skembed.kernels.simd.pointer`; rows are `width` wide, a multiple of 16.
     """
-    share = broadcast(np.float32(1.0) / np.float32(n))
-    for d in range(0, width, SIMD_WIDTH):
-        total = load(table, begins[first] + d)
-        for i in range(first + 1, first + n):
-            total = add(total, load(table, begins[i] + d))
-        store(hidden, d, multiply(share, total))
+
+    def generate(context, builder, signature, arguments):
+        table, width, begins, first, n, hidden = arguments
+        single = ir.FloatType()
+        share = everywhere(builder, builder.fdiv(single(1.0), builder.sitofp(n, single)))
+        start, stop = builder.add(first, INT(1)), builder.add(first, n)
+        with loop(builder, width, SIMD_WIDTH) as d:
+            begin = get(builder, begins, first)
+            total = variable(builder, get_simd(builder, table, builder.add(begin, d)))
+            with loop(builder, stop, start=start) as i:
+                row = get_simd(builder, table, builder.add(get(builder, begins, i), d))
+                builder.store(builder.fadd(builder.load(total), row, flags=FAST), total)
+            put_simd(builder, builder.fmul(share, builder.load(total), flags=FAST), hidden, d)
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64, begins, types.int64, types.int64, hidden), generate
 
 
-@compiled(inline="always")
-def move_rows(table, width, begins, write_offsets, first, n, hidden):
+@intrinsic
+def move_rows(typing_context, table, width, begins, write_offsets, first, n, hidden):
     """Add the second half of `hidden` to the rows that `mean_of_rows` read, and write them to ``write_offsets``."""
-    for d in range(0, width, SIMD_WIDTH):
-        move = load(hidden, width + d)
-        for i in range(first, first + n):
-            store(table, write_offsets[i] + d, add(load(table, begins[i] + d), move))
+
+    def generate(context, builder, signature, arguments):
+        table, width, begins, write_offsets, first, n, hidden = arguments
+        stop = builder.add(first, n)
+        with loop(builder, width, SIMD_WIDTH) as d:
+            move = get_simd(builder, hidden, builder.add(width, d))
+            with loop(builder, stop, start=first) as i:
+                row = get_simd(builder, table, builder.add(get(builder, begins, i), d))
+                moved = builder.fadd(row, move, flags=FAST)
+                put_simd(builder, moved, table, builder.add(get(builder, write_offsets, i), d))
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64, begins, write_offsets, types.int64, types.int64, hidden), generate
 
 
-@compiled(inline="always")
-def logits_of_one(rows, work, n_targets):
+@intrinsic
+def logits_of_one(typing_context, rows, work, n_targets):
     """``logits[k]`` is the row at the beginning of `hidden` times target k; a multiple of TILE of them."""
-    outputs, logits = rows.outputs, work.logits
-    zero = broadcast(np.float32(0.0))
-    for k in range(0, n_targets, TILE):
-        target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
-        a0 = a1 = a2 = zero
-        for d in range(0, rows.width, SIMD_WIDTH):
-            v = load(work.hidden, d)
-            a0 = multiply_add(v, load(outputs, target0 + d), a0)
-            a1 = multiply_add(v, load(outputs, target1 + d), a1)
-            a2 = multiply_add(v, load(outputs, target2 + d), a2)
-        logits[k] = horizontal_sum(a0)
-        logits[k + 1] = horizontal_sum(a1)
-        logits[k + 2] = horizontal_sum(a2)
+
+    def generate(context, builder, signature, arguments):
+        rows, work = (fields_of(builder, *pair) for pair in zip(signature.args[:2], arguments[:2]))
+        with loop(builder, arguments[2], TILE) as k:
+            places = [builder.add(k, INT(j)) for j in range(TILE)]
+            targets = [get(builder, work.targets, place) for place in places]
+            [logits] = emit_logits(builder, [(work.hidden, INT(0))], rows.outputs, targets, rows.width)
+            for place, logit in zip(places, logits):
+                put(builder, logit, work.logits, place)
+        return context.get_dummy_value()
+
+    return types.void(rows, work, types.int64), generate
 
 
-@compiled(inline="always")
-def update_one(rows, work, n_targets):
-    """Add ``steps`` times the row at the beginning of `hidden` to the targets, where `work.logits` holds the steps.
+@intrinsic
+def update_one(typing_context, rows, work, n_targets):
+    """Add steps, which are in `logits`, times the row at the beginning of `hidden` to the targets.
 
     What the targets, as they were, add to that row is written behind it.
     """
-    hidden, outputs, steps = work.hidden, rows.outputs, work.logits
-    for d in range(0, rows.width, SIMD_WIDTH):
-        v = load(hidden, d)
-        move = broadcast(np.float32(0.0))
-        for k in range(n_targets):
-            g = broadcast(steps[k])
-            u = load(outputs, work.targets[k] + d)
-            move = multiply_add(g, u, move)
-            store(outputs, work.targets[k] + d, multiply_add(g, v, u))
-        store(hidden, rows.width + d, move)
+
+    def generate(context, builder, signature, arguments):
+        rows, work = (fields_of(builder, *pair) for pair in zip(signature.args[:2], arguments[:2]))
+        with loop(builder, rows.width, SIMD_WIDTH) as d:
+            vector = get_simd(builder, work.hidden, d)
+            move = variable(builder, constant(0.0))
+            with loop(builder, arguments[2]) as k:
+                size = everywhere(builder, get(builder, work.logits, k))
+                place = builder.add(get(builder, work.targets, k), d)
+                target = get_simd(builder, rows.outputs, place)
+                builder.store(fused(builder, size, target, builder.load(move)), move)
+                put_simd(builder, fused(builder, size, vector, target), rows.outputs, place)
+            put_simd(builder, builder.load(move), work.hidden, builder.add(rows.width, d))
+        return context.get_dummy_value()
+
+    return types.void(rows, work, types.int64), generate
 
 
 @compiled(inline="always")
-def add_targets(rows, choices, key, n_targets, random, work):
-    """Append a key and its negatives, or its path, to `n_targets` targets; returns how many there are now.
+def add_path(rows, choices, key, n_targets, work):
+    """Append the path of a key to `n_targets` targets; returns how many there are now."""
+    for k in range(choices.path_starts[key], choices.path_starts[key + 1]):
+        node = np.int64(choices.path_nodes[k])
+        work.targets[n_targets] = node * rows.width
+        work.labels[n_targets] = np.float32(1 - choices.path_codes[k])
+        work.weights[n_targets] = np.float32(1.0)
+        rows.output_pairs[node] += 1
+        n_targets += 1
+    return n_targets
+
+
+@compiled(inline="always")
+def add_negatives(rows, choices, key, n_targets, random, work):
+    """Append a key and its negatives to `n_targets` targets; returns how many there are now.
 
     A negative that is the key has weight 0.
     """
-    if choices.hierarchical:
-        for k in range(choices.path_starts[key], choices.path_starts[key + 1]):
-            node = np.int64(choices.path_nodes[k])
-            work.targets[n_targets] = node * rows.width
-            work.labels[n_targets] = np.float32(1 - choices.path_codes[k])
-            work.weights[n_targets] = np.float32(1.0)
-            rows.output_pairs[node] += 1
-            n_targets += 1
-    else:
-        work.targets[n_targets] = key * rows.width
-        work.labels[n_targets] = np.float32(1.0)
-        work.weights[n_targets] = np.float32(1.0)
-        rows.output_pairs[key] += 1
+    work.targets[n_targets] = key * rows.width
+    work.labels[n_targets] = np.float32(1.0)
+    work.weights[n_targets] = np.float32(1.0)
+    rows.output_pairs[key] += 1
+    n_targets += 1
+    for _ in range(choices.negative):
+        sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
+        work.targets[n_targets] = sample * rows.width
+        work.labels[n_targets] = np.float32(0.0)
+        work.weights[n_targets] = np.float32(sample != key)
+        rows.output_pairs[sample] += 1
         n_targets += 1
-        for _ in range(choices.negative):
-            sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
-            work.targets[n_targets] = sample * rows.width
-            work.labels[n_targets] = np.float32(0.0)
-            work.weights[n_targets] = np.float32(sample != key)
-            rows.output_pairs[sample] += 1
-            n_targets += 1
     return n_targets
 
 

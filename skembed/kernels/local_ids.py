@@ -6,8 +6,8 @@ is a list of rows and deltas, which is all that has to be merged.
 
 import numpy as np
 
-from skembed.kernels.compile import compiled
-from skembed.kernels.random import draw
+from skembed.kernels.compile import compiled, compiled_late
+from skembed.kernels.random import draw, draws
 from skembed.kernels.simd import clear_row, copy_row, pointer, prefetch, prefetch_row
 
 __all__ = [
@@ -54,7 +54,33 @@ def keep_thresholds(counts: np.ndarray, subsample: float) -> np.ndarray:
     return np.minimum(np.floor(_TWO_32 * (np.sqrt(ratio) + ratio)), _TWO_32 - 1).astype(np.uint32)
 
 
-@compiled()
+def _to_local_ids(tokens, ends, keep, shortest, slot, rows, local_tokens, local_ends, kept, state):
+    (places,) = np.nonzero(tokens >= 0)
+    places = places[draws(state, len(places)) <= keep[tokens[places]]]
+    n_rows = _number(tokens[places], slot, rows, 0)
+    of_sequence = np.searchsorted(ends, places, side="right")
+    lengths = np.bincount(of_sequence, minlength=len(ends))
+    (sequences,) = np.nonzero(lengths >= shortest)
+    found = tokens[places[lengths[of_sequence] >= shortest]]
+    local_tokens[: len(found)] = slot[found]
+    local_ends[: len(sequences)] = np.cumsum(lengths[sequences])
+    kept[: len(sequences)] = sequences
+    return len(found), len(sequences), n_rows
+
+
+def _number(tokens, slot, rows, n_rows):
+    """Give a slot to what has none, in order of appearance; returns how many have one now."""
+    new = tokens[slot[tokens] < 0]
+    order = np.arange(len(new))
+    slot[new[::-1]] = order[::-1]  # where each is first: of several that are written, the last stays
+    new = new[slot[new] == order]
+    n_all = n_rows + len(new)
+    rows[n_rows:n_all] = new
+    slot[new] = np.arange(n_rows, n_all)
+    return n_all
+
+
+@compiled_late(_to_local_ids)
 def to_local_ids(tokens, ends, keep, shortest, slot, rows, local_tokens, local_ends, kept, state):
     """Subsample a shard and number its keys in order of appearance.
 
@@ -103,7 +129,13 @@ def to_local_ids(tokens, ends, keep, shortest, slot, rows, local_tokens, local_e
     return n_kept, n_sequences, n_rows
 
 
-@compiled()
+def _add_rows(tokens, slot, rows, n_rows):
+    n_all = _number(tokens, slot, rows, n_rows)
+    tokens[:] = slot[tokens]
+    return n_all
+
+
+@compiled_late(_add_rows)
 def add_rows(tokens, slot, rows, n_rows):
     """Replace `tokens`, int32 (m,), by local ids, appending to `rows` what was not seen; returns the new n_rows."""
     for i in range(tokens.size):
@@ -160,7 +192,14 @@ def release(slot: np.ndarray, rows: np.ndarray) -> None:
     slot[rows] = -1
 
 
-@compiled()
+def _gather_rows(table, rows, local):
+    dim = table.shape[1]
+    local[: len(rows), :dim] = table[rows]
+    local[: len(rows), dim:] = 0.0
+    local[len(rows)] = 0.0
+
+
+@compiled_late(_gather_rows)
 def gather_rows(table, rows, local):
     """Copy `rows` of `table`, (n_rows, dim), to the first rows of `local`; its padding and the row after them are 0."""
     dim, width = table.shape[1], local.shape[1]
@@ -173,7 +212,13 @@ def gather_rows(table, rows, local):
     clear_row(to, rows.size * width, width)
 
 
-@compiled()
+def _subtract_rows(table, rows, local):
+    deltas = local[: len(rows), : table.shape[1]]
+    deltas -= table[rows]
+    return bool(np.isfinite(deltas).all())
+
+
+@compiled_late(_subtract_rows)
 def subtract_rows(table, rows, local):
     """Turn local copies of rows into deltas, ``local[i] -= table[rows[i]]``; returns whether all are finite."""
     dim, width = table.shape[1], local.shape[1]

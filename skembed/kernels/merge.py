@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from skembed.kernels.compile import compiled
+from skembed.kernels.compile import compiled, compiled_late
 from skembed.kernels.simd import pointer, prefetch_row
 
 __all__ = ["add_deltas", "add_step_weights", "add_to_rows", "clear_step_weights", "find_scales"]
@@ -93,7 +93,11 @@ def add_deltas(table, rows, ends, deltas, part, n_parts, scales):
         begin = ends[i]
 
 
-@compiled()
+def _add_to_rows(table, rows, deltas):
+    table[rows] += deltas[: len(rows), : table.shape[1]]
+
+
+@compiled_late(_add_to_rows)
 def add_to_rows(table, rows, deltas):
     """Add deltas to a table, each to its own row.
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skembed.kernels.compile import compiled
-from skembed.kernels.random import draw, draw_below
-from skembed.kernels.simd import pointer
+from skembed.kernels.compile import compiled_late
+from skembed.kernels.random import draw, draw_below, draws
 
 __all__ = ["AliasTable", "alias_table", "draw_many"]
 
@@ -63,18 +62,16 @@ def alias_table(weights: np.ndarray) -> AliasTable:
     weights = weights / weights.max()
     n = weights.size
     probability, alias = np.ones(n), np.arange(n, dtype=np.int32)
-    _fill(weights * (n / weights.sum()), int(np.argmax(weights)), probability, alias, np.empty((2, n), np.int64))
+    _fill(weights * (n / weights.sum()), int(np.argmax(weights)), probability, alias, np.empty(2 * n, np.int64))
     return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 
-@compiled()
-def _fill(scaled, heaviest, probability, alias, work):
+def _pair_columns(scaled, heaviest, probability, alias, small):
     """Vose's loop: pair each column below the mean with one above it. `scaled` has mean 1 and is overwritten.
 
-    `probability` and `alias` are those of columns that are full; `work`, int64 (2, n), is for both sorts of columns.
+    `probability` and `alias` are those of columns that are full; `small`, int64 (2 * n,), is for both sorts of columns.
     """
-    n = scaled.size
-    small = pointer(work)
+    n = len(scaled)
     n_small, n_large = 0, n  # the large ones lie behind `n`
     for i in range(n):
         if scaled[i] < 1.0:
@@ -99,7 +96,23 @@ def _fill(scaled, heaviest, probability, alias, work):
             alias[small[i]] = heaviest
 
 
-@compiled()
+def _pair_lists(scaled, heaviest, probability, alias, small):
+    """The same loop, run by Python, which takes lists faster than arrays."""
+    lists = probability.tolist(), alias.tolist()
+    _pair_columns(scaled.tolist(), heaviest, *lists, small.tolist())
+    probability[:], alias[:] = lists
+
+
+_fill = compiled_late(_pair_lists)(_pair_columns)
+
+
+def _draw_many(threshold, alias, out, state):
+    first, second = draws(state, 2 * out.size).reshape(-1, 2).T
+    column = (first * np.uint64(threshold.size)) >> np.uint64(32)
+    out[:] = np.where(second < threshold[column], column, alias[column])
+
+
+@compiled_late(_draw_many)
 def draw_many(threshold, alias, out, state):
     """Fill `out`, int32 (m,), with draws from the alias table (threshold, alias); `state` moves on by 2 m."""
     for i in range(out.size):

@@ -4,14 +4,17 @@ Each shard of the work owns a state of its own, so that the numbers it draws dep
 shard is, never on which thread works on it or when.
 """
 
+from functools import cache
+
 import numpy as np
 from numba import types
 from numba.core import cgutils
 
 from skembed.kernels.compile import intrinsic
 
-__all__ = ["draw", "draw_below", "new_state"]
+__all__ = ["N_JUMPS", "draw", "draw_below", "draws", "new_state"]
 
+N_JUMPS = 1024  # states that numpy finds at once
 _MULTIPLIER = 0x2545F4914F6CDD1D  # Vigna's constant for xorshift64*
 
 
@@ -35,6 +38,33 @@ def new_state(*entropy: int) -> np.ndarray:
     """
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return state | np.uint64(1)
+
+
+def draws(state: np.ndarray, n: int) -> np.ndarray:
+    """Return what `draw` gives in n calls, one after the other, without a compiler: uint64 (n,); `state` moves on."""
+    states = np.empty(n, np.uint64)
+    for begin in range(0, n, N_JUMPS):
+        following = _jumps()[:, : n - begin]
+        is_set = (state[0] >> np.arange(64, dtype=np.uint64)) & np.uint64(1) != 0
+        states[begin : begin + N_JUMPS] = np.bitwise_xor.reduce(following[is_set], axis=0)
+        state[0] = states[min(begin + N_JUMPS, n) - 1]
+    return (states * np.uint64(_MULTIPLIER)) >> np.uint64(32)
+
+
+@cache
+def _jumps() -> np.ndarray:
+    """The states that follow states of one bit, uint64 (64, N_JUMPS).
+
+    A step is linear over bits, so that those which follow any state are the exclusive or of those of its bits.
+    """
+    states = np.empty((64, N_JUMPS), np.uint64)
+    x = np.uint64(1) << np.arange(64, dtype=np.uint64)
+    for i in range(N_JUMPS):
+        x ^= x >> np.uint64(12)
+        x ^= x << np.uint64(25)
+        x ^= x >> np.uint64(27)
+        states[:, i] = x
+    return states
 
 
 def _draw(context, builder, kind, state):

@@ -8,11 +8,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
 
 from skembed.kernels.arguments import Float32s, Int32s, Int64s, UInt8s, packed
-from skembed.kernels.compile import compiled
+from skembed.kernels.compile import compiled, intrinsic
+from skembed.kernels.emit import INT, fields_of, put
 from skembed.kernels.random import draw_below
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
+from skembed.kernels.tiles import TILE
 
 __all__ = [
     "NO_DOCUMENT",
@@ -24,15 +28,14 @@ __all__ = [
     "Workspace",
     "WorkspacePointers",
     "choose_contexts",
-    "choose_targets",
-    "document_of",
+    "choose_negatives",
+    "choose_path",
     "new_workspace",
     "packed_shard",
     "packed_targets",
     "pad_targets",
 ]
 
-TILE = 3  # targets worked on at once: 2 x 3 products fill the registers of AVX2; lists are padded to a multiple
 NO_DOCUMENT = -1
 
 
@@ -136,8 +139,6 @@ class ShardPointers(NamedTuple):
     tokens: Int32s
     ends: Int64s
     n_sequences: int
-    documents: Int64s
-    has_documents: bool
     inputs: Float32s
     outputs: Float32s
     n_outputs: int
@@ -152,7 +153,6 @@ class ShardPointers(NamedTuple):
 class TargetPointers(NamedTuple):
     """`Targets` as kernels have them."""
 
-    hierarchical: bool
     negative: int
     pool: Int32s
     pool_size: int
@@ -183,8 +183,6 @@ def packed_shard(shard: Shard) -> np.ndarray:
             tokens=shard.tokens,
             ends=shard.ends,
             n_sequences=len(shard.ends),
-            documents=shard.documents,
-            has_documents=len(shard.documents) > 0,
             inputs=shard.inputs,
             outputs=shard.outputs,
             n_outputs=len(shard.outputs) // width - 1,
@@ -200,14 +198,8 @@ def packed_shard(shard: Shard) -> np.ndarray:
 
 def packed_targets(targets: Targets) -> np.ndarray:
     """Return `TargetPointers`, packed."""
-    hierarchical, negative, pool, *paths = targets
-    return packed(TargetPointers(hierarchical, negative, pool, len(pool), *paths))
-
-
-@compiled(inline="always")
-def document_of(rows, sequence):
-    """Return the local input row of the document of a sequence, or NO_DOCUMENT."""
-    return rows.documents[sequence] if rows.has_documents else np.int64(NO_DOCUMENT)
+    _, negative, pool, *paths = targets
+    return packed(TargetPointers(negative, pool, len(pool), *paths))
 
 
 @compiled(inline="always")
@@ -227,40 +219,50 @@ def choose_contexts(rows, left, position, right, document, n_targets, work):
 
 
 @compiled(inline="always")
-def choose_targets(rows, choices, center, n_pairs, random, work):
-    """Write where the target rows begin, their labels, and weight 0 where a negative is the center; returns
-    how many there are, padded to a multiple of TILE with rows of weight 0.
-    """
-    if choices.hierarchical:
-        first = choices.path_starts[center]
-        n_targets = choices.path_starts[center + 1] - first
-        for k in range(n_targets):
-            node = np.int64(choices.path_nodes[first + k])
-            work.targets[k] = node * rows.width
-            work.labels[k] = np.float32(1 - choices.path_codes[first + k])
-            work.weights[k] = np.float32(1.0)
-            rows.output_pairs[node] += n_pairs
-    else:
-        n_targets = choices.negative + 1
-        work.targets[0] = center * rows.width
-        work.labels[0] = np.float32(1.0)
-        work.weights[0] = np.float32(1.0)
-        rows.output_pairs[center] += n_pairs
-        for k in range(1, n_targets):
-            sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
-            work.targets[k] = sample * rows.width
-            work.labels[k] = np.float32(0.0)
-            work.weights[k] = np.float32(sample != center)
-            rows.output_pairs[sample] += n_pairs
-    return pad_targets(rows, work, n_targets)
+def choose_path(rows, choices, center, n_pairs, work):
+    """Write where the nodes on the path of a center begin, and their labels; returns how many there are."""
+    first = choices.path_starts[center]
+    n_targets = choices.path_starts[center + 1] - first
+    for k in range(n_targets):
+        node = np.int64(choices.path_nodes[first + k])
+        work.targets[k] = node * rows.width
+        work.labels[k] = np.float32(1 - choices.path_codes[first + k])
+        work.weights[k] = np.float32(1.0)
+        rows.output_pairs[node] += n_pairs
+    return n_targets
 
 
 @compiled(inline="always")
-def pad_targets(rows, work, n_targets):
+def choose_negatives(rows, choices, center, n_pairs, random, work):
+    """Write where the rows of a center and its negatives begin, their labels, and weight 0 where a negative is the
+    center; returns how many there are.
+    """
+    work.targets[0] = center * rows.width
+    work.labels[0] = np.float32(1.0)
+    work.weights[0] = np.float32(1.0)
+    rows.output_pairs[center] += n_pairs
+    for k in range(1, choices.negative + 1):
+        sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
+        work.targets[k] = sample * rows.width
+        work.labels[k] = np.float32(0.0)
+        work.weights[k] = np.float32(sample != center)
+        rows.output_pairs[sample] += n_pairs
+    return choices.negative + 1
+
+
+@intrinsic
+def pad_targets(typing_context, rows, work, n_targets):
     """Pad the targets to a multiple of TILE with rows of weight 0; returns how many there are then."""
-    while n_targets % TILE:
-        work.targets[n_targets] = rows.blank
-        work.labels[n_targets] = np.float32(0.0)
-        work.weights[n_targets] = np.float32(0.0)
-        n_targets += 1
-    return n_targets
+
+    def generate(context, builder, signature, arguments):
+        rows, work = (fields_of(builder, *pair) for pair in zip(signature.args[:2], arguments[:2]))
+        n_targets, none = arguments[2], ir.FloatType()(0.0)
+        for k in range(TILE - 1):  # those that are too many are read by nobody
+            place = builder.add(n_targets, INT(k))
+            put(builder, rows.blank, work.targets, place)
+            put(builder, none, work.labels, place)
+            put(builder, none, work.weights, place)
+        n_tiles = builder.udiv(builder.add(n_targets, INT(TILE - 1)), INT(TILE))
+        return builder.mul(n_tiles, INT(TILE))
+
+    return types.int64(rows, work, types.int64), generate

@@ -6,6 +6,7 @@ which made skip-gram four times faster here.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -14,6 +15,21 @@ from numba.core import cgutils
 from numba.extending import models, register_model
 
 from skembed.kernels.compile import intrinsic
+from skembed.kernels.emit import (
+    FAST,
+    INT,
+    SIMD,
+    SIMD_WIDTH,
+    clamped,
+    constant,
+    everywhere,
+    fused,
+    get_simd,
+    loop,
+    put_simd,
+    sum_of,
+    variable,
+)
 
 __all__ = [
     "MAX_LOGIT",
@@ -26,6 +42,7 @@ __all__ = [
     "copy_row",
     "divide",
     "dot",
+    "emit_sigmoid",
     "horizontal_sum",
     "larger",
     "load",
@@ -41,16 +58,9 @@ __all__ = [
     "subtract",
 ]
 
-SIMD_WIDTH = 16  # float32 in a cache line
 CACHE_LINE = 64  # bytes
 FLOAT_BYTES = 4
 MAX_LOGIT = 8.0  # the sigmoid is within 4e-4 of 0 or 1 there
-_VECTOR = ir.VectorType(ir.FloatType(), SIMD_WIDTH)
-_FAST = ("reassoc", "nsz", "arcp", "contract")  # NaN and inf keep their meaning
-
-
-def _constant(number: float) -> ir.Constant:
-    return ir.Constant(_VECTOR, [float(np.float32(number))] * SIMD_WIDTH)
 
 
 def aligned_zeros(*shape: int) -> np.ndarray:
@@ -72,7 +82,7 @@ _simd = _SimdType()
 @register_model(_SimdType)
 class _SimdModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, _VECTOR)
+        super().__init__(dmm, fe_type, SIMD)
 
 
 @intrinsic
@@ -91,10 +101,6 @@ def pointer(typing_context, array):
     return types.CPointer(array.dtype)(array), generate
 
 
-def _simd_at(builder, start, offset):
-    return builder.bitcast(builder.gep(start, [offset]), _VECTOR.as_pointer())
-
-
 def _is_float32(start) -> bool:
     return isinstance(start, types.CPointer) and start.dtype == types.float32
 
@@ -106,7 +112,7 @@ def load(typing_context, start, offset):
         return None
 
     def generate(context, builder, signature, arguments):
-        return builder.load(_simd_at(builder, *arguments), align=4)
+        return get_simd(builder, *arguments)
 
     return _simd(start, types.intp), generate
 
@@ -118,7 +124,8 @@ def store(typing_context, start, offset, vector):
         return None
 
     def generate(context, builder, signature, arguments):
-        builder.store(arguments[2], _simd_at(builder, *arguments[:2]), align=4)
+        start, offset, vector = arguments
+        put_simd(builder, vector, start, offset)
         return context.get_dummy_value()
 
     return types.void(start, types.intp, _simd), generate
@@ -199,18 +206,9 @@ def broadcast(typing_context, number):
     """The same float32 sixteen times."""
 
     def generate(context, builder, signature, arguments):
-        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), SIMD_WIDTH), [0] * SIMD_WIDTH)
-        return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), everywhere)
+        return everywhere(builder, arguments[0])
 
     return _simd(types.float32), generate
-
-
-def _fused(builder, *arguments):
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), "llvm.fmuladd.v16f32"
-    )
-    return builder.call(function, arguments)
 
 
 @intrinsic
@@ -218,7 +216,7 @@ def multiply_add(typing_context, a, b, c):
     """``a * b + c``, rounded once where the processor can."""
 
     def generate(context, builder, signature, arguments):
-        return _fused(builder, *arguments)
+        return fused(builder, *arguments)
 
     return _simd(_simd, _simd, _simd), generate
 
@@ -228,7 +226,7 @@ def multiply(typing_context, a, b):
     """``a * b``."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fmul(*arguments, flags=_FAST)
+        return builder.fmul(*arguments, flags=FAST)
 
     return _simd(_simd, _simd), generate
 
@@ -238,7 +236,7 @@ def add(typing_context, a, b):
     """``a + b``."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fadd(*arguments, flags=_FAST)
+        return builder.fadd(*arguments, flags=FAST)
 
     return _simd(_simd, _simd), generate
 
@@ -248,7 +246,7 @@ def subtract(typing_context, a, b):
     """``a - b``."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fsub(*arguments, flags=_FAST)
+        return builder.fsub(*arguments, flags=FAST)
 
     return _simd(_simd, _simd), generate
 
@@ -258,14 +256,9 @@ def divide(typing_context, a, b):
     """``a / b``."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fdiv(*arguments, flags=_FAST)
+        return builder.fdiv(*arguments, flags=FAST)
 
     return _simd(_simd, _simd), generate
-
-
-def _clamp(builder, value, low, high):
-    value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
-    return builder.select(builder.fcmp_ordered(">", value, high), high, value)
 
 
 @intrinsic
@@ -273,34 +266,32 @@ def clamp(typing_context, a, low, high):
     """``min(max(a, low), high)``; NaN stays NaN."""
 
     def generate(context, builder, signature, arguments):
-        return _clamp(builder, *arguments)
+        return clamped(builder, *arguments)
 
     return _simd(_simd, _simd, _simd), generate
 
 
-@intrinsic
-def sigmoid(typing_context, x):
-    """1 / (1 + exp(-x)) within 1e-5, of x between -MAX_LOGIT and MAX_LOGIT, or the nearer of these.
+def emit_sigmoid(builder: Any, x: Any) -> Any:
+    """1 / (1 + exp(-x)) within 1e-5, of x between -MAX_LOGIT and MAX_LOGIT, or the nearer of these; see `emit`.
 
     exp(-x) is (1 - y + y * y / 2) ** 256 with y = x / 256.
     """
+    x = clamped(builder, x, constant(-MAX_LOGIT), constant(MAX_LOGIT))
+    y = builder.fmul(x, constant(1.0 / 256.0), flags=FAST)
+    e = fused(builder, fused(builder, y, constant(0.5), constant(-1.0)), y, constant(1.0))
+    for _ in range(8):
+        e = builder.fmul(e, e, flags=FAST)
+    return builder.fdiv(constant(1.0), builder.fadd(constant(1.0), e, flags=FAST), flags=FAST)
+
+
+@intrinsic
+def sigmoid(typing_context, x):
+    """See `emit_sigmoid`."""
 
     def generate(context, builder, signature, arguments):
-        x = _clamp(builder, arguments[0], _constant(-MAX_LOGIT), _constant(MAX_LOGIT))
-        y = builder.fmul(x, _constant(1.0 / 256.0), flags=_FAST)
-        e = _fused(builder, _fused(builder, y, _constant(0.5), _constant(-1.0)), y, _constant(1.0))
-        for _ in range(8):
-            e = builder.fmul(e, e, flags=_FAST)
-        return builder.fdiv(_constant(1.0), builder.fadd(_constant(1.0), e, flags=_FAST), flags=_FAST)
+        return emit_sigmoid(builder, arguments[0])
 
     return _simd(_simd), generate
-
-
-def _sum(builder, vector):
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(ir.FloatType(), [ir.FloatType(), _VECTOR]), "llvm.vector.reduce.fadd.v16f32"
-    )
-    return builder.call(function, [ir.Constant(ir.FloatType(), 0.0), vector], fastmath=("reassoc", "nsz"))
 
 
 @intrinsic
@@ -308,7 +299,7 @@ def horizontal_sum(typing_context, vector):
     """The sum of the sixteen numbers, a float32."""
 
     def generate(context, builder, signature, arguments):
-        return _sum(builder, arguments[0])
+        return sum_of(builder, arguments[0])
 
     return types.float32(_simd), generate
 
@@ -323,14 +314,13 @@ def dot(typing_context, start, a, b, width):
         start, a, b, width = arguments
 
         def pair(d):
-            offsets = builder.add(a, d), builder.add(b, d)
-            return [builder.load(_simd_at(builder, start, offset), align=4) for offset in offsets]
+            return tuple(get_simd(builder, start, builder.add(begin, d)) for begin in (a, b))
 
-        total = cgutils.alloca_once_value(builder, builder.fmul(*pair(width.type(0)), flags=_FAST))
-        step = width.type(SIMD_WIDTH)
-        with cgutils.for_range_slice(builder, step, width, step) as (d, _):
-            builder.store(_fused(builder, *pair(d), builder.load(total)), total)
-        return _sum(builder, builder.load(total))
+        total = variable(builder, builder.fmul(*pair(INT(0)), flags=FAST))
+        with loop(builder, width, SIMD_WIDTH, INT(SIMD_WIDTH)) as d:
+            one, other = pair(d)
+            builder.store(fused(builder, one, other, builder.load(total)), total)
+        return sum_of(builder, builder.load(total))
 
     return types.float32(start, types.intp, types.intp, types.intp), generate
 
@@ -343,10 +333,10 @@ def shrink_factor(typing_context, step):
     """
 
     def generate(context, builder, signature, arguments):
-        square = builder.fmul(*arguments, *arguments, flags=_FAST)
-        series = _constant(-0.23211775)
+        square = builder.fmul(*arguments, *arguments, flags=FAST)
+        series = constant(-0.23211775)
         for coefficient in (0.36815499, -0.49991131, 1.0):
-            series = _fused(builder, square, series, _constant(coefficient))
+            series = fused(builder, square, series, constant(coefficient))
         return series
 
     return _simd(_simd), generate

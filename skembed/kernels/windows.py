@@ -18,28 +18,18 @@ from skembed.kernels.logistic import logistic_loss, logistic_steps, repeat_label
 from skembed.kernels.random import draw_below
 from skembed.kernels.shard import (
     NO_DOCUMENT,
-    TILE,
     ShardPointers,
     TargetPointers,
     WorkspacePointers,
     choose_contexts,
-    choose_targets,
-    document_of,
+    choose_negatives,
+    choose_path,
     packed_shard,
     packed_targets,
+    pad_targets,
 )
-from skembed.kernels.simd import (
-    SIMD_WIDTH,
-    add,
-    broadcast,
-    horizontal_sum,
-    larger,
-    load,
-    multiply_add,
-    pointer,
-    smaller,
-    store,
-)
+from skembed.kernels.simd import larger, pointer, smaller
+from skembed.kernels.tiles import logits_of_pairs, update_pairs
 
 __all__ = ["train_cbow", "train_skip_gram"]
 
@@ -71,12 +61,18 @@ def train_skip_gram(shard, targets, window, shrink, learning_rate, state, worksp
     n_losses : int
         How many these were.
     """
+    arguments = _arguments(shard, targets, workspace)
+    return _train_skip_gram(*arguments, window, shrink, learning_rate, state)
+
+
+def _arguments(shard, targets, workspace):
+    """Return what both kernels begin with. Numba compiles one kernel where an argument is None, another where not."""
     packed = packed_shard(shard), packed_targets(targets), workspace.packed
-    return _train_skip_gram(*packed, window, shrink, learning_rate, state)
+    return *packed, True if targets.hierarchical else None, shard.documents if len(shard.documents) else None
 
 
 @compiled()
-def _train_skip_gram(shard, targets, workspace, window, shrink, learning_rate, state):
+def _train_skip_gram(shard, targets, workspace, hierarchical, documents, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
@@ -84,20 +80,26 @@ def _train_skip_gram(shard, targets, workspace, window, shrink, learning_rate, s
     work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     begin = 0
     for sequence in range(rows.n_sequences):
-        end, document = rows.ends[sequence], document_of(rows, sequence)
+        end = rows.ends[sequence]
+        document = np.int64(NO_DOCUMENT) if documents is None else documents[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
             n_pairs = right - left - 1 + (document != NO_DOCUMENT)
-            n_targets = choose_targets(rows, choices, rows.tokens[position], n_pairs, random, work)
+            center = np.int64(rows.tokens[position])
+            if hierarchical is None:
+                n_targets = choose_negatives(rows, choices, center, n_pairs, random, work)
+            else:
+                n_targets = choose_path(rows, choices, center, n_pairs, work)
+            n_targets = pad_targets(rows, work, n_targets)
             n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
-            _logits(rows, work, n_contexts, n_targets)
+            logits_of_pairs(rows, work, n_contexts, n_targets)
             if position % LOSS_EVERY == 0:
                 loss += logistic_loss(work, n_contexts, n_targets)
                 n_losses += n_contexts
             repeat_labels(work, n_contexts, n_targets, rate)
             logistic_steps(work, n_contexts * n_targets)
-            _update(rows, work, n_contexts, n_targets)
+            update_pairs(rows, work, n_contexts, n_targets)
         begin = end
     return loss, n_losses
 
@@ -108,12 +110,11 @@ def train_cbow(shard, targets, window, shrink, learning_rate, state, workspace):
     Parameters and returns are those of `train_skip_gram`, but that a loss is that of a center. Each context row moves
     by the whole step of the mean, as in the word2vec program, not by its share of it.
     """
-    packed = packed_shard(shard), packed_targets(targets), workspace.packed
-    return _train_cbow(*packed, window, shrink, learning_rate, state)
+    return _train_cbow(*_arguments(shard, targets, workspace), window, shrink, learning_rate, state)
 
 
 @compiled()
-def _train_cbow(shard, targets, workspace, window, shrink, learning_rate, state):
+def _train_cbow(shard, targets, workspace, hierarchical, documents, window, shrink, learning_rate, state):
     loss = 0.0
     n_losses = 0
     rate = np.float32(learning_rate)
@@ -121,11 +122,17 @@ def _train_cbow(shard, targets, workspace, window, shrink, learning_rate, state)
     work, random = unpacked(workspace, WorkspacePointers), pointer(state)
     begin = 0
     for sequence in range(rows.n_sequences):
-        end, document = rows.ends[sequence], document_of(rows, sequence)
+        end = rows.ends[sequence]
+        document = np.int64(NO_DOCUMENT) if documents is None else documents[sequence]
         for position in range(begin, end):
             reach = draw_below(random, window) + 1 if shrink else window
             left, right = larger(begin, position - reach), smaller(end, position + reach + 1)
-            n_targets = choose_targets(rows, choices, rows.tokens[position], 1, random, work)
+            center = np.int64(rows.tokens[position])
+            if hierarchical is None:
+                n_targets = choose_negatives(rows, choices, center, 1, random, work)
+            else:
+                n_targets = choose_path(rows, choices, center, 1, work)
+            n_targets = pad_targets(rows, work, n_targets)
             n_contexts = choose_contexts(rows, left, position, right, document, n_targets, work)
             mean_of_rows(rows.inputs, rows.width, work.contexts, 0, n_contexts, work.hidden)
             logits_of_one(rows, work, n_targets)
@@ -138,64 +145,3 @@ def _train_cbow(shard, targets, workspace, window, shrink, learning_rate, state)
             move_rows(rows.inputs, rows.width, work.contexts, work.write_offsets, 0, n_contexts, work.hidden)
         begin = end
     return loss, n_losses
-
-
-@compiled(inline="always")
-def _logits(rows, work, n_contexts, n_targets):
-    """``logits[i * n_targets + k]`` is context i times target k: two contexts and three targets at once."""
-    inputs, outputs, logits = rows.inputs, rows.outputs, work.logits
-    zero = broadcast(np.float32(0.0))
-    for i in range(0, n_contexts, 2):
-        context0, context1 = work.contexts[i], work.contexts[i + 1]
-        for k in range(0, n_targets, TILE):
-            target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
-            a00 = a01 = a02 = a10 = a11 = a12 = zero
-            for d in range(0, rows.width, SIMD_WIDTH):
-                v0 = load(inputs, context0 + d)
-                v1 = load(inputs, context1 + d)
-                u = load(outputs, target0 + d)
-                a00 = multiply_add(v0, u, a00)
-                a10 = multiply_add(v1, u, a10)
-                u = load(outputs, target1 + d)
-                a01 = multiply_add(v0, u, a01)
-                a11 = multiply_add(v1, u, a11)
-                u = load(outputs, target2 + d)
-                a02 = multiply_add(v0, u, a02)
-                a12 = multiply_add(v1, u, a12)
-            at = i * n_targets + k
-            logits[at] = horizontal_sum(a00)
-            logits[at + 1] = horizontal_sum(a01)
-            logits[at + 2] = horizontal_sum(a02)
-            at += n_targets
-            logits[at] = horizontal_sum(a10)
-            logits[at + 1] = horizontal_sum(a11)
-            logits[at + 2] = horizontal_sum(a12)
-
-
-@compiled(inline="always")
-def _update(rows, work, n_contexts, n_targets):
-    """Add ``steps`` times the targets to the contexts, and ``steps`` times the contexts to the targets."""
-    inputs, outputs, steps = rows.inputs, rows.outputs, work.logits
-    zero = broadcast(np.float32(0.0))
-    for k in range(0, n_targets, TILE):
-        target0, target1, target2 = work.targets[k], work.targets[k + 1], work.targets[k + 2]
-        for d in range(0, rows.width, SIMD_WIDTH):
-            u0 = load(outputs, target0 + d)
-            u1 = load(outputs, target1 + d)
-            u2 = load(outputs, target2 + d)
-            a0 = a1 = a2 = zero
-            at = k
-            for i in range(n_contexts):
-                v = load(inputs, work.contexts[i] + d)
-                g0, g1, g2 = broadcast(steps[at]), broadcast(steps[at + 1]), broadcast(steps[at + 2])
-                a0 = multiply_add(g0, v, a0)
-                a1 = multiply_add(g1, v, a1)
-                a2 = multiply_add(g2, v, a2)
-                v = multiply_add(g0, u0, v)
-                v = multiply_add(g1, u1, v)
-                store(inputs, work.write_offsets[i] + d, multiply_add(g2, u2, v))
-                at += n_targets
-            # a row may be there twice among the negatives: each adds to what the one before left
-            store(outputs, target0 + d, add(load(outputs, target0 + d), a0))
-            store(outputs, target1 + d, add(load(outputs, target1 + d), a1))
-            store(outputs, target2 + d, add(load(outputs, target2 + d), a2))

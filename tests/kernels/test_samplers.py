@@ -12,7 +12,7 @@ from numba import njit
 from skembed.kernels import local_ids
 from skembed.kernels.huffman import huffman_tree
 from skembed.kernels.noise import alias_table, draw_many
-from skembed.kernels.random import draw, draw_below, new_state
+from skembed.kernels.random import N_JUMPS, draw, draw_below, draws, new_state
 
 counts_of_keys = npst.arrays(np.int64, st.integers(2, 60), elements=st.integers(0, 1000))
 
@@ -58,6 +58,14 @@ def test_draws_are_those_of_the_twin(seed, bound):
 def test_streams_of_different_shards_differ():
     states = {int(new_state(seed, shard, part)[0]) for seed in range(5) for shard in range(5) for part in range(5)}
     assert len(states) == 125
+
+
+@pytest.mark.parametrize("n", [0, 1, N_JUMPS, 2 * N_JUMPS + 7])
+def test_draws_at_once_are_those_one_after_the_other(n):
+    state = new_state(5)
+    twin = Xorshift(state)
+    assert draws(state, n).tolist() == [twin.draw() for _ in range(n)]
+    assert state[0] == twin.state
 
 
 def test_draws_below_a_bound_are_even():
