@@ -26,7 +26,7 @@ __all__ = ["compiled", "compiled_late", "intrinsic"]
 intrinsic: Any = numba.extending.intrinsic  # its calls inside kernels lack the typing context, which confuses checkers
 
 QUIET_SECONDS = 1.0  # that a process may spend on compilation before it is said
-PATIENCE_SECONDS = 0.2  # that numpy may take in place of a kernel, of one thread; what numba takes for a small one
+PATIENCE_SECONDS = 0.25  # that numpy may take in place of a kernel, of one thread; what numba takes for a small one
 _may_warn = threading.Lock()  # whoever takes it warns; it is never given back
 _functions: set[Callable] = set()  # the kernels, as Python has them
 # Most of the time of compilation is that of numba's passes, in Python. Kernels have no closures and no expressions of

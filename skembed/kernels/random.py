@@ -12,7 +12,7 @@ from numba.core import cgutils
 
 from skembed.kernels.compile import intrinsic
 
-__all__ = ["N_JUMPS", "draw", "draw_below", "draws", "new_state"]
+__all__ = ["N_JUMPS", "draw", "draw_below", "draws", "emit_draw_below", "new_state"]
 
 N_JUMPS = 1024  # states that numpy finds at once
 _MULTIPLIER = 0x2545F4914F6CDD1D  # Vigna's constant for xorshift64*
@@ -91,12 +91,17 @@ def draw(typing_context, state):
     return types.uint64(state), generate
 
 
+def emit_draw_below(context, builder, kind, state, bound):
+    """`draw_below` in LLVM's instructions; `kind` is numba's type of the state."""
+    bits = _draw(context, builder, kind, state)
+    return builder.lshr(builder.mul(bits, bound), bits.type(32))
+
+
 @intrinsic
 def draw_below(typing_context, state, bound):
     """Random integer in [0, bound), bound below 2**32, with a bias below bound / 2**32 (Lemire 2019, not rejecting)."""
 
     def generate(context, builder, signature, arguments):
-        bits = _draw(context, builder, signature.args[0], arguments[0])
-        return builder.lshr(builder.mul(bits, arguments[1]), bits.type(32))
+        return emit_draw_below(context, builder, signature.args[0], *arguments)
 
     return types.int64(state, types.int64), generate

@@ -13,8 +13,8 @@ from numba import types
 
 from skembed.kernels.arguments import Float32s, Int32s, Int64s, UInt8s, packed
 from skembed.kernels.compile import compiled, intrinsic
-from skembed.kernels.emit import INT, fields_of, put
-from skembed.kernels.random import draw_below
+from skembed.kernels.emit import INT, fields_of, get, loop, put, variable
+from skembed.kernels.random import emit_draw_below
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.kernels.tiles import TILE
 
@@ -202,20 +202,37 @@ def packed_targets(targets: Targets) -> np.ndarray:
     return packed(TargetPointers(negative, pool, len(pool), *paths))
 
 
-@compiled(inline="always")
-def choose_contexts(rows, left, position, right, document, n_targets, work):
+@intrinsic
+def choose_contexts(typing_context, rows, left, position, right, document, n_targets, work):
     """Write where the context rows begin and where they are written to; returns how many there are, at least one."""
-    n_contexts = 0
-    for other in range(left, right + (document != NO_DOCUMENT)):
-        if other != position:
-            row = np.int64(rows.tokens[other]) if other < right else document
-            begin = row * rows.width
-            work.contexts[n_contexts] = begin
-            work.write_offsets[n_contexts] = rows.spare if rows.frozen[row] != 0 else begin
-            rows.input_pairs[row] += n_targets
-            n_contexts += 1
-    work.contexts[n_contexts] = work.contexts[0]  # makes the last pair whole
-    return n_contexts
+
+    def generate(context, builder, signature, arguments):
+        rows, left, position, right, document, n_targets, work = arguments
+        rows, work = fields_of(builder, signature.args[0], rows), fields_of(builder, signature.args[-1], work)
+        count = variable(builder, INT(0))
+        has_document = builder.icmp_signed("!=", document, INT(NO_DOCUMENT))
+        stop = builder.add(right, builder.zext(has_document, INT))
+        with loop(builder, stop, start=left) as other, builder.if_then(builder.icmp_signed("!=", other, position)):
+            is_token = builder.icmp_signed("<", other, right)
+            token = get(builder, rows.tokens, builder.select(is_token, other, position))
+            row = builder.select(is_token, builder.sext(token, INT), document)
+            begin, n_contexts = builder.mul(row, rows.width), builder.load(count)
+            frozen = get(builder, rows.frozen, row)
+            written = builder.select(builder.icmp_signed("!=", frozen, frozen.type(0)), rows.spare, begin)
+            put(builder, begin, work.contexts, n_contexts)
+            put(builder, written, work.write_offsets, n_contexts)
+            _count(builder, rows.input_pairs, row, n_targets)
+            builder.store(builder.add(n_contexts, INT(1)), count)
+        n_contexts = builder.load(count)
+        put(builder, get(builder, work.contexts, INT(0)), work.contexts, n_contexts)  # makes the last pair whole
+        return n_contexts
+
+    return types.int64(rows, *[types.int64] * 5, work), generate
+
+
+def _count(builder, pairs, row, n):
+    before = get(builder, pairs, row)
+    put(builder, builder.add(before, builder.trunc(n, before.type)), pairs, row)
 
 
 @compiled(inline="always")
@@ -232,22 +249,33 @@ def choose_path(rows, choices, center, n_pairs, work):
     return n_targets
 
 
-@compiled(inline="always")
-def choose_negatives(rows, choices, center, n_pairs, random, work):
+@intrinsic
+def choose_negatives(typing_context, rows, choices, center, n_pairs, random, work):
     """Write where the rows of a center and its negatives begin, their labels, and weight 0 where a negative is the
     center; returns how many there are.
     """
-    work.targets[0] = center * rows.width
-    work.labels[0] = np.float32(1.0)
-    work.weights[0] = np.float32(1.0)
-    rows.output_pairs[center] += n_pairs
-    for k in range(1, choices.negative + 1):
-        sample = np.int64(choices.pool[draw_below(random, choices.pool_size)])
-        work.targets[k] = sample * rows.width
-        work.labels[k] = np.float32(0.0)
-        work.weights[k] = np.float32(sample != center)
-        rows.output_pairs[sample] += n_pairs
-    return choices.negative + 1
+
+    def generate(context, builder, signature, arguments):
+        rows, choices, center, n_pairs, random, work = arguments
+        kinds = signature.args
+        rows, choices = fields_of(builder, kinds[0], rows), fields_of(builder, kinds[1], choices)
+        work, n_targets = fields_of(builder, kinds[-1], work), builder.add(choices.negative, INT(1))
+        one, none = ir.FloatType()(1.0), ir.FloatType()(0.0)
+
+        def choose(k, row, label, weight):
+            put(builder, builder.mul(row, rows.width), work.targets, k)
+            put(builder, label, work.labels, k)
+            put(builder, weight, work.weights, k)
+            _count(builder, rows.output_pairs, row, n_pairs)
+
+        choose(INT(0), center, one, one)
+        with loop(builder, n_targets, start=INT(1)) as k:
+            place = emit_draw_below(context, builder, kinds[4], random, choices.pool_size)
+            sample = builder.sext(get(builder, choices.pool, place), INT)
+            choose(k, sample, none, builder.select(builder.icmp_signed("!=", sample, center), one, none))
+        return n_targets
+
+    return types.int64(rows, choices, types.int64, types.int64, random, work), generate
 
 
 @intrinsic

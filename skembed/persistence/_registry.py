@@ -28,8 +28,15 @@ def registered(name: str) -> type | None:
     for package in _PACKAGES:
         if name in STORED:
             break
-        import_module(f"skembed.{package}")
+        _import(package)
     return STORED.get(name)
+
+
+def _import(package: str) -> None:
+    """Import a package with all its public names, some of which load on first use."""
+    module = import_module(f"skembed.{package}")
+    for name in module.__all__:
+        getattr(module, name)
 
 
 def trusted_types() -> list[str]:
@@ -49,5 +56,5 @@ def trusted_types() -> list[str]:
     True
     """
     for package in _PACKAGES:
-        import_module(f"skembed.{package}")
+        _import(package)
     return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in (*STORED.values(), *_SPARSE))
