@@ -12,7 +12,7 @@ POSTPROCESSES = ("pca", "all-but-the-top")
 # Round numbers on a plateau: their neighbours change a correlation with people's scores by a tenth of a point.
 _POWER = 0.25  # of eigenvalues: half of what lies between axes as they are and axes by their standard deviation
 _SMOOTHING = 0.1  # the a of a / (a + p): words of a tenth of the running text count half
-_CENTERED = 0.5  # share of the mean of running text that is taken out
+_CENTERED = 0.5  # share of the mean document that is taken out
 _PER_COMPONENT = 100  # dimensions for each component that is removed: Mu & Viswanath's rule
 _BLOCK_ROWS = 2**14  # vectors mapped at a time
 
@@ -47,7 +47,9 @@ def frequency_weights(counts: np.ndarray, smoothing: float) -> np.ndarray:
     return smoothing / (smoothing + counts / max(counts.sum(), 1))
 
 
-def learn_postprocess(method: str, vectors: np.ndarray, counts: np.ndarray, *, saturate: bool = True) -> Postprocess:
+def learn_postprocess(
+    method: str, vectors: np.ndarray, counts: np.ndarray, shares: np.ndarray, *, saturate: bool = True
+) -> Postprocess:
     """Learn a map from the vectors of the words of a corpus and their frequencies.
 
     Parameters
@@ -56,13 +58,15 @@ def learn_postprocess(method: str, vectors: np.ndarray, counts: np.ndarray, *, s
         "pca": v is turned to the principal axes of the words, each counted by the square root of its frequency, and
         axis i is multiplied by the fourth root of its eigenvalue: axes along which the words of the corpus differ count
         more. Lengths are then saturated, so that no word drowns the others, words weighted by `frequency_weights`,
-        and half of the mean of running text is taken out.
+        and half of the mean document is taken out: documents are what will be compared, and a short one is one, too.
         "all-but-the-top": the mean of running text is taken out, and the principal components with the largest
         variance in it, one for each 100 dimensions (Mu & Viswanath 2018, "All-but-the-Top", arXiv:1702.01417, where
         each word counts once).
     vectors : ndarray of shape (n_words, embedding_dim)
     counts : ndarray of shape (n_words,)
         At least 1 each.
+    shares : ndarray of shape (n_words,)
+        Of each word in a document, its count by that of all words there, the mean over documents.
     saturate : bool, default=True
         Whether "pca" may change lengths; without, the map is affine, and goes together with means of vectors.
 
@@ -87,7 +91,7 @@ def learn_postprocess(method: str, vectors: np.ndarray, counts: np.ndarray, *, s
     if not saturate:
         matrix, length = matrix / length, None  # type: ignore[assignment]
     affine = Postprocess(matrix, np.zeros(dim), np.zeros(dim), length)
-    after = _CENTERED * (p @ affine(vectors, frequency_weights(counts, _SMOOTHING)))
+    after = _CENTERED * (shares @ affine(vectors, frequency_weights(counts, _SMOOTHING)))
     return Postprocess(matrix, np.zeros(dim), after, length)
 
 
@@ -98,7 +102,9 @@ def _principal_axes(vectors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarra
     return np.maximum(eigenvalues[::-1], 0), axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
 
 
-def postprocess_table(table: EmbeddingTable, counts: np.ndarray, method: str) -> tuple[EmbeddingTable, Postprocess]:
+def postprocess_table(
+    table: EmbeddingTable, counts: np.ndarray, shares: np.ndarray, method: str
+) -> tuple[EmbeddingTable, Postprocess]:
     """Postprocess a table by the words of a corpus.
 
     Parameters
@@ -107,6 +113,8 @@ def postprocess_table(table: EmbeddingTable, counts: np.ndarray, method: str) ->
         Where it has subwords, these are mapped too, and lengths are not saturated.
     counts : ndarray of shape (n_keys,)
         How often each key occurs in the corpus; at least one does.
+    shares : ndarray of shape (n_keys,)
+        As in `learn_postprocess`.
     method : {"pca", "all-but-the-top"}
 
     Returns
@@ -117,7 +125,7 @@ def postprocess_table(table: EmbeddingTable, counts: np.ndarray, method: str) ->
     """
     seen = counts > 0
     subwords = table.subwords if isinstance(table, SubwordTable) else None
-    learned = learn_postprocess(method, table.vectors[seen], counts[seen], saturate=subwords is None)
+    learned = learn_postprocess(method, table.vectors[seen], counts[seen], shares[seen], saturate=subwords is None)
     weights = frequency_weights(counts, _SMOOTHING) if method == "pca" else np.ones(len(counts))
     images = np.empty_like(table.vectors)
     for start in range(0, len(images), _BLOCK_ROWS):

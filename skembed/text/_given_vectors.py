@@ -2,17 +2,26 @@
 
 import itertools
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
 from skembed.apply.postprocessing import postprocess_table
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import Inputs
 from skembed.text._normalizer import TextNormalizer
 
-__all__ = ["given_vectors", "held_table", "postprocessed", "unknown_words", "vocabulary_of", "warn_unknown"]
+__all__ = [
+    "document_shares",
+    "given_vectors",
+    "held_table",
+    "postprocessed",
+    "unknown_words",
+    "vocabulary_of",
+    "warn_unknown",
+]
 
 _SHOWN = 10  # unknown words that a message names
 _UNKNOWN_SHARE = 1 / 3  # of the running words: more of them unknown, and something is wrong
@@ -116,9 +125,9 @@ def held_table(
 
 
 def postprocessed(
-    held: EmbeddingTable, missing: np.ndarray, vocabulary: Vocabulary, method: str | None
+    held: EmbeddingTable, missing: np.ndarray, vocabulary: Vocabulary, inputs: Inputs, method: str | None
 ) -> tuple[EmbeddingTable, np.ndarray]:
-    """Postprocess what `transform` is to use by the words of a corpus and their counts.
+    """Postprocess what `transform` is to use by the words of a corpus, their counts and shares of documents.
 
     Parameters
     ----------
@@ -127,6 +136,8 @@ def postprocessed(
     missing : ndarray of shape (embedding_dim,), float32
         The vector of missing cells; zeros stay zeros.
     vocabulary : Vocabulary
+    inputs : Inputs
+        The corpus.
     method : {"pca", "all-but-the-top"} or None
 
     Returns
@@ -139,5 +150,17 @@ def postprocessed(
     row_of = held.shared_keys.index
     counts = np.zeros(len(held), dtype=np.int64)
     counts[[row_of[word] for word in vocabulary.keys.tolist()]] = vocabulary.counts
-    table, learned = postprocess_table(held, counts, method)
+    rows = np.array([row_of[word] if word in vocabulary else NO_ROW for word in inputs.words], dtype=np.int32)
+    shares = document_shares(itertools.chain.from_iterable(inputs.documents(rows)), len(held))
+    table, learned = postprocess_table(held, counts, shares, method)
     return table, learned(missing[None])[0] if missing.any() else missing
+
+
+def document_shares(documents: Iterable[Ragged], n_words: int) -> np.ndarray:
+    """Return the share that each word has of a document, (n_words,): the mean over those that have any word."""
+    shares, n_documents = np.zeros(n_words), 0
+    for chunk in documents:
+        lengths = chunk.lengths[chunk.lengths > 0]
+        shares += np.bincount(chunk.indices, np.repeat(1 / lengths, lengths), minlength=n_words)
+        n_documents += len(lengths)
+    return shares / max(n_documents, 1)

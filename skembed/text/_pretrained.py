@@ -141,8 +141,8 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
 
     "pca" turns the vectors to the principal axes of the words of the corpus, each counted by the square root of its
     frequency, multiplies axis i by the fourth root of its eigenvalue, makes v of length l into v / (m + l) with the
-    median m, weighs words by .1 / (.1 + p) with their share p of the running text, and takes out half of the mean of
-    running text. "all-but-the-top" takes out the mean of running text and its largest component for each 100
+    median m, weighs words by .1 / (.1 + p) with their share p of the running text, and takes out half of the mean
+    document. "all-but-the-top" takes out the mean of running text and its largest component for each 100
     dimensions, after Mu & Viswanath 2018 (arXiv:1702.01417), who count each word once. `embedding_` holds the
     outcome. Both change no number of columns. Subwords are mapped along; lengths are then not saturated.
 
@@ -315,7 +315,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
             if self.trainable:
                 learned, loss_curve = train_further(learned, inputs, vocabulary, self, callbacks)
             held = held_table(learned, table, keep_all=source.keeps_all, with_subwords=source.with_subwords)
-            held, missing = postprocessed(held, missing_vector(table), vocabulary, self.postprocess)
+            held, missing = postprocessed(held, missing_vector(table), vocabulary, inputs, self.postprocess)
             encoder = NormalizedEncoder(held.shared_keys, normalizer, tokenizer, stop_words)
             poolers = learn_poolers(names, inputs, encoder, held, self.sif_smoothing)
 
