@@ -315,6 +315,14 @@ def test_importing_loads_neither_torch_nor_numba(statement):
     assert loaded.strip() == "[]"
 
 
+def test_who_learns_word_vectors_waits_for_no_other_model():
+    loaded = run("import sys; from skembed import Word2VecVectorizer; print(*sys.modules)").split()
+    assert "skembed.text._word2vec" in loaded
+    assert not {f"skembed.text._{name}" for name in ("classifier", "contextual", "nnlm", "pretrained")}.intersection(
+        loaded
+    )
+
+
 def test_transform_of_an_unpickled_encoder_imports_neither_torch_nor_numba(tmp_path):
     path = tmp_path / "encoder.pickle"
     run(
