@@ -76,7 +76,8 @@ def compiled_late(twin: Callable, **options: Any) -> Callable[[Callable], Any]:
     """Compile a function as `compiled` does, but leave its work to numpy first: small fits wait for no compiler.
 
     The kernel takes over when its twin has taken `PATIENCE_SECONDS` of this process, and at once where it lies compiled
-    on disk. So no process loses much more than it would by knowing how much work is to come.
+    on disk. So no process loses much more than it would by knowing how much work is to come; of a kernel whose single
+    calls may be long, the caller of a long one takes `kernel`.
 
     Parameters
     ----------

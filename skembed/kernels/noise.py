@@ -13,6 +13,7 @@ from skembed.kernels.random import draw, draw_below, draws
 __all__ = ["AliasTable", "alias_table", "draw_many"]
 
 _TWO_32 = 4294967296.0
+_FEW_COLUMNS = 2**17  # Python's loop over more of them takes longer than the compiler
 
 
 class AliasTable(NamedTuple):
@@ -62,7 +63,8 @@ def alias_table(weights: np.ndarray) -> AliasTable:
     weights = weights / weights.max()
     n = weights.size
     probability, alias = np.ones(n), np.arange(n, dtype=np.int32)
-    _fill(weights * (n / weights.sum()), int(np.argmax(weights)), probability, alias, np.empty(2 * n, np.int64))
+    fill = _fill if n <= _FEW_COLUMNS else _fill.kernel
+    fill(weights * (n / weights.sum()), int(np.argmax(weights)), probability, alias, np.empty(2 * n, np.int64))
     return AliasTable(np.minimum(np.floor(probability * _TWO_32), _TWO_32 - 1).astype(np.uint32), alias)
 
 

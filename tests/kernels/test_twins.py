@@ -102,6 +102,19 @@ def test_all_kernels_that_have_a_twin_are_compared():
     assert found == {id(late) for late, _, _ in CASES.values()}
 
 
+def test_python_pairs_the_columns_of_no_large_table(monkeypatch):
+    def twin(*arguments):
+        raise AssertionError("a loop in Python")
+
+    monkeypatch.setattr(noise, "_fill", LateKernel(noise._fill.kernel, twin))
+    monkeypatch.setattr(compile, "PATIENCE_SECONDS", 9.0)
+    monkeypatch.setattr(compile, "_is_kept", lambda kernel: False)
+    monkeypatch.setattr(noise, "_FEW_COLUMNS", 3)
+    noise.alias_table(np.ones(4))
+    with pytest.raises(AssertionError, match="a loop in Python"):
+        noise.alias_table(np.ones(3))
+
+
 class TestPatience:
     def test_the_kernel_takes_over_when_it_would_have_been_compiled(self, monkeypatch):
         monkeypatch.setattr(compile, "PATIENCE_SECONDS", 0.01)
