@@ -128,14 +128,16 @@ def test_noise_is_shrunk_more():
     assert CCAEmbedder().fit(X[:10], Y[:10]).trials_ == []
 
 
-def test_few_pairs_get_the_setting_that_finds_most_held_out_partners():
-    """More shrinkage that is no worse within a standard error loses some of them, and a standard error is wide here."""
+def test_few_pairs_are_shrunk_no_more_than_is_as_good_within_a_hundredth():
+    """A standard error is wide with so few: what is no worse by more lost an eighth of the later partners here."""
     rng = np.random.default_rng(5)
     meaning, n = rng.normal(size=(160, 20)) * np.arange(1, 21) ** -0.5, 60
     X, Y = (meaning @ rng.normal(size=(20, width)) + 2 * rng.normal(size=(160, width)) for width in (100, 80))
     embedder = CCAEmbedder().fit(X[:n], Y[:n])
-    best = max(embedder.trials_, key=lambda trial: trial[2])
-    assert embedder.shrinkage_ == best[0] < 1
+    best = max(score for *_, score in embedder.trials_)
+    chosen = max(score for shrinkage, _, score in embedder.trials_ if shrinkage == embedder.shrinkage_)
+    assert chosen >= (1 - canonical.TOLERANCE) * best
+    assert embedder.shrinkage_ < 1
     by_shrinkage = [
         _reciprocal_ranks(*CCAEmbedder(shrinkage=s).fit(X[:n], Y[:n]).transform(X[n:], Y[n:])).mean()
         for s in canonical.SHRINKAGES
