@@ -184,9 +184,8 @@ class SqueezeNet:
         image = np.empty(height * row + beyond, np.float32)
         image[: height * row] = pixels.ravel()
         image[height * row :] = 0
-        out = _Map.empty(*((side - kernel.n_rows) // 2 + 1 for side in (height, width)), len(kernel.bias), beside=0)
-        runs = np.arange(kernel.n_rows) * row
-        n = len(kernel.bias)
+        runs, n = np.arange(kernel.n_rows) * row, len(kernel.bias)
+        out = _Map.empty((height - kernel.n_rows) // 2 + 1, (width - kernel.n_rows) // 2 + 1, n, beside=0)
         outputs = 0, out.row * n, n
         convolve(image, runs, kernel.length, kernel.weights, kernel.bias, out.values, (out.height, out.width),
                  (2 * row, 2 * channels), outputs)  # fmt: skip
