@@ -25,7 +25,7 @@ ALLOWED = {
     "kernels": set(),
     "parallel": {"kernels", "data"},
     "training": {"kernels", "parallel", "data", "memory", "state", "ranking"},
-    "apply": {"data", "table", "state", "ranking", "memory"},
+    "apply": {"data", "table", "state", "ranking", "memory", "kernels"},  # kernels under models that run, see below
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
     "base": {"data", "table", "training", "memory"},

@@ -26,9 +26,14 @@ class ImageModel(Protocol):
     Attributes
     ----------
     architecture : str
+    n_beside : int
+        How many images are to be run beside each other, in threads.
     """
 
     architecture: str
+
+    @property
+    def n_beside(self) -> int: ...
 
     def run(self, pixels: np.ndarray, layer: str) -> np.ndarray:
         """Return the row of pixels (height, width, 3)."""

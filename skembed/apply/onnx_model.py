@@ -34,6 +34,7 @@ class OnnxModel:
     """
 
     architecture = "onnx"
+    n_beside = 1  # its session has threads of its own
 
     def __init__(self, path: str | os.PathLike) -> None:
         try:

@@ -61,7 +61,8 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     batch_size : int, default=32
         Images that are decoded ahead of the net; memory, not rows, depends on it.
     n_jobs : int, default=None
-        Threads that decode, beside the net; None is one. The net has as many as ``torch.get_num_threads()``.
+        Threads that decode, beside the net; None is one. The net has as many as ``torch.get_num_threads()``: an
+        EfficientNet for one image, SqueezeNets for so many images beside each other.
     verbose : int, default=0
         A progress bar when positive.
 
@@ -254,10 +255,14 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         return self._transform(self._read(X, reset=False))
 
     def _transform(self, images: list[Any]) -> np.ndarray:
-        model = self._model()
-        return self._rows(
-            images, self.preprocessing_.apply, lambda pixels: model.run(pixels, self.layer_), self.embedding_dim_
-        )
+        model, decode = self._model(), self.preprocessing_.apply
+
+        def run(pixels: np.ndarray) -> np.ndarray:
+            return model.run(pixels, self.layer_)
+
+        if (n_beside := model.n_beside) == 1:
+            return self._rows(images, decode, run, self.embedding_dim_)
+        return self._rows(images, lambda image: run(decode(image)), np.asarray, self.embedding_dim_, n_beside)
 
     def _model(self) -> Any:
         path = default_weights() if self.source is None else self.source

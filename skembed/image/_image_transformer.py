@@ -61,7 +61,12 @@ class ImageTransformer(EmbeddingTransformer):
         return read_images(X)
 
     def _rows(
-        self, images: list[Any], decode: Callable[[Any], Any], embed: Callable[[Any], np.ndarray], width: int
+        self,
+        images: list[Any],
+        decode: Callable[[Any], Any],
+        embed: Callable[[Any], np.ndarray],
+        width: int,
+        n_threads: int = 1,
     ) -> np.ndarray:
         """Return a row for each image, whose decoding goes on in threads while rows are made.
 
@@ -73,6 +78,8 @@ class ImageTransformer(EmbeddingTransformer):
         embed : callable
             What was decoded -> row (width,); in this thread.
         width : int
+        n_threads : int, default=1
+            That decode at least, whatever `n_jobs` says.
 
         Returns
         -------
@@ -84,7 +91,7 @@ class ImageTransformer(EmbeddingTransformer):
         failed: dict[int, str] = {}
         run = Run(0, self.n_jobs, self.verbose, label="images")
         with run.bar(len(images), unit="image") as bar:
-            for row, decoded in enumerate(self._decoded(images, decode)):
+            for row, decoded in enumerate(self._decoded(images, decode, n_threads)):
                 if isinstance(decoded, _Failed):
                     failed[row] = decoded.reason
                     self._refuse_or_fill(out, row, images[row], decoded.reason)
@@ -95,7 +102,7 @@ class ImageTransformer(EmbeddingTransformer):
             _warn_of(failed, images, self.on_error)
         return out
 
-    def _decoded(self, images: list[Any], decode: Callable[[Any], Any]) -> Iterator[Any]:
+    def _decoded(self, images: list[Any], decode: Callable[[Any], Any], n_threads: int) -> Iterator[Any]:
         """Yield what images decode to, in order; at most `batch_size` images are decoded ahead."""
 
         def attempt(image: Any) -> Any:
@@ -104,7 +111,8 @@ class ImageTransformer(EmbeddingTransformer):
             except UnreadableImage as error:
                 return _Failed(str(error))
 
-        pool = ThreadPoolExecutor(count_workers(self.n_jobs), thread_name_prefix="skembed")
+        n_threads = max(n_threads, count_workers(self.n_jobs))
+        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="skembed")
         ahead: deque[Future] = deque()
         try:
             for image in images:

@@ -65,10 +65,10 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
 
     Notes
     -----
-    "auto" holds out a fifth of the pairs at a time, five times; rows that share their X or their y stay together, as
-    several captions of a picture do. For each held-out row the rank of its partner among the held-out ones is looked
-    at, both ways, by cosine. Of the settings that are no worse than the best one by more than a standard error, the one
-    with the most shrinkage is taken.
+    "auto" holds out a fifth of the pairs at a time, five times, and with up to 300 pairs in three different ways; rows
+    that share their X or their y stay together, as several captions of a picture do. For each held-out row the rank of
+    its partner among the held-out ones is looked at, both ways, by cosine. Of the settings that are no worse than the
+    best one by more than a standard error and a hundredth, the one with the most shrinkage is taken.
 
     A canonical variate has variance 1, however little of its side it makes up. Each dimension is therefore multiplied,
     on both sides alike, by the spread that goes with it (the mean of both sides) and by a power of its canonical

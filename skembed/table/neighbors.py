@@ -174,6 +174,7 @@ class _Search:
         self.query_norms = row_norms(self.queries)
         self.scores = np.full((len(queries), k), -np.inf)
         self.rows = np.full((len(queries), k), -1, dtype=np.int64)
+        self.holds = False  # whether any of these is a row
         self.thresholds = np.full(len(queries), -np.inf)  # what a score of a block has to exceed
         self.candidates: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # rows, their queries, scores of a block
         self.n_candidates = 0
@@ -235,7 +236,7 @@ class _Search:
             return
         rows, which, scores = map(np.concatenate, zip(*self.candidates))
         self.candidates, self.n_candidates = [], 0
-        order = np.lexsort((-scores, which))
+        order = _order(which, scores)
         rows, which, scores = rows[order], which[order], scores[order]
         # of k candidates or more, those that the k-th of them exceeds by the error of both need no second look
         firsts = np.searchsorted(which, np.arange(len(self.queries) + 1))
@@ -290,15 +291,20 @@ class _Search:
         return worst - self.error
 
     def _merge(self, rows: np.ndarray, which: np.ndarray) -> None:
-        """Score the candidates in float64 and keep the k best of them and of those before, by score, then by row."""
+        """Score the candidates in float64 and keep the k best of them and of those before, by score, then by row.
+
+        Candidates stand by query.
+        """
         scores = self.index.exact_scores(rows, self.queries, self.query_norms, which, self.metric)
-        touched = np.unique(which)
-        held_rows, held_scores = self.rows[touched].ravel(), self.scores[touched].ravel()
-        held = held_rows >= 0
-        rows = np.concatenate([held_rows[held], rows])
-        scores = np.concatenate([held_scores[held], scores])
-        which = np.concatenate([np.repeat(touched, self.k)[held], which])
-        order = np.lexsort((rows, -scores, which))
+        if self.holds:
+            touched = which[np.flatnonzero(np.diff(which, prepend=-1))]
+            held_rows, held_scores = self.rows[touched].ravel(), self.scores[touched].ravel()
+            held = held_rows >= 0
+            rows = np.concatenate([held_rows[held], rows])
+            scores = np.concatenate([held_scores[held], scores])
+            which = np.concatenate([np.repeat(touched, self.k)[held], which])
+        self.holds = True
+        order = _order(which, scores, rows)
         rows, scores, which = rows[order], scores[order], which[order]
         rank = np.arange(len(which)) - np.searchsorted(which, which)
         kept = rank < self.k
@@ -319,7 +325,8 @@ def _above(scores: np.ndarray, thresholds: np.ndarray, k: int, error: np.ndarray
     fresh = np.flatnonzero(np.isneginf(thresholds))
     if len(fresh) and len(peaks) >= k:
         # k groups reach the k-th best peak, so k rows do; twice the error, as both sides of a comparison may err
-        kth_peaks = np.partition(peaks[:, fresh], len(peaks) - k, axis=0)[len(peaks) - k]
+        of_fresh = peaks if len(fresh) == n_queries else peaks[:, fresh]
+        kth_peaks = np.partition(of_fresh, len(peaks) - k, axis=0)[len(peaks) - k]
         thresholds[fresh] = np.nextafter(kth_peaks.astype(np.float64) - 2 * error[fresh], -np.inf)
     limits = np.nextafter(thresholds.astype(scores.dtype), -np.inf)  # rounded down: a comparison of one type is faster
     groups, which = np.divmod(np.flatnonzero(peaks > limits), n_queries)  # of one dimension: four times as fast
@@ -327,6 +334,24 @@ def _above(scores: np.ndarray, thresholds: np.ndarray, k: int, error: np.ndarray
     others, of_others = np.nonzero(rest > limits)
     rows = np.concatenate([groups[hits] * group + places, n_grouped + others])
     return rows, np.concatenate([which[hits], of_others])
+
+
+def _order(which: np.ndarray, scores: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Return the order by query, then by falling score, then, where `rows` are given, by row.
+
+    Query and float32 score are one integer, whose order is found in a tenth of the time.
+    """
+    with np.errstate(over="ignore"):
+        narrow = scores.astype(np.float32)
+    if (narrow == scores).all():
+        bits = (0.0 - narrow).view(np.int32)  # no negative zero, which equals zero
+        keys = (which.astype(np.int64) << 32) + np.where(
+            bits < 0, bits ^ 0x7FFFFFFF, bits
+        )  # negative ones run backwards
+        order = np.argsort(keys)
+        if rows is None or not (np.diff(keys[order]) == 0).any():
+            return order
+    return np.lexsort((-scores, which) if rows is None else (rows, -scores, which))
 
 
 def _positions(wanted: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

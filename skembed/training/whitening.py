@@ -1,8 +1,9 @@
 """Whitening by the shrunk covariance of rows, C = (1 - s) S + s mu I (Ledoit & Wolf 2004).
 
-The covariance is factorized among columns or among rows, whichever are fewer. Where rows are fewer, all directions that
-no row has share one variance, s mu: the length of a row along them is one more coordinate, so that distances to the
-rows it was learned from are exact.
+The covariance is factorized among columns or among rows, whichever are fewer. Where rows are fewer, a new row is known
+by its products with them: the triangular root of their own products makes of these its coordinates in the space that
+they span. All directions that no row has share one variance, s mu: the length of a row along them is one more
+coordinate, so that distances to the rows it was learned from are exact.
 """
 
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ __all__ = [
 
 VALUES_AT_ONCE = 1 << 20  # of rows or columns that are centred, and made dense, in one go
 RANK_TOLERANCE = 1e-10  # of the largest variance: below, a direction is rounding
+SMALL = 64  # rows of a triangle that LAPACK inverts as any matrix
 
 
 @stored
@@ -40,10 +42,14 @@ class Whitening:
     Attributes
     ----------
     mean : ndarray of shape (n_features,), float64
-    directions : ndarray of shape (n_features, rank), float64
-        ``(x - mean) @ directions`` is a whitened row.
-    factor : ndarray of shape (rank, rank), float64, or None
-        Where rows were fewer than columns: takes a whitened row back to Euclidean coordinates of the space they span.
+    directions : ndarray of shape (rank, n_features), float64
+        ``(x - mean) @ directions.T`` is a whitened row; where rows were no more than columns, `directions` are centred
+        rows that span them all.
+    to_span : ndarray of shape (rank, rank), float64, or None
+        Where rows were no more than columns: ``(x - mean) @ directions.T @ to_span.T`` are Euclidean coordinates of the
+        space they span, and
+    to_white : ndarray of shape (rank, rank), float64, or None
+        ``coordinates @ to_white.T`` are whitened.
     shrinkage : float
         s, from 0 to 1.
     floor : float
@@ -52,23 +58,25 @@ class Whitening:
 
     mean: np.ndarray
     directions: np.ndarray
-    factor: np.ndarray | None
+    to_span: np.ndarray | None
+    to_white: np.ndarray | None
     shrinkage: float
     floor: float
 
     @property
     def dim(self) -> int:
         """Columns of a whitened row."""
-        return self.directions.shape[1] + (self.factor is not None)
+        return len(self.directions) + (self.to_span is not None)
 
     def check(self) -> None:
         """Raise ValueError if the parts do not fit together."""
-        n_features, rank = self.directions.shape if self.directions.ndim == 2 else (-1, -1)
+        rank, n_features = self.directions.shape if self.directions.ndim == 2 else (-1, -1)
         if self.mean.shape != (n_features,) or self.dim < 1:
             raise ValueError(f"Whitening: expected a mean and directions of one space, got {self.directions.shape}")
-        if self.factor is not None and self.factor.shape != (rank, rank):
-            raise ValueError(f"Whitening: expected a factor of shape {(rank, rank)}, got {self.factor.shape}")
-        parts = [self.mean, self.directions, np.zeros(0) if self.factor is None else self.factor]
+        maps = [one for one in (self.to_span, self.to_white) if one is not None]
+        if len(maps) == 1 or any(one.shape != (rank, rank) for one in maps):
+            raise ValueError(f"Whitening: expected both maps of shape {(rank, rank)}, or none")
+        parts = [self.mean, self.directions, *maps]
         if not all(part.dtype == np.float64 and np.isfinite(part).all() for part in parts):
             raise ValueError("Whitening: expected finite float64 numbers")
         if not 0 <= self.shrinkage <= 1 or not 0 < self.floor < np.inf:
@@ -76,15 +84,18 @@ class Whitening:
 
     def apply(self, X: Any) -> np.ndarray:
         """Return whitened rows, (n_samples, dim), float32: Euclidean distances among them are Mahalanobis distances."""
-        rank = self.directions.shape[1]
+        rank = len(self.directions)
         out = np.empty((X.shape[0], self.dim), dtype=np.float32)
         for rows in slices(*X.shape):
             centered = dense(X[rows]) - self.mean
-            whitened = centered @ self.directions
-            out[rows, :rank] = whitened
-            if self.factor is not None:
-                squares = _squared_lengths(centered) - _squared_lengths(whitened @ self.factor.T)
-                out[rows, rank] = np.sqrt(np.maximum(squares, 0) / self.floor)
+            along = centered @ self.directions.T
+            if self.to_span is None or self.to_white is None:
+                out[rows] = along
+                continue
+            coordinates = along @ self.to_span.T
+            out[rows, :rank] = coordinates @ self.to_white.T
+            squares = _squared_lengths(centered) - _squared_lengths(coordinates)
+            out[rows, rank] = np.sqrt(np.maximum(squares, 0) / self.floor)
         return out
 
 
@@ -164,15 +175,15 @@ def learn_whitening(X: Any) -> tuple[Whitening, np.ndarray]:
     floor = max(shrinkage * target, RANK_TOLERANCE * float(products.diagonal().max()) / n)
     floor = floor if floor > 0 else 1.0  # of equal rows, whose distances are left as they are
     if n > p:
-        directions = _inverse(_factor((1 - shrinkage) / n * products, floor)).T
-        whitening = Whitening(mean, np.ascontiguousarray(directions), None, shrinkage, floor)
+        directions = _inverse(_factor((1 - shrinkage) / n * products, floor))
+        whitening = Whitening(mean, directions, None, None, shrinkage, floor)
         return whitening, whitening.apply(X)
-    coordinates, pivots = _coordinates(products)
-    factor = _factor((1 - shrinkage) / n * (coordinates.T @ coordinates), floor)
-    directions = columns_of_rows(X, mean, pivots, _inverse(coordinates[pivots] @ factor).T)
-    rows = np.zeros((n, len(factor) + 1), dtype=np.float32)
-    rows[:, :-1] = coordinates @ _inverse(factor).T
-    return Whitening(mean, directions, factor, shrinkage, floor), rows
+    coordinates, spanning = _coordinates(products)
+    to_white = _inverse(_factor((1 - shrinkage) / n * (coordinates.T @ coordinates), floor))
+    directions = _centered(X[spanning], mean)
+    rows = np.zeros((n, len(to_white) + 1), dtype=np.float32)
+    rows[:, :-1] = coordinates @ to_white.T
+    return Whitening(mean, directions, _inverse(coordinates[spanning]), to_white, shrinkage, floor), rows
 
 
 def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, float]:
@@ -186,23 +197,42 @@ def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, f
 
 
 def _factor(matrix: np.ndarray, floor: float) -> np.ndarray:
-    """Return the lower triangular root of a matrix and `floor` on its diagonal."""
-    return np.linalg.cholesky(matrix + floor * np.eye(len(matrix)))
+    """Return the lower triangular root of a matrix and `floor` on its diagonal; the matrix is overwritten."""
+    matrix.flat[:: len(matrix) + 1] += floor
+    return np.linalg.cholesky(matrix)
 
 
 def _inverse(factor: np.ndarray) -> np.ndarray:
-    """Return the inverse of a lower triangular matrix."""
-    return lapack.dtrtri(factor, lower=1)[0] if len(factor) else factor
+    """Return the inverse of a lower triangular matrix, by halves.
+
+    scipy's would wake threads of a second BLAS, which wait busily in the way of numpy's.
+    """
+    n, half = len(factor), len(factor) // 2
+    if n <= SMALL:
+        return np.tril(np.linalg.inv(factor))
+    out = np.zeros_like(factor)
+    out[:half, :half], out[half:, half:] = _inverse(factor[:half, :half]), _inverse(factor[half:, half:])
+    out[half:, :half] = -(out[half:, half:] @ factor[half:, :half]) @ out[:half, :half]
+    return out
 
 
-def _coordinates(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _coordinates(products: np.ndarray) -> tuple[np.ndarray, np.ndarray | slice]:
     """Return rows in an orthonormal basis of what they span, (n, rank), from their products, and rows that span it.
 
-    The root of the products by pivots (LAPACK's pstrf), so that of equal rows one is taken.
+    Centred rows add up to zero: all but the last one span them, and where nothing else makes them dependent their
+    products have a triangular root. Else it is one by pivots (LAPACK's pstrf), so that of equal rows one is taken.
     """
-    largest = float(products.diagonal().max())
+    largest, last = float(products.diagonal().max()), len(products) - 1
     if largest == 0:
-        return np.zeros((len(products), 0)), np.zeros(0, dtype=np.int64)
+        return np.zeros((len(products), 0)), slice(0)
+    try:
+        root = np.linalg.cholesky(products[:last, :last])
+    except np.linalg.LinAlgError:
+        root = None
+    if root is not None and root.diagonal().min() ** 2 > RANK_TOLERANCE * largest:
+        coordinates = np.concatenate([root, -root.sum(axis=0, keepdims=True)])
+        if abs(coordinates[last] @ coordinates[last] - products[last, last]) <= RANK_TOLERANCE * largest:
+            return coordinates, slice(last)
     root, order, rank, _ = lapack.dpstrf(products, tol=RANK_TOLERANCE * largest, lower=1)
     order = order.astype(np.int64) - 1
     coordinates = np.empty((len(products), rank))
@@ -216,16 +246,23 @@ def centered_products(X: Any, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     if n > p:
         squares, products = np.empty(n), np.zeros((p, p))
         for rows in slices(n, p):
-            block = dense(X[rows]).astype(np.float64) - mean
+            block = np.subtract(dense(X[rows]), mean, dtype=np.float64)
             squares[rows] = _squared_lengths(block)
             products += block.T @ block
         return squares, products
     products = np.zeros((n, n))
     by_columns = X.tocsc() if sparse.issparse(X) else X
     for columns in slices(p, n):
-        block = dense(by_columns[:, columns]).astype(np.float64) - mean[columns]
+        block = np.subtract(dense(by_columns[:, columns]), mean[columns], dtype=np.float64)
         products += block @ block.T
     return products.diagonal().copy(), products
+
+
+def _centered(X: Any, mean: np.ndarray) -> np.ndarray:
+    out = np.empty(X.shape)
+    for rows in slices(*X.shape):
+        np.subtract(dense(X[rows]), mean, out=out[rows])
+    return out
 
 
 def columns_of_rows(X: Any, mean: np.ndarray, pivots: np.ndarray, factors: np.ndarray) -> np.ndarray:

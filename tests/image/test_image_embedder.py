@@ -30,6 +30,7 @@ from skembed.data.preprocessing import Preprocessing
 from skembed.formats import FormatError
 
 torch = pytest.importorskip("torch")
+from skembed.apply.nets.image_net import ImageNet  # noqa: E402
 
 
 @pytest.fixture
@@ -58,6 +59,26 @@ def test_defaults_are_what_the_net_was_trained_with(squeezenet, pictures):
     assert given.preprocessing_.resize == (50, 60)
     assert given.preprocessing_.crop is None
     assert given.preprocessing_.std == (1.0, 1.0, 1.0)
+
+
+def test_images_beside_each_other_have_the_rows_they_have_alone(embedder, pictures, monkeypatch):
+    expected, seen = embedder.fit_transform(pictures), set()
+    run = ImageNet.run
+
+    def noted(self, pixels, layer):
+        seen.add(threading.get_ident())
+        time.sleep(0.01)
+        return run(self, pixels, layer)
+
+    monkeypatch.setattr(ImageNet, "run", noted)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    found = clone(embedder).set_params(on_error="nan").fit(pictures)
+    np.testing.assert_array_equal(found.transform([*pictures, *pictures[::-1]]), [*expected, *expected[::-1]])
+    assert len(seen) == 3
+    with pytest.warns(UserWarning, match=r"1 of 3 images.*X\[1\]"):
+        rows = found.transform([pictures[0], b"none", pictures[1]])
+    np.testing.assert_array_equal(rows[[0, 2]], expected[:2])
+    assert np.isnan(rows[1]).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])

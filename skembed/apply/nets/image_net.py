@@ -51,6 +51,8 @@ class ImageNet:
     Attributes
     ----------
     architecture : {"squeezenet1_0", "squeezenet1_1", "efficientnet-lite0"}
+    n_beside : int
+        How many images are to be run beside each other, in threads: as many as torch has, of a net that is on one.
 
     Raises
     ------
@@ -68,6 +70,10 @@ class ImageNet:
             if not torch.isfinite(value).all():
                 raise ValueError(f"{os.fspath(path)}: the weight {name!r} holds NaN or infinity, expected numbers.")
         self._net = chosen.make(weights)
+
+    @property
+    def n_beside(self) -> int:
+        return torch.get_num_threads() if isinstance(self._net, SqueezeNet) else 1
 
     def width(self, layer: str) -> int:
         """Return how many columns a layer has, "pool" or "logits"."""
