@@ -7,6 +7,7 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 
+from skembed.compare import _columns  # noqa: E402
 from skembed.compare._columns import as_levels, is_code, is_row_number, to_numbers  # noqa: E402
 
 
@@ -131,3 +132,97 @@ def test_levels():
     assert mixed.iloc[:2].tolist() == ["a", "1"]
     assert mixed.isna().tolist() == [False, False, True]
     assert as_levels(pd.Series(["b", "a"], dtype="category")).tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "rows_of_each", "n_words", "rows_of_words", "is_numbers"),
+    [
+        (100, 10, 9, 1, True),  # nearly every row, and most distinct values
+        (100, 10, 9, 3, False),  # 2.6 percent of the rows are words
+        (20, 100, 2, 1, True),
+        (10, 100, 2, 1, False),  # a sixth of the distinct values are words
+        (49, 2, 1, 2, True),  # as many as there have to be
+        (18, 50, 2, 9, True),
+    ],
+)
+def test_nearly_all_rows_and_most_levels_have_to_be_numbers(
+    n_numbers, rows_of_each, n_words, rows_of_words, is_numbers
+):
+    texts = [str(n + 0.5) for n in range(n_numbers)] * rows_of_each + [f"w{n}" for n in range(n_words)] * rows_of_words
+    found, how = numbers_of(texts)
+    assert (found is not None) == is_numbers
+    if is_numbers:
+        assert how == "numbers"
+        assert np.isnan(found).sum() == n_words * rows_of_words
+        np.testing.assert_array_equal(found[:n_numbers], np.arange(n_numbers) + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["1,5", "2,25", "-3"], [1.5, 2.25, -3]),
+        (["1.5", "2,000", "-3"], [1.5, 2000, -3]),
+        (["1,234.5", "2"], [1234.5, 2]),
+        (["7.", ".25", "+1e-2"], [7, 0.25, 0.01]),
+        (["12 USD", "$12", "USD12"], [12, 12, 12]),
+        (["0", "10", "05"], [0, 10, 5]),  # one code alone is a number
+        (["1,5", "2.5"], [np.nan, 2.5]),  # a point, where as many have a comma
+        (["1'000.5", "2\u2009000"], [1000.5, 2000]),
+        (["(5)", "(2.5)", "1"], [-5, -2.5, 1]),
+        (["-$5", "+5%", "5"], [-5, 5, 5]),
+    ],
+)
+def test_parsed_numbers(texts, numbers):
+    np.testing.assert_array_equal(_columns._parse_numbers(texts), numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([5, 3, 1], True),
+        ([1, 3, 5], True),
+        ([1, 2, 4, 3], True),  # no gap worth the name
+        ([0, 23, *range(1, 20)], False),  # 21 numbers, which lie within 23
+        ([0, 22, *range(1, 20)], True),
+        ([*range(1, 50), np.nan], True),
+        ([*range(1, 40), np.nan], False),  # one of forty is missing
+        ([3, 1, 2, 9], False),
+        ([1, 2, 2], False),
+        ([1, 2, 2.5], False),
+    ],
+)
+def test_what_only_counts_rows(numbers, expected):
+    assert is_row_number(np.array(numbers, dtype=float)) == expected
+
+
+def test_the_mean_beside_leaves_a_level_out():
+    sums, counts = np.array([[1.0], [10.0], [100.0], [1000.0]]), np.array([1, 2, 3, 4])
+    prior = _columns._PRIOR_ROWS
+    found = _columns._mean_beside(sums, counts, 1)[:, 0]
+    expected = [10 / (2 + prior), 101 / (4 + prior), 1010 / (6 + prior), 100 / (3 + prior)]
+    np.testing.assert_allclose(found, expected)
+    assert _columns._mean_beside(sums, counts, 2)[0, 0] == pytest.approx(110 / (5 + prior))
+
+
+def test_codes_need_levels_that_are_met_again():
+    rng = np.random.default_rng(0)
+    effects = 9 * rng.normal(size=200)
+    for n_levels, n_rows, expected in [(2, 600, False), (3, 600, True), (30, 91, True), (31, 91, False)]:
+        numbers = np.arange(n_rows) % n_levels
+        assert is_code(numbers.astype(float), effects[numbers][:, None]) == expected
+
+
+def test_levels_of_whole_numbers():
+    assert as_levels(pd.Series([2.0**53, 1.0])).dtype == np.int64
+    assert as_levels(pd.Series([2.0**54, 1.0])).tolist() == [str(2.0**54), "1.0"]
+    assert as_levels(pd.Series([1.0, np.inf])).tolist()[0] == "1"
+    named = as_levels(pd.Series([1.0, None], index=[7, 9], name="shop"))
+    assert (named.name, named.index.tolist(), named.dtype) == ("shop", [7, 9], object)
+
+
+def test_days_of_dates_that_have_a_zone_or_are_objects():
+    assert numbers_of([datetime.date(2017, 1, 1), datetime.date(1970, 1, 2)])[0].tolist() == [17167, 1]
+    stamps = pd.to_datetime(pd.Series(["2017-01-01T01:00"])).dt.tz_localize("Europe/Berlin")
+    assert to_numbers(stamps) == (pytest.approx([17167.0]), "days since 1970")
+    many = [f"{day:02}/{month:02}/20{year:02}" for year in range(50) for month in range(1, 13) for day in (3, 13)]
+    assert numbers_of(many)[0][:2].tolist() == [10959, 10969]  # 3 and 13 January 2000, as the whole column says
