@@ -11,6 +11,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 from skembed.compare import InputError, read_table  # noqa: E402
+from skembed.data import compression  # noqa: E402
 
 ROWS = "city,size\nKöln,1086000\nGraz,292000\n"
 
@@ -176,3 +177,87 @@ def test_windows_signs(tmp_path):
     table = read_table(write(tmp_path, "price,name\n5 €,“a”\n6 €,b\n".encode("cp1252")))
     assert table["price"].tolist() == ["5 €", "6 €"]
     assert table["name"].tolist() == ["“a”", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "header_rows", "names", "first"),
+    [
+        ("a,b\n1,2,\n3,4,\n", 1, ["a", "b", "column_3"], [1, 2]),  # each line ends in a separator
+        ("\n\na;b\n\n1;2\n", 1, ["a", "b"], [1, 2]),
+        ("a , b\n1, x \n", 1, ["a", "b"], [1, "x "]),
+        ("x,y,\nu,,w\n1,2,3\n", 2, ["x: u", "y", "y: w"], [1, 2, 3]),
+        ("x,y\n\nu,w\n1,2\n", 2, ["x: u", "y: w"], [1, 2]),
+        ("a,b\n", 2, ["a", "b"], None),
+        ("1,2\n3,4\n", 0, ["column_1", "column_2"], [1, 2]),
+        ("a,a,a\n1,2,3\n", 1, ["a", "a (2)", "a (3)"], [1, 2, 3]),
+        ("a,a (2),a\n1,2,3\n", 1, ["a", "a (2)", "a (3)"], [1, 2, 3]),
+        ("a|b;c\n1|2;3\n4|5;6\n", 1, ["a", "b;c"], [1, "2;3"]),
+        ("a\tb\n1,5\t2\n3,5\t4\n", 1, ["a", "b"], ["1,5", 2]),
+        ("a,b\n" + "1,2\n" * 89 + "1;2;3,4\n" * 10, 1, ["a", "b"], ["1", 2]),
+    ],
+)
+def test_names_and_first_rows(tmp_path, content, header_rows, names, first):
+    path = write(tmp_path, content)
+    if first is None:
+        with pytest.raises(InputError, match="has column names but no rows"):
+            read_table(path, header_rows=header_rows)
+        return
+    table = read_table(path, header_rows=header_rows)
+    assert table.columns.tolist() == names
+    assert table.iloc[0].tolist()[: len(first)] == first
+
+
+def test_the_separator_is_that_of_the_first_lines(tmp_path):
+    commas, bars = "a,b\n" + "1,2\n" * 60, "1|2|3\n" * 5000
+    table = read_table(write(tmp_path, "a|b|c\n" + "1,5|2|3\n" * 99 + bars))
+    assert table.columns.tolist() == ["a", "b", "c"]
+    assert read_table(write(tmp_path, commas + '3,"|"\n' * 39)).columns.tolist() == ["a", "b"]
+
+
+def test_an_index_of_a_frame_is_a_column(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"city": ["Köln", "Graz"], "size": [1, 2]})
+    frame.set_index("city").to_parquet(tmp_path / "named.parquet")
+    assert read_table(tmp_path / "named.parquet").columns.tolist() == ["city", "size"]
+    frame.set_index(["city", "size"]).assign(x=1).to_parquet(tmp_path / "two.parquet")
+    assert read_table(tmp_path / "two.parquet").columns.tolist() == ["city", "size", "x"]
+    frame.set_index(pd.Index([7, 3])).to_parquet(tmp_path / "plain.parquet")
+    table = read_table(tmp_path / "plain.parquet")
+    assert (table.columns.tolist(), table.index.tolist()) == (["city", "size"], [0, 1])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03])
+def test_text_has_few_control_characters(tmp_path, share):
+    n = int(share * 4096)
+    content = "a,b\n" + "1,2\n" * 1100
+    content = content[:10] + "\x01" * n + content[10:]
+    if share > 0.02:
+        with pytest.raises(InputError, match="neither text nor parquet: expected"):
+            read_table(write(tmp_path, content))
+    else:
+        assert len(read_table(write(tmp_path, content))) == 1100
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = write(tmp_path, ROWS)
+    monkeypatch.setattr(type(path), "read_bytes", lambda self: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    with pytest.raises(InputError, match=r"cannot be read: denied\.$"):
+        read_table(path)
+
+
+def test_more_than_comes_out_of_a_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(compression, "FREE_BYTES", 1000)
+    zeros = b"0," * 200_000
+    with pytest.raises(InputError, match=r"bytes or more come out of \d+, more than \d+ times as many"):
+        read_table(write(tmp_path, gzip.compress(zeros), "zeros.gz"))
+    path = tmp_path / "zeros.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.csv", zeros)
+    with pytest.raises(InputError, match="refused as a decompression bomb"):
+        read_table(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(6):
+            archive.writestr(f"{number}.csv", ROWS)
+        archive.writestr("folder/", b"")
+    with pytest.raises(InputError, match=r"holds 6 files \(0.csv, 1.csv, 2.csv, 3.csv, 4.csv ...\)"):
+        read_table(path)
