@@ -6,6 +6,7 @@ from sklearn.base import clone
 
 from skembed import InteractionEmbedder
 from skembed.testing import check_interaction_estimator, parametrize_with_interaction_checks
+from skembed.testing._interaction_checks import checks_for
 
 METHODS = ["ease", "ials", "item2vec"]
 
@@ -88,6 +89,136 @@ class RememberingUnknownItems(CountingUnknownItems):
 def test_broken_estimators_fail(broken, message):
     with pytest.raises(AssertionError, match=message):
         check_interaction_estimator(broken(4, method="svd"))
+
+
+class NotFinite(InteractionEmbedder):
+    def transform(self, X):
+        rows = super().transform(X)
+        rows[2:3] *= np.nan if len(rows) == 3 else 1
+        return rows
+
+
+class ByPlace(InteractionEmbedder):
+    def transform(self, X):
+        rows = super().transform(X)
+        return rows + np.linspace(0, 1, len(rows) + 1)[:-1, None]
+
+
+class SortingLists(InteractionEmbedder):
+    def fit(self, X, y=None):
+        if isinstance(X, list):
+            X[3].reverse()
+        return super().fit(X, y)
+
+
+class SortingMatrices(InteractionEmbedder):
+    def transform(self, X):
+        if not isinstance(X, list) and hasattr(X, "sort_indices"):
+            X.sort_indices()
+        return super().transform(X)
+
+
+class CountingZeros(InteractionEmbedder):
+    def fit(self, X, y=None):
+        if hasattr(X, "tocoo") and X.format == "coo":
+            X = X.copy()
+            X.data = X.data**2
+        return super().fit(X, y)
+
+
+class LearningFromNothing(InteractionEmbedder):
+    def fit(self, X, y=None):
+        return super().fit(X, y) if not isinstance(X, list) or any(X) else self
+
+
+class WithoutFit(InteractionEmbedder):
+    def transform(self, X):
+        return super().transform(X) if hasattr(self, "embedding_") else np.zeros((len(X), 1))
+
+
+class Remembering(InteractionEmbedder):
+    def fit(self, X, y=None):
+        n_fits = getattr(self, "n_fits", 0)
+        super().fit(X, y)
+        self.n_fits = n_fits + 1
+        return self
+
+    def transform(self, X):
+        return super().transform(X) * getattr(self, "n_fits", 1)
+
+
+class LosingInPickle(InteractionEmbedder):
+    scale = 2.0
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.scale = 1.0
+
+    def transform(self, X):
+        return super().transform(X) * self.scale
+
+
+class ByJobs(InteractionEmbedder):
+    def transform(self, X):
+        return super().transform(X) * (self.n_jobs or 1)
+
+
+class WorstFirst(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        return keys[:, ::-1], scores[:, ::-1]
+
+
+class ScoresByUser(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        return keys, scores + len(X)
+
+
+class KeysByUser(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        return keys[:, ::-1] if len(X) > 1 else keys, scores
+
+
+class FirstItemOnly(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        keys[:, 1:] = keys[:, :1]
+        return keys, scores
+
+
+class TwoRows(InteractionEmbedder):
+    def transform(self, X):
+        return super().transform(X)[:, : 2 if len(X) == 1 else None]
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (NotFinite, "check_one_row_a_user", "transform of 3 users gave .* expected a finite row for each"),
+        (ByPlace, "check_rows_alone", "in another order users have other rows"),
+        (TwoRows, "check_rows_alone", "alone users have other rows: shape"),
+        (SortingLists, "check_input_is_left_alone", "changed the lists"),
+        (SortingMatrices, "check_input_is_left_alone", "changed the matrix"),
+        (CountingZeros, "check_containers_of_matrices", "coo_matrix gives other rows"),
+        (LearningFromNothing, "check_nothing_to_learn_from", "fit took baskets without an item"),
+        (WithoutFit, "check_not_fitted", "transform before fit did not raise NotFittedError"),
+        (Remembering, "check_fit_again", "an earlier fit is remembered"),
+        (LosingInPickle, "check_pickle_of_users", "a pickle gives other rows"),
+        (ByJobs, "check_n_jobs", "n_jobs=2 gives other rows"),
+        (WorstFirst, "check_recommendations", "rise; expected the best first"),
+        (FirstItemOnly, "check_recommendations", "expected other known items, once"),
+        (ScoresByUser, "check_recommendations_alone", "alone a user gets other scores"),
+        (KeysByUser, "check_recommendations_alone", "alone a user gets .* among others"),
+    ],
+)
+def test_each_check_says_what_is_broken(broken, check, message):
+    estimator = broken(4, method="svd")
+    (one,) = (one for one in checks_for(estimator) if one.__name__ == check)
+    one(InteractionEmbedder(4, method="svd"))
+    with pytest.raises(AssertionError, match=message):
+        one(estimator)
 
 
 def test_a_class_is_no_instance():

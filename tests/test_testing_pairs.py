@@ -6,6 +6,7 @@ from sklearn.cross_decomposition import PLSCanonical
 
 from skembed import CCAEmbedder
 from skembed.testing import check_pair_estimator, parametrize_with_pair_checks
+from skembed.testing._pair_checks import checks_for
 
 
 @parametrize_with_pair_checks([CCAEmbedder(), CCAEmbedder(6, shrinkage=0.1)])
@@ -96,3 +97,129 @@ def test_broken_embedders_fail(broken):
     assert BROKEN[broken] in failed
     with pytest.raises((AssertionError, ValueError)):
         check_pair_estimator(broken())
+
+
+class OneSide(CCAEmbedder):
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        return found if y is None else found[0]
+
+
+class CuttingNewSides(CCAEmbedder):
+    def transform(self, X, y=None):
+        n = X.shape[0] if y is None else min(X.shape[0], y.shape[0])
+        return super().transform(X[:n], None if y is None else y[:n])
+
+
+class ByPartner(CCAEmbedder):
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        return found if y is None else tuple(side * 2 for side in found)
+
+
+class OneColumnLess(CCAEmbedder):
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        return found[:, 1:] if y is None else found
+
+
+class NotFiniteOfFew(CCAEmbedder):
+    def fit(self, X, y):
+        super().fit(X, y)
+        if X.shape[0] == 3:
+            self.x_rotations_ = self.x_rotations_ * np.nan
+        return self
+
+
+class NotFiniteOfConstants(CCAEmbedder):
+    def fit(self, X, y):
+        super().fit(X, y)
+        if not np.ptp(np.asarray(y), axis=0).all():
+            self.y_rotations_ = self.y_rotations_ * np.inf
+        return self
+
+
+class TakingOnePair(CCAEmbedder):
+    def fit(self, X, y):
+        return super().fit(X, y) if X.shape[0] > 1 else self
+
+
+class TakingConstantRows(CCAEmbedder):
+    def fit(self, X, y):
+        return self if isinstance(X, np.ndarray) and not np.ptp(X, axis=0).any() else super().fit(X, y)
+
+
+class Vague(CCAEmbedder):
+    def fit(self, X, y):
+        try:
+            return super().fit(X, y)
+        except ValueError as error:
+            raise ValueError("there is something wrong") from error
+
+
+class TakingNoSide(CCAEmbedder):
+    def fit(self, X, y):
+        return self if y is None else super().fit(X, y)
+
+
+class TakingFewerColumns(CCAEmbedder):
+    def transform(self, X, y=None):
+        if y is not None and y.shape[1] < len(self.y_mean_):
+            y = np.hstack([y, np.zeros((len(y), len(self.y_mean_) - y.shape[1]))])
+        return super().transform(X, y)
+
+
+class BySparsity(CCAEmbedder):
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        return tuple(side * 2 for side in found) if y is not None and not isinstance(y, np.ndarray) else found
+
+
+class LosingInPickle(CCAEmbedder):
+    scale = 2.0
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.scale = 1.0
+
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        return found if y is None else tuple(side * self.scale for side in found)
+
+
+class KnowingTheNewPairs(CCAEmbedder):
+    """Finds partners whatever it was taught."""
+
+    def transform(self, X, y=None):
+        return super().transform(X, y) if y is None or len(X) != 60 else (np.eye(60), np.eye(60))
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (OneSide, "check_one_side_at_a_time", "does not return the vectors of both sides"),
+        (CuttingNewSides, "check_one_side_at_a_time", "9 and 5 rows give vectors of shape"),
+        (ByPartner, "check_one_side_at_a_time", "the vectors of X depend on whether y is given"),
+        (OneColumnLess, "check_one_side_at_a_time", "depend on whether y is given: shape"),
+        (PairsForgotten, "check_partners_are_found", "find their partner among 60"),
+        (KnowingTheNewPairs, "check_partners_are_found", "100% of new rows find their partner after fit on shuffled"),
+        (TakingOnePair, "check_too_few", "fit takes a single pair"),
+        (NotFiniteOfFew, "check_too_few", "three pairs give vectors that are not finite"),
+        (TakingConstantRows, "check_constant", "fit takes an X whose rows are all equal"),
+        (TakingConstants, "check_constant", "fit takes a y whose rows are all equal"),
+        (NotFiniteOfConstants, "check_constant", "constant columns give vectors that are not finite"),
+        (CuttingToTheShorter, "check_rows_that_do_not_match", "fit takes sides of different lengths"),
+        (TakingNoSide, "check_rows_that_do_not_match", "fit takes no y"),
+        (TakingFewerColumns, "check_rows_that_do_not_match", "transform takes a y of fewer columns"),
+        (FillingIn, "check_missing_values", "fit takes NaN"),
+        (Vague, "check_missing_values", "does not say NaN: there is something wrong"),
+        (BySparsity, "check_sparse", "differs from an array"),
+        (UnorderedDimensions, "check_first_dimensions", "the first two of six dimensions are not"),
+        (LosingInPickle, "check_pickle", "the pickled embedder differs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_each_check_says_what_is_broken(broken, check, message):
+    (one,) = (one for one in checks_for(broken()) if one.__name__ == check)
+    with pytest.raises(AssertionError, match=message):
+        one(broken())
