@@ -19,6 +19,9 @@ from skembed.formats import FormatError, load_table
 
 KEPT = Path(__file__).with_name("refused.json")
 N_DAMAGES = 500
+OF_OTHERS = re.compile(
+    r"(zip data|zip archive|Unicode characters|schema at the end|in its pages|pickle|header): .*", re.DOTALL
+)
 FILES = [
     name for name in FORMATS if name not in ("parquet", "npz-compressed")
 ]  # pyarrow says what is wrong with parquet
@@ -47,9 +50,7 @@ def damages(raw, seed):
 def kind_of(message, name):
     """A message without what differs from file to file, or comes from other libraries."""
     message = message.replace(name, "FILE")
-    message = re.sub(
-        r"(zip data|zip archive|Unicode characters|schema at the end|in its pages|pickle|header): .*", r"\1", message, flags=re.DOTALL
-    )
+    message = OF_OTHERS.sub(r"\1", message)
     message = re.sub(r"'[^']*'|\"[^\"]*\"|\[[^]]*\]|\([^)]*\)", "<>", message)
     return re.sub(r"-?\d[\d.e+-]*|nan|inf", "N", message)[:90]
 
