@@ -152,6 +152,16 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
         open_contextual_model(tmp_path / "w.pth", options())
 
 
+@pytest.mark.parametrize(("n_bytes", "message"), [(2**20 - 1000, "no tensors"), (2**20 + 1000, "says to hold")])
+def test_an_archive_may_unpack_to_a_mebibyte_more_than_it_is(n_bytes, message, tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data/0", bytes(n_bytes + 1200))  # which are some 1,200 in the file
+    n_more = n_bytes + 1200 - (tmp_path / "w.pth").stat().st_size
+    assert (n_more > 2**20) == (message == "says to hold")
+    with pytest.raises(ValueError, match=message):
+        open_contextual_model(tmp_path / "w.pth", options())
+
+
 def test_vectors_have_to_be_there_and_of_the_encoders_width(tmp_path):
     path = save(tmp_path / "w.pth", lstm().state_dict())
     with pytest.raises(ValueError, match="is an encoder over word vectors and holds none; pass vectors="):

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skembed import EmbeddingTable
 from skembed.inspection import EmbeddingDisplay
+from skembed.inspection._display_plot import _widths
 from skembed.inspection._palette import CATEGORY_COLORS, OTHER_COLOR, Field
 from skembed.inspection.labels import label_order
 from skembed.inspection.plane import principal_plane
@@ -502,3 +503,17 @@ class TestPlot:
         assert unit[1, 0] - unit[0, 0] == pytest.approx(unit[2, 1] - unit[0, 1])
         low, high = ax.transAxes.inverted().transform(ax.transData.transform(display.coordinates)).T.min(), 1
         assert 0 < low < high
+
+
+@pytest.mark.parametrize("projection", [None, "3d"])
+def test_labels_are_as_wide_as_the_figure_draws_them(projection):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    ax = Figure(dpi=144).add_subplot(projection=projection)
+    texts = ["i", "WWWW", "a longer label", "$x$"]
+    style = {"fontsize": 9, "color": "k", "path_effects": [], "parse_math": False, "zorder": 4}
+    widths = _widths(ax, texts, style)
+    drawn = [ax.annotate(text, (0, 0), fontsize=9, parse_math=False) for text in texts]
+    assert widths == pytest.approx([text.get_window_extent().width for text in drawn])
+    assert len(ax.texts) == len(texts)  # what measured is gone
