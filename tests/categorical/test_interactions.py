@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skembed import EntityEmbeddingEncoder
+from skembed.categorical import _interaction_screening
 from skembed.categorical._interaction_learning import Backfitting, is_worth_it
 from skembed.categorical._interaction_screening import MIN_TESTED_ROWS, numeric_bins, screen_pairs
 from skembed.categorical._interactions import Cells, Interactions, principal_axes, profiles
@@ -94,6 +95,15 @@ def test_screening_reads_all_rows_where_there_are_few_pairs():
     residual = np.where(ids[:, :1] == ids[:, 1:], 3.0, -1.0)
     residual[::2] = 0  # the rows that half of them would be
     assert screen_pairs(ids.astype(np.int32), [5, 5], 2, residual, np.ones(n)) == [(0, 1)]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 64])
+def test_the_most_significant_pairs_are_taken(most, monkeypatch):
+    monkeypatch.setattr(_interaction_screening, "MAX_PAIRS", most)
+    ids = np.random.default_rng(0).integers(1, 5, (900, 6)).astype(np.int32)
+    residual = sum(size * (-1.0) ** (ids[:, a] + ids[:, b]) for size, a, b in [(1, 0, 1), (3, 2, 3), (2, 4, 5)])
+    found = screen_pairs(ids, [5] * 6, 6, residual[:, None], np.ones(900))
+    assert found == [(2, 3), (4, 5), (0, 1)][:most]
 
 
 def test_side_inputs_interact_and_a_curve_is_no_interaction():

@@ -18,6 +18,7 @@ from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
 from skembed.text._calibration import held_out_folds
+from skembed.text._class_learning import NARROW
 from skembed.training import documents
 
 LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
@@ -510,3 +511,19 @@ def test_verbose_shows_documents_and_a_callback_stops(capfd):
     listener = Listener()
     classifier = small(max_iter=3).set_callbacks(listener).fit(TEXTS, LABELS)
     assert classifier.loss_curve_ == small(max_iter=3).fit(TEXTS, LABELS).loss_curve_[:2] == list(listener.losses)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_held_out_documents_are_left_out_of_a_narrow_model_unless_vectors_are_given(given, monkeypatch):
+    widths = []
+    train = documents.train_classes
+
+    def train_and_note(data, rows, *others, **more):
+        widths.append(rows.shape[1])
+        return train(data, rows, *others, **more)
+
+    monkeypatch.setattr(documents, "train_classes", train_and_note)
+    init = EmbeddingTable(["sara"], np.ones((1, NARROW + 4))) if given else None
+    small(embedding_dim=NARROW + 4, init=init, max_iter=1).fit(TEXTS[:40], LABELS[:40])
+    assert widths[0] == NARROW + 4  # the model itself
+    assert set(widths[1:]) == {NARROW + 4 if given else NARROW}
