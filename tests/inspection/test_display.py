@@ -297,6 +297,9 @@ class TestFaults:
             ({"color": {"x": 1}}, ValueError, "color has a value for none of the 60 keys.*like 'x'.*'key0'"),
             ({"size": ["a"] * 60}, TypeError, "size must hold numbers, got 'a'"),
             ({"size": [-1.0] * 60}, ValueError, "size must not be negative, got -1"),
+            ({"size": [-1.0] * 60, "max_points": 9}, ValueError, "^size must not be negative, got -1"),
+            ({"size": ["a"] * 60, "max_points": 9}, TypeError, "^size must hold numbers, got 'a'"),
+            ({"size": {"x": 1}, "max_points": 9}, ValueError, "^size has a value for none of the 60 keys"),
             ({"fields": [1]}, TypeError, "fields must be a dict"),
             ({"fields": {"f": [1]}}, ValueError, r"fields\['f'\] must have a value for each key"),
             ({"label": ["nobody"]}, KeyError, "label: 'nobody' not among"),
@@ -517,3 +520,10 @@ def test_labels_are_as_wide_as_the_figure_draws_them(projection):
     drawn = [ax.annotate(text, (0, 0), fontsize=9, parse_math=False) for text in texts]
     assert widths == pytest.approx([text.get_window_extent().width for text in drawn])
     assert len(ax.texts) == len(texts)  # what measured is gone
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_points_keep_a_margin_from_the_frame(dim):
+    pytest.importorskip("matplotlib")
+    ax = EmbeddingDisplay.from_table(clustered()[0], dim=dim).plot().ax_
+    assert ax.margins()[:2] == (0.06, 0.06)

@@ -496,3 +496,10 @@ def test_importing_the_table_imports_nothing_heavy():
     heavy = ["torch", "numba", "pandas", "sklearn", "scipy", "skembed.formats"]
     program = f"import sys, skembed.table.embedding_table; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_table_is_no_other_thing():
+    table = EmbeddingTable(["a"], [[1.0, 2.0]])
+    assert (table == 3) is False
+    assert (table != "a") is True
+    assert table.__eq__(table.vectors) is NotImplemented  # who is on the other side may know
