@@ -1,11 +1,23 @@
 """Propagation over a graph: directions that are smoothed, and those that are kept."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from skembed.parallel import open_workers
-from skembed.training.propagation import BUDGET, NEGATIVE, _factors, propagate
+from skembed.training import propagation
+from skembed.training.propagation import (
+    BUDGET,
+    EXPONENTS,
+    NEGATIVE,
+    STEPS,
+    Filter,
+    _factors,
+    choose_filter,
+    propagate,
+)
 from skembed.training.transitions import Graph, log_transitions
 
 N = 40
@@ -28,3 +40,21 @@ def test_half_as_many_directions_again_are_smoothed_as_are_kept(graph, dim, n_fa
     assert vectors.shape == (N, n_factors)
     assert kept.shape[1] <= dim
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_filters_are_told_by_pairs_of_equal_degrees_first(monkeypatch):
+    """Against those drawn evenly degrees alone tell most; they decide only among what is as good beyond degrees."""
+    areas = {(1, 0.4): (0.70, 0.80), (1, 0.55): (0.69, 0.85), (2, 0.4): (0.5, 0.9), (2, 0.55): (0.6, 0.99)}
+    told = iter([area for each in itertools.product(STEPS, EXPONENTS) for area in areas.get(each, (0.4, 0.9))])
+    monkeypatch.setattr(propagation, "_auc", lambda *_: next(told))
+    upper = np.triu(np.random.default_rng(0).random((60, 60)) < 0.4, 1).astype(float)
+    with open_workers(1) as workers:
+        graph = Graph.of(sparse.csr_matrix(upper + upper.T))
+        assert choose_filter(graph, 8, None, 0, workers) == Filter(1, 0.55)
+
+
+def test_the_standard_error_of_an_area():
+    assert propagation._standard_error(0.5, 100, 100) ** 2 == pytest.approx(201 / (12 * 100 * 100))  # of no signal
+    rng = np.random.default_rng(0)
+    areas = [propagation._auc(rng.normal(size=80) + 1, rng.normal(size=120)) for _ in range(400)]
+    assert np.std(areas) == pytest.approx(propagation._standard_error(np.mean(areas), 80, 120), rel=0.1)
