@@ -58,11 +58,13 @@ def sum_transitions(
                 here = at_now[i]
                 share, now[here] = now[here] / degrees[here], 0.0
                 for edge in range(indptr[here], indptr[here + 1]):
-                    there = indices[edge]
+                    there, amount = indices[edge], share * weights[edge]
+                    if amount == 0.0:  # too small for float64: what is not 0 later would be listed again and again
+                        continue
                     if then[there] == 0.0:
                         at_then[n_then] = there
                         n_then += 1
-                    then[there] += share * weights[edge]
+                    then[there] += amount
             now, then = then, now
             at_now, at_then = at_then, at_now
             n_now = n_then

@@ -126,7 +126,8 @@ def log_transitions(
 
 def _truncated_log(matrix: sparse.csr_matrix, degrees: np.ndarray, negative: float) -> sparse.csr_matrix:
     log_degrees = np.log(np.where(degrees > 0, degrees, 1.0)).astype(np.float32)
-    logs = np.log(matrix.data)
+    with np.errstate(divide="ignore"):  # what is too small for float32 is left out as what is below the noise
+        logs = np.log(matrix.data)
     logs += np.float32(np.log(max(degrees.sum(), 1e-300) / negative))
     logs -= log_degrees[matrix.indices]
     logs -= np.repeat(log_degrees, np.diff(matrix.indptr))

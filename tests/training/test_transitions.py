@@ -79,3 +79,15 @@ def test_where_all_paths_are_beyond_the_budget_those_of_nodes_with_most_are_draw
         monkeypatch.setattr(transitions, "SUMMED", summed)
         logs(graph, 3, int(of_budget))
         assert drawn[0].any() == draws
+
+
+def test_probabilities_too_small_for_a_number_are_none():
+    """They had been listed again by each path that reached them, beyond the end of the list."""
+    rng = np.random.default_rng(0)
+    upper = np.triu((rng.random((300, 300)) < 0.05) * 10.0 ** rng.uniform(-300, 0, (300, 300)), 1)
+    graph = Graph.of(sparse.csr_matrix(upper + upper.T))
+    with open_workers(1) as workers:
+        logs = log_transitions(graph, 4, 1.0, 1 << 22, 0, workers)
+    assert np.isfinite(logs.data).all()
+    assert (np.diff(logs.indptr) <= 300).all()
+    assert logs.nnz == len(set(zip(*logs.nonzero())))
