@@ -88,10 +88,15 @@ def pages_of(task):
             # scikit-learn's own changes its parameters from version to version
             shown = [*parts[encoder == "target" :], model["learner"]]
             steps.append(f"{encoder}, {learner}: " + "; ".join(" ".join(repr(part).split()) for part in shown))
+    report = make_report(problem, rows, cv=3, level_map=map_of(task), snippet=snippet)
+    plain = make_report(problem, rows)
+    style = plain[plain.index("<style>") : plain.index("</style>")]
+    assert style in report
     return {
+        "style.txt": style + "\n",  # of all pages
         f"{task}.txt": "\n".join([describe(problem), conclude(problem, rows, snippet), ""]),
-        f"{task}.html": make_report(problem, rows, cv=3, level_map=map_of(task), snippet=snippet),
-        f"{task}-plain.html": make_report(problem, rows),
+        f"{task}.html": report.replace(style, ""),
+        f"{task}-plain.html": plain.replace(style, ""),
         f"{task}-pipelines.txt": "\n".join([*steps, ""]),
     }
 
