@@ -151,6 +151,8 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
 
     Raises
     ------
+    ValueError
+        If the sum of squares of an item is beyond float32.
     MemoryError
         If the matrices of all pairs of items do not fit the machine.
     """
@@ -164,6 +166,11 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     )
     X = weigh_users(X, settings.user_exponent)
     gram = gram_matrix(X, run.n_jobs)
+    if not np.isfinite(np.diagonal(gram)).all():
+        raise ValueError(
+            f"X has values up to {X.data.max():.3g}, expected such whose sums of squares are within float32; "
+            "divide X by its largest value, or pass binary=True."
+        )
     penalty, dropout = settings.penalty, settings.dropout
     trials: list[tuple[float, float, float]] = []
     rng = np.random.default_rng(run.seed)

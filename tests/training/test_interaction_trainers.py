@@ -84,6 +84,11 @@ class TestEase:
             assert np.isclose((weighed.data.astype(float) ** 2).sum(), (X.data.astype(float) ** 2).sum() * scale**2)
         assert weigh_users(sparse.csr_matrix((3, 4), dtype=np.float32), 0.5).nnz == 0
 
+    @pytest.mark.parametrize("exponent", [0.0, 0.5])
+    def test_values_whose_squares_are_beyond_float32_are_refused(self, X, exponent):
+        with pytest.raises(ValueError, match=r"X has values up to .*e\+20, expected such .* binary=True"):
+            learn_ease(X * np.float32(1e20), EaseSettings(4, user_exponent=exponent), Run(0))
+
     def test_the_penalty_is_chosen_where_hidden_items_are_found(self, X):
         found = learn_ease(X, EaseSettings(8), Run(0))
         gains = {trial[:2]: trial[2] for trial in found.trials}
