@@ -60,6 +60,12 @@ class Keys:
             self._index = dict(zip(self.array.tolist(), range(len(self.array))))
         return self._index
 
+    def __copy__(self) -> "Keys":
+        return self  # never changes, and what shares it, as a column and its table, goes on doing so
+
+    def __deepcopy__(self, memo: dict) -> "Keys":
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         """The type of each key, or the one that all have, how many bytes each takes, and the bytes.
 

@@ -40,6 +40,8 @@ def save(estimator: BaseEstimator | EmbeddingTable, path: str | os.PathLike) -> 
     TypeError
         If it is no estimator of skembed, or a parameter cannot be written, as a function or a splitter; the message
         names it.
+    ValueError
+        If attributes that were changed after `fit` no longer fit together, so that the file could not be opened.
     OSError
         If the file cannot be written; nothing is left behind.
 

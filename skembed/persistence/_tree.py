@@ -159,6 +159,14 @@ class Writer:
             check_state(type(estimator), fitted)
         except ValueError as error:
             raise TypeError(f"{error}; attributes that were set by hand cannot be written.") from None
+        if fitted:
+            try:
+                estimator._check_fitted()  # as `load` does, when it is too late
+            except ValueError as error:
+                raise ValueError(
+                    f"{name} cannot be written, for nothing could open it again: {error}. Attributes were changed after"
+                    " fit; fit again."
+                ) from error
         node["state"] = {n: self.encode(v, f"{name}.{n}") for n, v in fitted.items()}
         return node
 

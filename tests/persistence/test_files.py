@@ -82,13 +82,13 @@ each_example = pytest.mark.parametrize("name", EXAMPLES)
 
 class TestWhatComesBack:
     @each_example
-    @pytest.mark.parametrize("way", ["read", "mapped", "pickle"])
+    @pytest.mark.parametrize("way", ["read", "mapped", "pickle", "copy"])
     def test_outputs_and_attributes_are_the_same_bits(self, fitted, path, name, way):
         estimator, example = fitted(name), EXAMPLES[name]
         if way == "pickle":
             again = pickle.loads(pickle.dumps(estimator))
         else:
-            skembed.save(estimator, path)
+            skembed.save(copy.deepcopy(estimator) if way == "copy" else estimator, path)
             again = skembed.load(path, mmap=way == "mapped")
         assert type(again) is type(estimator)
         np.testing.assert_array_equal(example.output(again), example.output(estimator))
@@ -96,20 +96,20 @@ class TestWhatComesBack:
         assert repr(again) == repr(estimator)
 
     @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.further])
-    @pytest.mark.parametrize("way", ["read", "mapped", "pickle"])
+    @pytest.mark.parametrize("way", ["read", "mapped", "pickle", "copy"])
     def test_partial_fit_goes_on_as_if_nothing_had_happened(self, path, name, way):
         example = EXAMPLES[name]
         estimator = example.fit()
-        if way == "pickle":
-            again = pickle.loads(pickle.dumps(estimator))
+        if way in ("pickle", "copy"):
+            again = pickle.loads(pickle.dumps(estimator)) if way == "pickle" else copy.deepcopy(estimator)
         else:
             skembed.save(estimator, path)
             again = skembed.load(path, mmap=way == "mapped")
-        raw = path.read_bytes() if way != "pickle" else b""
+        raw = path.read_bytes() if path.exists() else b""
         for one in (estimator, again):
             one.partial_fit(*example.further).partial_fit(*example.further)
         np.testing.assert_array_equal(example.output(again), example.output(estimator))
-        assert way == "pickle" or path.read_bytes() == raw
+        assert not path.exists() or path.read_bytes() == raw
 
     @each_example
     def test_a_file_of_a_loaded_one_is_the_same_file(self, fitted, tmp_path, name):
@@ -284,6 +284,15 @@ def test_a_number_of_columns_is_not_believed():
 
 
 class TestSaving:
+    def test_what_could_not_be_opened_is_not_written(self, path):
+        encoder = EXAMPLES["EntityEmbeddingEncoder"].fit()
+        name, table = next(iter(encoder.embeddings_.items()))
+        encoder.embeddings_[name] = table.subset(table.keys[:1])
+        path.write_bytes(b"old")
+        with pytest.raises(ValueError, match=rf"EntityEmbeddingEncoder cannot be written, .*{name!r}.*fit again\."):
+            skembed.save(encoder, path)
+        assert path.read_bytes() == b"old"
+
     @pytest.mark.parametrize("failing", ["fsync", "replace"])
     def test_a_failure_leaves_the_old_file_and_no_litter(self, saved, path, monkeypatch, failing):
         path.write_bytes(b"old")
