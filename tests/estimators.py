@@ -184,9 +184,9 @@ def nodes(method: str = "prone", **options: Any) -> Example:
     return Example(estimator, (LINKS,), LINKS[:9], passes="max_iter" in options)
 
 
-def anomalies(**options: Any) -> Example:
+def anomalies(X: np.ndarray = MATRIX, **options: Any) -> Example:
     estimator = skembed.NeighborAnomalyDetector(3, novelty=True, **options)
-    return Example(estimator, (MATRIX,), MATRIX[:9] + 0.5, "score_samples", passes=False)
+    return Example(estimator, (X,), X[:9] + 0.5, "score_samples", passes=False)
 
 
 def pairs(**options: Any) -> Example:
@@ -279,6 +279,8 @@ EXAMPLES: dict[str, Example] = {
     "CCAEmbedder-given": pairs(embedding_dim=2, shrinkage=0.5),
     "NeighborAnomalyDetector": anomalies(),
     "NeighborAnomalyDetector-plain": anomalies(whiten=False),
+    "NeighborAnomalyDetector-wide": anomalies(MATRIX.reshape(6, 50)),
+    "NeighborAnomalyDetector-square": anomalies(MATRIX[:5]),
     "SequenceEmbedder": sequences(),
     "SequenceEmbedder-gru": sequences((CLASSES * 24)[:70], cell="gru", pooling="mean"),
 }  # fmt: skip

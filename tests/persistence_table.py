@@ -22,7 +22,6 @@ from estimators import (
     EXAMPLES,
     FRAME,
     LINKS,
-    MATRIX,
     PICTURES,
     TEXTS,
     WORDS,
@@ -168,7 +167,7 @@ def sizes_of(example: Example) -> str:
         many = (half | half.T).astype(float)
     elif X is PICTURES:
         many = X
-    elif X is MATRIX or len(X) == len(MATRIX) // 2:
+    elif isinstance(X, np.ndarray):
         many, y = rng.normal(size=(len(X) * repeats, 300)), [list(classes) * repeats for classes in y]
     else:
         many = pd.concat([X] * repeats, ignore_index=True)

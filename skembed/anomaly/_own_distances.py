@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
+from skembed.anomaly._least import least_columns
 from skembed.table.neighbors import ExactIndex, Neighbors
 from skembed.training.whitening import slices
 
-__all__ = ["own_neighbors"]
+__all__ = ["best", "gains_without", "own_neighbors"]
 
 PAIRS_AT_ONCE = 1 << 19  # float64 squares of pairs of rows, 4 MiB
 CANDIDATES = 2  # times k that are looked at first: a row farther away than the farthest of them is passed over
@@ -50,7 +51,7 @@ def own_neighbors(index: ExactIndex, k: int, shrinkage: float | None) -> Neighbo
     if n > max(dim, wanted + 1):  # else a row changes the covariance so much that few would be settled by candidates
         near = index.search(index.vectors, wanted, "euclidean", own_rows=own_rows)
         squares = without.squared_distances(own_rows, near.rows, near.scores.astype(np.float64) ** 2)
-        found.scores[:], found.rows[:] = _best(squares, near.rows, k)
+        found.scores[:], found.rows[:] = best(squares, near.rows, k)
         # leaving a row out lets no distance fall but by the factor: what is beyond the candidates stays beyond them
         unsettled = np.flatnonzero(found.scores[:, -1] > near.scores[:, -1] * math.sqrt(without.factor))
     step = max(1, PAIRS_AT_ONCE // n)
@@ -60,19 +61,29 @@ def own_neighbors(index: ExactIndex, k: int, shrinkage: float | None) -> Neighbo
     return found
 
 
-class _Without:
-    """Distances from each row by the covariance without it.
+def gains_without(squared_lengths: np.ndarray, shrinkage: float) -> tuple[np.ndarray, float]:
+    """Return g of each row, (n,), and the factor of squared distances by a covariance without the row.
 
     That of the others is n / (n - 1) (S - u u' / (n - 1)). The shrinkage stays, and its target grows by n / (n - 1)
-    with S, so that of whitened rows, whose C is I, no more is needed than a factor and u.
+    with S.
+
+    Parameters
+    ----------
+    squared_lengths : ndarray of shape (n,)
+        u' C^-1 u of all rows.
+    shrinkage : float
     """
+    n = len(squared_lengths)
+    b = (1 - shrinkage) / (n - 1)
+    return b / np.maximum(1 - b * squared_lengths, LEAST), (n - 1) / n
+
+
+class _Without:
+    """Distances from each row by the covariance without it, of whitened rows, whose C is I."""
 
     def __init__(self, index: ExactIndex, shrinkage: float) -> None:
-        n = len(index.vectors)
-        b = (1 - shrinkage) / (n - 1)
         self.rows, self.lengths = index.vectors, index.norms**2
-        self.gains = b / np.maximum(1 - b * self.lengths, LEAST)
-        self.factor = (n - 1) / n
+        self.gains, self.factor = gains_without(self.lengths, shrinkage)
 
     def squared_distances(self, rows: np.ndarray, others: np.ndarray | slice, squares: np.ndarray) -> np.ndarray:
         """Return those from `rows` to `others`, given `squares`, the squared distances by the covariance with the row.
@@ -98,22 +109,15 @@ class _Without:
         squares += self.lengths[rows, None]
         without = self.squared_distances(rows, slice(None), squares)
         without[np.arange(len(rows)), rows] = np.inf
-        others = _least(without, k)
+        others = least_columns(without, k)
         found = np.take_along_axis(squares, others, axis=1)
         for row in np.flatnonzero((found < NEAR * (self.lengths[rows, None] + self.lengths[others])).any(axis=1)):
             differences = own[row] - self.rows[others[row]]
             found[row] = np.einsum("ij,ij->i", differences, differences)
-        return _best(self.squared_distances(rows, others, found), others, k)
+        return best(self.squared_distances(rows, others, found), others, k)
 
 
-def _least(values: np.ndarray, k: int) -> np.ndarray:
-    """Return the columns of the k least values of each row."""
-    limits = np.partition(values, k - 1, axis=1)[:, k - 1, None]
-    columns = np.flatnonzero(values <= limits) % values.shape[1]  # a fifth of the time of argpartition
-    return columns.reshape(-1, k) if columns.size == k * len(values) else np.argpartition(values, k - 1, axis=1)[:, :k]
-
-
-def _best(squares: np.ndarray, others: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def best(squares: np.ndarray, others: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the k least of squared distances, as distances, and the rows that they are to."""
     distances = np.sqrt(squares).astype(np.float32)
     order = np.lexsort((others, distances))[:, :k]

@@ -14,10 +14,10 @@ Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
 AnyMetric = Literal["cosine", "euclidean", "dot", "csls"]  # what a search may be asked for; no table's own is "csls"
 
-_SCORES_AT_ONCE = 1 << 21  # float32 scores held at a time, 8 MiB: they stay in a level-3 cache
+_SCORES_AT_ONCE = 1 << 20  # float32 scores held at a time, 4 MiB: they stay in a level-3 cache
 COPIED_AT_ONCE = 1 << 23  # components copied at a time where rows must be gathered or widened
 _WIDENED_AT_ONCE = 1 << 15  # float64 components of row-wise work, 256 KiB: with copies they stay in a level-2 cache
-_QUERIES_AT_ONCE = 1_024
+_QUERIES_AT_ONCE = 512
 _GROUP = 16  # rows that share one maximum, by which most rows are passed over unseen
 _CANDIDATES = 4  # times k, that wait for a second look: as many as make it worth its while
 _ROUNDING = 2.0**-24  # relative error of one float32 operation

@@ -1,9 +1,12 @@
 """Whitening by the shrunk covariance of rows, C = (1 - s) S + s mu I (Ledoit & Wolf 2004).
 
-The covariance is factorized among columns or among rows, whichever are fewer. Where rows are fewer, a new row is known
-by its products with them: the triangular root of their own products makes of these its coordinates in the space that
-they span. All directions that no row has share one variance, s mu: the length of a row along them is one more
-coordinate, so that distances to the rows it was learned from are exact.
+The covariance is factorized among columns or among rows, whichever are fewer. Where rows are no more than columns, a
+new row x is known by its products X x with them. With f = s mu, w = (1 - s) / n and the inverse B = (f I + w X X')^-1,
+which has a row and a column for each row (Woodbury 1950)::
+
+    C^-1 = (I - w X' B X) / f,   X C^-1 x = B X x,   x' C^-1 x = (x' x - w (X x)' B (X x)) / f
+
+so that distances to the rows that it was learned from need no coordinates.
 """
 
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from skembed.state import stored
 
 __all__ = [
     "Centering",
+    "DualWhitening",
     "Whitening",
     "centered_products",
     "column_means",
@@ -31,25 +35,25 @@ __all__ = [
 
 VALUES_AT_ONCE = 1 << 20  # of rows or columns that are centred, and made dense, in one go
 RANK_TOLERANCE = 1e-10  # of the largest variance: below, a direction is rounding
-SMALL = 64  # rows of a triangle that LAPACK inverts as any matrix
+LEAST_WEIGHT = 1e-6  # of the rows' own covariance, 1 - s: below, a difference that is divided by it would lose digits
+_TOO_LARGE = "X holds numbers whose squares are beyond float64; scale X first."
+SMALL = 64  # rows of a triangle that scipy's LAPACK inverts, in one thread
 
 
 @stored
 @dataclass(frozen=True)
 class Whitening:
-    """What was learned of the covariance of rows.
+    """What was learned of the covariance of rows that are more than columns.
 
     Attributes
     ----------
     mean : ndarray of shape (n_features,), float64
     directions : ndarray of shape (rank, n_features), float64
-        ``(x - mean) @ directions.T`` is a whitened row; where rows were no more than columns, `directions` are centred
-        rows that span them all.
-    to_span : ndarray of shape (rank, rank), float64, or None
-        Where rows were no more than columns: ``(x - mean) @ directions.T @ to_span.T`` are Euclidean coordinates of the
-        space they span, and
-    to_white : ndarray of shape (rank, rank), float64, or None
-        ``coordinates @ to_white.T`` are whitened.
+        ``(x - mean) @ directions.T`` is a whitened row.
+    to_span, to_white : ndarray of shape (rank, rank), float64, or None
+        None, but in files of fewer rows than columns, which were written before there was `DualWhitening`. In these
+        `directions` are centred rows that span all, ``(x - mean) @ directions.T @ to_span.T`` are Euclidean coordinates
+        of the space they span, and ``coordinates @ to_white.T`` are whitened.
     shrinkage : float
         s, from 0 to 1.
     floor : float
@@ -101,6 +105,101 @@ class Whitening:
 
 @stored
 @dataclass(frozen=True)
+class DualWhitening:
+    """What was learned of the covariance of rows that are no more than columns: products with them.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,), float64
+    rows : ndarray of shape (n_samples, n_features), float64
+        Less their mean.
+    inverse : ndarray of shape (n_samples, n_samples), float64
+        Of ``floor * I + weight * rows @ rows.T``.
+    squared_lengths : ndarray of shape (n_samples,), float64
+        Of the rows, whitened.
+    shrinkage : float
+        s, from 0 to 1.
+    floor : float
+        Variance of the directions that no row has, s mu.
+    """
+
+    mean: np.ndarray
+    rows: np.ndarray
+    inverse: np.ndarray
+    squared_lengths: np.ndarray
+    shrinkage: float
+    floor: float
+
+    @property
+    def weight(self) -> float:
+        """Of each row's square in the covariance."""
+        return (1 - self.shrinkage) / len(self.rows)
+
+    def check(self) -> None:
+        """Raise ValueError if the parts do not fit together."""
+        n, n_features = self.rows.shape if self.rows.ndim == 2 else (-1, -1)
+        if self.mean.shape != (n_features,) or not 2 <= n <= n_features:
+            raise ValueError(f"DualWhitening: expected a mean and rows of one space, got {self.rows.shape}")
+        if self.inverse.shape != (n, n) or self.squared_lengths.shape != (n,):
+            raise ValueError(f"DualWhitening: expected products and a length for each of {n} rows")
+        parts = [self.mean, self.rows, self.inverse, self.squared_lengths]
+        if not all(part.dtype == np.float64 and np.isfinite(part).all() for part in parts):
+            raise ValueError("DualWhitening: expected finite float64 numbers")
+        if not 0 <= self.shrinkage <= 1 or not 0 < self.floor < np.inf:
+            raise ValueError("DualWhitening: expected a shrinkage from 0 to 1 and a variance above 0")
+
+    def center(self, X: Any) -> np.ndarray:
+        """Return rows less the mean, dense, (n_rows, n_features), float64."""
+        return np.subtract(dense(X), self.mean, dtype=np.float64)
+
+    def products(self, centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what whitened rows would be multiplied to.
+
+        Parameters
+        ----------
+        centered : ndarray of shape (n_rows, n_features), float64
+            Rows less the mean, or differences of rows.
+
+        Returns
+        -------
+        squared_lengths : ndarray of shape (n_rows,), float64
+        products : ndarray of shape (n_rows, n_samples), float64
+            With the rows that it was learned from.
+
+        Raises
+        ------
+        ValueError
+            If squares are beyond float64, or numbers are not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            along = centered @ self.rows.T
+            products = along @ self.inverse
+            lengths = _squared_lengths(centered)
+            lengths -= self.weight * np.einsum("ij,ij->i", along, products)
+            lengths /= self.floor
+        if not np.isfinite(lengths).all():
+            raise ValueError(_TOO_LARGE)
+        return np.maximum(lengths, 0, out=lengths), products
+
+    def own_products(self, place: slice) -> np.ndarray:
+        """Return the products of some of the rows that it was learned from with all of them, (n_rows, n_samples)."""
+        if 1 - self.shrinkage < LEAST_WEIGHT:
+            return self.products(self.rows[place])[1]
+        # X C^-1 X' = X X' B = (I - f B) / w
+        products = self.inverse[place] * (-self.floor / self.weight)
+        products.flat[place.start :: products.shape[1] + 1] += 1 / self.weight
+        return products
+
+    def coordinates(self) -> np.ndarray:
+        """Return points as far from each other as the rows that it was learned from, (n_samples, dim), float32.
+
+        `dim` is their rank, and at least 1.
+        """
+        return _coordinates(self.own_products(slice(0, len(self.rows)))).astype(np.float32)
+
+
+@stored
+@dataclass(frozen=True)
 class Centering:
     """The same without a covariance: rows less their mean, so that float32 keeps the digits of their differences.
 
@@ -135,7 +234,7 @@ class Centering:
         return out
 
 
-def learn_whitening(X: Any) -> tuple[Whitening, np.ndarray]:
+def learn_whitening(X: Any) -> Whitening | DualWhitening:
     """Learn the mean and the shrunk covariance of rows.
 
     The shrinkage is the one with the least expected squared error of the covariance, in closed form; it is that of
@@ -147,43 +246,47 @@ def learn_whitening(X: Any) -> tuple[Whitening, np.ndarray]:
 
     Returns
     -------
-    whitening : Whitening
-    rows : ndarray of shape (n_samples, dim), float32
-        X, whitened.
+    Whitening or DualWhitening
+        The latter where rows are no more than columns.
 
     Raises
     ------
     ValueError
-        If numbers are so large that their squares are beyond float64.
+        If numbers are so large that their squares are beyond float64, or not finite.
     MemoryError
         If the factorization needs more than the machine has.
     """
     n, p = X.shape
     side = min(n, p)
     check_memory(
-        8 * side * (2 * side + p),
+        8 * side * (3 * side + p),
         f"the covariance of {n} rows and {p} columns",
         "lower the number of columns, for instance by ProjectionEmbedder, or pass whiten=False",
     )
     mean = column_means(X)
     with np.errstate(over="ignore", invalid="ignore"):
-        squares, products = centered_products(X, mean)
+        if n > p:
+            squares, products = centered_products(X, mean)
+        else:
+            centered = _centered(X, mean)
+            products = centered @ centered.T
+            squares = products.diagonal().copy()
         frobenius = float(np.vdot(products, products)) / n**2
     if not np.isfinite(frobenius):
-        raise ValueError("X holds numbers whose squares are beyond float64; scale X first.")
+        raise ValueError(_TOO_LARGE)
     shrinkage, target = ledoit_wolf(squares, frobenius, p)
     floor = max(shrinkage * target, RANK_TOLERANCE * float(products.diagonal().max()) / n)
     floor = floor if floor > 0 else 1.0  # of equal rows, whose distances are left as they are
+    products *= (1 - shrinkage) / n
+    products.flat[:: side + 1] += floor
     if n > p:
-        directions = _inverse(_factor((1 - shrinkage) / n * products, floor))
-        whitening = Whitening(mean, directions, None, None, shrinkage, floor)
-        return whitening, whitening.apply(X)
-    coordinates, spanning = _coordinates(products)
-    to_white = _inverse(_factor((1 - shrinkage) / n * (coordinates.T @ coordinates), floor))
-    directions = _centered(X[spanning], mean)
-    rows = np.zeros((n, len(to_white) + 1), dtype=np.float32)
-    rows[:, :-1] = coordinates @ to_white.T
-    return Whitening(mean, directions, _inverse(coordinates[spanning]), to_white, shrinkage, floor), rows
+        return Whitening(mean, _inverse_root(products), None, None, shrinkage, floor)
+    inverse = _inverse(products)
+    if 1 - shrinkage < LEAST_WEIGHT:
+        lengths = np.einsum("ij,ij->i", centered @ centered.T, inverse)
+    else:
+        lengths = (1 - floor * inverse.diagonal()) * (n / (1 - shrinkage))
+    return DualWhitening(mean, centered, inverse, np.maximum(lengths, 0, out=lengths), shrinkage, floor)
 
 
 def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, float]:
@@ -196,35 +299,55 @@ def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, f
     return min(error / distance, 1.0), target
 
 
-def _factor(matrix: np.ndarray, floor: float) -> np.ndarray:
-    """Return the lower triangular root of a matrix and `floor` on its diagonal; the matrix is overwritten."""
-    matrix.flat[:: len(matrix) + 1] += floor
-    return np.linalg.cholesky(matrix)
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a positive definite matrix, by halves.
 
-
-def _inverse(factor: np.ndarray) -> np.ndarray:
-    """Return the inverse of a lower triangular matrix, by halves.
-
-    scipy's would wake threads of a second BLAS, which wait busily in the way of numpy's.
+    More of it is products of matrices than where a root of the whole is inverted: three quarters of the time.
     """
-    n, half = len(factor), len(factor) // 2
+    n, half = len(matrix), len(matrix) // 2
+    root = _inverse_root(matrix if n <= SMALL else matrix[:half, :half])
     if n <= SMALL:
-        return np.tril(np.linalg.inv(factor))
-    out = np.zeros_like(factor)
-    out[:half, :half], out[half:, half:] = _inverse(factor[:half, :half]), _inverse(factor[half:, half:])
-    out[half:, :half] = -(out[half:, half:] @ factor[half:, :half]) @ out[:half, :half]
+        return root.T @ root
+    below = matrix[half:, :half] @ root.T
+    out = np.empty_like(matrix)
+    out[half:, half:] = complement = _inverse(matrix[half:, half:] - below @ below.T)
+    below = below @ root
+    across = complement @ below
+    np.add(root.T @ root, below.T @ across, out=out[:half, :half])
+    np.negative(across, out=out[half:, :half])
+    out[:half, half:] = out[half:, :half].T
     return out
 
 
-def _coordinates(products: np.ndarray) -> tuple[np.ndarray, np.ndarray | slice]:
-    """Return rows in an orthonormal basis of what they span, (n, rank), from their products, and rows that span it.
+def _inverse_root(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of the lower triangular root of a positive definite matrix."""
+    return _inverse_triangle(np.linalg.cholesky(matrix))
+
+
+def _inverse_triangle(factor: np.ndarray) -> np.ndarray:
+    """Return the inverse of a lower triangular matrix, by halves.
+
+    scipy's LAPACK alone would wake threads of a second BLAS, which wait busily in the way of numpy's.
+    """
+    n, half = len(factor), len(factor) // 2
+    if n <= SMALL:
+        return lapack.dtrtri(factor.T)[0].T
+    out = np.zeros_like(factor)
+    first = out[:half, :half] = _inverse_triangle(factor[:half, :half])
+    second = out[half:, half:] = _inverse_triangle(factor[half:, half:])
+    out[half:, :half] = -(second @ factor[half:, :half]) @ first
+    return out
+
+
+def _coordinates(products: np.ndarray) -> np.ndarray:
+    """Return rows of these products, (n, rank), as a triangular root of them; a column of zeros if there is none.
 
     Centred rows add up to zero: all but the last one span them, and where nothing else makes them dependent their
     products have a triangular root. Else it is one by pivots (LAPACK's pstrf), so that of equal rows one is taken.
     """
     largest, last = float(products.diagonal().max()), len(products) - 1
-    if largest == 0:
-        return np.zeros((len(products), 0)), slice(0)
+    if largest <= 0:
+        return np.zeros((len(products), 1))
     try:
         root = np.linalg.cholesky(products[:last, :last])
     except np.linalg.LinAlgError:
@@ -232,12 +355,11 @@ def _coordinates(products: np.ndarray) -> tuple[np.ndarray, np.ndarray | slice]:
     if root is not None and root.diagonal().min() ** 2 > RANK_TOLERANCE * largest:
         coordinates = np.concatenate([root, -root.sum(axis=0, keepdims=True)])
         if abs(coordinates[last] @ coordinates[last] - products[last, last]) <= RANK_TOLERANCE * largest:
-            return coordinates, slice(last)
+            return coordinates
     root, order, rank, _ = lapack.dpstrf(products, tol=RANK_TOLERANCE * largest, lower=1)
-    order = order.astype(np.int64) - 1
     coordinates = np.empty((len(products), rank))
-    coordinates[order] = np.tril(root)[:, :rank]
-    return coordinates, order[:rank]
+    coordinates[order.astype(np.int64) - 1] = np.tril(root)[:, :rank]
+    return coordinates
 
 
 def centered_products(X: Any, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

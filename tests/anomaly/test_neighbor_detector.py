@@ -1,6 +1,7 @@
 """NeighborAnomalyDetector: distances, thresholds of rows that were left out, explanations, and faults."""
 
 import warnings
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from sklearn.pipeline import make_pipeline
 
 import skembed
 from skembed import CooccurrenceEncoder, EmbeddingTable, NeighborAnomalyDetector
+from skembed.anomaly._own_distances import gains_without
 from skembed.formats import FormatError
 from skembed.training import whitening
-from skembed.training.whitening import learn_whitening
+from skembed.training.whitening import DualWhitening, learn_whitening
 
 SHAPES = [(120, 8), (20, 60), (30, 30), (31, 30), (12, 11)]  # more rows than columns, fewer, as many
 
@@ -37,27 +39,138 @@ def detector(**parameters):
 # ---------------------------------------------------------------------------------------------------- the covariance
 
 
+def distances_to(placing, X, new):
+    """Distances of new rows to those of fit, by whichever form."""
+    if isinstance(placing, DualWhitening):
+        lengths, products = placing.products(placing.center(new))
+        return np.sqrt(lengths[:, None] + placing.squared_lengths - 2 * products)
+    return np.sqrt(((placing.apply(new)[:, None] - placing.apply(X)[None]) ** 2).sum(axis=2))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_array])
 def test_whitened_distances_are_mahalanobis_distances_by_the_covariance_of_ledoit_and_wolf(shape, container):
     X, new = rows(*shape), rows(5, shape[1], seed=1)
     covariance, shrinkage = ledoit_wolf(X)
-    learned, whitened = learn_whitening(container(X))
+    learned = learn_whitening(container(X))
     assert learned.shrinkage == pytest.approx(shrinkage, rel=1e-9)
-    np.testing.assert_allclose(whitened, learned.apply(container(X)), atol=1e-4)
-    found = np.sqrt(((learned.apply(new)[:, None] - whitened[None]) ** 2).sum(axis=2))
-    np.testing.assert_allclose(found, pairwise(new, X, np.linalg.inv(covariance)), rtol=1e-5)
+    assert isinstance(learned, DualWhitening) == (shape[0] <= shape[1])
+    expected = pairwise(new, X, np.linalg.inv(covariance))
+    np.testing.assert_allclose(distances_to(learned, container(X), container(new)), expected, rtol=1e-5)
+    fitted = detector().fit(container(X))
+    points = fitted.embedding_.vectors
+    found = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
+    np.testing.assert_allclose(found, pairwise(X, X, np.linalg.inv(covariance)), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(40, 7), (9, 25)])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
 def test_blocks_change_nothing(shape, container, monkeypatch):
-    X = container(rows(*shape))
-    _, expected = learn_whitening(X)
+    X, new = container(rows(*shape)), container(rows(6, shape[1], seed=1))
+
+    def answers():
+        fitted = detector(n_neighbors=3).fit(X)
+        return fitted.training_scores_, fitted.score_samples(new), fitted.explain(new), fitted.explain()
+
+    expected = answers()
     monkeypatch.setattr(whitening, "VALUES_AT_ONCE", 13)
-    learned, found = learn_whitening(X)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(learned.apply(X), expected, rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr("skembed.anomaly._dual_distances.PAIRS_AT_ONCE", 20)
+    for found, one in zip(answers(), expected):
+        found, one = np.array(found, dtype=float), np.array(one, dtype=float)
+        np.testing.assert_allclose(found, one, rtol=1e-5)
+
+
+def kinds_of_rows(kind, shape, dtype):
+    X = rows(*shape, dtype=dtype)
+    if kind == "constant columns":
+        X[:, [1, 4]] = 3.0
+    if kind == "equal rows":
+        X[1:4], X[-1] = X[0], X[-2]
+    if kind == "near rows":
+        X[1], X[2] = X[0] * dtype(1 + 1e-5), X[0] * dtype(1 - 3e-4)
+    if kind == "one direction":
+        X = (X[:, :1] * 1e3 + np.arange(shape[1]) + 1e-2 * X).astype(dtype)
+    if kind == "no direction":
+        X = np.vstack([np.eye(*shape), -np.eye(*shape)]).astype(dtype)[: shape[0]]
+    return X
+
+
+@pytest.mark.parametrize("shape", [(24, 70), (70, 200), (30, 30), (29, 30)])
+@pytest.mark.parametrize(
+    "kind", ["usual", "constant columns", "equal rows", "near rows", "one direction", "no direction"]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_products_with_rows_say_what_a_factor_of_the_covariance_among_columns_says(shape, kind, dtype, container):
+    X = kinds_of_rows(kind, shape, dtype)
+    new = np.vstack([kinds_of_rows(kind, shape, dtype)[:4], rows(5, shape[1], seed=1, dtype=dtype)])
+    fitted = detector(n_neighbors=3).fit(container(X))
+    dual = fitted._placing
+    assert isinstance(dual, DualWhitening)
+
+    # the twin: the same covariance, factorized among columns in float64
+    exact, mean = X.astype(np.float64), X.mean(axis=0, dtype=np.float64)
+    S = (exact - mean).T @ (exact - mean) / len(X)
+    covariance = (1 - dual.shrinkage) * S + dual.floor * np.eye(shape[1])
+    root = np.linalg.inv(np.linalg.cholesky(covariance))
+    usual, whitened = (exact - mean) @ root.T, (new.astype(np.float64) - mean) @ root.T
+
+    squares = ((whitened[:, None] - usual[None]) ** 2).sum(axis=2)
+    length = np.linalg.norm(usual, axis=1).max()
+    expected = np.sort(np.sqrt(squares), axis=1)[:, :3]
+    np.testing.assert_allclose(
+        fitted.score_samples(container(new)), -expected.mean(axis=1), rtol=1e-6, atol=1e-7 * length
+    )
+    found = fitted.explain(container(new))
+    np.testing.assert_allclose([[d for _, d in one] for one in found], expected, rtol=1e-6, atol=1e-7 * length)
+    for squared, one in zip(squares, found):
+        np.testing.assert_allclose(
+            [np.sqrt(squared[key]) for key, _ in one], [d for _, d in one], rtol=1e-6, atol=1e-7 * length
+        )
+
+    # each row of fit by the covariance without it
+    gains, factor = gains_without((usual**2).sum(axis=1), dual.shrinkage)
+    along = usual @ usual.T
+    own = ((usual[:, None] - usual[None]) ** 2).sum(axis=2)
+    own = factor * (own + gains[:, None] * (along.diagonal()[:, None] - along) ** 2)
+    np.fill_diagonal(own, np.inf)
+    expected = np.sort(np.sqrt(own), axis=1)[:, :3]
+    np.testing.assert_allclose(fitted.training_scores_, -expected.mean(axis=1), rtol=1e-5, atol=1e-6 * length)
+    found = [[d for _, d in one] for one in fitted.explain()]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * length)
+
+
+def test_products_of_rows_that_weigh_nearly_nothing_are_not_made_of_a_difference(monkeypatch):
+    X = rows(20, 60)
+    expected = learn_whitening(X)
+    monkeypatch.setattr(whitening, "LEAST_WEIGHT", 2.0)
+    found = learn_whitening(X)
+    np.testing.assert_allclose(found.squared_lengths, expected.squared_lengths, rtol=1e-9)
+    monkeypatch.undo()
+    products = expected.own_products(slice(5, 12))
+    monkeypatch.setattr(whitening, "LEAST_WEIGHT", 2.0)
+    np.testing.assert_allclose(found.own_products(slice(5, 12)), products, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(products[:, 5:12].diagonal(), expected.squared_lengths[5:12], rtol=1e-9)
+
+
+def test_equal_and_near_rows_have_all_the_digits_of_their_distance():
+    X = rows(30, 80)
+    step = 1e-6 * rows(1, 80, seed=3)[0]
+    X[1], X[2], X[4] = X[0], X[0] + step, X[3] + 1e-3
+    fitted = detector(n_neighbors=1).fit(X)
+    placing = fitted._placing
+    covariance = (1 - placing.shrinkage) * np.cov(X.T, bias=True) + placing.floor * np.eye(80)
+    precision = np.linalg.inv(covariance)
+    for rounded, other in ((X[2], X[0]), (X[4], X[3])):
+        (((key, distance),),) = fitted.explain([rounded + 5 * (rounded - other)])
+        expected = min(
+            pairwise((rounded + 5 * (rounded - other))[None], X[[row]], precision)[0, 0] for row in (0, 1, 2, 3, 4)
+        )
+        assert distance == pytest.approx(expected, rel=1e-5)
+        assert key in (2, 4)
+    assert (fitted.training_scores_[:2] == 0).all()  # to the last bit, or `offset_` would take it for a distance
+    assert fitted.training_scores_[2] < 0
+    assert (fitted.score_samples(X) == 0).all()
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (300, 3)])
@@ -213,22 +326,30 @@ def test_constant_and_repeated_columns_and_repeated_rows(shape):
     assert fitted.predict(changed)[0] == -1
 
 
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("n", [120, 7])
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_missing_and_infinite_values_are_named(value, word):
-    frame = pd.DataFrame(rows(), columns=list("abcdefgh"))
-    fitted = detector().fit(frame)
+def test_missing_and_infinite_values_are_named(value, word, n, whiten):
+    frame = pd.DataFrame(rows(n), columns=list("abcdefgh"))
+    fitted = detector(whiten=whiten).fit(frame)
+    by_numbers = detector(whiten=whiten).fit(frame.to_numpy())
     frame.iloc[2, 3] = value
-    for call in (detector().fit, fitted.predict, fitted.explain):
+    for call in (detector(whiten=whiten).fit, fitted.predict, fitted.explain):
         with pytest.raises(ValueError, match=rf"contains {word} in row 2 of column 'd'.*SimpleImputer"):
             call(frame)
-    with pytest.raises(ValueError, match=rf"contains {word} in row 2 of column 3"):
-        detector().fit(sparse.csr_matrix(frame.to_numpy()))
+    for container in (np.ascontiguousarray, sparse.csr_matrix):
+        for call in (detector(whiten=whiten).fit, by_numbers.score_samples, by_numbers.explain):
+            with pytest.raises(ValueError, match=rf"contains {word} in row 2 of column 3"):
+                call(container(frame.to_numpy()))
 
 
 @pytest.mark.parametrize("whiten", [True, False])
 def test_numbers_beyond_what_can_be_squared(whiten):
     with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
         detector(whiten=whiten).fit(rows() * 1e200)
+    fitted = detector(whiten=whiten).fit(rows(7))
+    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
+        fitted.score_samples(rows(7) * 1e200)
 
 
 @pytest.mark.parametrize(
@@ -254,18 +375,51 @@ def test_wrong_calls_are_named():
     assert len(fitted.explain(rows(2))) == 2
 
 
-def test_a_fit_that_is_interrupted_leaves_what_was_fitted(monkeypatch):
-    fitted = detector().fit(rows())
-    before = fitted.score_samples(rows(5, seed=1)), fitted.offset_
+@pytest.mark.parametrize("first", [120, 7])
+@pytest.mark.parametrize("second", [30, 8])
+def test_a_fit_that_is_interrupted_leaves_what_was_fitted(first, second, monkeypatch):
+    fitted = detector().fit(rows(first))
+    before = fitted.score_samples(rows(5, seed=1)), fitted.offset_, fitted.embedding_.vectors
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skembed.anomaly._neighbor_detector.own_neighbors", interrupted)
+    for name in ("own_neighbors", "mean_distances"):
+        monkeypatch.setattr(f"skembed.anomaly._neighbor_detector.{name}", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fitted.fit(rows(30) * 9)
+        fitted.fit(rows(second) * 9)
+    monkeypatch.undo()
     np.testing.assert_array_equal(fitted.score_samples(rows(5, seed=1)), before[0])
     assert fitted.offset_ == before[1]
+    np.testing.assert_array_equal(fitted.embedding_.vectors, before[2])
+
+
+@pytest.mark.parametrize("first", [120, 7])
+@pytest.mark.parametrize("second", [30, 8])
+def test_a_second_fit_leaves_nothing_of_the_first(first, second):
+    again, once = detector(n_neighbors=3).fit(rows(first)), detector(n_neighbors=3)
+    assert len(again.embedding_) == first
+    again.fit(rows(second)), once.fit(rows(second))
+    np.testing.assert_array_equal(again.embedding_.vectors, once.embedding_.vectors)
+    assert again.__getstate__().keys() == once.__getstate__().keys()
+
+
+def test_a_table_that_follows_from_the_rest_is_not_kept(tmp_path):
+    X, new = rows(20, 90), rows(4, 90, seed=1)
+    fitted = detector().fit(EmbeddingTable([f"image {i}" for i in range(20)], X))
+    skembed.save(fitted, tmp_path / "before")
+    table = fitted.embedding_
+    assert fitted.embedding_ is table
+    skembed.save(fitted, tmp_path / "after")
+    assert (tmp_path / "after").read_bytes() == (tmp_path / "before").read_bytes()
+    # float64 rows and what they are multiplied with, and little else
+    assert (tmp_path / "after").stat().st_size < 8 * (20 * 90 + 20 * 20) + 6_000
+    again = skembed.load(tmp_path / "after")
+    np.testing.assert_array_equal(again.embedding_.vectors, table.vectors)
+    assert again.embedding_.keys.tolist() == table.keys.tolist()
+    assert again.explain(new) == fitted.explain(new)
+    np.testing.assert_array_equal(again.score_samples(new), fitted.score_samples(new))
+    assert not hasattr(NeighborAnomalyDetector(), "embedding_")
 
 
 def test_a_new_row_that_equals_usual_ones_is_usual():
@@ -290,6 +444,36 @@ def test_a_new_row_that_equals_usual_ones_is_usual():
 def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
     fitted = detector().fit(rows())
     vars(fitted).update(changes(fitted))
+    skembed.save(fitted, tmp_path / "kept")
+    with pytest.raises(FormatError, match=message):
+        skembed.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_features_in_": 61}, "20 rows of 61 columns"),
+        ({"_keys": EmbeddingTable(range(19), rows(19)).shared_keys}, "20 rows of 60 columns and their keys"),
+        ({"training_scores_": np.zeros(19)}, "a score for each of 20 rows"),
+        ({"n_neighbors_": 20}, "1 to 19 of 20 rows"),
+        ({"mean": np.zeros(59)}, "a mean and rows of one space"),
+        ({"rows": np.zeros((61, 60)), "inverse": np.eye(61)}, "a mean and rows of one space"),
+        ({"inverse": np.eye(19)}, "a length for each of 20 rows"),
+        ({"squared_lengths": np.zeros(19)}, "a length for each of 20 rows"),
+        ({"squared_lengths": np.full(20, np.nan)}, "finite float64"),
+        ({"inverse": np.eye(20, dtype=np.float32)}, "finite float64"),
+        ({"floor": 0.0}, "a variance above 0"),
+        ({"shrinkage": 1.5}, "a shrinkage from 0 to 1"),
+    ],
+)
+def test_a_file_of_few_rows_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
+    fitted = detector().fit(rows(20, 60))
+    of_placing = {field.name for field in fields(DualWhitening)}
+    for name, value in changes.items():
+        if name in of_placing:
+            fitted._placing = replace(fitted._placing, **{name: value})
+        else:
+            setattr(fitted, name, value)
     skembed.save(fitted, tmp_path / "kept")
     with pytest.raises(FormatError, match=message):
         skembed.load(tmp_path / "kept")
