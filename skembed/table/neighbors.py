@@ -93,10 +93,13 @@ class ExactIndex:
         found = Neighbors(np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64))
         # a block has to hold several times k rows, or none of them could be passed over
         step = max(1, min(_QUERIES_AT_ONCE, _SCORES_AT_ONCE // (4 * k))) if k else len(queries) + 1
+        memory: np.ndarray | None = None
         for start in range(0, len(queries) if k else 0, step):
             chunk = slice(start, start + step)
             search = _Search(self, queries[chunk], k, metric, excluded, None if own_rows is None else own_rows[chunk])
+            search.memory = memory
             found.scores[chunk], found.rows[chunk] = search.run(among)
+            memory = search.memory
         return found
 
     def search_products(
@@ -192,7 +195,7 @@ class _Search:
             factors = self.queries / np.where(self.query_norms > 0, self.query_norms, 1.0)[:, None]
             size = product_size = (1.0 if metric == "cosine" else index.largest) * (self.query_norms > 0)
         self.dtype = np.dtype(np.float32 if narrow else np.float64)
-        self._scores: np.ndarray | None = None
+        self.memory: np.ndarray | None = None  # of the scores of a block
         self.factors = np.ascontiguousarray(factors, dtype=self.dtype).T
         # What a score of a block may be off: embedding_dim roundings of the sum and some of norms and scaling, and the
         # rounding of exact scores to float32, within which they tie.
@@ -250,12 +253,14 @@ class _Search:
     def block_scores(self, where: slice | np.ndarray) -> np.ndarray:
         """Scores of the selected rows with every query, (n_rows, n_queries), by one matrix product.
 
-        The next block's scores stand in the same memory: what the system gives anew it has to clear first.
+        The next block's scores, and the next search's, stand in the same memory: what the system gives anew it has to
+        clear first.
         """
         vectors = self.index.vectors[where].astype(self.dtype, copy=False)
-        if self._scores is None or len(self._scores) < len(vectors):
-            self._scores = np.empty((len(vectors), len(self.queries)), dtype=self.dtype)
-        out = self._scores[: len(vectors)]
+        n_scores = len(vectors) * len(self.queries)
+        if self.memory is None or self.memory.dtype != self.dtype or len(self.memory) < n_scores:
+            self.memory = np.empty(n_scores, dtype=self.dtype)
+        out = self.memory[:n_scores].reshape(len(vectors), len(self.queries))
         if self.metric == "dot":
             return np.matmul(vectors, self.factors, out=out)
         factors = self.index.factors(self.metric, self.dtype)[where, None]
