@@ -47,6 +47,13 @@ def _for_own_rows(self: Any) -> bool:
     raise AttributeError("fit_predict needs novelty=False; with novelty=True, use fit and then predict on new rows.")
 
 
+class _MadeWhenAsked(cached_property):
+    """A property that gives way to an attribute of its name, but is not kept as one: other threads read attributes."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else self.func(instance)
+
+
 @stored
 class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
     """Tell unusual rows by their distance to the nearest usual ones, whitened by the usual rows' covariance.
@@ -72,7 +79,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
     embedding_ : EmbeddingTable
         The rows of `fit` as distances are measured between them, whitened or centred. Its keys are those of the
         table that `fit` was given, or the index of a frame, or row numbers. Where whitened rows are no more than
-        columns it is made when it is first asked for: distances follow from products with them.
+        columns it is made each time it is asked for: distances follow from products with them.
     training_scores_ : ndarray of shape (n_samples,)
         Score of each row of `fit` by the others, as if it had not been there: higher is more usual.
     offset_ : float
@@ -300,9 +307,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             for rows, distances in zip(found.rows.tolist(), found.scores.tolist())
         ]
 
-    @cached_property
+    @_MadeWhenAsked
     def embedding_(self) -> EmbeddingTable:
-        """The rows of `fit` as distances are measured between them; where they are few, made when it is asked for."""
+        """The rows of `fit` as distances are measured between them; where they are few, made each time."""
         check_is_fitted(self)
         coordinates = cast(DualWhitening, self._placing).coordinates()
         return EmbeddingTable.of_keys(self._keys, coordinates, metric="euclidean")
@@ -341,12 +348,6 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
                 return nearest(self._placing, new_blocks(self._placing, read), k)
         self._check_finite(read)
         return self.embedding_.kneighbors(self._placing.apply(read), k)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if isinstance(state.get("_placing"), DualWhitening):  # from which the table follows
-            return {name: value for name, value in state.items() if name != "embedding_"}
-        return state
 
     def _check_fitted(self) -> None:
         placing, metric = self._placing, "euclidean"
