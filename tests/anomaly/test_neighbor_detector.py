@@ -11,6 +11,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
+from unchecked import save_unchecked
 
 import skembed
 from skembed import CooccurrenceEncoder, EmbeddingTable, NeighborAnomalyDetector
@@ -34,13 +35,6 @@ def pairwise(A, B, precision):
 
 def detector(**parameters):
     return NeighborAnomalyDetector(**({"novelty": True} | parameters))
-
-
-def save_unchecked(fitted, path, monkeypatch):
-    """A file that `save` would not write, as it may come from elsewhere."""
-    with monkeypatch.context() as patch:
-        patch.setattr(NeighborAnomalyDetector, "_check_fitted", lambda self: None)
-        skembed.save(fitted, path)
 
 
 # ---------------------------------------------------------------------------------------------------- the covariance
@@ -447,10 +441,10 @@ def test_a_new_row_that_equals_usual_ones_is_usual():
         (lambda fitted: {"embedding_": EmbeddingTable(range(120), rows(), metric="dot")}, "Euclidean distances"),
     ],
 )
-def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path, monkeypatch):
+def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
     fitted = detector().fit(rows())
     vars(fitted).update(changes(fitted))
-    save_unchecked(fitted, tmp_path / "kept", monkeypatch)
+    save_unchecked(fitted, tmp_path / "kept")
     with pytest.raises(FormatError, match=message):
         skembed.load(tmp_path / "kept")
 
@@ -472,7 +466,7 @@ def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path, mo
         ({"shrinkage": 1.5}, "a shrinkage from 0 to 1"),
     ],
 )
-def test_a_file_of_few_rows_whose_parts_do_not_fit_is_refused(changes, message, tmp_path, monkeypatch):
+def test_a_file_of_few_rows_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
     fitted = detector().fit(rows(20, 60))
     of_placing = {field.name for field in fields(DualWhitening)}
     for name, value in changes.items():
@@ -480,6 +474,6 @@ def test_a_file_of_few_rows_whose_parts_do_not_fit_is_refused(changes, message, 
             fitted._placing = replace(fitted._placing, **{name: value})
         else:
             setattr(fitted, name, value)
-    save_unchecked(fitted, tmp_path / "kept", monkeypatch)
+    save_unchecked(fitted, tmp_path / "kept")
     with pytest.raises(FormatError, match=message):
         skembed.load(tmp_path / "kept")
