@@ -61,8 +61,8 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     batch_size : int, default=32
         Images that are decoded ahead of the net; memory, not rows, depends on it.
     n_jobs : int, default=None
-        Threads that decode, beside the net; None is one. The net has as many as ``torch.get_num_threads()``: an
-        EfficientNet for one image, SqueezeNets for so many images beside each other.
+        Threads that decode, beside the net; None is one. The net runs on ``torch.get_num_threads()`` images beside
+        each other, one thread for each; an ONNX model has threads of its own.
     verbose : int, default=0
         A progress bar when positive.
 

@@ -1,6 +1,7 @@
 """Nets beside the same written out with torch.nn, and files of weights that are none."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,6 +130,26 @@ def test_efficientnet_lite0_is_the_one_of_tensorflow(tmp_path):
         np.testing.assert_allclose(model.run(pixels, "pool"), pooled[0], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(model.run(pixels, "logits"), logits[0], rtol=1e-4, atol=1e-4)
     assert (model.width("pool"), model.width("logits")) == (1280, 5)
+
+
+def test_an_image_is_on_one_thread_and_others_keep_theirs(tmp_path):
+    save_file(random_weights(EfficientNetLite0.shapes()), tmp_path / "a.safetensors")
+    model = ImageNet(tmp_path / "a.safetensors")
+    pixels, threads, inside = RNG.normal(size=(224, 224, 3)).astype(np.float32), torch.get_num_threads(), []
+    net = model._net
+    model._net = lambda x, layer: inside.append(torch.get_num_threads()) or net(x, layer)
+    try:
+        rows = []
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            rows.append(model.run(pixels, "logits"))
+            assert torch.get_num_threads() == n_threads
+            with ThreadPoolExecutor(2) as pool:  # new threads, which have their own number
+                rows += pool.map(lambda _: model.run(pixels, "logits"), range(2))
+    finally:
+        torch.set_num_threads(threads)
+    assert inside == [1] * 9
+    np.testing.assert_allclose(rows, rows[:1] * 9, rtol=1e-4, atol=1e-5)
 
 
 # --------------------------------------------------------------------------------------------------------- weights

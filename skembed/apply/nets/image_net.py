@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from skembed.apply.nets.efficientnet_lite import EfficientNetLite0
 from skembed.apply.nets.squeezenet import SQUEEZENETS, SqueezeNet
-from skembed.apply.nets.threads import on_one_thread_in_forks
+from skembed.apply.nets.threads import on_one_thread, on_one_thread_in_forks
 
 __all__ = ["ImageNet"]
 
@@ -52,7 +52,7 @@ class ImageNet:
     ----------
     architecture : {"squeezenet1_0", "squeezenet1_1", "efficientnet-lite0"}
     n_beside : int
-        How many images are to be run beside each other, in threads: as many as torch has, of a net that is on one.
+        How many images are to be run beside each other, in threads: as many as torch has, for each is on one.
 
     Raises
     ------
@@ -73,15 +73,16 @@ class ImageNet:
 
     @property
     def n_beside(self) -> int:
-        return torch.get_num_threads() if isinstance(self._net, SqueezeNet) else 1
+        return torch.get_num_threads()
 
     def width(self, layer: str) -> int:
         """Return how many columns a layer has, "pool" or "logits"."""
         return self._net.n_classes if layer == "logits" else self._net.embedding_dim
 
     @on_one_thread_in_forks
+    @on_one_thread
     def run(self, pixels: np.ndarray, layer: str) -> np.ndarray:
-        """Return the row of one image: by itself, so that what is beside it changes no bit.
+        """Return the row of one image: by itself and on one thread, so that what is beside it changes no bit.
 
         Parameters
         ----------

@@ -1,14 +1,15 @@
-"""Threads of torch in forked processes."""
+"""Threads of torch: one for a net that runs beside others, and one in forked processes."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from skembed.apply.forks import is_fork
 
-__all__ = ["on_one_thread_in_forks"]
+__all__ = ["on_one_thread", "on_one_thread_in_forks"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,3 +29,25 @@ def on_one_thread_in_forks(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return run
+
+
+def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function run torch in the caller's thread alone; other threads keep what they have.
+
+    A small net on several threads waits for all of them after each layer, actively: where other processes have a
+    processor too, that takes many times as long as the net.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.get_num_threads() == 1:  # which is also where a new thread takes over torch's number
+            return function(*args, **kwargs)
+        with _controller().limit(limits=1, user_api="openmp"):  # of each thread its own number, as OpenMP has it
+            return function(*args, **kwargs)
+
+    return run
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all libraries: once, and behind torch's import
