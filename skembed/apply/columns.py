@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from skembed.table import EmbeddingTable
 
-__all__ = ["gather", "invert", "output_names"]
+__all__ = ["gather", "invert", "output_names", "with_numbers"]
 
 
 def output_names(embedded: list[str], dims: list[int], passed: list[str]) -> np.ndarray:
@@ -35,8 +35,7 @@ def gather(tables: list[EmbeddingTable], ids: list[np.ndarray], side: list[np.nd
     Id 0 is the table's unknown vector, i is row i - 1. float32, or float64 where numeric columns pass through, which
     keep their values.
     """
-    width = sum(table.embedding_dim for table in tables)
-    out = np.empty((n_rows, width + len(side)), dtype=np.float64 if side else np.float32)
+    out = with_numbers(sum(table.embedding_dim for table in tables), side, n_rows)
     start = 0
     for table, rows in zip(tables, ids):
         part = out[:, start : start + table.embedding_dim]
@@ -47,6 +46,12 @@ def gather(tables: list[EmbeddingTable], ids: list[np.ndarray], side: list[np.nd
             part[known] = table.vectors.take(rows[known] - 1, axis=0)
             part[~known] = table.unknown
         start += table.embedding_dim
+    return out
+
+
+def with_numbers(width: int, side: list[np.ndarray], n_rows: int) -> np.ndarray:
+    """Return rows of `width` columns that are yet to be filled, and the numeric columns behind them."""
+    out = np.empty((n_rows, width + len(side)), dtype=np.float64 if side else np.float32)
     for k, values in enumerate(side):
         out[:, width + k] = values
     return out

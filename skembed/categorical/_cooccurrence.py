@@ -15,7 +15,7 @@ from skembed.categorical._dims import RULES, cut, resolve_dims
 from skembed.categorical._parameters import check_handle_unknown
 from skembed.data.bins import QuantileBins
 from skembed.data.columns import Columns, Factor
-from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
+from skembed.data.levels import degenerate_columns, factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.state import stored
@@ -191,7 +191,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         names = [columns.label(i) for i in positions]
         factors = factorize_columns(columns, positions)
         everyone, ones = np.arange(columns.n_rows), np.ones(columns.n_rows)
-        warn_degenerate(names, factors, everyone)
+        warn_degenerate(degenerate_columns(names, factors, everyone))
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
         vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
         self._schema = ColumnSchema(names, positions, numeric, vocabularies)

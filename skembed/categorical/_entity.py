@@ -8,14 +8,18 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
+from skembed.apply.columns import gather, with_numbers
 from skembed.categorical._column_encoder import ColumnEncoder
 from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
 from skembed.categorical._partial import learn_further, read_further
 from skembed.categorical._problem import Learned
-from skembed.categorical._setup import Schema, Setup, row_weights, set_up
+from skembed.categorical._recent import fit_key, known_fit, remember
+from skembed.categorical._setup import Schema, Setup, row_weights, set_up, set_up_again
 from skembed.data.columns import Columns
+from skembed.data.levels import warn_degenerate
+from skembed.data.roles import numeric_columns
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -97,7 +101,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         Whether `fit` begins from the net and the tables of the last fit.
     memory : None, str or object with the joblib.Memory interface, default=None
         Caches what is learned, before it is cut: a grid search over `embedding_dim` then learns once for each fold.
-        It takes effect with a `random_state` that is an int.
+        It takes effect with a `random_state` that is an int. See Notes.
     device : str, default="auto"
         Where a net with hidden layers trains: "auto" is CUDA where there is one. What is learned is kept as numpy
         arrays.
@@ -157,6 +161,12 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     NaN, pandas' NA and NaT are the level "missing", whose key is None.
 
     Sample weights that are whole numbers count as repeated rows; others are relative.
+
+    With `memory` a fit that differs from an earlier one in `embedding_dim` alone, or in what changes no vector, gives
+    the bits that it would give without. Whatever else differs (a value of X or y, its type, the order of rows, a weight,
+    a parameter, the version of a library) is learned anew, and so is what the cache has lost, or holds with a bit amiss.
+    Of the latest fits each process also holds what it learned, 256 MB of it at most, and looks it up by the content of X
+    and y without reading X: unless tables of `init`, a warm start, groups, or a splitter of one's own decide, too.
 
     References
     ----------
@@ -271,12 +281,18 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         -------
         ndarray of shape (n_samples, n_features_out), float32, float64 if numeric columns pass through
         """
-        columns, setup, rows = self._fit(X, y, sample_weight, groups)
-        out = self._gather(columns, setup.ids)  # stays as it is for rows of weight 0: all was learned without them
+        columns, setup, vectors = self._fit(X, y, sample_weight, groups)
+        dims = self._output_dims()
+        out = with_numbers(sum(dims), numeric_columns(columns, self._passed_positions()), columns.n_rows)
+        learned_from = setup.rows if len(setup.others) else slice(None)
         start = 0
-        for values, dim in zip(rows, self._output_dims()):
-            out[setup.rows, start : start + dim] = cut(values, dim)
+        for values, dim in zip(vectors, dims):
+            kept = min(dim, values.shape[1])
+            out[learned_from, start : start + kept] = values[:, :kept]
+            out[learned_from, start + kept : start + dim] = 0.0
             start += dim
+        if len(setup.others):  # rows of weight 0: all was learned without them
+            out[setup.others, :start] = gather(list(self.embeddings_.values()), setup.other_ids, [], len(setup.others))
         return out
 
     @with_callbacks
@@ -326,13 +342,24 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         memory = check_memory(self.memory)
         columns = self._read_columns(X, y=y, reset=True)
         weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
-        rng = check_random_state(self.random_state)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
+        key = fit_key(self, memory, columns, y, weight, groups, classes, previous)
+        known = known_fit(key)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
-        settings = NetSettings.of(self, int((weight > 0).sum()))
-        hidden = bool(settings.hidden_layer_sizes)
-        setup = set_up(self, columns, y, weight, groups, rng, classes=classes, previous=previous, hidden=hidden)
-        learned = learn_cached(memory, setup.problem, settings, self._run(draw_seed(rng), callbacks))
+        if known is None:
+            rng = check_random_state(self.random_state)
+            settings = NetSettings.of(self, int((weight > 0).sum()))
+            hidden = bool(settings.hidden_layer_sizes)
+            setup, problem = set_up(
+                self, columns, y, weight, groups, rng, classes=classes, previous=previous, hidden=hidden
+            )
+            call = learn_cached(memory, problem, settings, self._run(draw_seed(rng), callbacks))
+            learned = call.result
+            if key is not None and call.kept is not None:
+                learned = remember(key, setup, call).own_learned()
+        else:
+            setup, learned = set_up_again(self, known.setup, y, weight), known.own_learned()
+        warn_degenerate(setup.degenerate)
         callbacks.end()
         self._schema = setup.schema
         rows, learned.training_rows = learned.training_rows, []

@@ -19,7 +19,7 @@ from skembed.categorical._interactions import Interactions
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem
 from skembed.categorical._samples import Samples
-from skembed.training.cache import learn_once
+from skembed.training.cache import Call, learn_once
 from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 
@@ -81,10 +81,10 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     )
 
 
-def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run) -> Learned:
+def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run) -> Call:
     """Learn, or take what a `joblib.Memory` has kept of the same problem, settings and seed."""
-    if memory.store_backend is None:
-        return learn(problem, settings, run)
+    if getattr(memory, "store_backend", memory) is None:
+        return Call(learn(problem, settings, run), None, "")
     return learn_once(memory, _learn, problem, settings, run=run)
 
 

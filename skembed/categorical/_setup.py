@@ -1,7 +1,8 @@
 """Setup of a fit: the `Problem` that is learned, made of X and y, and the `Schema` that later calls read X by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,16 @@ from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.data.columns import Columns
+from skembed.data.factor import Factor
 from skembed.data.keys import smallest
-from skembed.data.levels import factorize_columns, warn_degenerate, weighted_vocabulary
+from skembed.data.levels import degenerate_columns, factorize_columns, weighted_vocabulary
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.data.target import Target, as_columns
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.state import check_state, stored
 
-__all__ = ["Schema", "Setup", "initial_vectors", "row_weights", "set_up", "stacked"]
+__all__ = ["Schema", "Setup", "initial_vectors", "row_weights", "set_up", "set_up_again", "stacked"]
 
 SOLVER_COPIES = 6  # solution, residual, direction, its image and two more, of all levels for all folds
 CODE_SCALE = 0.1  # spread of a frequent level's start code: small beside effects, which are in units of the target
@@ -95,17 +97,21 @@ class Setup:
     Attributes
     ----------
     schema : Schema
-    ids : list of ndarray of shape (n_samples,), int64
-        Table rows of every column, for all rows of X.
     rows : ndarray of int
-        Rows of X with positive weight, which `problem` holds.
-    problem : Problem
+        Rows of X with positive weight, which are learned from.
+    others : ndarray of int
+        The other ones.
+    other_ids : list of ndarray of shape (n_others,), int64
+        Their table rows, of every column.
+    degenerate : list of str
+        What there is to warn of columns that cannot tell rows apart.
     """
 
     schema: Schema
-    ids: list[np.ndarray]
     rows: np.ndarray
-    problem: Problem
+    others: np.ndarray
+    other_ids: list[np.ndarray]
+    degenerate: list[str]
 
 
 def set_up(
@@ -119,7 +125,7 @@ def set_up(
     classes: Any,
     previous: tuple[Schema, Learned] | None,
     hidden: bool,
-) -> Setup:
+) -> tuple[Setup, Problem]:
     """Settle roles, levels, target, dimensions, starts and folds.
 
     Parameters
@@ -140,6 +146,7 @@ def set_up(
     Returns
     -------
     Setup
+    Problem
     """
     rows = learnable_rows(estimator, weight)
     all_y = as_columns(y)
@@ -148,7 +155,8 @@ def set_up(
     numeric_positions = [i for i in range(len(columns.values)) if i not in positions]
     names = [columns.label(i) for i in positions]
     numeric = [values[rows] for values in numeric_columns(columns, numeric_positions)]
-    vocabularies, ids = read_levels(estimator, columns, positions, names, weight, rows)
+    factors = factorize_columns(columns, positions)
+    vocabularies, ids = read_levels(estimator, factors, weight, rows)
     counts = [np.bincount(i[rows], kept_weight, len(v) + 1) for i, v in zip(ids, vocabularies)]
     target = read_target(estimator, y, kept_weight, classes)
     init = read_init(estimator.init, names)
@@ -203,7 +211,21 @@ def set_up(
         holds_out=estimator.cv is not None,
         head=[] if previous is None or not hidden else previous[1].net.head,
     )
-    return Setup(schema, ids, rows, problem)
+    others = np.flatnonzero(weight <= 0)
+    setup = Setup(schema, rows, others, [i[others] for i in ids], degenerate_columns(names, factors, rows))
+    return setup, problem
+
+
+def set_up_again(estimator: Any, setup: Setup, y: Any, weight: np.ndarray) -> Setup:
+    """Return the setup of a fit of the same rows, by an estimator that differs in `embedding_dim` alone.
+
+    What `set_up` warns of y, it warns of again.
+    """
+    schema, target = setup.schema, deepcopy(setup.schema.target)  # its classes are shown
+    if estimator.target_type == "auto" and target.outputs[0].classes is None:
+        read_target(estimator, as_columns(y)[setup.rows], weight[setup.rows], None)
+    dims = resolve_dims(estimator.embedding_dim, schema.names, [len(v) for v in schema.vocabularies])
+    return replace(setup, schema=replace(schema, target=target, dims=dims))
 
 
 def stacked(ids: list[np.ndarray], n_rows: int) -> np.ndarray:
@@ -223,13 +245,11 @@ def learnable_rows(estimator: Any, weight: np.ndarray) -> np.ndarray:
 
 
 def read_levels(
-    estimator: Any, columns: Columns, positions: list[int], names: list[str], weight: np.ndarray, rows: np.ndarray
+    estimator: Any, factors: list[Factor], weight: np.ndarray, rows: np.ndarray
 ) -> tuple[list[Vocabulary], list[np.ndarray]]:
     """Return the vocabulary of each categorical column, and its table row for every row of X."""
-    factors = factorize_columns(columns, positions)
     limits = {"min_frequency": estimator.min_frequency, "max_categories": estimator.max_categories}
     vocabularies = [weighted_vocabulary(f, weight, rows, **limits) for f in factors]
-    warn_degenerate(names, factors, rows)
     return vocabularies, [v.encode(f) for v, f in zip(vocabularies, factors)]
 
 

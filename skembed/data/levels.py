@@ -10,6 +10,7 @@ from skembed.data.factor import Factor
 from skembed.data.vocabulary import Vocabulary
 
 __all__ = [
+    "degenerate_columns",
     "encode_levels",
     "factorize_columns",
     "warn_degenerate",
@@ -74,8 +75,8 @@ def weighted_counts(factor: Factor, weight: np.ndarray, rows: np.ndarray) -> tup
     return [None if found[i] < 0 else factor.keys[found[i]] for i in order], counts[order]
 
 
-def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -> None:
-    """Warn of columns that cannot tell one row from another, or tell every row from every other."""
+def degenerate_columns(names: list[str], factors: list[Factor], rows: np.ndarray) -> list[str]:
+    """Return what there is to say of columns that cannot tell one row from another, or tell each from every other."""
     missing: list[str] = []
     constant: list[str] = []
     unique: list[str] = []
@@ -91,11 +92,18 @@ def warn_degenerate(names: list[str], factors: list[Factor], rows: np.ndarray) -
         ("has one level only", "have one level only", constant),
         ("has a level of its own in every row", "have a level of their own in every row", unique),
     ]
+    texts = []
     for one, many, which in what:
         if which:
             shown = ", ".join(repr(name) for name in which[:5]) + (", ..." if len(which) > 5 else "")
-            text = f"column {shown} {one}" if len(which) == 1 else f"columns {shown} {many}"
-            warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=6)
+            texts.append(f"column {shown} {one}" if len(which) == 1 else f"columns {shown} {many}")
+    return texts
+
+
+def warn_degenerate(texts: list[str]) -> None:
+    """Warn of what `degenerate_columns` has found."""
+    for text in texts:
+        warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=6)
 
 
 def encode_levels(

@@ -48,10 +48,7 @@ class Cache:
                 _ = argument.has_sorted_indices, argument.has_canonical_format
         seed: Any = self.random_state
         seed = seed if seed is None or isinstance(seed, np.random.RandomState) else int(seed)
-        if run is None:
-            found, state = self.memory.cache(_learn)(learn, arguments, seed)
-        else:
-            found, state = learn_once(self.memory, _learn, learn, arguments, seed, run=run)
+        found, state = learn_once(self.memory, _learn, learn, arguments, seed, run=run).result
         if state is not None:
             seed.set_state(state)
         return found
