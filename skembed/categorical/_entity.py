@@ -163,10 +163,11 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     Sample weights that are whole numbers count as repeated rows; others are relative.
 
     With `memory` a fit that differs from an earlier one in `embedding_dim` alone, or in what changes no vector, gives
-    the bits that it would give without. Whatever else differs (a value of X or y, its type, the order of rows, a weight,
-    a parameter, the version of a library) is learned anew, and so is what the cache has lost, or holds with a bit amiss.
-    Of the latest fits each process also holds what it learned, 256 MB of it at most, and looks it up by the content of X
-    and y without reading X: unless tables of `init`, a warm start, groups, or a splitter of one's own decide, too.
+    the bits that it would give without. Whatever else differs (a value of X or y, its type, the order of rows, a
+    weight, a parameter, the version of a library) is learned anew, and so is what the cache has lost, or holds with a
+    bit amiss. Of the latest fits each process also holds what it learned, 256 MB of it at most, and looks it up by the
+    content of X and y without reading X: unless tables of `init`, a warm start, groups, or a splitter of one's own
+    decide, too.
 
     References
     ----------
