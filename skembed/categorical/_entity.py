@@ -14,7 +14,7 @@ from skembed.categorical._dims import cut
 from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
 from skembed.categorical._partial import learn_further, read_further
-from skembed.categorical._problem import Learned
+from skembed.categorical._problem import Learned, RowVectors
 from skembed.categorical._recent import fit_key, known_fit, remember
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up, set_up_again
 from skembed.data.columns import Columns
@@ -287,9 +287,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         out = with_numbers(sum(dims), numeric_columns(columns, self._passed_positions()), columns.n_rows)
         learned_from = setup.rows if len(setup.others) else slice(None)
         start = 0
-        for values, dim in zip(vectors, dims):
-            kept = min(dim, values.shape[1])
-            out[learned_from, start : start + kept] = values[:, :kept]
+        for rows, dim in zip(vectors, dims):
+            kept = min(dim, rows.vectors.shape[1])
+            out[learned_from, start : start + kept] = rows.cut(dim)
             out[learned_from, start + kept : start + dim] = 0.0
             start += dim
         if len(setup.others):  # rows of weight 0: all was learned without them
@@ -335,7 +335,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, classes: Any = None
-    ) -> tuple[Columns, Setup, list[np.ndarray]]:
+    ) -> tuple[Columns, Setup, list[RowVectors]]:
         """Learn; return the columns, how they were set up, and the vectors of the training rows, not cut yet."""
         check_handle_unknown(self.handle_unknown, type(self).__name__)
         self._validate_params()

@@ -17,7 +17,7 @@ from skembed.categorical._interaction_learning import learn_interactions
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Interactions
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
-from skembed.categorical._problem import Layout, Learned, Problem
+from skembed.categorical._problem import Layout, Learned, Problem, RowVectors
 from skembed.categorical._samples import Samples
 from skembed.training.cache import Call, learn_once
 from skembed.training.level_net import NetPart, NetSettings
@@ -62,9 +62,10 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
     tables = assemble(effects, all_rows, layouts)
     training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
+    codes = list(problem.ids.T)
     if problem.holds_out:
         fold_tables = [assemble(e, rows, layouts) for e, rows in zip(fold_effects, fold_rows)]
-        hold_out(problem, training_rows, tables, fold_tables, layouts, model.ratios)
+        codes = hold_out(problem, training_rows, tables, fold_tables, layouts, model.ratios)
         for c, (layout, rows) in enumerate(zip(layouts, training_rows)):
             if c not in problem.from_init:
                 layout.low, layout.high = rows.min(axis=0), rows.max(axis=0)
@@ -75,9 +76,10 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
         if c not in problem.from_init:
             training_rows[c] = within(training_rows[c], layout, scale)
             tables[c] = within(tables[c], layout, scale)
+    vectors = list(map(RowVectors, training_rows, codes))
     interactions, layouts = as_read(interactions, net, layouts)
     return Learned(
-        tables, training_rows, layouts, scale, informative, effects.rounded(), model.ratios, interactions, net, history
+        tables, vectors, layouts, scale, informative, effects.rounded(), model.ratios, interactions, net, history
     )
 
 
@@ -89,7 +91,8 @@ def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run)
 
 
 def _learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
-    return learn(problem, settings, run)
+    learned = learn(problem, settings, run)
+    return replace(learned, training_rows=[rows.shared() for rows in learned.training_rows])
 
 
 def pairwise_net(
@@ -192,13 +195,19 @@ def hold_out(
     fold_tables: list[list[np.ndarray]],
     layouts: list[Layout],
     ratios: VarianceRatios,
-) -> None:
+) -> list[np.ndarray]:
     """Give training rows the vectors of their folds, in place, where their own targets have a say in the full ones.
 
     A level that the other folds do not show gets the unknown level's vector: that of all rows where it was learned from
     so many that one hardly weighs. One for each fold would tell a linear model which fold a row is in. In a column of
     two levels there is nothing to hold out: a vector can only say which of the two a row has.
+
+    Returns
+    -------
+    list of ndarray of shape (n_samples,), int
+        Of every column: rows with one code have one vector.
     """
+    codes = [ids.astype(np.int64) for ids in problem.ids.T]
     for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
         ids, counts = problem.ids[:, c], problem.counts[c]
         if (c in problem.from_init and c in problem.frozen) or ((counts > 0).sum() == 2 and not layout.net.size):
@@ -206,13 +215,15 @@ def hold_out(
         from_fold = (own_shares(counts, counts.sum(), ratios, layout, c) > MAX_OWN_SHARE)[ids]
         pooled = counts[pooled_levels(counts)].sum()
         one_unknown = own_shares(pooled, counts.sum(), ratios, layout, c) <= MAX_OWN_SHARE
-        for (train, test), of_fold in zip(problem.folds, fold_tables):
+        for k, ((train, test), of_fold) in enumerate(zip(problem.folds, fold_tables), start=1):
             table = of_fold[c]
             if c not in problem.from_init:
                 seen = np.bincount(ids[train], minlength=len(table)) > 0
                 table = np.where(seen[:, None], table, tables[c][0] if one_unknown else table[0])
             affected = test[from_fold[test]]
             rows[affected] = table[ids[affected]]
+            codes[c][affected] += k * len(table)
+    return codes
 
 
 def own_shares(counts: np.ndarray, total: float, ratios: VarianceRatios, layout: Layout, column: int) -> np.ndarray:

@@ -6,12 +6,15 @@ import numpy as np
 
 from skembed.categorical._effects import Effects, VarianceRatios
 from skembed.categorical._interactions import Interactions
+from skembed.data.keys import smallest
 from skembed.data.target import Target
 from skembed.state import stored
 from skembed.training.level_net import NetPart
 from skembed.training.passes import History
 
-__all__ = ["Layout", "Learned", "Problem"]
+__all__ = ["Layout", "Learned", "Problem", "RowVectors"]
+
+MAX_CODES_PER_ROW = 8  # of which a table takes no longer than sorting them
 
 
 @dataclass
@@ -95,6 +98,42 @@ class Layout:
     high: np.ndarray
 
 
+@dataclass(frozen=True)
+class RowVectors:
+    """The vectors of rows, of which many are equal.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (n_vectors, dim), float32
+    codes : ndarray of shape (n_samples,), int
+        Which of the vectors each row has, once they are `shared`. Before, each row has its own, and those of rows with
+        one code are equal.
+    is_shared : bool
+    """
+
+    vectors: np.ndarray
+    codes: np.ndarray
+    is_shared: bool = False
+
+    def shared(self) -> "RowVectors":
+        """Return the same with one vector for all rows that have one code."""
+        n_rows, n_codes = len(self.codes), int(self.codes.max()) + 1
+        if n_codes > MAX_CODES_PER_ROW * n_rows:
+            _, row, of = np.unique(self.codes, return_index=True, return_inverse=True)
+            return RowVectors(self.vectors[row], smallest(of), is_shared=True)
+        row_of = np.full(n_codes, -1, dtype=np.int32)
+        row_of[self.codes] = np.arange(n_rows, dtype=np.int32)
+        found = np.flatnonzero(row_of >= 0)
+        place = np.empty(n_codes, dtype=np.min_scalar_type(len(found) - 1))
+        place[found] = np.arange(len(found))
+        return RowVectors(self.vectors[row_of[found]], place[self.codes], is_shared=True)
+
+    def cut(self, dim: int) -> np.ndarray:
+        """Return the first `dim` dimensions of all rows, or as many as there are, (n_samples, n_dimensions)."""
+        first = self.vectors[:, :dim]
+        return np.ascontiguousarray(first).take(self.codes, axis=0) if self.is_shared else first
+
+
 @stored
 @dataclass
 class Learned:
@@ -104,7 +143,7 @@ class Learned:
     ----------
     tables : list of ndarray of shape (n_table_rows, dim), float32
         Of all dimensions that say something, by falling spread; row 0 is the unknown level.
-    training_rows : list of ndarray of shape (n_samples, dim), float32
+    training_rows : list of RowVectors
         The vectors of the training rows; empty once they are returned.
     layouts : list of Layout
     scale : float
@@ -120,7 +159,7 @@ class Learned:
     """
 
     tables: list[np.ndarray]
-    training_rows: list[np.ndarray]
+    training_rows: list[RowVectors]
     layouts: list[Layout]
     scale: float
     informative: list[bool]

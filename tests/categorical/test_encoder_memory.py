@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 import skembed
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _entity, _learn, _recent
+from skembed.categorical._problem import RowVectors
 from skembed.training.recent import Recent
 
 pytestmark = pytest.mark.filterwarnings("ignore:column")
@@ -360,3 +361,17 @@ def test_a_grid_search_finds_the_same(tmp_path, n_jobs):
     np.testing.assert_array_equal(cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(cached.predict(X), plain.predict(X))
     assert len([*tmp_path.rglob("output.pkl")]) == 4
+
+
+@pytest.mark.parametrize("n_codes", [1, 40, 300, 10**12], ids="{:.0e}".format)
+def test_rows_that_share_vectors_have_the_same_ones(n_codes):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(n_codes, size=300)
+    vectors = np.stack([np.cos(codes), codes], axis=1).astype(np.float32)
+    own = RowVectors(vectors, codes)
+    shared = own.shared()
+    assert len(shared.vectors) == len(np.unique(codes))
+    assert shared.codes.nbytes < codes.nbytes
+    for dim in (1, 2, 3):
+        np.testing.assert_array_equal(shared.cut(dim), vectors[:, :dim])
+        np.testing.assert_array_equal(own.cut(dim), vectors[:, :dim])
