@@ -96,9 +96,8 @@ class ColumnEncoder(EmbeddingTransformer):
         """
         check_is_fitted(self)
         columns = self._read_columns(X, reset=False)
-        schema, strict = self._schema, self.handle_unknown == "error"
-        ids = encode_levels(columns, schema.positions, schema.vocabularies, check_unknown=strict)
-        warn_strangers(columns, schema.positions, schema.vocabularies, ids)
+        ids = self._encode_levels(columns)
+        warn_strangers(columns, self._schema.positions, self._schema.vocabularies, ids)
         return self._gather(columns, ids)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -133,6 +132,11 @@ class ColumnEncoder(EmbeddingTransformer):
         names = _check_feature_names_in(self, input_features)
         embedded = [names[position] for position in self._schema.positions]
         return output_names(embedded, self._output_dims(), [names[p] for p in self._passed_positions()])
+
+    def _encode_levels(self, columns: Columns) -> list[np.ndarray]:
+        """Return the table rows of every categorical column."""
+        schema, strict = self._schema, self.handle_unknown == "error"
+        return encode_levels(columns, schema.positions, schema.vocabularies, check_unknown=strict)
 
     def _output_dims(self) -> list[int]:
         """Columns of the output for each categorical column."""

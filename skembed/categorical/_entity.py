@@ -15,7 +15,7 @@ from skembed.categorical._learn import learn_cached
 from skembed.categorical._parameters import CONSTRAINTS, check_handle_unknown, check_settings
 from skembed.categorical._partial import learn_further, read_further
 from skembed.categorical._problem import Learned, RowVectors
-from skembed.categorical._recent import fit_key, known_fit, remember
+from skembed.categorical._recent import encode_again, fit_key, known_fit, remember
 from skembed.categorical._setup import Schema, Setup, row_weights, set_up, set_up_again
 from skembed.data.columns import Columns
 from skembed.data.levels import warn_degenerate
@@ -167,7 +167,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     weight, a parameter, the version of a library) is learned anew, and so is what the cache has lost, or holds with a
     bit amiss. Of the latest fits each process also holds what it learned, 256 MB of it at most, and looks it up by the
     content of X and y without reading X: unless tables of `init`, a warm start, groups, or a splitter of one's own
-    decide, too.
+    decide, too. Besides it holds how the levels of rows that were transformed are numbered, 64 MB at most.
 
     References
     ----------
@@ -369,6 +369,11 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
             names = ", ".join(map(repr, self.uninformative_features_))
             print(f"EntityEmbeddingEncoder: nothing to say of the target: {names}", file=sys.stderr)
         return columns, setup, rows
+
+    def _encode_levels(self, columns: Columns) -> list[np.ndarray]:
+        if self.memory is None or self.handle_unknown == "error":
+            return super()._encode_levels(columns)
+        return encode_again(columns, self._schema, super()._encode_levels)
 
     def _run(self, seed: int, callbacks: PassCallbacks) -> Run:
         return Run(seed, None, self.verbose, callbacks, "EntityEmbeddingEncoder")

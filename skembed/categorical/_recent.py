@@ -8,23 +8,27 @@ used only while the cache has it, too.
 
 import numbers
 import pickle
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from skembed.categorical._problem import Learned
-from skembed.categorical._setup import Setup
+from skembed.categorical._setup import Schema, Setup
 from skembed.data.columns import Columns
 from skembed.data.content import content_hash
+from skembed.data.keys import smallest
 from skembed.data.roles import some_categorical_positions
 from skembed.training.cache import Call, call_key
 from skembed.training.recent import Recent, size_in_bytes
 
-__all__ = ["RECENT", "KnownFit", "fit_key", "known_fit", "remember"]
+__all__ = ["LEVELS", "RECENT", "KnownFit", "encode_again", "fit_key", "known_fit", "remember"]
 
 RECENT = Recent(limit=1 << 28)  # five folds of a hundred thousand rows of ten columns
+LEVELS = Recent(limit=1 << 26)
 NOT_LEARNED = {"embedding_dim", "handle_unknown", "remainder", "memory", "verbose"}  # parameters that change no vector
 READ = {"categorical_features", "cv", "init", "random_state", "warm_start"}  # those that `fit_key` looks at itself
 
@@ -89,7 +93,8 @@ def fit_key(
         target = np.asarray(y)
     except ValueError:  # of lists of unequal lengths, which `set_up` refuses
         return None
-    hashes = [content_hash(values) for values in (*columns.values, target, weight)]
+    hashes = [content_hash(values) for values in (*columns.values, target)]
+    hashes.append(b"" if (weight == 1).all() else content_hash(weight))
     if None in hashes:
         return None
     parameters = {k: v for k, v in estimator.get_params(deep=False).items() if k not in NOT_LEARNED | READ}
@@ -130,3 +135,36 @@ def remember(key: str, setup: Setup, call: Call) -> KnownFit:
     known = KnownFit(replace(setup, schema=schema), replace(call.result), replace(call, result=None))
     RECENT.put(key, known, size_in_bytes((known.setup, known.learned)))
     return known
+
+
+@dataclass(frozen=True)
+class KnownLevels:
+    """The table rows of some columns.
+
+    Attributes
+    ----------
+    vocabularies : list of weakref.ref
+        By which they were numbered.
+    ids : list of ndarray of shape (n_rows,), unsigned
+    """
+
+    vocabularies: list[ref]
+    ids: list[np.ndarray]
+
+
+def encode_again(columns: Columns, schema: Schema, encode: Callable[[Columns], list[np.ndarray]]) -> list[np.ndarray]:
+    """Return ``encode(columns)``, now or from an earlier call with equal columns and the same vocabularies.
+
+    Those of one fit are the same for every cut of it, and a grid search transforms equal rows by each.
+    """
+    hashes = [content_hash(columns.values[position]) for position in schema.positions]
+    if None in hashes:
+        return encode(columns)
+    key = tuple(hashes), tuple(map(id, schema.vocabularies))
+    known = LEVELS.get(key)
+    if known is not None and all(held() is own for held, own in zip(known.vocabularies, schema.vocabularies)):
+        return known.ids
+    ids = encode(columns)
+    known = KnownLevels(list(map(ref, schema.vocabularies)), list(map(smallest, ids)))
+    LEVELS.put(key, known, size_in_bytes(known.ids))
+    return ids

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from skembed.data.columns import _is, factorize
+from skembed.data.keys import smallest
 
 __all__ = ["content_hash"]
 
@@ -111,7 +112,7 @@ def _feed_arrow(hasher: Any, column: Any) -> bool:
     lengths = np.concatenate([np.empty(0, offset), *map(np.diff, bounds)])
     missing = [part.is_null().to_numpy(zero_copy_only=False) for part in parts] if column.null_count else []
     hasher.update(f"arrow {kind} {len(lengths)} {bool(missing)} ".encode())
-    for array in (lengths, *missing):
+    for array in (smallest(lengths), *missing):
         _feed_array(hasher, array)
     for part, bound in zip(parts, bounds):
         if bound[-1] > bound[0]:
@@ -127,4 +128,4 @@ def _feed_factor(hasher: Any, column: Any) -> bool:
         return False
     kind = f"{type(column).__module__} {getattr(column, 'dtype', None) or column.type}"
     hasher.update(f"factor {kind} {len(factor.keys)} ".encode())
-    return _feed_array(hasher, factor.codes) and _feed_objects(hasher, factor.keys)
+    return _feed_array(hasher, smallest(factor.codes)) and _feed_objects(hasher, factor.keys)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 import skembed
 from skembed import EntityEmbeddingEncoder
-from skembed.categorical import _entity, _learn, _recent
+from skembed.categorical import _column_encoder, _entity, _learn, _recent
 from skembed.categorical._problem import RowVectors
 from skembed.training.recent import Recent
 
@@ -375,3 +375,75 @@ def test_rows_that_share_vectors_have_the_same_ones(n_codes):
     for dim in (1, 2, 3):
         np.testing.assert_array_equal(shared.cut(dim), vectors[:, :dim])
         np.testing.assert_array_equal(own.cut(dim), vectors[:, :dim])
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """How often the levels of rows were numbered by `transform`."""
+    monkeypatch.setattr(_recent, "LEVELS", Recent(_recent.LEVELS.limit))
+    taken, step = [], _column_encoder.encode_levels
+    monkeypatch.setattr(_column_encoder, "encode_levels", lambda *a, **k: taken.append(1) or step(*a, **k))
+    return taken
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_rows_that_every_cut_transforms_are_numbered_once(tmp_path, encoded, kind):
+    columns, y = table()
+    new = table(seed=1)[0]
+    new["city"][:3] = ["nowhere", "elsewhere", "nowhere"]
+    X, X_new = make_frame(kind, columns), make_frame(kind, new)
+    for dim in (1, 3, 40):
+        kept = encoder(dim, memory=str(tmp_path), remainder="passthrough").fit(X, y)
+        plain = encoder(dim, remainder="passthrough").fit(X, y)
+        expected = [plain.transform(rows) for rows in (X_new, X)]
+        encoded.clear()
+        for _ in range(2):
+            for rows, wanted in zip((X_new, X), expected):
+                np.testing.assert_array_equal(kept.transform(rows), wanted)
+        assert len(encoded) == (2 if dim == 1 else 0)
+
+
+def test_other_rows_and_other_levels_are_numbered_anew(tmp_path, encoded):
+    columns, y = table()
+    X, (new, y_new) = make_frame("pandas", columns), table(seed=1)
+    X_new = make_frame("pandas", new)
+    kept = encoder(2, memory=str(tmp_path)).fit(X, y)
+    Z = kept.transform(X_new)
+    X_new.loc[0, "city"] = "nowhere"
+    assert (kept.transform(X_new)[0] != Z[0]).any()
+    X_new.loc[0, "city"] = new["city"][0]
+    np.testing.assert_array_equal(kept.transform(X_new), Z)
+    assert len(encoded) == 2
+    number = X_new.assign(number=7.0)  # no levels
+    np.testing.assert_array_equal(kept.transform(number), Z)
+    assert len(encoded) == 2
+    on = clone(kept).fit(X, y).partial_fit(X_new[:200].assign(city="nowhere"), y_new[:200])
+    expected = encoder(2).fit(X, y).partial_fit(X_new[:200].assign(city="nowhere"), y_new[:200])
+    lost = X_new.assign(city="nowhere")
+    for rows in (X_new, lost, X_new, lost):
+        np.testing.assert_array_equal(on.transform(rows), expected.transform(rows))
+    np.testing.assert_array_equal(kept.transform(X_new), Z)
+
+
+def test_levels_that_are_unknown_are_told_each_time(tmp_path, encoded):
+    columns, y = table()
+    X = make_frame("pandas", columns)
+    kept = encoder(2, memory=str(tmp_path)).fit(X, y)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="no value is known: column 'kind'"):
+            kept.transform(X.assign(kind="another"))
+    kept.set_params(handle_unknown="error")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Found unknown categories in column 'kind'"):
+            kept.transform(X.assign(kind="another"))
+
+
+def test_numbers_of_levels_are_bounded_too(tmp_path, encoded, monkeypatch):
+    columns, y = table()
+    X = make_frame("pandas", columns)
+    kept = encoder(2, memory=str(tmp_path)).fit(X, y)
+    monkeypatch.setattr(_recent, "LEVELS", Recent(2 * len(y)))
+    for seed in (1, 2, 1, 2):
+        kept.transform(make_frame("pandas", table(seed=seed)[0]))
+        assert len(_recent.LEVELS) == 1  # a byte a level
+    assert len(encoded) == 4
