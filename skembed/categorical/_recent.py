@@ -27,8 +27,8 @@ from skembed.training.recent import Recent, size_in_bytes
 
 __all__ = ["LEVELS", "RECENT", "KnownFit", "encode_again", "fit_key", "known_fit", "remember"]
 
-RECENT = Recent(limit=1 << 28)  # five folds of a hundred thousand rows of ten columns
-LEVELS = Recent(limit=1 << 26)
+RECENT = Recent(limit=1 << 28)  # five folds of a million rows of eight columns with some thousand levels
+LEVELS = Recent(limit=1 << 26)  # their test rows, at two bytes a level
 NOT_LEARNED = {"embedding_dim", "handle_unknown", "remainder", "memory", "verbose"}  # parameters that change no vector
 READ = {"categorical_features", "cv", "init", "random_state", "warm_start"}  # those that `fit_key` looks at itself
 
