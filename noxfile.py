@@ -22,6 +22,7 @@ CHECKS = [
     "tests/test_common.py",
     "tests/test_faults.py",
     "tests/categorical/test_targets.py",
+    "tests/persistence/test_files.py",
     "tests/projection/test_projection.py",
     "tests/text/test_pretrained.py",
 ]

@@ -31,7 +31,7 @@ class Increments:
     """
 
     n_components: int
-    learned: dict[str, np.ndarray | float | None]
+    learned: dict[str, np.ndarray | np.integer | float | None]  # scikit-learn below 1.9 counts rows in int64
 
     @classmethod
     def of(cls, solver: IncrementalPCA) -> "Increments":

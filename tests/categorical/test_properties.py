@@ -177,7 +177,7 @@ def test_nothing_global_is_touched():
             torch.get_num_threads(),
             torch.get_num_interop_threads(),
             torch.get_default_dtype(),
-            torch.get_default_device(),
+            torch.empty(0).device,
             torch.is_grad_enabled(),
             np.geterr(),
             os.environ.get("OMP_NUM_THREADS"),

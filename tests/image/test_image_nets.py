@@ -16,6 +16,8 @@ from skembed.apply.nets.image_net import ImageNet  # noqa: E402
 from skembed.apply.nets.squeezenet import SqueezeNet  # noqa: E402
 
 RNG = np.random.default_rng(0)
+OLD = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6)
+reads_pth = pytest.mark.skipif(OLD, reason="torch before 2.6 cannot read .pth files safely, and none are read")
 
 
 class Fire(nn.Module):
@@ -114,6 +116,7 @@ class Lite0(nn.Module):
         return pooled, self._fc(pooled)
 
 
+@reads_pth
 def test_efficientnet_lite0_is_the_one_of_tensorflow(tmp_path):
     weights = random_weights(EfficientNetLite0.shapes())
     net = Lite0().eval()
@@ -160,6 +163,7 @@ def weights():
     return random_weights(SqueezeNet.shapes("squeezenet1_1"))
 
 
+@reads_pth
 @pytest.mark.parametrize("half", [False, True])
 def test_every_kind_of_file_is_the_same_net(weights, tmp_path, half):
     saved = {name: value.astype(np.float16 if half else np.float32) for name, value in weights.items()}
@@ -201,7 +205,7 @@ def test_every_kind_of_file_is_the_same_net(weights, tmp_path, half):
         ),
     ],
 )
-@pytest.mark.parametrize("kind", ["npz", "pth"])
+@pytest.mark.parametrize("kind", ["npz", pytest.param("pth", marks=reads_pth)])
 def test_other_weights_are_refused_by_name(weights, change, message, kind, tmp_path):
     changed = {name: value.copy() for name, value in weights.items()}
     change(changed)
@@ -227,7 +231,8 @@ def test_files_run_no_code(tmp_path):
     (tmp_path / "c.pth").write_bytes(pickle.dumps(Harm()))
     np.savez(tmp_path / "d.npz", a=np.array([Harm()], dtype=object))
     for name in "abcd":
-        with pytest.raises(ValueError, match=rf"{name}.pth holds no weights|d.npz holds weights of no known"):
+        of_torch = rf"{name}.pth (holds no weights|is a file of torch)"  # which torch before 2.6 does not read
+        with pytest.raises(ValueError, match=rf"{of_torch}|d.npz holds weights of no known"):
             ImageNet(next(tmp_path.glob(f"{name}.*")))
     assert not hasattr(builtins, "harmed")
 

@@ -117,6 +117,17 @@ class TestWhatComesBack:
         skembed.save(skembed.load(tmp_path / "first"), tmp_path / "second")
         assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
+    @pytest.mark.parametrize("count", [np.int64, np.float64])
+    def test_increments_count_rows_as_any_version_of_scikit_learn_does(self, path, count):
+        example = EXAMPLES["ProjectionEmbedder-increments"]
+        estimator = example.fit()
+        learned = estimator._increments.learned
+        learned["n_samples_seen_"] = count(learned["n_samples_seen_"])
+        skembed.save(estimator, path)
+        again = skembed.load(path).partial_fit(*example.further)
+        expected = example.output(estimator.partial_fit(*example.further))
+        np.testing.assert_array_equal(example.output(again), expected)
+
     def test_one_that_is_not_fitted(self, path):
         encoder = EntityEmbeddingEncoder({"a": 3, "b": "auto"}, categorical_features=[True, False], random_state=7)
         skembed.save(encoder, path)
