@@ -47,6 +47,13 @@ def test_end_to_end(houses, capsys, tmp_path):
     assert "Elm &amp; &lt;Oak&gt;" in report.read_text() or "<Oak>" not in report.read_text()
 
 
+def test_what_is_chosen_is_compared_and_nothing_else(houses, capsys):
+    _, out, _ = run(capsys, "compare", houses, "--target", "price", "--cv", 3, "--encoders", "target", *FAST[2:4])
+    lines = out.split("learner  encoder")[1].split("\n\n")[0].splitlines()[1:]
+    rows = [line.removeprefix("*").split()[:2] for line in lines]
+    assert rows == [["linear", "target"]]
+
+
 def test_the_printed_snippet_runs(houses, capsys):
     _, out, _ = run(capsys, "compare", houses, "--target", "price", "--seed", 3, *FAST)
     code = "\n".join(line[4:] for line in out.split("To take the best pipeline:")[1].splitlines() if line[:4] == "    ")

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from skembed.compare import ComparisonProblem, evaluate
+from skembed.compare import ComparisonProblem, _map, evaluate
 from skembed.compare._evaluate import Encoding, Row
 from skembed.compare._map import LevelMap, map_levels, principal_plane
 from skembed.compare._picture import level_picture, score_chart
@@ -178,6 +178,19 @@ def test_map_takes_the_column_whose_vectors_differ_most():
     assert list(levels.counts) == sorted(levels.counts, reverse=True)
     means = [made.y[[x == key for x in X[:, 0]]].mean() for key in levels.keys]
     np.testing.assert_allclose(levels.values, means)
+
+
+def test_of_more_levels_than_a_map_has_points_the_most_frequent_are_drawn(monkeypatch):
+    codes = np.repeat(np.arange(12), np.arange(20, 8, -1))
+    X = np.array([[f"s{k}"] for k in codes], dtype=object)
+    made = ComparisonProblem(X, codes * 5.0, "regression", [0], [], "s", "y", ["street"])
+    whole = map_levels(made)
+    monkeypatch.setattr(_map, "_MAX_POINTS", 7)
+    drawn = map_levels(made)
+    assert (whole.n_left_out, drawn.n_left_out) == (0, 5)
+    assert drawn.keys == [f"s{k}" for k in range(7)]
+    for name in ("xy", "counts", "values"):
+        np.testing.assert_array_equal(getattr(drawn, name), getattr(whole, name)[:7])
 
 
 def test_no_map_without_levels():

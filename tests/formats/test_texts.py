@@ -298,6 +298,9 @@ class TestSaving:
             self.TABLE.save(tmp_path / "words", "glove", dtype="float16")
         with pytest.raises(ValueError, match="compression must be"):
             self.TABLE.save(tmp_path / "words", "glove", compression="zstd")
+        for format in ("numpy", "parquet"):
+            with pytest.raises(ValueError, match=f"format='{format}' is not compressed as a whole"):
+                self.TABLE.save(tmp_path / "words", format, compression="gzip")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("name", ["v.vec.gz", "v.gz", "v.pkl", "v.csvx", "v.txt.bz2", "v.npy", "V.BIN"])

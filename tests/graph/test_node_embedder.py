@@ -19,6 +19,7 @@ from skembed.formats import FormatError
 from skembed.graph import read_edges
 from skembed.graph._node_embedder import METHODS
 from skembed.inspection import link_prediction_auc
+from skembed.training import nodes
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "graph"
 each_method = pytest.mark.parametrize("method", sorted(METHODS))
@@ -112,6 +113,19 @@ def test_spectral_vectors_are_eigenvectors_of_the_random_walk():
     values = (walked * Z).sum(axis=0) / (Z**2).sum(axis=0)
     np.testing.assert_allclose(walked, Z * values, atol=1e-4)
     assert (np.diff(values) < 0).all()
+
+
+def test_spectral_vectors_of_many_nodes_are_those_of_all_eigenvectors(monkeypatch):
+    """Blocks of a graph with nearly two sides, so that as many eigenvalues lie far below zero as above it."""
+    rng = np.random.default_rng(0)
+    side, block = np.arange(160) % 2, np.arange(160) // 2 % 4
+    upper = np.triu(rng.random((160, 160)) < 0.6 * ((side[:, None] != side) & (block[:, None] == block)), 1)
+    upper |= np.triu(rng.random((160, 160)) < 0.02, 1)
+    X = (upper | upper.T).astype(float)
+    every = embedder("spectral").set_params(embedding_dim=3).fit_transform(X)
+    monkeypatch.setattr(nodes, "DENSE_NODES", 0)
+    some = embedder("spectral").set_params(embedding_dim=3).fit_transform(X)
+    np.testing.assert_allclose(some, every, atol=5e-3)
 
 
 def test_the_method_is_a_value_of_a_grid():

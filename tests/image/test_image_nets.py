@@ -247,6 +247,13 @@ def test_what_is_no_file_of_weights_is_refused(weights, name, tmp_path):
             ImageNet(tmp_path / name)
 
 
+@pytest.mark.parametrize(("content", "kind"), [(torch.zeros(3), "Tensor"), ([torch.zeros(3)], "list")])
+def test_a_file_of_torch_that_holds_no_names_is_refused(content, kind, tmp_path):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=f"a.pth holds a {kind}, expected a state_dict: names and tensors"):
+        ImageNet(tmp_path / "a.pth")
+
+
 def test_a_bomb_is_not_expanded(weights, tmp_path):
     """Names are right, and one array is of a hundred megabytes: its shape is read, and no more."""
     import tracemalloc

@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import sys
 import threading
 
 import numpy as np
@@ -29,6 +30,12 @@ def path(tmp_path):
     place = tmp_path / "a.png"
     place.write_bytes(encoded(Image.fromarray(COLOURS)))
     return place
+
+
+def test_without_pillow_the_error_names_the_extra(monkeypatch, path):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"reading images needs Pillow: pip install skembed\[image\]"):
+        open_image(path)
 
 
 def test_every_container_gives_the_same_images(path):

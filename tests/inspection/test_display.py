@@ -393,6 +393,18 @@ class TestPlot:
         assert ax.get_xlabel().replace("\n", " ") == display.caption
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["group 0", "group 1", "group 2"]
 
+    def test_what_has_no_colour_of_its_own_lies_below_what_has(self, plt):
+        from matplotlib.colors import to_hex
+
+        counts = np.arange(1, 21)
+        table = EmbeddingTable(range(counts.sum()), np.random.default_rng(0).normal(size=(counts.sum(), 3)))
+        names = [f"group {k}" for k in np.repeat(np.arange(20), counts)]
+        display = EmbeddingDisplay.from_table(table, color=[*names[:-1], None]).plot()
+        drawn = sorted(display.ax_.collections, key=lambda part: part.get_zorder())
+        colors = [to_hex(part.get_facecolor()[0][:3]) for part in drawn]
+        assert colors[:2] == [OTHER_COLOR] * 2
+        assert sorted(colors[2:]) == sorted(CATEGORY_COLORS)
+
     @pytest.mark.parametrize("dim", [2, 3])
     def test_labels_neither_overlap_nor_leave_the_axes(self, dim, plt):
         table, clusters = clustered(300)

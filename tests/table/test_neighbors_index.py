@@ -67,6 +67,26 @@ def test_two_indexes_of_one_thread_are_alike_and_more_threads_find_as_much(table
     assert table.build_index(n_jobs=2).recall_ > 0.95
 
 
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(None, 1), (3, 3)])
+def test_as_many_threads_build_and_search_as_are_asked_for(table, n_jobs, n_threads, monkeypatch):
+    usearch = pytest.importorskip("usearch.index")
+    seen = []
+
+    class Index(usearch.Index):
+        def add(self, *args, threads, **options):
+            seen.append(threads)
+            return super().add(*args, threads=threads, **options)
+
+        def search(self, *args, threads, **options):
+            seen.append(threads)
+            return super().search(*args, threads=threads, **options)
+
+    monkeypatch.setattr(usearch, "Index", Index)
+    table.kneighbors(table.vectors[:3], index=table.build_index(n_jobs=n_jobs))
+    assert len(seen) > 2
+    assert set(seen) == {n_threads}
+
+
 def test_eight_threads_find_what_one_does(table, index):
     queries = table.vectors[:64] + np.float32(0.1)
     expected = table.kneighbors(queries, index=index).rows
