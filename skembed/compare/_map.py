@@ -1,6 +1,6 @@
 """The table of one column as points in the plane: which column says the most, and where its levels lie."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,10 +38,10 @@ class LevelMap:
     xy: np.ndarray
     counts: np.ndarray
     values: np.ndarray
-    classes: list = field(default_factory=list)
-    task: str = "regression"
-    n_left_out: int = 0
-    shown_share: float = 1.0
+    classes: list
+    task: str
+    n_left_out: int
+    shown_share: float
 
 
 def map_levels(problem, *, random_state=0):

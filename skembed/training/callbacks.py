@@ -71,7 +71,6 @@ class PassCallbacks:
     def __init__(self, estimator: Any, max_iter: int, X: Any, y: Any = None) -> None:
         self.estimator, self.X, self.y = estimator, X, y
         self.context: Any = None
-        self._pass: Any = None
         if HAS_CALLBACKS:
             self.context = estimator._init_callback_context(max_subtasks=max_iter)
             self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)

@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
 from skembed.compare import ComparisonProblem, InputError, evaluate, pipeline
@@ -98,6 +100,21 @@ def test_nearest_neighbours_are_left_out_of_large_tables(monkeypatch):
     assert [row.skipped for row in rows] == ["", "nearest neighbours are slow above 100 rows", ""]
     (asked_for,) = evaluate(problem_of("regression"), encoders=["onehot"], learners=["knn"], cv=2)
     assert len(asked_for.scores) == 2
+
+
+@pytest.mark.parametrize(("task", "method"), [("regression", "predict"), ("binary", "predict_proba")])
+def test_nearest_neighbours_take_little_memory(task, method, monkeypatch):
+    learner = KNeighborsRegressor if task == "regression" else KNeighborsClassifier
+    predict, megabytes = getattr(learner, method), []
+
+    def watched(*args):
+        megabytes.append(sklearn.get_config()["working_memory"])
+        return predict(*args)
+
+    monkeypatch.setattr(learner, method, watched)
+    evaluate(problem_of(task), encoders=["onehot"], learners=["knn"], cv=2)
+    assert len(megabytes) == 2
+    assert max(megabytes) <= 128
 
 
 def test_too_few_rows():

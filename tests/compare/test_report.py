@@ -33,6 +33,7 @@ def level_map(n=40, task="regression", classes=(), **changes):
     values = rng.integers(0, len(classes), n).astype(float) if task == "multiclass" else rng.random(n)
     made = {"column": "city", "keys": [f"city {i}" for i in range(n)], "xy": rng.normal(size=(n, 2))}
     made |= {"counts": np.arange(n, 0, -1), "values": values, "task": task, "classes": list(classes)}
+    made |= {"n_left_out": 0, "shown_share": 1.0}
     return LevelMap(**{**made, **changes})
 
 

@@ -76,6 +76,8 @@ def test_numbers_have_places_among_their_quantiles():
 def test_whole_numbers_are_categories_where_they_are_few_or_alone():
     few, many = [[1, 2, 1]] * 40, np.arange(120).reshape(40, 3).tolist()
     assert reader_of(pd.DataFrame({"a": few, "b": many}))[0].roles == ["category", "number"]
+    words = [["a", "b", "a"]] * 40
+    assert reader_of(pd.DataFrame({"a": words, "b": many}))[0].roles == ["category", "number"]
     assert reader_of(many)[0].roles == ["category"]
     assert reader_of(many, wants_category=False)[0].roles == ["number"]
     assert reader_of(pd.DataFrame({"a": few, "b": many}), categorical_features=[1])[0].roles == ["number", "category"]

@@ -393,6 +393,13 @@ class TestPlot:
         assert ax.get_xlabel().replace("\n", " ") == display.caption
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["group 0", "group 1", "group 2"]
 
+    @pytest.mark.parametrize("dpi", [72, 200])
+    def test_points_cover_the_same_share_of_any_figure(self, dpi, plt):
+        ax = plt.figure(figsize=(7, 5), dpi=dpi).add_axes([0.1, 0.2, 0.8, 0.6])
+        (points,) = EmbeddingDisplay.from_table(clustered(300)[0]).plot(ax).scatter_
+        areas = np.broadcast_to(points.get_sizes(), 300) / 72**2  # in square inches
+        assert areas.sum() == pytest.approx(0.12 * (7 * 0.8) * (5 * 0.6))
+
     def test_what_has_no_colour_of_its_own_lies_below_what_has(self, plt):
         from matplotlib.colors import to_hex
 

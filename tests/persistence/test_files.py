@@ -278,6 +278,25 @@ def test_starts_of_sparse_matrices_are_checked_before_scipy_trusts_them(starts):
         Reader(tensors).decode(node)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"d": np.ones(2, np.float16)},
+        {"d": np.ones(2, np.int64)},
+        {"d": np.ones((2, 1))},
+        {"i": np.zeros(2, np.float32)},
+        {"i": np.zeros((1, 2), np.int32)},
+        {"p": np.array([0.0, 1, 2])},
+    ],
+)
+def test_parts_of_sparse_matrices_are_numbers_and_places(parts):
+    tensors = {"d": np.ones(2), "i": np.zeros(2, np.int32), "p": np.array([0, 1, 2], np.int32)}
+    node = {"sparse": [{"array": name} for name in "dip"], "shape": [5, 2], "class": "csc_matrix"}
+    assert Reader(tensors).decode(node).toarray().sum() == 2
+    with pytest.raises(ValueError, match="expected the numbers, indices and starts of a sparse matrix"):
+        Reader(tensors | parts).decode(node)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1,), (1, 2)])
 def test_effects_of_another_shape_are_refused_when_they_are_read(shape):
     """They reached a kernel in `partial_fit`, which has no machine code for them."""

@@ -659,6 +659,22 @@ class TestItsModel:
         ContextualVectorizer(TINY_BERT).transform(TEXTS)
         assert capsys.readouterr().err == ""
 
+    @pytest.mark.parametrize("shown", [True, False])
+    def test_what_transformers_shows_is_as_it_was(self, shown, tmp_path):
+        from transformers.utils import logging
+
+        before = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        switch = {True: logging.enable_progress_bar, False: logging.disable_progress_bar}
+        try:
+            switch[shown]()
+            logging.set_verbosity_info()
+            model = shutil.copytree(TINY_BERT, tmp_path / "model")  # one that was not loaded before
+            ContextualVectorizer(model).transform(TEXTS)
+            assert (logging.is_progress_bar_enabled(), logging.get_verbosity()) == (shown, logging.INFO)
+        finally:
+            switch[before[0]]()
+            logging.set_verbosity(before[1])
+
     def test_ctrl_c_goes_on(self, monkeypatch):
         vectorizer = ContextualVectorizer(TINY_BERT).fit()
 
