@@ -11,10 +11,12 @@ all estimators stand others, larger or with other parameters, in which something
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -24,6 +26,7 @@ from estimators import BASKETS, CASES, CLASSES, EXAMPLES, FRAME, MATRIX, NUMBER,
 
 import skembed
 from skembed import memory
+from skembed.text import train_cove, train_elmo
 from skembed.training.run import Run
 
 KEPT = Path(__file__).with_suffix(".json")
@@ -55,7 +58,30 @@ SALES = RNG.normal(size=7)[LEVELS["day"]] + LEVELS["promo"] * (LEVELS["day"] > 4
 SALES += np.sin(LEVELS["store"].str[1:].astype(int)) + 0.5 * RNG.normal(size=1500)
 ZIPF = [f"w{n}" for n in range(300)]
 SENTENCES = [" ".join(ZIPF[n] for n in RNG.zipf(1.4, RNG.integers(3, 15)) % 300) for _ in range(400)]
+GIVEN = skembed.EmbeddingTable(ZIPF[:200], RNG.normal(size=(200, 6)))
 TOPICS = ["early" if sum(map(len, s.split())) % 3 else "late" for s in SENTENCES]
+
+
+class _Directory(NamedTuple):
+    """A model that is trained into a directory, as an example: how its training went, and rows that come of it."""
+
+    train: Callable
+    data: tuple
+    options: dict
+    further: tuple = ()
+
+    def fit(self) -> SimpleNamespace:
+        with TemporaryDirectory() as folder:
+            report = self.train(*self.data, Path(folder) / "model", random_state=1, **self.options)
+            vectorizer = skembed.ContextualVectorizer(report.directory, layer=[0, -1])
+            return SimpleNamespace(
+                rows=vectorizer.transform(SENTENCES[:9]),
+                loss_curve_=report.loss_curve,
+                validation_scores_=report.validation_scores,
+            )
+
+    def output(self, trained: SimpleNamespace) -> np.ndarray:
+        return trained.rows
 
 
 def _words(cls: Any, X: Any = SENTENCES[:30], **options: Any) -> Example:
@@ -174,6 +200,14 @@ OTHERS = {
     ),
     "EntityEmbeddingEncoder: classes of few rows": Example(
         skembed.EntityEmbeddingEncoder(random_state=1, cv=3), (FRAME[:60], NUMBER[:60] > 0), FRAME[:50]
+    ),
+    "train_elmo": _Directory(
+        train_elmo, (SENTENCES[:90],), {"embedding_dim": 6, "max_iter": 3, "batch_size": 16, "learning_rate": 0.02}
+    ),
+    "train_cove": _Directory(
+        train_cove,
+        (SENTENCES[:90], [f"the {' '.join(reversed(s.split()))}" for s in SENTENCES[:90]], GIVEN),
+        {"hidden_size": 4, "max_iter": 3, "batch_size": 16, "learning_rate": 0.02},
     ),
 }  # fmt: skip
 KINDS = EXAMPLES | OTHERS

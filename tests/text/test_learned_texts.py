@@ -15,6 +15,8 @@ from learned import check_learned, examples_of
         "PretrainedVectorizer",
         "FastTextClassifier",
         "ContextualVectorizer",
+        "train_elmo",
+        "train_cove",
     ),
 )
 def test_it_learns_what_it_did(name):

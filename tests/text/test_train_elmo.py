@@ -22,6 +22,7 @@ from skembed.training.language_model import cut_sentences
 
 pytest.importorskip("h5py")
 torch = pytest.importorskip("torch")
+language_model = pytest.importorskip("skembed.training.nets.language_model")
 TEXTS = made_up_documents()[:60]
 SMALL = {"embedding_dim": 8, "max_iter": 1, "random_state": 0, "min_count": 1}
 
@@ -87,6 +88,19 @@ def test_the_order_of_words_is_learned_in_both_directions(tmp_path):
     # of 9 words 4 are one of 4 and the others certain: 4 ** (4 / 9) = 1.85; frequencies alone give 8
     for perplexity in elmo_perplexity(tmp_path / "elmo", texts[:50]):
         assert 1.8 < perplexity < 3.3
+
+
+def test_the_learning_rate_falls_in_a_straight_line_over_all_steps(tmp_path, monkeypatch):
+    rates = []
+
+    class Optimizer(language_model.FlatAdamW):
+        def step(self):
+            rates.append(self.learning_rate)
+            super().step()
+
+    monkeypatch.setattr(language_model, "FlatAdamW", Optimizer)
+    train_elmo(TEXTS, tmp_path / "elmo", **SMALL | {"max_iter": 3, "learning_rate": 0.01, "batch_size": 16})
+    np.testing.assert_allclose(rates, 0.01 * np.maximum(1 - np.arange(len(rates)) / len(rates), 0.05))
 
 
 def test_perplexity_is_that_of_the_formula(trained):
