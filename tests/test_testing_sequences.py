@@ -7,7 +7,7 @@ from sklearn.base import clone
 from skembed import SequenceEmbedder
 from skembed.data.sequences import as_cells
 from skembed.testing import check_sequence_estimator, parametrize_with_sequence_checks
-from skembed.testing._sequence_checks import checks_for
+from skembed.testing._sequence_checks import check_containers_of_sequences, checks_for
 
 pytest.importorskip("torch")
 
@@ -127,6 +127,18 @@ class RememberingUnseen(SequenceEmbedder):
         return super().transform(X) + np.float32(self.n_met)
 
 
+class MeetingTuples(SequenceEmbedder):
+    """Takes what stands in a tuple for another sequence than what stands in a list."""
+
+    def transform(self, X):
+        return super().transform([row[::-1] if isinstance(row, tuple) else row for row in X])
+
+
+class LearningFromArrays(SequenceEmbedder):
+    def fit(self, X, y=None):
+        return super().fit([row[::-1] if isinstance(row, np.ndarray) else row for row in X], y)
+
+
 class TakingStrings(SequenceEmbedder):
     def fit(self, X, y=None):
         return super().fit(characters(X), y)
@@ -176,6 +188,18 @@ def test_broken_estimators_fail(broken):
     (check,) = (check for check in checks_for(estimator) if check.__name__ == BROKEN[broken])
     with pytest.raises((AssertionError, ValueError)):
         check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (MeetingTuples, "tuples give other rows than lists"),
+        (LearningFromArrays, "an array of arrays are learned differently from lists"),
+    ],
+)
+def test_the_message_says_which_container_and_where(broken, message):
+    with pytest.raises(AssertionError, match=message):
+        check_containers_of_sequences(broken(4, **QUICK))
 
 
 def test_the_first_check_that_fails_is_raised():

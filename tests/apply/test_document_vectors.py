@@ -84,7 +84,9 @@ def test_each_step_lowers_the_loss(window, scale, monkeypatch):
 
 
 @pytest.mark.parametrize("window", [0, 3])
-def test_a_document_has_one_vector_whatever_stands_beside_it(window, monkeypatch):
+@pytest.mark.parametrize("n_steps", [3, document_vectors.N_STEPS])  # on the way, and where it is at its end
+def test_a_document_has_one_vector_whatever_stands_beside_it(window, n_steps, monkeypatch):
+    monkeypatch.setattr(document_vectors, "N_STEPS", n_steps)
     inputs, outputs, inference, _ = random_model(window)
     documents = random_documents([0, 7, 30, 0, 1, 200, 0, 12, 0])
     together = infer_documents([documents], inputs, outputs, inference)

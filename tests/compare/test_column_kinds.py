@@ -216,6 +216,7 @@ def test_levels_of_whole_numbers():
     assert as_levels(pd.Series([2.0**53, 1.0])).dtype == np.int64
     assert as_levels(pd.Series([2.0**54, 1.0])).tolist() == [str(2.0**54), "1.0"]
     assert as_levels(pd.Series([1.0, np.inf])).tolist()[0] == "1"
+    assert as_levels(pd.Series([np.nan, np.nan])).isna().all()
     named = as_levels(pd.Series([1.0, None], index=[7, 9], name="shop"))
     assert (named.name, named.index.tolist(), named.dtype) == ("shop", [7, 9], object)
 
