@@ -130,3 +130,7 @@ class TestLongTables:
     def test_faults(self, change, options, message):
         with pytest.raises(ValueError, match=message):
             read_interactions(pd.DataFrame(LONG | change), **options)
+
+    def test_the_function_is_named_where_there_is_no_row(self):
+        with pytest.raises(ValueError, match="minimum of 1 is required by read_interactions"):
+            read_interactions(np.empty((0, 2)), user=0, item=1)

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from skembed.kernels.ials import solve_least_squares
 from skembed.kernels.simd import aligned_zeros
-from skembed.training import ease
+from skembed.training import ease, hidden_items
 from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.ease import EaseSettings, gram_matrix, learn_ease, weigh_users
 from skembed.training.ials import IALSSettings, learn_ials, row_penalties
@@ -185,6 +185,24 @@ class TestLeadingEigenvectors:
         factor = (rng.normal(size=(400, 60)) * 0.5 ** np.arange(60)).astype(np.float32)
         found = leading_eigenvectors(lambda v: factor @ (factor.T @ v), 400, 30, np.dtype(np.float32), rng)
         np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("scores_at_once", [1, hidden_items.SCORES_AT_ONCE])
+def test_gains_are_those_of_each_user_alone(X, scores_at_once, monkeypatch):
+    monkeypatch.setattr(hidden_items, "SCORES_AT_ONCE", scores_at_once)
+    monkeypatch.setattr(hidden_items, "RANKS", 5)
+    rng = np.random.default_rng(1)
+    rows, output = rng.normal(size=(N_USERS, 3)), rng.normal(size=(N_ITEMS, 3))
+    known = X.toarray() > 0
+    known[:, 0] = True  # none is empty
+    hidden = known & ((rng.random(known.shape) < 0.3) | (np.arange(N_ITEMS) == 0))
+    shown = known & ~hidden
+    found = hidden_items.gains_of_hidden(rows, output, sparse.csr_matrix(shown), sparse.csr_matrix(hidden))
+    for user, gain in enumerate(found):
+        scores = np.where(shown[user], -np.inf, output @ rows[user])
+        hits = hidden[user, np.argsort(-scores)[:5]]
+        discounts = 1 / np.log2(np.arange(2, 7))
+        assert gain == pytest.approx(hits @ discounts / discounts[: hidden[user].sum()].sum())
 
 
 def test_trials_hide_a_fifth_of_each_basket_as_a_score_does():
