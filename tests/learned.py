@@ -13,6 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from estimators import BASKETS, CASES, CLASSES, EXAMPLES, FRAME, MATRIX, NUMBER,
 import skembed
 from skembed import memory
 from skembed.text import train_cove, train_elmo
+from skembed.training import documents, sequences
 from skembed.training.run import Run
 
 KEPT = Path(__file__).with_suffix(".json")
@@ -60,6 +62,24 @@ ZIPF = [f"w{n}" for n in range(300)]
 SENTENCES = [" ".join(ZIPF[n] for n in RNG.zipf(1.4, RNG.integers(3, 15)) % 300) for _ in range(400)]
 GIVEN = skembed.EmbeddingTable(ZIPF[:200], RNG.normal(size=(200, 6)))
 TOPICS = ["early" if sum(map(len, s.split())) % 3 else "late" for s in SENTENCES]
+
+
+class _Sharded(Example):
+    """An example that learns in several shards side by side, as data do that are large."""
+
+    def fit(self, **parameters: Any) -> Any:
+        def cut(train: Callable, **changes: Any) -> Callable:
+            def train_changed(*arguments: Any, **options: Any) -> Any:
+                *data, settings, run = arguments
+                return train(*data, replace(settings, n_shards=3, **changes), run, **options)
+
+            return train_changed
+
+        with (
+            mock.patch.object(sequences, "train_sequences", cut(sequences.train_sequences, tokens_per_shard=300)),
+            mock.patch.object(documents, "train_classes", cut(documents.train_classes, rows_per_shard=200)),
+        ):
+            return super().fit(**parameters)
 
 
 class _Directory(NamedTuple):
@@ -201,6 +221,14 @@ OTHERS = {
     "EntityEmbeddingEncoder: classes of few rows": Example(
         skembed.EntityEmbeddingEncoder(random_state=1, cv=3), (FRAME[:60], NUMBER[:60] > 0), FRAME[:50]
     ),
+    "Word2VecVectorizer: shards": _Sharded(*_words(skembed.Word2VecVectorizer)),
+    "Word2VecVectorizer: shards of a tree": _Sharded(
+        *_words(skembed.Word2VecVectorizer, architecture="cbow", loss="hierarchical-softmax")
+    ),
+    "FastTextVectorizer: shards": _Sharded(*_words(skembed.FastTextVectorizer, n_buckets=500, min_n=2, max_n=4)),
+    "Doc2VecVectorizer: shards": _Sharded(*_words(skembed.Doc2VecVectorizer)),
+    "FastTextClassifier: shards": _Sharded(*_classes(word_ngrams=2, n_buckets=300)),
+    "FastTextClassifier: shards of noise": _Sharded(*_classes(loss="negative-sampling", learning_rate=0.5)),
     "train_elmo": _Directory(
         train_elmo, (SENTENCES[:90],), {"embedding_dim": 6, "max_iter": 3, "batch_size": 16, "learning_rate": 0.02}
     ),

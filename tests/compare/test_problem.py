@@ -8,6 +8,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 from skembed.compare import InputError, make_problem, read_problem, unicode_problem  # noqa: E402
+from skembed.compare._read import read_table  # noqa: E402
 from skembed.compare._text import describe  # noqa: E402
 from skembed.data.target_type import infer_target_type  # noqa: E402
 
@@ -166,6 +167,31 @@ def test_rows_of_a_file_are_sampled(tmp_path):
     path.write_text("age,name,y\n" + "".join(f"{i}.5,{'ab'[i % 2]},{i}.25\n" for i in range(300)))
     assert len(read_problem(path, "y", max_rows=100).y) == 100
     assert len(read_problem(path, "y", max_rows=None).y) == 300
+
+
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [
+        ({"task": "regression"}, "task"),
+        ({"drop": ["name"]}, "categorical"),
+        ({"categorical": ["code"]}, "categorical"),
+        ({"numeric": ["id"]}, "numeric"),
+        ({"max_rows": 60}, "y"),
+        ({"max_rows": 60, "random_state": 1}, "y"),
+        ({"cv": 15}, "y"),
+    ],
+)
+def test_options_of_files_are_those_of_tables(tmp_path, option, changes):
+    n = np.arange(120)
+    frame = pd.DataFrame({"id": n, "code": n % 6, "name": list("abcd") * 30, "size": list("sml") * 40, "y": n**2 % 11})
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    found = read_problem(tmp_path / "people.csv", "y", **option)
+    expected = make_problem(read_table(tmp_path / "people.csv"), "y", **option, source="people.csv")
+    for name in ("task", "categorical", "numeric", "source", "notes"):
+        assert getattr(found, name) == getattr(expected, name)
+    np.testing.assert_array_equal(found.y, expected.y)
+    others = read_problem(tmp_path / "people.csv", "y", **{"max_rows": 60} if "random_state" in option else {})
+    assert not np.array_equal(getattr(found, changes), getattr(others, changes))
 
 
 def test_file_without_a_header(tmp_path):

@@ -53,6 +53,11 @@ def test_versions(load, version, mmap):
     assert isinstance(table.subwords.vectors, np.memmap) == mmap
 
 
+def test_counts_below_zero_are_counts_of_nothing(load):
+    table = load(samples.fasttext(ngrams=samples.NGRAMS, counts=[9, -1, 5, -(2**60), 1]))
+    assert table.counts.tolist() == [9, 0, 5, 0, 1]
+
+
 @pytest.mark.parametrize(("version", "composed"), [(0, False), (11, False), (12, True)])
 def test_supervised_models_had_no_character_ngrams_before_version_12(load, version, composed):
     content = samples.fasttext(ngrams=samples.NGRAMS, version=version, model=3, labels=["__label__x", "__label__y"])
