@@ -316,6 +316,7 @@ def learned(name: str) -> dict[str, Any]:
             told["crossed"] = example.new().fit_transform(*example.data)
         if example.further:
             told["further"] = example.output(estimator.partial_fit(*example.further))
+            told["still further"] = example.output(estimator.partial_fit(*example.further))
     return {what: found for what, value in told.items() if (found := _summary(value)) is not None}
 
 

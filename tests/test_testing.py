@@ -1,13 +1,17 @@
 """The text checks: pass on sound vectorizers, fail on broken ones."""
 
 import os
+import random
 import subprocess
 import sys
+import threading
+from functools import wraps
 from itertools import count
+from types import GeneratorType
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -15,6 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.testing import check_text_estimator, parametrize_with_text_checks
+from skembed.testing._text_checks import checks_for
 
 pytest.importorskip("pandas")
 
@@ -186,6 +191,141 @@ def test_broken_vectorizers_fail(broken):
     assert BROKEN[broken] <= failed
     with pytest.raises(Exception):  # noqa: B017, PT011 (whatever the first failing check raises)
         check_text_estimator(broken())
+
+
+class KeepingMore(Lengths):
+    def __init__(self, scale=1.0):
+        self.scale, self.more = scale, 1
+
+
+class ForgetsInAPickle(Lengths):
+    def __getstate__(self):
+        return super().__getstate__() | {"scale": 2.0}
+
+
+class AnotherInOtherThreads(Lengths):
+    def transform(self, X):
+        return super().transform(X) + (threading.current_thread() is not threading.main_thread())
+
+
+class Jobs(Lengths):
+    def __init__(self, scale=1.0, n_jobs=None):
+        self.scale, self.n_jobs = scale, n_jobs
+
+
+def changed(method, change, base=Lengths):
+    """A vectorizer one of whose methods does something else; `change` is given what it was."""
+    plain = getattr(base, method)
+
+    @wraps(plain)
+    def other(self, *rest, **named):
+        return change(plain, self, *rest, **named)
+
+    return type("Broken", (base,), {method: other})
+
+
+def fit_first(then):
+    return changed("fit", lambda fit, self, X, y=None: [fit(self, X), then(self, X)][0])
+
+
+def scaled_fit(scale):
+    return changed("fit", lambda fit, self, X, y=None: fit(self.set_params(scale=float(scale(self, X))), X))
+
+
+def rows_that(change):
+    return changed("transform", lambda transform, self, X: change(transform(self, X), X, self))
+
+
+def turned(kind):
+    return changed("transform", lambda plain, self, X: plain(self, list(X)[::-1] if isinstance(X, kind) else X))
+
+
+def counting(rows, X, self):
+    self.n_unseen_ = getattr(self, "n_unseen_", 0) + sum("unseen" in text for text in X)
+    return rows + self.n_unseen_
+
+
+EACH = {
+    "parameters": [
+        (KeepingMore, r"__init__ sets \['more'\]"),
+        (changed("set_params", lambda set_params, self, **parameters: self), "takes a parameter there is not"),
+        (ChangingParameters, "__init__ changes scale: it got 2.0 and keeps 4.0"),
+    ],
+    "clone": [(scaled_fit(lambda self, X: 3), "fit changes the parameter scale from 1.0 to 3.0")],
+    "fit_returns_self": [
+        (changed("fit", lambda fit, self, X, y=None: clone(fit(self, X))), "fit does not return the estimator"),
+        (fit_first(lambda self, X: X.sort()), "changes the list of documents"),
+        (rows_that(lambda rows, X, self: [rows, X.sort()][0]), "changes the list of documents"),
+    ],
+    "pickle": [(ForgetsInAPickle, "the pickled estimator transforms differently")],
+    "fit_idempotent": [
+        (scaled_fit(lambda self, X: 1 + hasattr(self, "fitted_")), "fitting a second time changes the result"),
+        (changed("fit_transform", lambda plain, self, X: 2 * plain(self, X)), "fit_transform differs from fit, then"),
+    ],
+    "order_invariance": [(rows_that(lambda rows, X, self: rows[np.argsort(rows[:, 0])]), "the order of documents")],
+    "batch_invariance": [(rows_that(lambda rows, X, self: rows + (len(X) == 1)), "one by one differ from those")],
+    "transform_learns_nothing": [(rows_that(counting), "transforming other documents changes later results")],
+    "empty_documents": [
+        (rows_that(lambda rows, X, self: rows[:-1] if "" in X else rows), "11 documents, some empty, became 10 rows"),
+        (rows_that(lambda rows, X, self: np.where(rows[:, 1:] == 0, np.inf, rows)), "a row that is not finite"),
+        (rows_that(lambda rows, X, self: rows + ("" in X)), "empty documents change the row beside them"),
+    ],
+    "empty_corpus": [
+        (changed("fit", lambda fit, self, X, y=None: fit(self, X or ["one"])), r"fit\(\[\]\) raises no ValueError"),
+        (changed("fit", lambda fit, self, X, y=None: fit(self, X and ["one"])), r"fit\(\['', ' '\]\) raises no"),
+    ],
+    "wrong_documents": [
+        (changed("transform", lambda plain, self, X: plain(self, list(X))), "transform takes one string for documents"),
+        (changed("fit", lambda fit, self, X, y=None: fit(self, list(X))), "fit takes one string for documents"),
+        (changed("transform", lambda plain, self, X: plain(self, X if isinstance(X, str) else list(map(str, X)))),
+         "transform takes NaN for a document"),
+        (changed("fit", lambda fit, self, X, y=None: fit(self, X if isinstance(X, str) else list(map(str, X)))),
+         "fit takes NaN for a document"),
+    ],
+    "containers": [
+        (turned(tuple), "transform of a tuple differs from that of a list"),
+        (turned(np.ndarray), "transform of an object array differs from that of a list"),
+        (turned(GeneratorType), "transform of a generator differs from that of a list"),
+        (scaled_fit(lambda self, X: 1 + isinstance(X, tuple)), "fit of a tuple differs from that of a list"),
+        (scaled_fit(lambda self, X: 1 + (getattr(X, "dtype", "O") != "O")), "fit of a string array differs"),
+        (changed("fit_transform", lambda plain, self, X: 2 * plain(self, X)), "fit_transform of a generator differs"),
+    ],
+    "threads": [(AnotherInOtherThreads, "transform differs between threads")],
+    "memory_growth": [
+        (rows_that(lambda rows, X, self: [rows, vars(self).setdefault("seen_", []).extend(X)][0]),
+         "eight calls of transform left .* bytes behind"),
+    ],
+    "global_state": [
+        (SeedingNumpy, "changes numpy's global random state"),
+        (rows_that(lambda rows, X, self: rows + 0 * random.random()), "changes Python's random state"),
+        (fit_first(lambda self, X: os.environ.update(BROKEN=str(next(Noisy.draws)))), "changes the environment"),
+    ],
+    "column_transformer": [
+        (changed("fit_transform", lambda plain, self, X, y=None: (1 + hasattr(X, "iloc")) * plain(self, X)),
+         "a ColumnTransformer's rows differ"),
+    ],
+    "feature_names": [
+        (changed("get_feature_names_out", lambda names, self: np.array(["a", "b"])), "works before fit"),
+        (changed("get_feature_names_out", lambda names, self: names(self)[:1]), "2 columns have the 1 names"),
+        (changed("get_feature_names_out", lambda names, self: names(self)[[0, 0]]), "expected unique strings"),
+        (changed("get_feature_names_out", lambda names, self: range(len(names(self)))), "expected unique strings"),
+    ],
+    "not_fitted": [(changed("transform", lambda plain, self, X: self._rows(X)), "transform works before fit")],
+    "n_jobs": [
+        (changed("transform", lambda plain, self, X: plain(self, X) * (self.n_jobs or 1), Jobs), "n_jobs=2 differ"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("check", "broken", "message"), [(check, *case) for check, cases in EACH.items() for case in cases]
+)
+def test_each_check_says_what_is_broken(check, broken, message, monkeypatch):
+    monkeypatch.setenv("BROKEN", "")
+    (one,) = (one for one in checks_for(Jobs()) if one.__name__ == f"check_{check}")
+    one(Jobs())
+    with pytest.raises(AssertionError, match=message):
+        one(broken())
 
 
 def test_expected_failures_are_marked_and_classes_refused():

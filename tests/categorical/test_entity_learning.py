@@ -40,6 +40,17 @@ class TestPartialFit:
         assert fitted.categories_[0].tolist() == [*before, "Paris"]
         assert "Paris" in fitted.embeddings_["x0"]
 
+    def test_each_call_goes_on_where_the_one_before_stopped(self):
+        codes = np.random.default_rng(0).integers(8, size=(600, 2))
+        y = (codes % 2).prod(axis=1) * 4.0  # what the net alone can learn, pass by pass
+        X = codes.astype(str).astype(object)
+        options = {"hidden_layer_sizes": (16,), "learning_rate": 0.01, "batch_size": 32, "early_stopping": False}
+        fitted = encoder(max_iter=1, **options).fit(X, y)
+        for _ in range(3):
+            fitted.partial_fit(X, y)
+        losses = np.array(fitted.loss_curve_)
+        assert (losses[1:] < 0.85 * losses[:-1]).all()
+
     @pytest.mark.parametrize("n_first", [320, 100])  # with and without a net
     def test_marginal_effects_are_those_of_all_rows(self, X, shop, n_first):
         y = shop.y + 2.0 * np.random.default_rng(0).standard_normal(len(X))

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from skembed.compare import ComparisonProblem, _map, evaluate
+from skembed.compare import ComparisonProblem, _evaluate, _map, evaluate, pipeline
 from skembed.compare._evaluate import Encoding, Row
 from skembed.compare._map import LevelMap, map_levels, principal_plane
 from skembed.compare._picture import level_picture, score_chart
@@ -179,6 +179,16 @@ def test_map_takes_the_column_whose_vectors_differ_most():
     assert list(levels.counts) == sorted(levels.counts, reverse=True)
     means = [made.y[[x == key for x in X[:, 0]]].mean() for key in levels.keys]
     np.testing.assert_allclose(levels.values, means)
+
+
+def test_the_map_is_fitted_with_the_seed_that_is_asked_for(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        _evaluate, "pipeline", lambda *args, random_state: [seeds.append(random_state), pipeline(*args)][1]
+    )
+    X = np.array([["a"], ["b"]] * 20, dtype=object)
+    map_levels(ComparisonProblem(X, np.arange(40.0), "regression", [0], [], "s", "y", ["c"]), random_state=7)
+    assert seeds == [7]
 
 
 def test_of_more_levels_than_a_map_has_points_the_most_frequent_are_drawn(monkeypatch):

@@ -35,6 +35,11 @@ def test_code_points_do_not_leak_into_words(unicode):
     assert unicode.data[row, 3] == "IDEOGRAPH"
 
 
+@pytest.mark.parametrize(("character", "kind"), [("é", "canonical"), ("ﬁ", "compat"), ("½", "fraction"), ("!", "none")])
+def test_what_a_character_is_made_of(unicode, character, kind):
+    assert unicode.data[unicode.characters.tolist().index(character), 5] == kind
+
+
 def test_one_column_is_of_high_cardinality_and_none_names_the_row(unicode):
     n_levels = [len(set(unicode.data[:, j])) for j in range(6)]
     assert max(n_levels) > 5_000

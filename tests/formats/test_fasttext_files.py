@@ -243,6 +243,16 @@ class TestSaving:
         assert loaded.subwords == table.subwords
         np.testing.assert_allclose(loaded.vectors, table.vectors, atol=1e-6)
 
+    def test_settings_are_those_of_the_fasttext_program_where_none_are_given(self, tmp_path):
+        # its help: -ws 5, -epoch 5, -minCount 1 where the words are chosen, -neg 5, -wordNgrams 1, -loss ns, skip-gram
+        expected = {"dim": 6, "ws": 5, "epoch": 5, "min_count": 1, "neg": 5, "word_ngrams": 1, "loss": 2, "model": 2,
+                    "bucket": 200, "minn": 2, "maxn": 5, "lr_update_rate": 100, "t": 1e-4}  # fmt: skip
+        for given in ({}, {"ws": 3, "epoch": 7, "t": 1e-3, "model": 1, "loss": 1}):
+            self.table().save(tmp_path / "model", "fasttext-bin", settings=given)
+            with (tmp_path / "model").open("rb") as file:
+                model = open_model(Seekable("model", file, (tmp_path / "model").stat().st_size))
+            assert model.settings == expected | given
+
     def test_gensim_reads_it_alike(self, tmp_path):
         fasttext = pytest.importorskip("gensim.models.fasttext")
         table = self.table()

@@ -113,6 +113,9 @@ def test_files_that_are_no_supervised_models_are_refused(tmp_path, model_file):
     table.save(tmp_path / "words.bin", format="fasttext-bin")
     with pytest.raises(FormatError, match=r"words\.bin: expected a supervised model"):
         FastTextClassifier.from_fasttext(tmp_path / "words.bin")
+    np.savez(tmp_path / "arrays.npz", keys=["a"], vectors=np.eye(1))
+    with pytest.raises(FormatError, match=r"arrays\.npz: expected a model of fastText, the file is an \.npz of numpy"):
+        FastTextClassifier.from_fasttext(tmp_path / "arrays.npz")
     content = model_file("softmax").read_bytes()
     for size in range(0, len(content), 97):
         (tmp_path / "cut.bin").write_bytes(content[:size])
