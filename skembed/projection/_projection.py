@@ -44,6 +44,7 @@ OF_ONE_METHOD = (  # attributes that a fit by another method must not leave behi
     "_map",
     "_codec",
     "_increments",
+    "_n_rows",
 )
 
 

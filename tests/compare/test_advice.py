@@ -98,6 +98,15 @@ def test_table():
     assert lines[0].index("R2") + 2 == lines[1].index("0.8040") + 6  # numbers stand under the right end of the name
 
 
+def test_columns_stand_under_each_other_however_long_the_names_of_what_was_left_out():
+    rows = [row("onehot", FOLDS), row("a long encoder", [], "a long learner", skipped="too wide"), row("entity", FOLDS)]
+    lines = format_table(rows, "R2").splitlines()
+    places = [line.index(name) for line, name in zip(lines, ("encoder", "onehot", "a long encoder", "entity"))]
+    assert len(set(places)) == 1
+    ends = [line.index(value) + len(value) for line, value in zip(lines, ("R2", "0.8040", " -", "0.8040"))]
+    assert len(set(ends)) == 1
+
+
 @pytest.mark.parametrize(("n", "text"), [(999, "999 B"), (1500, "1.5 kB"), (2.5e8, "250 MB"), (7.1e9, "7.1 GB")])
 def test_bytes(n, text):
     assert format_bytes(n) == text

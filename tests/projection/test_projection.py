@@ -311,6 +311,18 @@ def test_a_new_fit_forgets_batches(rows):
 # ------------------------------------------------------------------------------------------------ y, parameters
 
 
+@pytest.mark.parametrize("method", [*LINEAR, "autoencoder"])
+@pytest.mark.parametrize("before", ["pca", "lda", "autoencoder"])
+def test_a_fit_by_another_method_leaves_nothing_behind(rows, method, before):
+    if "autoencoder" in (before, method):
+        pytest.importorskip("torch")
+    X, y = rows
+    refitted = embedder(before, early_stopping=True).fit(X, y).set_params(method=method, early_stopping=False).fit(X, y)
+    fresh = embedder(method, early_stopping=False).fit(X, y)
+    assert vars(refitted).keys() == vars(fresh).keys()
+    np.testing.assert_array_equal(refitted.transform(X), fresh.transform(X))
+
+
 def test_y_is_required_where_the_method_needs_it(rows):
     for method in [*LINEAR, "autoencoder"]:
         assert embedder(method).__sklearn_tags__().target_tags.required == (method in ("lda", "nca"))
