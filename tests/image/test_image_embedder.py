@@ -216,10 +216,14 @@ def test_a_file_is_loaded_once(embedder, squeezenet, pictures, monkeypatch, tmp_
         np.testing.assert_array_equal(one, rows[0])
 
 
-def test_few_models_stay_loaded(squeezenet, tmp_path):
-    for number in range(6):
-        load_model(shutil.copy(squeezenet, tmp_path / f"{number}.safetensors"))
+def test_few_models_stay_loaded_those_that_were_used_last(squeezenet, tmp_path):
+    files = [shutil.copy(squeezenet, tmp_path / f"{number}.safetensors") for number in range(6)]
+    first = load_model(files[0])
+    for file in files[1:]:
+        last = load_model(file)
+        assert load_model(files[0]) is first
     assert len(image_models._slots) == 4
+    assert load_model(files[5]) is last
 
 
 def test_pickles_and_files_hold_no_weights(embedder, pictures, tmp_path):
