@@ -38,7 +38,7 @@ PATIENCE = 6  # times the processor time that is allowed
 GRACE = 30  # seconds of processor time that tests may take beyond three times of what they took when measured
 LONGEST = 5  # seconds of processor time that a test may take to be among those that are run
 EACH = 2  # seconds for a test function: its further parameters are not measured; what survives is tried with all
-ALL_OF = "test_learned_"  # files of which all are measured, since each of their examples is for lines of its own
+ALL_OF = "test_learned_", "test_refused_", "test_blocks"  # of these all is measured: each example has lines of its own
 ON_IMPORT = {"tests/test_docstrings.py::test_documented_defaults_are_those_of_the_code"}  # and it sees signatures
 OVERHEAD = 0.05  # seconds of any test, beside those of its own
 SETUP = "|setup"  # behind the name of a test, while its fixtures are made
@@ -381,6 +381,10 @@ def _give_up(number: int, frame: types.FrameType | None) -> None:
     raise TimeoutError
 
 
+def _is_measured_whole(test: str) -> bool:
+    return any(name in test for name in ALL_OF)
+
+
 def _measure_one(tree: Path, folder: str, output: Path) -> int:
     import coverage
     import pytest
@@ -402,7 +406,7 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
             fixtures = [definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values()]
             shared = {f"{one.baseid}::{one.argname}" for one in fixtures if one.scope != "function" and one.baseid}
             tests[item.nodeid] = {"passed": True, "shared": sorted(shared), "seconds": 0.0}
-            if spent[item.nodeid.partition("[")[0]] > EACH and ALL_OF not in item.nodeid:
+            if spent[item.nodeid.partition("[")[0]] > EACH and not _is_measured_whole(item.nodeid):
                 pytest.skip("its function has had its time")
             measured.switch_context(item.nodeid + SETUP)
             try:
@@ -415,7 +419,7 @@ def _measure_one(tree: Path, folder: str, output: Path) -> int:
             started = time.process_time()
             measured.switch_context(item.nodeid)
             signal.signal(signal.SIGPROF, _give_up)
-            signal.setitimer(signal.ITIMER_PROF, LONGEST * (4 if ALL_OF in item.nodeid else 1))
+            signal.setitimer(signal.ITIMER_PROF, LONGEST * (4 if _is_measured_whole(item.nodeid) else 1))
             try:
                 return (yield)
             finally:
