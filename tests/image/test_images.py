@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from skembed.data.images import UnreadableImage, open_image, read_images
+from skembed.data.images import UnreadableImage, open_image, pillow, read_images
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(256, size=(6, 8, 3), dtype=np.uint8)
@@ -34,6 +34,7 @@ def path(tmp_path):
 
 def test_without_pillow_the_error_names_the_extra(monkeypatch, path):
     monkeypatch.setitem(sys.modules, "PIL", None)
+    pillow.cache_clear()
     with pytest.raises(ImportError, match=r"reading images needs Pillow: pip install skembed\[image\]"):
         open_image(path)
 
