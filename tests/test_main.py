@@ -62,6 +62,13 @@ def test_the_printed_snippet_runs(houses, capsys):
     assert names["model"].score(names["problem"].X, names["problem"].y) > 0.9
 
 
+def test_the_snippet_names_the_folds_where_they_decide_which_classes_are_left_out(houses, capsys):
+    _, out, _ = run(capsys, "compare", houses, "--target", "price", *FAST)
+    assert "cv=" not in out
+    _, out, _ = run(capsys, "compare", houses, "--target", "street", "--categorical", "built", *FAST)
+    assert "cv=3" in out
+
+
 def test_report_with_a_map(houses, capsys, tmp_path):
     report = tmp_path / "report.html"
     options = ["--encoders", "onehot,entity", "--learner", "linear", "--cv", "2", "--html", report]

@@ -96,6 +96,31 @@ def test_nullable_integers():
     np.testing.assert_array_equal(to_numbers(pd.Series([1, None], dtype="Int64"))[0], [1, np.nan])
 
 
+@pytest.mark.parametrize(
+    "mark",
+    ["", "-", "--", "\u2013", "\u2014", ".", "?", "N.A.", "n.d.", "NA", "nan", "None", "null"],
+)
+def test_marks_of_what_is_missing(mark):
+    numbers, how = numbers_of([str(i) for i in range(10)] + [mark] * 5)
+    assert how == "numbers"
+    np.testing.assert_array_equal(numbers, [*range(10), *[np.nan] * 5])
+
+
+@pytest.mark.parametrize("text", ["{})", "({}"])
+def test_one_bracket_makes_no_loss(text):
+    assert numbers_of([text.format(i) for i in range(10, 40)])[0] is None
+    assert numbers_of([f"({i})" for i in range(1, 30)])[0].tolist() == [-i for i in range(1, 30)]
+
+
+def test_reading_dates_leaves_the_random_state_alone():
+    many = pd.Series(pd.date_range("2001-01-01", periods=900).strftime("%d/%m/%Y"))
+    before = np.random.get_state()[1].copy(), np.random.get_state()[2]  # noqa: NPY002
+    assert to_numbers(many)[1] == "days since 1970"
+    after = np.random.get_state()  # noqa: NPY002
+    assert (after[1] == before[0]).all()
+    assert after[2] == before[1]
+
+
 def test_row_numbers():
     assert is_row_number(np.arange(10.0))
     assert is_row_number(np.array([900.0, 70, 5]))  # falling identifiers

@@ -62,6 +62,16 @@ def test_whole_numbers_that_are_taken_for_amounts_are_noted():
         assert not make_problem(table(y=y), "y", task=task).notes
 
 
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_codes_are_told_from_amounts_by_the_target(task):
+    rng = np.random.default_rng(0)
+    code, amount, effect = rng.integers(40, size=2000), rng.integers(40, size=2000), rng.normal(size=40)
+    y = effect[code] + 0.1 * amount + 0.1 * rng.normal(size=2000)
+    target = y if task == "regression" else np.where(y > np.median(y), "high", "low")
+    made = make_problem(pd.DataFrame({"code": code, "amount": amount, "kind": ["a", "b"] * 1000, "y": target}), "y")
+    assert (made.categorical, made.numeric) == (["code", "kind"], ["amount"])
+
+
 def test_task_can_be_asked_for():
     frame = table(y=[1, 2, 3] * 20)
     assert make_problem(frame, "y", task="regression").task == "regression"
