@@ -180,6 +180,8 @@ def test_dates_order_events_and_are_a_column(kind):
     ("options", "message"),
     [
         ({"by": "id"}, "by='id' is no column of the table"),
+        ({"by": "case", "order": "id"}, "order='id' is no column of the table"),
+        ({"by": "case", "next_of": "id"}, "next_of='id' is no column of the table"),
         ({"by": "kind"}, "row 1 has no value in column 'kind', by"),
         ({"by": "case", "order": "kind"}, "row 1 has no value in column 'kind', order"),
         (
