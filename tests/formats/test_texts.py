@@ -211,6 +211,15 @@ def test_half_precision_is_rounded_and_held_as_float32(parser, load):
         load(b"a 1 1\n", dtype="float64")
 
 
+def test_a_short_line_before_the_end_of_a_block_is_not_the_end_of_the_file(tmp_path, monkeypatch):
+    lines = [f"w{i} 1 2 3\n" for i in range(20)]
+    lines[5] = "w5 1 2\n"
+    (tmp_path / "words").write_text("".join(lines))
+    monkeypatch.setattr(_text, "_BLOCK", len("".join(lines[:6])) + 4)
+    with pytest.raises(FormatError, match="at byte 45: expected a key and 3 numbers, found 3 fields: b'w5 1 2'"):
+        EmbeddingTable.load(tmp_path / "words")
+
+
 def test_lines_across_blocks(parser, load, monkeypatch):
     monkeypatch.setattr(_text, "_BLOCK", 64)
     words = [f"w{'x' * (i % 40)}{i}" for i in range(200)]
