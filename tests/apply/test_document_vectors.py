@@ -83,6 +83,21 @@ def test_each_step_lowers_the_loss(window, scale, monkeypatch):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(("window", "loss"), [(0, loss_alone), (3, loss_of_windows)])
+@pytest.mark.parametrize("scale", [0.3, 1.0])
+def test_two_steps_leave_next_to_nothing_to_do(window, loss, scale, monkeypatch):
+    inputs, outputs, inference, _ = random_model(window, scale=scale)
+    documents = random_documents([60])
+    losses = [loss(np.zeros(DIM), documents.indices, inputs, outputs, inference)]
+    for n_steps in (1, 2, 40):
+        monkeypatch.setattr(document_vectors, "N_STEPS", n_steps)
+        found = infer_documents([documents], inputs, outputs, inference)[0].astype(float)
+        losses.append(loss(found, documents.indices, inputs, outputs, inference))
+    left = (np.array(losses) - losses[-1]) / (losses[0] - losses[-1])
+    assert left[1] < 0.02
+    assert left[2] < 5e-4
+
+
 @pytest.mark.parametrize("window", [0, 3])
 @pytest.mark.parametrize("n_steps", [3, document_vectors.N_STEPS])  # on the way, and where it is at its end
 def test_a_document_has_one_vector_whatever_stands_beside_it(window, n_steps, monkeypatch):

@@ -120,6 +120,22 @@ def test_side_inputs_interact_and_a_curve_is_no_interaction():
     assert abs(np.corrcoef(first, slope)[0, 1]) > 0.95
 
 
+@pytest.mark.parametrize("column", [0, 1])
+def test_profiles_are_what_a_level_adds_with_each_level_of_its_partner(column):
+    rng = np.random.default_rng(0)
+    levels = np.array([[0, 0, 1, 2, 3], [0, 2, 1, 0, 4]])  # of 4 and 5; those of number 0 are unknown
+    effects = rng.standard_normal((5, 3))
+    masses = {0: np.array([1.0, 2, 3, 4]), 1: np.array([5.0, 1, 2, 1, 1])}
+    found = Interactions([Cells((0, 1), levels)], [effects], [np.ones(5)], [1.0], masses)
+    partner = 1 - column
+    shares = masses[partner] / masses[partner].sum()
+    expected = np.zeros((len(masses[column]), len(shares), 3))
+    for cell, effect in zip(levels.T, effects):
+        expected[cell[column], cell[partner]] = effect * np.sqrt(shares[cell[partner]])
+    profile = profiles(found, column, len(masses[column]), [effects]).toarray()
+    np.testing.assert_allclose(profile, expected.reshape(len(expected), -1))
+
+
 def test_partial_fit_counts_cells_as_if_all_rows_had_been_there():
     rng = np.random.default_rng(0)
     levels = np.stack([rng.integers(1, 5, 200), rng.integers(1, 7, 200)])
