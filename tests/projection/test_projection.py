@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -309,6 +310,13 @@ def test_a_new_fit_forgets_batches(rows):
 
 
 # ------------------------------------------------------------------------------------------------ y, parameters
+
+
+@pytest.mark.parametrize("method", ["pca", "random", "svd", "autoencoder"])
+def test_nothing_comes_back_before_a_fit(rows, method):
+    for name in ("transform", "inverse_transform", "get_feature_names_out"):
+        with pytest.raises(NotFittedError):
+            getattr(embedder(method), name)(*[rows[0]] * (name != "get_feature_names_out"))
 
 
 @pytest.mark.parametrize("method", [*LINEAR, "autoencoder"])
