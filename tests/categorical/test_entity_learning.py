@@ -137,6 +137,12 @@ class TestWarmStart:
         assert warm.loss_curve_[0] < cold.loss_curve_[0]
         assert warm.loss_curve_[0] < 1.2 * cold.loss_curve_[-1]
 
+    def test_another_net_begins_anew(self, X, shop):
+        options = {"learning_rate": 0.01, "early_stopping": False, "max_iter": 2}
+        warm = encoder(warm_start=True, hidden_layer_sizes=(8,), **options).fit(X, shop.y)
+        for changes, y in (({"hidden_layer_sizes": (6, 5)}, shop.y), ({}, shop.y > 2), ({}, np.arange(len(X)) % 3)):
+            assert np.isfinite(warm.set_params(**changes).fit(X, y).transform(X)).all()
+
     def test_other_columns_and_targets_begin_anew(self, X, shop):
         warm = encoder(warm_start=True).fit(X, shop.y)
         np.testing.assert_array_equal(

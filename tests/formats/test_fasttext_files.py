@@ -253,6 +253,22 @@ class TestSaving:
                 model = open_model(Seekable("model", file, (tmp_path / "model").stat().st_size))
             assert model.settings == expected | given
 
+    @pytest.mark.parametrize("ngrams", [None, samples.NGRAMS])
+    def test_each_byte_is_as_the_format_has_it(self, tmp_path, ngrams):
+        words, counts = samples.WORDS, [9, 7, 5, 3, 1]
+        if ngrams is None:
+            table, lengths = EmbeddingTable(words, samples.VECTORS), {"minn": 0, "maxn": 0}
+        else:
+            subwords, lengths = Subwords(ngrams, min_n=3, max_n=6, n_buckets=len(ngrams)), {}
+            table = SubwordTable.from_rows(words, samples.VECTORS, subwords)
+        table.save(tmp_path / "model", "fasttext-bin", counts=counts)
+        found, expected = (tmp_path / "model").read_bytes(), samples.fasttext(ngrams=ngrams, counts=counts, **lengths)
+        start = expected.index(samples.VECTORS.tobytes())  # of rows that are computed from sums again
+        end = start + samples.VECTORS.nbytes
+        assert (found[:start], found[end:]) == (expected[:start], expected[end:])
+        rows = np.frombuffer(found[start:end], "<f4").reshape(samples.VECTORS.shape)
+        np.testing.assert_allclose(rows, samples.VECTORS, rtol=1e-5, atol=1e-6)
+
     def test_gensim_reads_it_alike(self, tmp_path):
         fasttext = pytest.importorskip("gensim.models.fasttext")
         table = self.table()

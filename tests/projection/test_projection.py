@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
+from sklearn.utils import get_tags
 
 from skembed import EmbeddingTable, ProjectionEmbedder
 
@@ -310,6 +311,26 @@ def test_a_new_fit_forgets_batches(rows):
 
 
 # ------------------------------------------------------------------------------------------------ y, parameters
+
+
+@pytest.mark.parametrize("method", [*LINEAR, "autoencoder"])
+def test_tags_say_which_rows_are_taken(rows, method):
+    X, y = rows
+    with_nan, words = X.copy(), X.astype(str).astype(object)
+    with_nan[3, 1] = np.nan
+    words[:, 0] = ["a", "b"] * 75
+
+    def is_taken(X):
+        try:
+            embedder(method).fit(X, y)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    tags = get_tags(embedder(method)).input_tags
+    assert is_taken(with_nan) == tags.allow_nan
+    assert is_taken(words) == tags.string == tags.categorical
+    assert is_taken(sparse.csr_array(X)) == tags.sparse
 
 
 @pytest.mark.parametrize("method", ["pca", "random", "svd", "autoencoder"])
