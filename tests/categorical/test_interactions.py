@@ -136,6 +136,24 @@ def test_profiles_are_what_a_level_adds_with_each_level_of_its_partner(column):
     np.testing.assert_allclose(profile, expected.reshape(len(expected), -1))
 
 
+def test_what_vectors_do_not_need_is_left_out_and_the_rest_stays_with_its_pair():
+    rng = np.random.default_rng(0)
+    pairs = [(0, 1), (1, 2), (0, 2)]
+    cells = [Cells(pair, np.array([[1, 2, 3, 3], [1, 1, 2, 3]])) for pair in pairs]
+    effects, counts = ([rng.random((4, *shape)).astype(np.float32) for _ in pairs] for shape in ((1,), ()))
+    masses = {c: np.arange(1.0, 5) for c in range(3)}
+    found = Interactions(cells, effects, counts, [2.0, 4.0, 8.0], masses)
+    found.find_axes(3)
+    kept = found.only_axes({2: np.arange(found.dim(2))})
+    assert [one.columns for one in kept.cells] == [(1, 2), (0, 2)]
+    assert kept.ratios == [4.0, 8.0]
+    for one, whole in ((kept.effects, effects), (kept.counts, counts)):
+        for a, b in zip(one, whole[1:], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+    assert kept.axes.keys() == {2}
+    np.testing.assert_allclose(np.abs(kept.rows(2, 4)), np.abs(found.rows(2, 4)), atol=1e-5)
+
+
 def test_partial_fit_counts_cells_as_if_all_rows_had_been_there():
     rng = np.random.default_rng(0)
     levels = np.stack([rng.integers(1, 5, 200), rng.integers(1, 7, 200)])

@@ -440,6 +440,23 @@ class TestPlot:
         assert box.x1 <= width
         assert box.y1 <= height
 
+    def test_labels_stay_at_their_points_when_the_axes_are_turned(self, plt):
+        from matplotlib.backend_bases import MouseEvent
+        from mpl_toolkits.mplot3d import proj3d
+
+        display = EmbeddingDisplay.from_table(clustered(30)[0], dim=3).plot()
+        canvas, ax = display.figure_.canvas, display.ax_
+        canvas.draw()
+        before = [label.xy for label in display.labels_]
+        ax.view_init(elev=70, azim=200)
+        canvas.draw()
+        canvas.callbacks.process("motion_notify_event", MouseEvent("motion_notify_event", canvas, 10, 10))
+        place = {key: row for row, key in enumerate(display.table.keys)}
+        for label, old in zip(display.labels_, before, strict=True):
+            x, y, _ = proj3d.proj_transform(*display.coordinates[place[label.get_text()]], ax.get_proj())
+            np.testing.assert_allclose(label.xy, (x, y), atol=1e-6)
+            assert np.abs(np.subtract(label.xy, old)).max() > 1e-4
+
     def test_which_points_get_labels(self, plt):
         table, _ = clustered()
 
