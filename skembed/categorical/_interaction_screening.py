@@ -66,7 +66,6 @@ def screen_pairs(
         cells = columns[a] * np.uint64(sizes[b]) + columns[b]
         if size > n_cells:  # Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4)
             cells = (cells * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - CELL_BITS)
-            size = n_cells
         statistic, variance = cell_statistic(
             cells.astype(np.int64), residual, sums[:size], squares[:size], fourths[:size]
         )
