@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import tracemalloc
 from itertools import count
 from types import GeneratorType
 
@@ -327,3 +328,16 @@ def test_expected_failures_are_marked_and_classes_refused():
     assert marked == ["SeedingNumpy()-check_clone"]
     with pytest.raises(TypeError, match="SeedingNumpy"):
         parametrize_with_text_checks([SeedingNumpy])
+
+
+@pytest.mark.parametrize("tracing", [False, True])
+def test_memory_is_traced_after_the_checks_where_it_was_before(tracing):
+    (check,) = (one for one in checks_for(Lengths()) if one.__name__ == "check_memory_growth")
+    assert not tracemalloc.is_tracing()
+    if tracing:
+        tracemalloc.start()
+    try:
+        check(Lengths())
+        assert tracemalloc.is_tracing() == tracing
+    finally:
+        tracemalloc.stop()

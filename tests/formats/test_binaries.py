@@ -306,6 +306,15 @@ class TestParquet:
             with pytest.raises(FormatError, match=r"missing|one length|finite"):
                 load_table(tmp_path / "t")
 
+    def test_columns_of_one_name_are_refused(self, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        columns = [pa.array(["a", "b"]), pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
+        pytest.importorskip("pyarrow.parquet").write_table(
+            pa.Table.from_arrays(columns, names=["key", "x", "x"]), tmp_path / "twice"
+        )
+        with pytest.raises(FormatError, match=r"expected columns of different names, got \['key', 'x', 'x'\]"):
+            load_table(tmp_path / "twice")
+
     def test_without_pyarrow_the_extra_is_named(self, tmp_path, monkeypatch):
         content = samples.parquet()
         monkeypatch.setitem(sys.modules, "pyarrow", None)

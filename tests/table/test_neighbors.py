@@ -265,3 +265,11 @@ def test_a_copy_of_the_restricted_rows_gives_what_the_table_gives(monkeypatch, m
     gathered = EmbeddingTable(keys, vectors).nearest(queries, 45, metric=metric, restrict_to=some, exclude=exclude)
     assert copied == gathered
     assert {len(found) for found in copied} == {38, 39}
+
+
+def test_queries_are_keys_of_any_container_behind_all_that_is_searched_too():
+    table = EmbeddingTable([f"k{i}" for i in range(6)], np.random.default_rng(0).normal(size=(6, 3)))
+    (expected,) = table.nearest(["k5"], 2, restrict_to=["k0", "k1", "k3"])
+    assert {key for key, _ in expected} < {"k0", "k1", "k3"}
+    for query in ({"k5"}, {"k5": 1}.keys()):
+        assert table.nearest(query, 2, restrict_to=["k0", "k1", "k3"]) == [expected]

@@ -503,3 +503,11 @@ def test_a_table_is_no_other_thing():
     assert (table == 3) is False
     assert (table != "a") is True
     assert table.__eq__(table.vectors) is NotImplemented  # who is on the other side may know
+
+
+@pytest.mark.parametrize("asked", ["PARIS", "Paris", " paris ", "rome", "oslo"])
+def test_keys_in_another_case_or_with_spaces_are_what_may_have_been_meant(asked):
+    table = EmbeddingTable(["paris", "ROME", "Oslo"], np.eye(3))
+    meant = {"rome": "ROME", "oslo": "Oslo"}.get(asked, "paris")
+    with pytest.raises(KeyError, match=f"did you mean '{meant}'"):
+        table[asked]
