@@ -76,7 +76,7 @@ def link_groups(links: Any) -> dict[str, list[tuple]]:
         for pair in group:
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise ValueError(f"links must be pairs (from, to) of keys, got {pair!r}.")
-            pairs[str(name)].append(tuple(key_list(pair, "links")))
+            pairs[str(name)].append(tuple(key_list(pair)))
     return pairs
 
 

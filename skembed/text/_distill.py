@@ -223,10 +223,7 @@ def fit_means(vectors: np.ndarray, shares: sparse.csr_array, targets: np.ndarray
 
 
 def _vocabulary(corpus: EncodedCorpus, min_count: int) -> Vocabulary:
-    counted = [(word, count) for word, count in zip(corpus.words, corpus.counts.tolist()) if isinstance(word, str)]
-    return Vocabulary.from_counts(
-        [word for word, _ in counted], [count for _, count in counted], min_frequency=min_count
-    )
+    return Vocabulary.from_counts(corpus.words, corpus.counts.tolist(), min_frequency=min_count)
 
 
 def _shares(passages: list[str], tokenizer: Tokenizer, row_of: dict[str, int]) -> tuple[sparse.csr_array, list[str]]:
