@@ -220,6 +220,14 @@ class TestNumpy:
             with pytest.raises(ValueError, match="mmap=True needs C-ordered float32"):
                 load_table(tmp_path / "v.npy", mmap=True)
 
+    def test_vectors_of_one_component_and_of_none(self, tmp_path):
+        table = EmbeddingTable(["a", "b", "c"], [[1.0], [2.0], [4.0]])
+        table.save(tmp_path / "one.npz", "numpy")
+        assert EmbeddingTable.load(tmp_path / "one.npz") == table
+        np.savez(tmp_path / "none.npz", keys=np.array(["a", "b"]), vectors=np.empty((2, 0), np.float32))
+        with pytest.raises(FormatError, match=r"expected an array \(n, embedding_dim\) of float, got \(2, 0\)"):
+            load_table(tmp_path / "none.npz")
+
     def test_pickles_inside_are_refused(self, load, tmp_path):
         file = io.BytesIO()
         np.savez(file, keys=np.array(samples.WORDS, dtype=object), vectors=samples.VECTORS)
