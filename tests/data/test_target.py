@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skembed.data.target import Target
+from skembed.data.target import Target, as_columns
 
 Y = np.array([[1.0, 3.0], [2.0, 5.0], [4.0, 9.0], [4.0, 3.0]])
 WEIGHT = np.array([1.0, 2.0, 1.0, 4.0])
@@ -62,3 +62,10 @@ def test_classes_that_y_does_not_show():
     target = learn(np.array([1, 2, 2]), "auto", classes=[1, 2, 3])
     assert (target.type_, target.n_targets) == ("multiclass", 3)
     np.testing.assert_array_equal(target.code(np.array([3])), [[0, 0, 1]])
+
+
+@pytest.mark.parametrize("kind", ["f8", "i4"])
+def test_numbers_of_another_byte_order_are_the_same_numbers(kind):
+    found = as_columns(np.array([3, 1, 2], dtype=f">{kind}"))
+    assert found.dtype == np.dtype(f"={kind}")
+    assert found.tolist() == [[3], [1], [2]]
