@@ -99,7 +99,7 @@ def test_draws_from_the_alias_table_follow_the_weights_and_the_twin():
         assert row == (column if twin.draw() < table.threshold[column] else table.alias[column])
 
 
-@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0, -1.0], [1.0, np.nan], [1.0, np.inf]])
+@pytest.mark.parametrize("weights", [[2.0, -0.5], [], [0.0, 0.0], [1.0, -1.0], [1.0, np.nan], [1.0, np.inf]])
 def test_a_noise_distribution_that_is_none_is_refused(weights):
     with pytest.raises(ValueError, match="ns_exponent"):
         alias_table(weights)
