@@ -139,6 +139,20 @@ class NotFiniteOfConstants(CCAEmbedder):
         return self
 
 
+class OneNumberNotFinite(CCAEmbedder):
+    side = 0
+
+    def transform(self, X, y=None):
+        found = super().transform(X, y)
+        if y is not None:
+            found[self.side][0, 0] = np.nan
+        return found
+
+
+class OneNumberOfTheOtherSideNotFinite(OneNumberNotFinite):
+    side = 1
+
+
 class TakingOnePair(CCAEmbedder):
     def fit(self, X, y):
         return super().fit(X, y) if X.shape[0] > 1 else self
@@ -205,9 +219,13 @@ class KnowingTheNewPairs(CCAEmbedder):
         (KnowingTheNewPairs, "check_partners_are_found", "100% of new rows find their partner after fit on shuffled"),
         (TakingOnePair, "check_too_few", "fit takes a single pair"),
         (NotFiniteOfFew, "check_too_few", "three pairs give vectors that are not finite"),
+        (OneNumberNotFinite, "check_too_few", "three pairs give vectors that are not finite"),
+        (OneNumberOfTheOtherSideNotFinite, "check_too_few", "three pairs give vectors that are not finite"),
         (TakingConstantRows, "check_constant", "fit takes an X whose rows are all equal"),
         (TakingConstants, "check_constant", "fit takes a y whose rows are all equal"),
         (NotFiniteOfConstants, "check_constant", "constant columns give vectors that are not finite"),
+        (OneNumberNotFinite, "check_constant", "constant columns give vectors that are not finite"),
+        (OneNumberOfTheOtherSideNotFinite, "check_constant", "constant columns give vectors that are not finite"),
         (CuttingToTheShorter, "check_rows_that_do_not_match", "fit takes sides of different lengths"),
         (TakingNoSide, "check_rows_that_do_not_match", "fit takes no y"),
         (TakingFewerColumns, "check_rows_that_do_not_match", "transform takes a y of fewer columns"),
