@@ -65,6 +65,16 @@ def test_every_form_of_an_image_is_the_same_picture(path):
             np.testing.assert_array_equal(np.asarray(open_image(image)), COLOURS)
 
 
+def test_what_turns_into_an_array_is_an_image():
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            return COLOURS
+
+    (image,) = read_images([Tensor()])
+    np.testing.assert_array_equal(np.asarray(open_image(image)), COLOURS)
+    assert isinstance(image, np.ndarray)
+
+
 def test_missing_cells_are_kept():
     for missing in (None, np.nan, pd.NA, pd.NaT, float("nan")):
         assert read_images(["a.png", missing]) == ["a.png", None]
