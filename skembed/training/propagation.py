@@ -28,6 +28,7 @@ MORE_FACTORS = 1.5  # times as many directions are smoothed as are kept afterwar
 STEPS = (1, 2, 3)
 EXPONENTS = (0.4, 0.55)  # a finer grid would be chosen from by chance
 CHUNK = 1 << 14
+FAR_OUT = 0.5  # of the largest coordinate of a dimension
 
 
 class Filter(NamedTuple):
@@ -70,7 +71,7 @@ def propagate(graph: Graph, dim: int, window: int | None, seed: int, workers: Wo
         vectors = _shortened(steps.product(vectors), graph)
     smoothed = _shortened(steps.product(vectors), graph)
     rotation = _rotation(gram(smoothed, smoothed, workers), chosen.exponent, dim)
-    return rotated(vectors, rotation[:, _by_spread(smoothed, rotation, graph)], workers)
+    return rotated(vectors, _in_order(smoothed, rotation, graph), workers)
 
 
 def choose_filter(graph: Graph, dim: int, window: int | None, seed: int, workers: Workers) -> Filter:
@@ -154,15 +155,21 @@ def _rotation(square: np.ndarray, exponent: float, dim: int) -> np.ndarray:
     values, axes = values[kept][::-1][:dim], axes[:, kept][:, ::-1][:, :dim]
     if len(values) == 0 or values[0] <= 1e-30:
         return np.zeros((len(square), 1))
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
     return axes * (values / values[0]) ** ((exponent - 1) / 2)
 
 
-def _by_spread(smoothed: np.ndarray, rotation: np.ndarray, graph: Graph) -> np.ndarray:
-    """Return the order of the dimensions by falling spread of what embeds nodes, at its final length, of a sample."""
+def _in_order(smoothed: np.ndarray, rotation: np.ndarray, graph: Graph) -> np.ndarray:
+    """Return the dimensions by falling spread of what embeds nodes, at its final length, of a sample, and a sign each.
+
+    The first node that is far out on a dimension is on its positive side: where nodes are as far out on either side,
+    rounding does not decide.
+    """
     step = max(1, len(smoothed) // CHUNK)
     final = _unit(smoothed[::step] @ rotation.astype(np.float32)) * _shares(graph)[::step, None]
-    return np.argsort(-np.einsum("ij,ij->j", final, final), kind="stable")
+    sizes = np.abs(final)
+    first = (sizes >= FAR_OUT * sizes.max(axis=0)).argmax(axis=0)
+    signs = np.where(final[first, np.arange(final.shape[1])] < 0, -1.0, 1.0)
+    return (rotation * signs)[:, np.argsort(-np.einsum("ij,ij->j", final, final), kind="stable")]
 
 
 def _split(adjacency: sparse.csr_matrix, rng: np.random.Generator) -> tuple[Graph, np.ndarray]:

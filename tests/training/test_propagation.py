@@ -58,3 +58,17 @@ def test_the_standard_error_of_an_area():
     rng = np.random.default_rng(0)
     areas = [propagation._auc(rng.normal(size=80) + 1, rng.normal(size=120)) for _ in range(400)]
     assert np.std(areas) == pytest.approx(propagation._standard_error(np.mean(areas), 80, 120), rel=0.1)
+
+
+def test_signs_are_those_of_the_nodes_whatever_rounding_made_of_the_directions(graph, monkeypatch):
+    eigenvectors, flips = propagation.eigenvectors, np.random.default_rng(0)
+
+    def flipped(*arguments):
+        vectors, values = eigenvectors(*arguments)
+        return vectors * flips.choice([-1, 1], size=vectors.shape[1]).astype(np.float32), values
+
+    with open_workers(1) as workers:
+        expected = propagate(graph, 8, None, 0, workers)
+        monkeypatch.setattr(propagation, "eigenvectors", flipped)
+        for _ in range(3):
+            np.testing.assert_allclose(propagate(graph, 8, None, 0, workers), expected, rtol=1e-3, atol=1e-5)
