@@ -14,10 +14,11 @@ Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
 AnyMetric = Literal["cosine", "euclidean", "dot", "csls"]  # what a search may be asked for; no table's own is "csls"
 
-_SCORES_AT_ONCE = 1 << 20  # float32 scores held at a time, 4 MiB: they stay in a level-3 cache
+_SCORES_AT_ONCE = 1 << 21  # float32 scores held at a time, 8 MiB: they stay in a level-3 cache
 COPIED_AT_ONCE = 1 << 23  # components copied at a time where rows must be gathered or widened
 _WIDENED_AT_ONCE = 1 << 15  # float64 components of row-wise work, 256 KiB: with copies they stay in a level-2 cache
-_QUERIES_AT_ONCE = 512
+_QUERIES_AT_ONCE = 1_024
+_CACHED = 1 << 24  # bytes of a table that may stay in that cache beside them
 _GROUP = 16  # rows that share one maximum, by which most rows are passed over unseen
 _CANDIDATES = 4  # times k, that wait for a second look: as many as make it worth its while
 _ROUNDING = 2.0**-24  # relative error of one float32 operation
@@ -92,7 +93,8 @@ class ExactIndex:
         k = min(k, n_searched)
         found = Neighbors(np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64))
         # a block has to hold several times k rows, or none of them could be passed over
-        step = max(1, min(_QUERIES_AT_ONCE, _SCORES_AT_ONCE // (4 * k))) if k else len(queries) + 1
+        n_scores, n_queries = _at_once(self.vectors)
+        step = max(1, min(n_queries, n_scores // (4 * k))) if k else len(queries) + 1
         memory: np.ndarray | None = None
         for start in range(0, len(queries) if k else 0, step):
             chunk = slice(start, start + step)
@@ -155,6 +157,17 @@ class ExactIndex:
         return np.where(np.isfinite(rounded), rounded, scores)
 
 
+def _at_once(vectors: np.ndarray) -> tuple[int, int]:
+    """Return how many scores and queries to look at in one go.
+
+    A large table comes from memory once for each block of queries. A small one stays where it is, and fewer scores are
+    sooner gone through again.
+    """
+    if vectors.nbytes > _CACHED:
+        return _SCORES_AT_ONCE, _QUERIES_AT_ONCE
+    return _SCORES_AT_ONCE // 2, _QUERIES_AT_ONCE // 2
+
+
 class _Search:
     """The k best rows so far for each of a chunk of queries.
 
@@ -215,7 +228,7 @@ class _Search:
 
     def blocks(self, n_rows: int, *, copies: bool) -> Iterator[slice]:
         """Slices of `n_rows` rows, such that their scores, and copies of their vectors if need be, are not too many."""
-        step = max(1, _SCORES_AT_ONCE // len(self.queries))
+        step = max(1, _at_once(self.index.vectors)[0] // len(self.queries))
         if copies or self.dtype.itemsize == 8:
             step = min(step, max(1, COPIED_AT_ONCE // self.queries.shape[1]))
         return (slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step))
