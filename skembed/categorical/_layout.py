@@ -14,6 +14,7 @@ __all__ = ["MARGINAL_SCALE", "lay_out"]
 MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
+MIN_DIRECTION_ERRORS = 1.0  # and those along a further direction of several targets, which were sought for their spread
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
 KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
@@ -47,8 +48,9 @@ def lay_out(
 ) -> list[Layout]:
     """Choose the dimensions of every column's vectors.
 
-    Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row.
-    Of all dimensions, those of the least spread are left out that together hold next to none of it.
+    Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row,
+    and of several targets those directions of them that do. Of all dimensions, those of the least spread are left out
+    that together hold next to none of it.
 
     Parameters
     ----------
@@ -85,9 +87,15 @@ def lay_out(
             max_directions = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
             if n_levels > 1 and (is_gain(crossed_gain) or is_gain(marginal_gain)):
                 crossed = directions(effects.crossed[c], counts, max_directions)
+                if crossed.shape[1] > 1:
+                    own = held_out_effects(problem, [e.crossed[c] for e in fold_effects], c)
+                    crossed = borne_out(crossed, own, residual + own, weight)
                 worth_it = is_gain(marginal_gain) and marginal_gain.share > MIN_MARGINAL_GAIN * explained
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
                     marginal = directions(effects.marginal[c], counts, max_directions)
+                    if marginal.shape[1] > 1:
+                        own = held_out_effects(problem, [e.marginal[c] for e in fold_effects], c)
+                        marginal = borne_out(marginal, own, beside_numbers, weight)
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
@@ -120,6 +128,22 @@ def held_out(
     return out
 
 
+def held_out_effects(problem: Problem, fold_tables: list[np.ndarray], column: int) -> np.ndarray:
+    """Return each row's effect of a column as learned without it, (n_samples, n_targets), less the mean of all rows.
+
+    A shift of all levels tells no rows apart.
+    """
+    own = np.empty((len(problem.ids), problem.coded.shape[1]))
+    for (_, test), table in zip(problem.folds, fold_tables):
+        own[test] = table[problem.ids[test, column]]
+    return own - np.average(own, axis=0, weights=problem.weight)
+
+
+def gained(own: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return by how much effects lower the squared error of each row and target, (n_samples, n_targets)."""
+    return own * (2.0 * target - own)
+
+
 def gain_of(values: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
     """Return the mean over rows of what is gained in squared error, as a share of the variance of the target."""
     row = values.sum(axis=1)
@@ -146,13 +170,34 @@ def gains(
     Of columns that say the same, each explains next to nothing beside the others, and all of it alone. What the numeric
     side inputs explain is left to them in both.
     """
-    ids = problem.ids[:, column]
-    own = held_out(problem, fold_effects, lambda e, rows: e.crossed[column][ids[rows]])
-    own -= np.average(own, axis=0, weights=problem.weight)  # a shift of all levels tells no rows apart
-    crossed = gain_of(own * (2.0 * residual + own), problem.weight, variance)
-    own = held_out(problem, fold_effects, lambda e, rows: e.marginal[column][ids[rows]])
-    own -= np.average(own, axis=0, weights=problem.weight)
-    return crossed, gain_of(own * (2.0 * beside_numbers - own), problem.weight, variance)
+    own = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
+    crossed = gain_of(gained(own, residual + own), problem.weight, variance)
+    own = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
+    return crossed, gain_of(gained(own, beside_numbers), problem.weight, variance)
+
+
+def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the directions along which held-out effects help, the first of all in any case.
+
+    With few rows most directions of many targets are noise, and a linear model pays for each of them.
+
+    Parameters
+    ----------
+    axes : ndarray of shape (n_targets, n_directions)
+        By falling spread, at right angles.
+    own : ndarray of shape (n_samples, n_targets)
+        Held-out effects of the column.
+    target : ndarray of shape (n_samples, n_targets)
+        What they are to explain.
+    weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    ndarray of shape (n_targets, n_kept)
+    """
+    values = gained(own @ axes, target @ axes)
+    kept = [d == 0 or gain_of(values[:, [d]], weight, 1.0).errors > MIN_DIRECTION_ERRORS for d in range(axes.shape[1])]
+    return axes[:, kept]
 
 
 def contrast_gain(problem: Problem, beside_numbers: np.ndarray, column: int, variance: float) -> Gain:
