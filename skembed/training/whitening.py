@@ -36,7 +36,7 @@ __all__ = [
 VALUES_AT_ONCE = 1 << 20  # of rows or columns that are centred, and made dense, in one go
 RANK_TOLERANCE = 1e-10  # of the largest variance: below, a direction is rounding
 LEAST_WEIGHT = 1e-6  # of the rows' own covariance, 1 - s: below, a difference that is divided by it would lose digits
-_TOO_LARGE = "X holds numbers whose squares are beyond float64; scale X first."
+_OUT_OF_RANGE = "X holds numbers whose squares are beyond float64, or so small that they vanish; scale X first."
 SMALL = 64  # rows of a triangle that scipy's LAPACK inverts, in one thread
 
 
@@ -178,7 +178,7 @@ class DualWhitening:
             lengths -= self.weight * np.einsum("ij,ij->i", along, products)
             lengths /= self.floor
         if not np.isfinite(lengths).all():
-            raise ValueError(_TOO_LARGE)
+            raise ValueError(_OUT_OF_RANGE)
         return np.maximum(lengths, 0, out=lengths), products
 
     def own_products(self, place: slice) -> np.ndarray:
@@ -273,7 +273,7 @@ def learn_whitening(X: Any) -> Whitening | DualWhitening:
             squares = products.diagonal().copy()
         frobenius = float(np.vdot(products, products)) / n**2
     if not np.isfinite(frobenius):
-        raise ValueError(_TOO_LARGE)
+        raise ValueError(_OUT_OF_RANGE)
     shrinkage, target = ledoit_wolf(squares, frobenius, p)
     floor = max(shrinkage * target, RANK_TOLERANCE * float(products.diagonal().max()) / n)
     floor = floor if floor > 0 else 1.0  # of equal rows, whose distances are left as they are
