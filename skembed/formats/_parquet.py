@@ -99,10 +99,10 @@ def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str], str | Non
     others = [field for field in schema if field.name not in listed and field.name not in counted[:1]]
     named = [field.name for field in others if field.name.lower() in _KEY_NAMES]
     texts = [field.name for field in others if not _is_number(pa, field.type)]
-    key_names = named or texts or [field.name for field in others if not listed]
+    key_names = named or texts or [field.name for field in others if listed]
     components = listed or [field.name for field in others if field.name not in key_names[:1]]
     numeric = listed or all(_is_number(pa, schema.field(component).type) for component in components)
-    if not key_names or len(listed) > 1 or not components or not numeric or (not named and len(texts) > 1):
+    if not key_names or len(listed) > 1 or not components or not numeric or (not named and len(key_names) > 1):
         raise FormatError(
             f"{name}: expected a column of keys and one of vectors (lists of numbers), or columns of numbers beside "
             f"one of keys, named 'key'; got {[f'{field.name}: {field.type}' for field in schema][:10]}."

@@ -47,11 +47,18 @@ def is_native(start: bytes) -> bool:
 
 def _is_text(rest: bytes, dim: int) -> bool:
     """Whether what follows a header is lines of text; numbers in binary have control characters among them."""
-    line = rest.split(b"\n", 1)[0]
-    fields = line.split()
-    if len(fields) > dim > 0:
-        try:
-            return all(number(field) is not None for field in fields[-dim:])
-        except ValueError:
-            pass
+    fields = rest.split(b"\n", 1)[0].split()
+    are_numbers = [_is_number(field) for field in fields[1:]]
+    if len(fields) > dim > 0 and all(are_numbers[-dim:]):
+        return True
+    if len(fields) <= dim and not all(are_numbers):  # a short line of text at least has no other than numbers
+        return False
     return not _CONTROL.search(rest[:4096])
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        number(field)
+    except ValueError:
+        return False
+    return True

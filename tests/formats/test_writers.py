@@ -1,0 +1,249 @@
+"""Writers of each format: the very bytes of a small table, and what the end of a file's name says."""
+
+import bz2
+import gzip
+import itertools
+import lzma
+import re
+
+import numpy as np
+import pytest
+import samples
+
+from skembed import EmbeddingTable
+from skembed.formats import FormatError, load_table
+
+KEYS, VECTORS = ["the", "Köln", "日本"], np.float32([[0.5, -2.25], [1e-5, 3.0], [0.1, -0.0]])
+TABLE = EmbeddingTable(KEYS, VECTORS, counts=[7, 0, 30])
+TEXT = "the 0.5 -2.25\nKöln 9.99999975e-06 3\n日本 0.100000001 -0\n"
+BYTES = {
+    "word2vec-text": f"3 2\n{TEXT}".encode(),
+    "fasttext-vec": f"3 2\n{TEXT}".replace("25\n", "25 \n")
+    .replace("3\n日", "3 \n日")
+    .replace("-0\n", "-0 \n")
+    .encode(),
+    "glove": TEXT.encode(),
+    "word2vec-binary": b"3 2\n"
+    + b"".join(k.encode() + b" " + v.astype("<f4").tobytes() for k, v in zip(KEYS, VECTORS)),
+    "csv": "key,count,0,1\nthe,7,0.5,-2.25\nKöln,0,9.99999975e-06,3\n日本,30,0.100000001,-0\n".encode(),
+}
+SUFFIXES = {
+    ".txt": ("word2vec-text", "glove", "fasttext-vec"),
+    ".vec": ("fasttext-vec", "word2vec-text"),
+    ".bin": ("word2vec-binary", "fasttext-bin"),
+    ".npz": ("numpy",),
+    ".parquet": ("parquet",),
+    ".csv": ("csv",),
+    ".safetensors": ("safetensors",),
+    ".skembed": ("safetensors",),
+    "": None,
+    ".other": None,
+}
+PACKED = {"": None, ".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}
+UNPACK = {None: bytes, "gzip": gzip.decompress, "bz2": bz2.decompress, "xz": lzma.decompress}
+FORMATS = [
+    "safetensors",
+    "word2vec-text",
+    "word2vec-binary",
+    "glove",
+    "fasttext-vec",
+    "fasttext-bin",
+    "numpy",
+    "parquet",
+    "csv",
+]
+
+
+@pytest.mark.parametrize("format", BYTES)
+@pytest.mark.parametrize("compression", [None, "gzip", "bz2", "xz"])
+def test_each_byte(tmp_path, format, compression):
+    TABLE.save(tmp_path / "t", format, compression=compression)
+    raw = (tmp_path / "t").read_bytes()
+    assert UNPACK[compression](raw) == BYTES[format]
+    assert (raw == BYTES[format]) == (compression is None)
+    TABLE.save(tmp_path / "again", format, compression=compression)
+    assert (tmp_path / "again").read_bytes() == raw  # no time and no name in it
+
+
+def test_each_array_of_an_npz(tmp_path):
+    for dtype in ("float32", "float16"):
+        TABLE.save(tmp_path / "t.npz", dtype=dtype)
+        with np.load(tmp_path / "t.npz") as arrays:
+            assert set(arrays) == {"keys", "vectors", "counts"}
+            assert arrays["keys"].tolist() == KEYS
+            assert arrays["vectors"].dtype == dtype
+            assert arrays["vectors"].tolist() == VECTORS.astype(dtype).tolist()
+            assert arrays["counts"].tolist() == [7, 0, 30]
+    EmbeddingTable(KEYS, VECTORS).save(tmp_path / "t.npz")
+    with np.load(tmp_path / "t.npz") as arrays:
+        assert set(arrays) == {"keys", "vectors"}
+        assert arrays["vectors"].dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("counts", [None, [7, 0, 30]])
+def test_each_column_of_a_parquet(tmp_path, dtype, counts):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    EmbeddingTable(KEYS, VECTORS, counts=counts).save(tmp_path / "t.parquet", dtype=dtype)
+    found = parquet.read_table(tmp_path / "t.parquet")
+    assert found.column_names == ["key", "vector", *([] if counts is None else ["count"])]
+    assert found.schema.field("vector").type == pa.list_(pa.float32() if dtype == "float32" else pa.float16(), 2)
+    assert found.column("key").to_pylist() == KEYS
+    assert found.column("vector").to_pylist() == VECTORS.astype(dtype).tolist()
+    if counts is not None:
+        assert found.schema.field("count").type == pa.int64()
+        assert found.column("count").to_pylist() == counts
+
+
+def promised(name, format, compression):
+    """Format and compression that a name and what is asked for lead to; None where they do not fit."""
+    base, end = (name, "") if not name.endswith(tuple(filter(None, PACKED))) else name.rsplit(".", 1)
+    packed = PACKED["." + end if end else ""]
+    if compression == "auto":
+        compression = packed
+    suffix = "." + base.rsplit(".", 1)[1] if "." in base else ""
+    fitting = SUFFIXES[suffix]
+    if format is None:
+        if fitting and len(fitting) == 1 and (fitting != ("safetensors",) or not packed):
+            format = fitting[0]
+        elif suffix or packed:
+            return None
+        else:
+            format = "safetensors"
+    if (packed and packed != compression) or (fitting and format not in fitting):
+        return None
+    whole = format in ("safetensors", "numpy", "parquet")
+    return None if whole and compression else (format, compression)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_names_formats_and_compressions(tmp_path, suffix):
+    for end, format, compression in itertools.product(PACKED, [None, *FORMATS], ["auto", None, "gzip", "bz2", "xz"]):
+        path = tmp_path / f"a table{suffix}{end}"
+        expected = promised(path.name, format, compression)
+        what = f"{path.name} {format} {compression}: {expected}"
+        if expected is None:
+            with pytest.raises((ValueError, TypeError)):
+                TABLE.save(path, format, compression=compression)
+            assert not path.exists(), what
+            continue
+        TABLE.save(path, format, compression=compression)
+        raw = UNPACK[expected[1]](path.read_bytes())
+        path.write_bytes(raw)
+        assert load_table(path, format=expected[0]) == (
+            TABLE
+            if expected[0] in ("safetensors", "numpy", "parquet", "csv", "fasttext-bin")
+            else EmbeddingTable(KEYS, VECTORS)
+        ), what
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "v.1.pkl",
+            {},
+            "format must be named for a file that ends in '.pkl': pass format='safetensors' or 'word2vec-t",
+        ),
+        (
+            "a.b.vec.gz",
+            {},
+            "ends in '.vec.gz': pass format='fasttext-vec' or 'word2vec-text', or let the name end in '.sa",
+        ),
+        ("v.gz", {}, "format must be named for a file that ends in '.gz'"),
+        ("a.V.XZ", {}, "format must be named for a file that ends in '.V.XZ'"),
+        (
+            "v.csv.gz",
+            {"format": "glove"},
+            "path ends in '.csv.gz', as files of format 'csv' do, and format='glove' would",
+        ),
+        (
+            "x.csv",
+            {"format": "numpy"},
+            "path ends in '.csv', as files of format 'csv' do, .* pass another name, got 'x.csv'",
+        ),
+        (
+            "v.txt.GZ",
+            {"format": "glove", "compression": "xz"},
+            "ends in '.GZ', and compression='xz' would write something e",
+        ),
+        ("v", {"format": "numpy", "compression": "xz"}, "format='numpy' is not compressed as a whole"),
+        (
+            "v",
+            {"format": "pickle"},
+            "format must be one of 'safetensors', 'word2vec-text', .*'csv' or None, got 'pickle'",
+        ),
+        (
+            "v",
+            {"format": "csv", "compression": "zip"},
+            "compression must be one of 'auto', 'gzip', 'bz2', 'xz' or None, got",
+        ),
+    ],
+)
+def test_names_that_are_refused(tmp_path, name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TABLE.save(tmp_path / name, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_is_written_through_a_link_and_over_what_is_there(tmp_path):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    (tmp_path / "real.csv").write_text("old")
+    TABLE.save(tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_bytes() == BYTES["csv"]
+
+
+@pytest.mark.parametrize("format", FORMATS[1:])
+def test_the_vector_of_unknown_keys_is_kept_by_one_format_alone(tmp_path, format):
+    table = EmbeddingTable(KEYS, VECTORS, unknown=[1, 2], metric="dot")
+    with pytest.warns(
+        UserWarning, match=re.escape(f"format={format!r} has no place for the vector of unknown keys")
+    ) as w:
+        table.save(tmp_path / "t", format)
+    assert w[0].filename == __file__ or w[0].filename.endswith("embedding_table.py")
+    loaded = load_table(tmp_path / "t", format=format)
+    assert loaded.unknown is None
+    assert loaded.metric == "cosine"
+    assert loaded.vectors.tolist() == VECTORS.tolist()
+
+
+class TestFastText:
+    def test_the_output_matrix_is_written(self, tmp_path):
+        from skembed.formats._fasttext import open_model
+        from skembed.formats._open import Seekable
+
+        output = np.arange(6, dtype=np.float64).reshape(3, 2)
+        for given, expected in (({"output": output}, output), ({}, np.zeros((3, 2)))):
+            TABLE.save(tmp_path / "t", "fasttext-bin", **given)
+            with open(tmp_path / "t", "rb") as file:
+                model = open_model(Seekable("t", file, (tmp_path / "t").stat().st_size))
+                assert model.output.shape == (3, 2)
+                assert model.output.rows(0, 3, False).tolist() == expected.tolist()
+                assert model.output.rows(1, 3, False).tolist() == expected[1:].tolist()
+                assert model.input.rows(0, 3, True).tolist() == VECTORS.tolist()
+                assert model.dictionary.counts.tolist() == [7, 0, 30]
+
+    def test_counts_are_those_given_those_of_the_table_or_one(self, tmp_path):
+        for table, given, expected in (
+            (TABLE, {"counts": [4, 5, 6]}, [4, 5, 6]),
+            (TABLE, {}, [7, 0, 30]),
+            (EmbeddingTable(KEYS, VECTORS), {}, [1, 1, 1]),
+        ):
+            table.save(tmp_path / "t", "fasttext-bin", **given)
+            assert load_table(tmp_path / "t").counts.tolist() == expected
+            raw = (tmp_path / "t").read_bytes()
+            assert int.from_bytes(raw[76:84], "little") == sum(expected)  # of all tokens
+
+
+def test_binaries_that_look_like_text_are_told_apart(tmp_path):
+    number = np.frombuffer(b"abcd" * 3, "<f4")  # of letters alone
+    for words, vectors in ((["x"], number[None]), (["x", "y"], np.stack([number, number]))):
+        (tmp_path / "t").write_bytes(samples.word2vec_binary(words, vectors))
+        table = load_table(tmp_path / "t")
+        assert table.keys.tolist() == words
+        assert table.vectors.tolist() == vectors.tolist()
+    (tmp_path / "t").write_bytes(b"2 3\nx 1 2\ny 1 2 3\n")  # one number is missing: it is text
+    with pytest.raises(FormatError, match="at byte 4: expected a key and 3 numbers, found 3 fields: b'x 1 2'"):
+        load_table(tmp_path / "t")
