@@ -170,8 +170,6 @@ class _TextReader:
                 self.source.offset,
                 f"expected {self.layout.n_rows} rows as the header says, the file ends after {self.n_seen}",
             )
-        if not self.n_seen:
-            raise self.source.error(self.base, "expected a line of a key and numbers, there is none")
         return table_of(self.source.name, self.keys, self.rows.finished(), self.options)
 
     @property

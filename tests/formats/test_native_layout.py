@@ -171,6 +171,17 @@ def test_manifests_that_do_not_fit(tmp_path, changes, message):
         load_table(tmp_path / "t")
 
 
+def test_ngrams_that_are_not_finite_are_refused_where_they_are_read(tmp_path):
+    TABLES["n-grams"].save(tmp_path / "t")
+    header, payload = header_of((tmp_path / "t").read_bytes())
+    at = header["ngrams"]["data_offsets"][0] + 12
+    payload = payload[:at] + np.float32(np.nan).tobytes() + payload[at + 4 :]
+    (tmp_path / "t").write_bytes(with_header(header, payload))
+    with pytest.raises(FormatError, match=r"t: ngrams must be finite float32, they are not\.$"):
+        load_table(tmp_path / "t")
+    assert np.isnan(load_table(tmp_path / "t", verify=False).subwords.vectors[1, 1])
+
+
 def test_version_one_and_two_are_both_read(tmp_path):
     TABLES["plain"].save(tmp_path / "t")
     header, payload = header_of((tmp_path / "t").read_bytes())
