@@ -600,6 +600,15 @@ class TestInteractions:
         np.testing.assert_allclose(found.predict(ids), expected)
         assert Interactions().predict(ids) == 0.0
 
+    def test_effects_are_rounded_to_what_tables_hold(self):
+        found = self.found()
+        for effects, before in zip(found.rounded().effects, found.effects):
+            assert effects.dtype == np.float32
+            np.testing.assert_array_equal(effects, before.astype(np.float32))
+        found.find_axes(2)
+        kept = found.only_axes({0: np.arange(1)})
+        assert {part.dtype for part in [*kept.effects, *kept.axes.values()]} == {np.dtype(np.float32)}
+
     def test_further_rows_are_counted_into_every_pair(self):
         found = self.found()
         ids = np.array([[0, 0, 2], [1, 2, 4], [0, 0, 2], [5, 1, 0]])

@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -521,3 +523,20 @@ class TestFiles:
         for mmap in (False, True):
             again = skembed.load(path, verify=False, mmap=mmap)
             assert again.embeddings_ == encoder.embeddings_
+
+
+def test_names_of_types_for_skops_are_those_of_a_process_that_imported_nothing_else():
+    code = "import skembed; print(*skembed.trusted_types())"
+    names = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert names == sorted(set(names))
+    for name in (
+        "graph._node_embedder.NodeEmbedder",
+        "image",
+        "table.subword_table.SubwordTable",
+        "pairs",
+        "anomaly",
+        "sequence",
+    ):
+        assert any(one.startswith(f"skembed.{name}") for one in names), name
