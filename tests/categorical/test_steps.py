@@ -332,6 +332,15 @@ class TestEffects:
         some = samples.take(model.sampled)
         np.testing.assert_array_equal(model.ratios.crossed, crossed_ratios(some)[0])
 
+    @pytest.mark.parametrize("numeric", [np.zeros((2, 2)), np.zeros(1), np.zeros((1, 1, 1))])
+    def test_states_of_another_shape_are_refused(self, numeric):
+        state = {"crossed": [np.zeros((3, 1))], "marginal": [np.zeros((3, 1))], "numeric": np.zeros((0, 1))}
+        Effects.__new__(Effects).__setstate__(state)
+        with pytest.raises(
+            ValueError, match=r"expected effects of shape \(n, n_targets\), got \[\(3, 1\), \(3, 1\), \("
+        ):
+            Effects.__new__(Effects).__setstate__(state | {"numeric": numeric})
+
     def test_rounded_keeps_the_coefficients_of_numbers(self):
         made = Effects([np.full((2, 1), 0.1)], [np.full((2, 1), 0.2)], np.full((1, 1), 0.3))
         rounded = made.rounded()

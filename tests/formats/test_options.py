@@ -197,6 +197,19 @@ def test_only_vectors_that_are_asked_for_stay_in_the_file(tmp_path, kind):
     assert chosen.vectors.tolist() == plain.vectors[1:3].tolist()
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "safetensors-ngrams", "fasttext", "fasttext-ngrams", "npy"])
+def test_what_is_rounded_is_no_longer_in_the_file(tmp_path, kind):
+    path = tmp_path / "file"
+    write(path, kind, samples.WORDS, samples.VECTORS, [5, 4, 3, 2, 1])
+    raw = path.read_bytes()
+    table = load_table(path, mmap=True, dtype="float16")
+    assert not isinstance(table.vectors, np.memmap)
+    assert table.vectors.tolist() == table.vectors.astype(np.float16).tolist()
+    assert table.vectors.tolist() == load_table(path, dtype="float16").vectors.tolist()
+    assert not table.vectors.flags.writeable
+    assert path.read_bytes() == raw
+
+
 @pytest.mark.parametrize("kind", ["safetensors-ngrams", "fasttext-ngrams"])
 @pytest.mark.parametrize("subwords", [None, True, False])
 @pytest.mark.parametrize("keys", [None, samples.WORDS[:2]])

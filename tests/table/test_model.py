@@ -306,6 +306,35 @@ def test_similarities_and_the_odd_one_by_loops():
     assert table.nearest([], 3) == []
 
 
+def test_analogies_of_all_keys_leave_nothing():
+    table = EmbeddingTable(list("abc"), np.eye(3))
+    for method in ("3cosadd", "3cosmul"):
+        assert table.analogy(["a", "b"], ["c"], method=method) == []
+        assert [key for key, _ in table.analogy(["a", "a"], ["b"], method=method)] == ["c"]
+
+
+def test_what_is_restricted_to_is_compared_with_what_was():
+    table = EmbeddingTable([*"abcd", ("a", "b")], np.random.default_rng(0).standard_normal((5, 3)))
+    first = table.nearest("a", restrict_to=["b", "c"])
+    with pytest.raises(TypeError, match=r"restrict_to must be a list of hashable keys|hashable"):
+        table.nearest("a", restrict_to=[np.ones(2), "c"])
+    assert table.nearest("a", restrict_to=("b", "c")) == table.nearest("a", restrict_to=["b", "c"]) == first
+    assert {key for key, _ in table.nearest("a", restrict_to={"d", "c"})} == {"d", "c"}
+    assert table.nearest("a", restrict_to=np.array(["b", "c"])) == first
+    whole = table.nearest("a")
+    assert table.nearest("a", restrict_to=["c", "b"]) == [pair for pair in whole if pair[0] in ("b", "c")]
+    assert table.nearest("a", restrict_to=list("abcd"), k=9) == [pair for pair in whole if pair[0] != ("a", "b")]
+
+
+def test_what_usearch_needs(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "usearch", None)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(ImportError, match=r'an approximate index needs usearch: pip install "skembed\[index\]"'):
+        EmbeddingTable(["a"], [[1.0]]).build_index()
+
+
 class TestTurning:
     @pytest.mark.parametrize("which", [None, "small"])
     def test_the_best_rotation_of_shared_keys(self, which):
