@@ -1,0 +1,162 @@
+"""Interactions learned by backfitting, beside loops over rows and levels, and when they are found worth it."""
+
+import numpy as np
+import pytest
+
+from skembed.categorical._interaction_learning import Backfitting, cells_of, learn_interactions
+from skembed.categorical._interactions import MIN_VARIANCE
+from skembed.categorical._samples import Samples
+from skembed.training.passes import PassSettings
+from skembed.training.run import Run
+
+SIZES = [5, 6]
+
+
+def rows(n=240, n_targets=2, seed=0, strength=1.5):
+    rng = np.random.default_rng(seed)
+    ids = np.stack([rng.integers(1, size, n) for size in SIZES], axis=1).astype(np.int32)
+    target = strength * rng.standard_normal((5, 6, n_targets))[ids[:, 0], ids[:, 1]] + rng.standard_normal(
+        (n, n_targets)
+    )
+    return Samples(ids, SIZES, np.empty((n, 0)), target, rng.uniform(0.5, 2, n))
+
+
+class Slow:
+    """One set of rows, one row and one level at a time."""
+
+    def __init__(self, terms, sizes, target, weight, include, ratios=None):
+        self.terms, self.weight, self.include, self.sizes = terms, weight, include.astype(bool), sizes
+        mine = self.include
+        self.residual = target - np.average(target[mine], axis=0, weights=weight[mine])
+        self.effects = [np.zeros((size, target.shape[1])) for size in sizes]
+        self.ratios = [2.0 * len(terms)] * len(terms) if ratios is None else list(ratios)
+        self.learns, self.noise = ratios is None, 1.0
+
+    def one_pass(self):
+        mass = self.weight[self.include].sum()
+        uncertainty, variances = 0.0, []
+        for t, (term, effects) in enumerate(zip(self.terms, self.effects)):
+            squares = []
+            for level in range(self.sizes[t]):
+                here = (term == level) & self.include
+                count = self.weight[here].sum()
+                new = self.weight[here] @ (self.residual[here] + effects[level]) / (count + self.ratios[t])
+                self.residual[term == level] += effects[level] - new
+                effects[level] = new
+                posterior = self.noise / (count + self.ratios[t])
+                uncertainty += posterior * count / mass
+                if count > 0:
+                    squares.append((new**2).mean() + posterior)
+            variances.append(max(np.mean(squares), MIN_VARIANCE))
+        loss = self.weight[self.include] @ (self.residual[self.include] ** 2).sum(axis=1) / mass
+        if self.learns:
+            self.noise = loss / self.residual.shape[1] + uncertainty
+            self.ratios = [self.noise / variance for variance in variances]
+        return 0.5 * loss
+
+
+def terms_of(samples):
+    columns = [np.ascontiguousarray(column) for column in samples.ids.T]
+    cells, of_rows = cells_of(columns, SIZES, (0, 1))
+    return cells, [*columns, of_rows], [*SIZES, cells.levels.shape[1]]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_passes_are_those_of_loops(learns, n_targets):
+    samples = rows(n_targets=n_targets)
+    _, terms, sizes = terms_of(samples)
+    held_out = np.arange(0, 240, 7)
+    include = np.ones((240, 1 if learns else 3), dtype=np.uint8)
+    include[held_out] = 0
+    include[::5, 1:] = 0
+    given = None if learns else np.array([3.0, 4.0, 9.0])
+    model = Backfitting(terms, sizes, samples.target, samples.weight, include, held_out, ratios=given)
+    twins = [Slow(terms, sizes, samples.target, samples.weight, chosen, given) for chosen in include.T]
+    weight = samples.weight[held_out]
+    null = np.average((twins[0].residual[held_out] ** 2).sum(axis=1), weights=weight) if learns else None
+    state = None
+    for number in range(6):
+        losses = [twin.one_pass() for twin in twins]
+        assert model.one_pass() == pytest.approx(losses[0])
+        for s, twin in enumerate(twins):
+            part = slice(s * n_targets, (s + 1) * n_targets)
+            np.testing.assert_allclose(model.residual[:, part], twin.residual, atol=1e-9)
+            for found, expected in zip(model.effects, twin.effects):
+                np.testing.assert_allclose(found[:, part], expected, atol=1e-9)
+        np.testing.assert_allclose(model.ratios, twins[0].ratios, rtol=1e-8)
+        assert model.noise == pytest.approx(twins[0].noise)
+        if learns:
+            errors = (twins[0].residual[held_out] ** 2).sum(axis=1)
+            np.testing.assert_allclose(model.errors(), errors, atol=1e-9)
+            assert model.validation_score() == pytest.approx(1 - np.average(errors, weights=weight) / null)
+        if number == 3:
+            state, then = (
+                model.snapshot(),
+                [model.residual.copy(), *[e.copy() for e in model.effects], model.ratios, model.noise],
+            )
+    model.restore(state)
+    for found, expected in zip([model.residual, *model.effects, model.ratios, model.noise], then):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_learned_of_pairs_without_validation():
+    samples = rows()
+    cells, terms, sizes = terms_of(samples)
+    include = np.ones((240, 2), dtype=np.uint8)
+    include[::3, 0] = 0
+    settings = PassSettings(max_iter=4)
+    found, of_folds = learn_interactions(samples, [(0, 1)], include, np.empty(0, np.int64), settings, Run(0))
+    twin = Slow(terms, sizes, samples.target, samples.weight, np.ones(240))
+    losses = [twin.one_pass() for _ in range(4)]
+    np.testing.assert_allclose(found.history.loss_curve, losses)
+    assert found.history.validation_scores == []
+    assert found.pairs == [(0, 1)]
+    assert found.cells[0].levels.tolist() == cells.levels.tolist()
+    np.testing.assert_allclose(found.effects[0], twin.effects[2], atol=1e-9)
+    np.testing.assert_allclose(found.counts[0], [samples.weight[terms[2] == cell].sum() for cell in range(sizes[2])])
+    assert found.ratios == pytest.approx([twin.ratios[2]])
+    assert type(found.ratios[0]) is float
+    assert found.masses.keys() == {0, 1}
+    for c, size in enumerate(SIZES):
+        np.testing.assert_allclose(
+            found.masses[c], [samples.weight[samples.ids[:, c] == level].sum() for level in range(size)]
+        )
+    assert len(of_folds) == 2
+    for fold, chosen in zip(of_folds, include.T):
+        held_out = Slow(terms, sizes, samples.target, samples.weight, chosen, twin.ratios)
+        for _ in range(4):
+            held_out.one_pass()
+        np.testing.assert_allclose(fold[0], held_out.effects[2], atol=1e-9)
+    for none in (None, include[:, :0]):
+        again, of_none = learn_interactions(samples, [(0, 1)], none, np.empty(0, np.int64), settings, Run(0))
+        assert of_none == []
+        np.testing.assert_array_equal(again.effects[0], found.effects[0])
+
+
+def test_passes_are_as_many_as_predict_held_out_rows_best():
+    samples = rows()
+    _, terms, sizes = terms_of(samples)
+    validation = np.arange(1, 240, 4)
+    settings = PassSettings(max_iter=9, early_stopping=False, n_iter_no_change=2)  # the rows decide, whatever it says
+    found, _ = learn_interactions(samples, [(0, 1)], None, validation, settings, Run(0))
+    history = found.history
+    assert len(history.validation_scores) == len(history.loss_curve) == history.n_iter
+    seen = np.ones(240)
+    seen[validation] = 0
+    held_out = Slow(terms, sizes, samples.target, samples.weight, seen)
+    np.testing.assert_allclose(history.loss_curve, [held_out.one_pass() for _ in range(history.n_iter)])
+    everything = Slow(terms, sizes, samples.target, samples.weight, np.ones(240))
+    for _ in range(history.best_iter):
+        everything.one_pass()
+    np.testing.assert_allclose(found.effects[0], everything.effects[2], atol=1e-9)
+
+
+def test_pairs_that_do_not_predict_held_out_rows_are_left_out():
+    for strength, kept in ((0.0, False), (1.5, True)):
+        samples = rows(strength=strength)
+        include = np.ones((240, 1), dtype=np.uint8)
+        settings = PassSettings(max_iter=9, early_stopping=True)
+        found, of_folds = learn_interactions(samples, [(0, 1)], include, np.arange(1, 240, 4), settings, Run(0))
+        assert bool(found.cells) == bool(found.pairs) == bool(of_folds) == kept
+        assert found.history.n_iter > 0
