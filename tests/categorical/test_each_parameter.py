@@ -217,3 +217,54 @@ def test_tables_of_levels():
         3, categorical_features=[0, 1], method="skip-gram", max_iter=3, random_state=0
     ).partial_fit(X)
     np.testing.assert_array_equal(first.transform(X), cooccurrence(method="skip-gram").transform(X))
+
+
+WIDTHS = ([1, 7, np.int64(2), "auto", "fastai", "fourth_root", len, {"x0": 1}], [0, -1, 1.5, "third_root", None])
+FREQUENCIES = ([None, 1, 5, 0.01, 0.99], [0, 0.0, 1.0, -0.5, "1"])
+COLUMNS = (["all", "from_dtype", [0], ["x0"], [True, False]], ["some", 3, None])
+LIMITS = ([None, 1, 9], [0, -1, 2.5])
+UNKNOWN = (["embed", "error"], ["ignore", None])
+REMAINDER = (["drop", "passthrough"], ["keep", None])
+TRUTHS = ([True, False], ["yes", None, 2])
+SEEDS = ([None, 0, 7, np.random.RandomState(0)], [-1, "a", 1.5])
+COUNTED = ([1, 5, np.int32(2)], [0, -1, 1.5, None])
+TAKEN = {
+    EntityEmbeddingEncoder: {
+        "embedding_dim": WIDTHS, "categorical_features": COLUMNS, "remainder": REMAINDER, "min_frequency": FREQUENCIES,
+        "max_categories": LIMITS, "handle_unknown": UNKNOWN, "random_state": SEEDS, "n_iter_no_change": COUNTED,
+        "early_stopping": TRUTHS, "init_frozen": TRUTHS, "warm_start": TRUTHS,
+        "target_type": (["auto", "continuous", "binary", "multiclass"], ["regression", None]),
+        "cv": ([None, 2, KFold(3), [([0], [1])]], ["5", 2.5, 1]),
+        "class_weight": ([None, "balanced", {0: 1.0}], ["even", 3]),
+        "hidden_layer_sizes": (["auto", (), (3,), [5, 2]], ["wide", 3, None]),
+        "max_iter": ([0, 1, 50], [-1, 1.5, None]), "batch_size": (["auto", 1, 64], [0, "all", 1.5]),
+        "learning_rate": ([1e-9, 0.5, 1, 1e6], [0, 0.0, -1, 1e6 + 1, None]),
+        "validation_fraction": ([0.01, 0.99], [0, 1, 0.0, 1.0, None]), "tol": ([0, 0.0, 2.5], [-1e-9, None]),
+        "init": ([None, {}, {"x0": TABLE}], [TABLE, "x0", 3]), "memory": ([None, "folder"], [3, True]),
+        "device": (["auto", "cpu"], [None, 3]), "verbose": ([0, 1, 2, True], ["yes", -1]),
+    },
+    CooccurrenceEncoder: {
+        "embedding_dim": WIDTHS, "categorical_features": COLUMNS, "remainder": REMAINDER, "min_frequency": FREQUENCIES,
+        "max_categories": LIMITS, "handle_unknown": UNKNOWN, "random_state": SEEDS, "max_iter": COUNTED,
+        "method": (["ppmi-svd", "skip-gram", "glove"], ["svd", None]), "n_bins": ([None, 2, 30], [1, 0, 2.5]),
+        "n_jobs": ([None, 1, -1], [1.5, "all"]), "verbose": ([0, 1], ["yes", -1]),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"), [(estimator, name) for estimator, taken in TAKEN.items() for name in taken]
+)
+def test_values_that_are_taken_and_that_are_refused(estimator, name):
+    taken, refused = TAKEN[estimator][name]
+    for value in taken:
+        estimator(**{name: value})._validate_params()
+    for value in refused:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be") as caught:
+            estimator(**{name: value})._validate_params()
+        assert repr(value) in str(caught.value)
+
+
+def test_each_parameter_is_in_the_table():
+    for estimator, taken in TAKEN.items():
+        assert set(taken) == set(estimator().get_params())

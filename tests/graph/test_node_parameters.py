@@ -79,3 +79,36 @@ def test_tags():
     assert tags.input_tags.sparse
     assert tags.input_tags.positive_only
     assert tags.transformer_tags.preserves_dtype == ["float32"]
+
+
+TAKEN = {
+    "embedding_dim": ([1, 5, np.int32(2)], [0, -1, 1.5, None]),
+    "random_state": ([None, 0, 7, np.random.RandomState(0)], [-1, "a", 1.5]),
+    "method": (["prone", "netmf", "node2vec", "deepwalk", "spectral", "random-projection"], ["line", None]),
+    "nodes": ([None, ["a", "b"], np.array([1, 2])], [3, "a"]),
+    "window": ([None, 1, 9], [0, -1, 1.5]),
+    "negative": ([1, 5, np.int32(2)], [0, -1, 1.5, None]),
+    "n_walks": ([1, 5, np.int32(2)], [0, -1, 1.5, None]),
+    "walk_length": ([2, 80], [1, 0, 2.5, None]),
+    "max_iter": ([1, 5, np.int32(2)], [0, -1, 1.5, None]),
+    "p": ([1e-9, 1, 4.0], [0, 0.0, -1, None]),
+    "q": ([1e-9, 1, 4.0], [0, 0.0, -1, None]),
+    "learning_rate": ([1e-9, 0.5, 1], [0, 0.0, -1, None]),
+    "n_jobs": ([None, 1, -1], [1.5, "all"]),
+    "verbose": ([0, 1, True], ["yes", -1]),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_values_that_are_taken_and_that_are_refused(name):
+    taken, refused = TAKEN[name]
+    for value in taken:
+        NodeEmbedder(**{name: value})._validate_params()
+    for value in refused:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of NodeEmbedder must be") as caught:
+            NodeEmbedder(**{name: value})._validate_params()
+        assert repr(value) in str(caught.value)
+
+
+def test_each_parameter_is_in_the_table():
+    assert set(TAKEN) == set(NodeEmbedder().get_params())

@@ -203,3 +203,34 @@ def test_tags():
     assert tags.input_tags.positive_only
     assert tags.transformer_tags.preserves_dtype == []
     assert not tags.target_tags.required
+
+
+TAKEN = {
+    "embedding_dim": ([1, 5, np.int32(2)], [0, -1, 1.5, None]),
+    "random_state": ([None, 0, 7, np.random.RandomState(0)], [-1, "a", 1.5]),
+    "method": (["auto", "ease", "ials", "svd", "item2vec", "popularity"], ["bpr", None]),
+    "items": ([None, ["a", "b"], np.array(["a"])], [3, "a"]),
+    "binary": ([True, False], ["yes", 2, None]),
+    "penalty": (["auto", 1e-9, 500, 2.5], [0, 0.0, -1, "none", None]),
+    "dropout": (["auto", 0, 0.0, 0.99], [-0.1, 1, 1.0, "none", None]),
+    "user_exponent": ([0, 0.5, 2, 2.0], [-0.1, 2.1, None]),
+    "unobserved_weight": ([1e-9, 1, 3.5], [0, 0.0, -1, None]),
+    "max_iter": (["auto", 1, 9], [0, 1.5, "all", None]),
+    "n_jobs": ([None, 1, -1], [1.5, "all"]),
+    "verbose": ([0, 1, True], ["yes", -1]),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_values_that_are_taken_and_that_are_refused(name):
+    taken, refused = TAKEN[name]
+    for value in taken:
+        InteractionEmbedder(**{name: value})._validate_params()
+    for value in refused:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of InteractionEmbedder must be") as caught:
+            InteractionEmbedder(**{name: value})._validate_params()
+        assert repr(value) in str(caught.value)
+
+
+def test_each_parameter_is_in_the_table():
+    assert set(TAKEN) == set(InteractionEmbedder().get_params())

@@ -120,3 +120,24 @@ def test_translations_by_a_loop(metric, k):
     for name, value in (("k", 0), ("k", True), ("k", 1.5), ("n_neighbors", 0)):
         with pytest.raises(ValueError, match=f"{name} must be a positive int, got {value!r}"):
             translate(here, there, **{name: value})
+
+
+TAKEN = {
+    "embedding_dim": ([None, 1, np.int64(9)], [0, -1, 1.5, "auto"]),
+    "shrinkage": (["auto", 0, 0.0, 0.5, 1, 1.0], [-0.1, 1.1, "none", None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_values_that_are_taken_and_that_are_refused(name):
+    taken, refused = TAKEN[name]
+    for value in taken:
+        CCAEmbedder(**{name: value})._validate_params()
+    for value in refused:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of CCAEmbedder must be") as caught:
+            CCAEmbedder(**{name: value})._validate_params()
+        assert repr(value) in str(caught.value)
+
+
+def test_each_parameter_is_in_the_table():
+    assert set(TAKEN) == set(CCAEmbedder().get_params())
