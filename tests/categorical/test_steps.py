@@ -332,6 +332,27 @@ class TestEffects:
         some = samples.take(model.sampled)
         np.testing.assert_array_equal(model.ratios.crossed, crossed_ratios(some)[0])
 
+    @pytest.mark.parametrize("n_iter", [1, 2, 3])
+    def test_the_variance_of_one_column_is_that_of_loops(self, monkeypatch, n_iter):
+        monkeypatch.setattr(_effects, "N_VARIANCE_ITER", n_iter)
+        samples = self.samples()
+        ids, weight, total = samples.ids[:, 0] % 3 + 1, samples.weight, samples.weight.sum()  # levels 0 and 4 of no row
+        centered = samples.target - weight @ samples.target / total
+        noise = variance = 1.0
+        for _ in range(n_iter):
+            squares, explained, uncertainty = [], 0.0, 0.0
+            for level in (1, 2, 3):
+                mine = ids == level
+                count, sums = weight[mine].sum(), weight[mine] @ centered[mine]
+                posterior = noise / (count + noise / variance)
+                effect = sums / (count + noise / variance)
+                squares.append((effect**2).mean() + posterior)
+                explained += (2 * effect * sums - count * effect**2).sum() / (2 * total)
+                uncertainty += posterior * count / total
+            variance = np.mean(squares)
+            noise = weight @ (centered**2).mean(axis=1) / total - explained + uncertainty
+        assert _effects.marginal_ratio(ids, 5, samples.target, weight) == pytest.approx(noise / variance)
+
     @pytest.mark.parametrize("numeric", [np.zeros((2, 2)), np.zeros(1), np.zeros((1, 1, 1))])
     def test_states_of_another_shape_are_refused(self, numeric):
         state = {"crossed": [np.zeros((3, 1))], "marginal": [np.zeros((3, 1))], "numeric": np.zeros((0, 1))}
@@ -400,6 +421,18 @@ class TestLayout:
         np.testing.assert_allclose(np.abs(found), np.abs(vectors[:, ::-1][:, :n_directions]), atol=1e-9)
         assert (found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])] > 0).all()
         assert directions(table, np.zeros(7), 1).shape == (3, 1)
+
+    def test_as_many_marginal_directions_as_crossed_ones_or_one(self):
+        rng = np.random.default_rng(0)
+        first = rng.integers(1, 7, 900)
+        second = np.where(rng.random(900) < 0.6, (first + 1) % 6 + 1, rng.integers(1, 7, 900))  # says much of the same
+        effects = [rng.normal(size=(7, 3)) * [3, 2, 1] for _ in range(2)]
+        y = effects[0][first] + effects[1][second] + 0.3 * rng.normal(size=(900, 3))
+        X = np.stack([first, second], axis=1).astype(str)
+        layouts = EntityEmbeddingEncoder(random_state=0, max_iter=0).fit(X, y)._learned.layouts
+        widths = [(one.crossed.shape[1], one.marginal.shape[1]) for one in layouts]
+        assert all(1 < marginal <= crossed for crossed, marginal in widths)
+        assert all(len(one.order) == crossed + marginal for one, (crossed, marginal) in zip(layouts, widths))
 
     def test_the_least_dimensions_are_left_out(self):
         def dropped(*dimensions):
@@ -764,6 +797,14 @@ class TestScreening:
         assert screen_pairs(ids, [5, 5], 2, residual, np.ones(800)) == [(0, 1)]
         assert screen_pairs(ids, [5, 5], 2, residual, np.zeros(800)) == []
 
+    def test_rows_count_by_their_weight(self):
+        rng = np.random.default_rng(0)
+        ids = rng.integers(1, 5, (1600, 2)).astype(np.int32)
+        residual = np.where(np.arange(1600) % 2, (-1.0) ** ids.sum(axis=1), rng.normal(size=1600))[:, None]
+        light, heavy = np.full(800, 0.001), np.ones(800)
+        assert screen_pairs(ids, [5, 5], 2, residual, np.stack([light, heavy], axis=1).ravel()) == [(0, 1)]
+        assert screen_pairs(ids, [5, 5], 2, residual, np.stack([heavy, light], axis=1).ravel()) == []
+
     def test_a_residual_without_what_bins_explain(self):
         rng = np.random.default_rng(0)
         bins = rng.integers(1, 9, (500, 2)).astype(np.int32)
@@ -777,6 +818,28 @@ class TestScreening:
 
 
 class TestSetup:
+    def test_a_warm_start_hands_on_the_head_of_the_net(self, monkeypatch):
+        from skembed.categorical import _entity
+
+        problems, learn = [], _entity.learn_cached
+
+        def noting(memory, problem, *rest):
+            problems.append(problem)
+            return learn(memory, problem, *rest)
+
+        monkeypatch.setattr(_entity, "learn_cached", noting)
+        X = np.stack([RNG.integers(6, size=320), RNG.integers(4, size=320)], axis=1).astype(str)
+        y = X.astype(float).sum(axis=1)
+        encoder = EntityEmbeddingEncoder(hidden_layer_sizes=(3,), max_iter=1, warm_start=True, random_state=0).fit(X, y)
+        before = encoder._learned.net
+        encoder.fit(X, y)
+        encoder.set_params(warm_start=False).fit(X, y)
+        assert [len(problem.head) for problem in problems] == [0, len(before.head), 0]
+        assert all(np.array_equal(one, other) for one, other in zip(problems[1].head, before.head))
+        assert [len(problem.warm_start) for problem in problems] == [0, 2, 0]
+        for table, raw in zip(problems[1].warm_start, before.raw):
+            np.testing.assert_array_equal(table, raw)
+
     def test_codes_are_shorter_for_rarer_levels(self):
         counts = np.array([1e9, 0.0, 100, 1e12])
         rows = np.concatenate([initial_vectors(counts, 8, np.random.RandomState(seed))[None] for seed in range(300)])
