@@ -117,6 +117,10 @@ def test_translations_by_a_loop(metric, k):
     assert [len(one) for one in translate(here, there, metric=metric)] == [1] * 15
     if metric == "csls":
         assert translate(here, there) == translate(here, there, None, 1, metric="csls", n_neighbors=10)
+    with pytest.raises(
+        ValueError, match="source has 3 dimensions and target 2; expected vectors of one space, as of both"
+    ):
+        translate(here, there.truncate(2))
     for name, value in (("k", 0), ("k", True), ("k", 1.5), ("n_neighbors", 0)):
         with pytest.raises(ValueError, match=f"{name} must be a positive int, got {value!r}"):
             translate(here, there, **{name: value})
