@@ -593,7 +593,7 @@ def try_change(tree: Path, change: Change, coverage: Coverage, log: Path, budget
 
 
 def known_equivalents() -> dict[tuple[str, str, str], str]:
-    """Changes that alter nothing that could be tested, and why, from the file beside this one."""
+    """Changes that alter nothing that could be tested, and why, from the file beside this one; "*" is any of a line."""
     path = Path(__file__).with_suffix(".toml")
     entries = tomllib.loads(path.read_text())["equivalent"] if path.exists() else []
     return {(entry["file"], entry["was"], entry["becomes"]): entry["why"] for entry in entries}
@@ -607,7 +607,8 @@ def summarise(results: list[dict], n_lines: int) -> str:
     for result in results:
         package = Path(result["file"]).parts[1]
         what = f"by {result['by']}" if result["outcome"] in ("failed", "timeout") else result["outcome"]
-        if what == "survived" and (result["file"], result["was"], result["becomes"]) in equivalents:
+        changed = {(result["file"], result["was"], becomes) for becomes in (result["becomes"], "*")}
+        if what == "survived" and changed & equivalents.keys():
             what = "equivalent"
         elif what in ("survived", "error"):
             left.append(result)

@@ -243,5 +243,4 @@ def write_csv(table: EmbeddingTable, file: BinaryIO) -> None:
         for place, vector in enumerate(vectors):
             count = counts[place : place + 1]
             writer.writerow([keys[start + place], *count, *(f"{value:.9g}" for value in vector)])
-    text.flush()
-    text.detach()  # the file is the caller's to close
+    text.detach()  # which writes what is left; the file is the caller's to close

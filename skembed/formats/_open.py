@@ -290,5 +290,4 @@ def open_member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, opti
         except _BROKEN as error:
             raise FormatError(f"{label}: at byte {info.header_offset}: expected zip data: {error}.") from None
 
-    size = max(info.compress_size, 1)
-    return Source(label, None, _Reader(_limited(label, chunks(), lambda: size, options)).read)
+    return Source(label, None, _Reader(_limited(label, chunks(), lambda: info.compress_size, options)).read)

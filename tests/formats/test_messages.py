@@ -310,6 +310,14 @@ def test_keys_beside_an_npy(tmp_path, content, keys, message):
             load_table(tmp_path / "v.npy")
 
 
+@pytest.mark.parametrize("content", [b"\na 1 2\n", b"\n\n \na 1 2\n\nb 3 4\n\n\n\n\n", b"\r\na 1 2\r\n"])
+@pytest.mark.parametrize("format", ["auto", "glove"])
+def test_blank_lines_before_and_between_rows_are_none(tmp_path, content, format):
+    (tmp_path / "t").write_bytes(content)
+    table = load_table(tmp_path / "t", format=format)
+    assert table == EmbeddingTable(["a", "b"], [[1, 2], [3, 4]]).subset(["a", "b"][: content.count(b"b") + 1])
+
+
 def test_lines_that_never_end(tmp_path, monkeypatch):
     monkeypatch.setattr(_text, "_MAX_LINE", 90)
     monkeypatch.setattr(_text, "_BLOCK", 64)
