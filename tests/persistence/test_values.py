@@ -199,6 +199,39 @@ def test_an_array_is_written_once_where_it_is_one_and_twice_where_it_is_not():
     assert numbers.randint(1 << 30, size=5).tolist() == np.random.RandomState(5).randint(1 << 30, size=5).tolist()
 
 
+def test_types_have_the_names_of_safetensors():
+    names = {
+        "BOOL": "?",
+        "U8": "u1",
+        "I8": "i1",
+        "U16": "u2",
+        "I16": "i2",
+        "U32": "u4",
+        "I32": "i4",
+        "U64": "u8",
+        "I64": "i8",
+        "F16": "f2",
+        "F32": "f4",
+        "F64": "f8",
+    }
+    for name, kind in names.items():
+        for order in "<>":
+            writer = Writer()
+            writer.encode(np.ones(2, order + kind), "value")
+            assert list(writer.dtypes.values()) == [name]
+            assert next(iter(writer.tensors.values())).dtype == np.dtype("<" + kind)
+    assert set(DTYPES) == set(names)
+
+
+def test_what_was_written_is_not_taken_for_what_comes_to_lie_in_its_place():
+    writer = Writer()
+    nodes = [writer.encode(np.full((10, 6), float(i))[:, ::2], "value") for i in range(30)]  # copied, then let go
+    assert len({node["array"] for node in nodes}) == 30
+    assert [writer.tensors[node["array"]][0, 0] for node in nodes] == list(range(30))
+    nodes = [writer.encode(EmbeddingTable([i], [[float(i)]]), "value") for i in range(30)]
+    assert all("object" in node for node in nodes)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
