@@ -16,6 +16,8 @@ from skembed.table.subwords import Subwords
 
 __all__ = ["SubwordTable"]
 
+_KEYS_AT_ONCE = 16_384  # a whole pass in float64 would take twice the table
+
 
 @stored
 class SubwordTable(EmbeddingTable):
@@ -123,9 +125,8 @@ class SubwordTable(EmbeddingTable):
         """
         words = self._words()
         rows = np.empty(self.shape, dtype=np.float32)
-        step = 16_384  # keys; a whole pass in float64 would take twice the table
-        for start in range(0, len(words), step):
-            block = slice(start, start + step)
+        for start in range(0, len(words), _KEYS_AT_ONCE):
+            block = slice(start, start + _KEYS_AT_ONCE)
             sums, counted, _ = self._subwords.sums(words[block])
             rows[block] = self._vectors[block].astype(np.float64) * (1.0 + counted[:, None]) - sums
         return rows

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import skembed.table.csls
 import skembed.table.neighbors
 from skembed import EmbeddingTable, SubwordTable
-from skembed.table import embedding_table, queries, subwords
+from skembed.table import embedding_table, queries, subword_table, subwords
 from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, build_index, find_rows, key_list, near_misses, unseen_message
 from skembed.table.neighbors import METRICS, ExactIndex, row_norms
@@ -21,7 +21,8 @@ from skembed.table.subwords import Subwords, encode_word, hash_ngrams, word_ngra
 KEYS = ["Ulm", "Graz", "Bern", None, 7, 2.5, ("a", 1), b"x", "ulm", "Köln"]
 OTHERS = ["Oslo", 8, frozenset("a"), "graz"]
 BLOCKS = [
-    (embedding_table, "_BLOCK_ROWS", 3), (subwords, "_BLOCK_WORDS", 2), (skembed.table.csls, "COPIED_AT_ONCE", 7),
+    (embedding_table, "_BLOCK_ROWS", 3), (subwords, "_BLOCK_WORDS", 2),
+    (subword_table, "_KEYS_AT_ONCE", 3), (skembed.table.csls, "COPIED_AT_ONCE", 7),
     (skembed.table.neighbors, "COPIED_AT_ONCE", 5), (skembed.table.neighbors, "_WIDENED_AT_ONCE", 6),
     (skembed.table.neighbors, "_QUERIES_AT_ONCE", 3), (skembed.table.neighbors, "_SCORES_AT_ONCE", 20),
     (skembed.table.neighbors, "_GROUP", 2), (skembed.table.neighbors, "_CANDIDATES", 1),
@@ -763,6 +764,17 @@ class TestIndex:
         assert table.nearest("k3", 4, metric=metric, restrict_to=["k5", "k9"], index=index) == table.nearest(
             "k3", 4, metric=metric, restrict_to=["k5", "k9"]
         )
+
+    def test_the_graph_is_built_as_asked(self):
+        table = self.table()
+        for asked in ({}, {"connectivity": 7}, {"expansion_add": 40}, {"expansion_search": 30}):
+            graph = table.build_index(**asked)._graph
+            expected = {"connectivity": 16, "expansion_add": 128, "expansion_search": 64} | asked
+            assert {name: getattr(graph, name) for name in expected} == expected
+        assert table.build_index()._n_threads == 1
+        assert table.build_index(n_jobs=2)._n_threads == 2
+        one, same = (table.build_index(connectivity=3, expansion_add=4, expansion_search=3) for _ in range(2))
+        np.testing.assert_array_equal(one.search(table.vectors, 5).rows, same.search(table.vectors, 5).rows)
 
     def test_recall_is_the_share_of_the_best_that_is_found(self):
         table = self.table()
