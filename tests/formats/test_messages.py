@@ -96,8 +96,8 @@ FILES = {
         "expected whether|expected the head of a quantised matrix, got 2, 8 x 4, 16",
     ),
     "quantised, rows below zero": (
-        quantised(1, "<q", -8),
-        "expected the head of a quantised matrix, got 1, -8 x 4, 16",
+        quantised(1, "<q", -1),
+        "expected the head of a quantised matrix, got 1, -1 x 4, 16",
     ),
     "quantised, no columns": (quantised(9, "<q", 0), "expected the head of a quantised matrix, got 1, 8 x 0, 16"),
     "quantised, codes below zero": (
