@@ -7,8 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from skembed.state import stored
+from skembed.training.whitening import column_means
 
-__all__ = ["LinearMap", "column_means", "reciprocal", "whitened", "with_fixed_signs"]
+__all__ = ["LinearMap", "reciprocal", "whitened", "with_fixed_signs"]
 
 RANK_TOLERANCE = 1e-5  # of the largest standard deviation: below, a direction of the output is rounding
 
@@ -167,7 +168,7 @@ def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
     """
     if is_principal:
         return found.whitened_components()
-    mean = column_means(X)
+    mean = column_means(X).astype(X.dtype, copy=False)
     Z = replace(found, mean=mean).apply(X).astype(np.float64, copy=False)
     variances, axes = np.linalg.eigh(Z.T @ Z / max(len(Z) - 1, 1))
     spread = np.sqrt(np.maximum(variances, 0))
@@ -176,11 +177,6 @@ def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
     inverse = None if found.inverse is None else back @ found.inverse
     projection = _dense(found.projection) @ turn
     return replace(found, projection=projection, mean=mean, inverse=inverse, is_unit=False, output=None)
-
-
-def column_means(X: Any) -> np.ndarray:
-    """Return the mean of each column of a dense or sparse X, summed in float64 where X is sparse."""
-    return np.asarray(X.mean(axis=0), dtype=X.dtype).ravel()
 
 
 def reciprocal(spread: np.ndarray) -> np.ndarray:
