@@ -1,4 +1,4 @@
-"""Nets under hidden layers: how a problem is laid out, whose tables are learned again, and which directions are read."""
+"""Nets under hidden layers: a problem laid out, tables that are learned again, and directions that are read."""
 
 from types import SimpleNamespace
 
@@ -192,9 +192,7 @@ def test_going_on_is_one_pass_and_steps_that_count_the_rows_seen_before(monkeypa
         torch.as_tensor(np.concatenate([seen[c] for c in block.columns]) / problem.weight.mean(), dtype=torch.float32)
         for block in net.blocks
     ]
-    expected = relearn_tables(
-        net, torch.arange(N), ratio=5.0, n_iter=N_RELEARN_ITER, seed=11, row_ratio=ratios
-    )
+    expected = relearn_tables(net, torch.arange(N), ratio=5.0, n_iter=N_RELEARN_ITER, seed=11, row_ratio=ratios)
     for found, table in zip(raw, split_blocks(net.blocks, expected, problem.initial)):
         np.testing.assert_allclose(found, table, rtol=1e-5, atol=1e-6)
     for found, parameter in zip(head, net.head.parameters()):
