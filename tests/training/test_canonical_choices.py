@@ -114,9 +114,8 @@ def test_a_given_shrinkage_has_full_weights_and_correlations_of_the_columns():
 def test_signs_are_those_of_the_largest_weight_of_x():
     X, Y = sides(60)
     for side in (X, -X):
-        found = canonical._Directions.of(
-            *(s := [canonical._Side.of(side, "X"), canonical._Side.of(Y, "y")]), canonical._cross_covariance(*s, side, Y), 0.5
-        )  # fmt: skip
+        s = [canonical._Side.of(side, "X"), canonical._Side.of(Y, "y")]
+        found = canonical._Directions.of(*s, canonical._cross_covariance(*s, side, Y), 0.5)
         whitened = found.x * s[0].spreads(0.5)[:, None]
         largest = whitened[np.abs(whitened).argmax(axis=0), np.arange(whitened.shape[1])]
         assert (largest > 0).all()
@@ -185,7 +184,7 @@ def test_both_sides_are_named_where_they_are_no_use():
 
 
 def test_rows_that_differ_only_where_they_are_held_out_choose_nothing():
-    X, Y = sides(30)
+    _, Y = sides(30)
     constant = np.zeros((30, 4))
     constant[:2] = 1.0  # in one fold, as they are equal; the others are equal too
     found = learn_canonical(constant, Y, CanonicalSettings())
