@@ -95,13 +95,15 @@ class LinearMap:
             output=None,
         )
 
+    def is_finite(self) -> bool:
+        """Whether projection and mean are."""
+        projection = self.projection.data if sparse.issparse(self.projection) else self.projection
+        return bool(np.isfinite(projection).all() and np.isfinite(self.mean).all())
+
     def is_sound(self) -> bool:
         """Whether all is finite, and not all of the variance was lost to rounding."""
-        projection = self.projection.data if sparse.issparse(self.projection) else self.projection
-        if not np.isfinite(projection).all() or not np.isfinite(self.mean).all():
-            return False
-        if self.variance is None:
-            return True
+        if self.variance is None or not self.is_finite():
+            return self.is_finite()
         limits = np.finfo(self.variance.dtype)  # of what is smaller, digits are lost
         return bool(np.isfinite(self.variance).all() and self.variance.max(initial=0) > limits.tiny / limits.eps)
 
