@@ -133,8 +133,9 @@ def test_kernels_have_none_of_the_passes_that_find_nothing():
 
 
 def state():
-    flags = SimpleNamespace(auto_parallel=SimpleNamespace(enabled=False), no_rewrites=False, force_pyobject=False)
-    return SimpleNamespace(flags=flags, func_ir=None)
+    from numba.core.compiler import Flags
+
+    return SimpleNamespace(flags=Flags(), func_ir=None)
 
 
 # ------------------------------------------------------------------------------------------------- the line of time
