@@ -233,6 +233,19 @@ def test_parts_overlap_by_a_window_and_every_token_is_new_once():
     assert (tokens.tolist(), first_new, is_last) == ([sep, sep], 1, True)
 
 
+@pytest.mark.parametrize("ends", [[0, 3, 3, 6], [1, 2, 6], [6, 6]])
+def test_sequences_are_set_apart_and_ids_that_are_left_out_are_gone(ends):
+    ids, sep = np.array([4, -1, 5, -1, -1, 6], np.int32), cooccurrence.SEPARATOR
+    expected = []
+    for begin, end in pairwise([0, *ends]):
+        expected += [*(i for i in ids[begin:end].tolist() if i >= 0), sep]
+    found = cooccurrence._separated(ids, np.array(ends))
+    assert found.tolist() == expected
+    assert found.dtype == np.int32
+    whole = np.array([4, 5, 6], np.int32)
+    assert cooccurrence._separated(whole, np.array([0, 2, 3])).tolist() == [sep, 4, 5, sep, 6, sep]
+
+
 # ---------------------------------------------------------------------------------------------------------- GloVe
 
 

@@ -253,6 +253,19 @@ def test_what_is_orthogonal_stays_so_where_little_is_left():
     assert np.abs(basis.T @ found).max() < 1e-12 * np.abs(found).max()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_directions_that_are_short_or_rounding_are_left_out(dtype):
+    basis = linalg.qr(np.random.default_rng(0).normal(size=(50, 4)), mode="economic")[0]
+    vectors = (basis * [1.0, 0.5, 1e-3, 0.0]).astype(dtype)
+    for least, n in ((0.0, 3), (1e-2, 2), (0.7, 1), (2.0, 0)):
+        found = block_krylov._directions(vectors, least)
+        assert found.shape == (50, n)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.T @ found, np.eye(n), atol=1e-3)
+    tiny = block_krylov._directions(np.full((3, 2), 1e-200), 0.0)
+    assert tiny.shape == (3, 0)
+
+
 def test_few_blocks_are_enough_for_the_leading_eigenvectors():
     """The operator is asked for seven blocks of half as many vectors as are sought, or once for all of few rows."""
     rng = np.random.default_rng(0)

@@ -133,6 +133,8 @@ def test_the_score_is_what_is_left_of_the_loss_of_means_and_shares(at_once, monk
     assert trainer.null_loss == pytest.approx(np.mean(null), rel=1e-5)
     assert trainer.validation_score() == pytest.approx(1 - float(losses.mean()) / np.mean(null), rel=1e-4)
     assert trainer_of(rows, validation=[], hidden_layer_sizes=()).null_loss == 1.0
+    assert trainer.best_score == trainer.validation_score()
+    assert trainer.stale == 1  # it takes note: as good is no rise
 
 
 def test_what_is_the_same_in_each_row_has_a_null_loss_above_nothing():

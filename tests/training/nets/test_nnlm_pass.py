@@ -192,7 +192,9 @@ def test_a_sampled_loss_is_the_softmax_over_the_sample_and_the_target_with_score
         words = sorted({*sample, target})
         scores = {w: weight[w, :-1] @ f + weight[w, -1] - np.log(expected_count[w]) for w in words}
         total += np.log(sum(np.exp(s) for s in scores.values())) - scores[target]
-    assert float(softmax.loss(features, targets, chosen)) == pytest.approx(total, rel=1e-5)
+    loss = softmax.loss(features, targets, chosen)
+    assert loss.dtype == torch.float32
+    assert float(loss) == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize(("n_samples", "all_words"), [(None, True), (6, True), (5, False), (7, True)])
