@@ -9,12 +9,14 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import get_tags
 
 from skembed import ProjectionEmbedder
 from skembed.projection import _incremental, _projection, _solvers
 from skembed.projection._incremental import Increments, incremental_map, partial_pca
 from skembed.projection._linear import LinearMap, reciprocal, whitened, with_fixed_signs
+from skembed.projection._parameters import METHODS
 from skembed.projection._solvers import Task, check_dim, check_params, principal_map, solve
 
 
@@ -284,9 +286,8 @@ def test_tall_is_ten_times_as_many_rows_and_no_more_than_a_thousand_columns(n, p
     assert _solvers._is_tall(np.broadcast_to(np.zeros(()), (n, p))) == tall
 
 
-@pytest.mark.parametrize(
-    ("shape", "form", "solver", "expected"),
-    [
+def test_what_the_solver_of_principal_components_finds_at_most():
+    for shape, form, solver, expected in [
         ((60, 50), np.asarray, "full", (50, True)),
         ((60, 50), np.asarray, "covariance_eigh", (50, True)),
         ((60, 50), np.asarray, "auto", (50, True)),
@@ -297,10 +298,8 @@ def test_tall_is_ten_times_as_many_rows_and_no_more_than_a_thousand_columns(n, p
         ((60, 50), np.asarray, "arpack", (49, False)),
         ((600, 50), np.asarray, "arpack", (49, False)),
         ((60, 50), np.asarray, "randomized", (50, False)),
-    ],
-)
-def test_what_the_solver_of_principal_components_finds_at_most(shape, form, solver, expected):
-    assert _solvers._limit_of_pca(form(np.zeros(shape)), solver) == expected
+    ]:
+        assert _solvers._limit_of_pca(form(np.zeros(shape)), solver) == expected
 
 
 @pytest.mark.parametrize(
@@ -535,14 +534,50 @@ def test_memory_of_batches_is_asked_for(monkeypatch):
 # ----------------------------------------------------------------------------------------------------- estimators
 
 
-@pytest.mark.parametrize("method", ["pca", "svd", "random", "lda", "nca", "autoencoder"])
-def test_tags_are_those_of_the_method(method):
-    tags = get_tags(ProjectionEmbedder(method))
-    assert tags.input_tags.sparse == (method in ("pca", "svd", "random"))
-    assert tags.input_tags.allow_nan == tags.input_tags.categorical == (method == "autoencoder")
-    assert tags.input_tags.string == (method == "autoencoder")
-    assert tags.target_tags.required == (method in ("lda", "nca"))
-    assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
+def test_tags_are_those_of_the_method():
+    for method in METHODS:
+        tags = get_tags(ProjectionEmbedder(method))
+        assert tags.input_tags.sparse == (method in ("pca", "svd", "random"))
+        assert tags.input_tags.allow_nan == tags.input_tags.categorical == (method == "autoencoder")
+        assert tags.input_tags.string == (method == "autoencoder")
+        assert tags.target_tags.required == (method in ("lda", "nca"))
+        assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
+
+
+def test_each_parameter_has_a_constraint():
+    assert set(ProjectionEmbedder._parameter_constraints) == set(ProjectionEmbedder().get_params())
+
+
+BAD = {
+    "method": ["none", None], "embedding_dim": [0, -0.1, 1.0, 0.0, "all"], "whiten": [2], "method_params": [[1]],
+    "min_frequency": [0, 1.5], "max_categories": [0, 1.5], "hidden_layer_sizes": [3, None], "max_iter": [-1, 0.5],
+    "batch_size": [0, "all"], "learning_rate": [0.0, -1], "early_stopping": ["no"], "validation_fraction": [0.0, 1.0],
+    "n_iter_no_change": [0], "tol": [-1.0], "device": [3], "random_state": ["x"], "verbose": [-1],
+}  # fmt: skip
+
+
+def test_parameters_out_of_range_are_named_with_the_value():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    for name, values in BAD.items():
+        for value in values:
+            with pytest.raises(
+                ValueError, match=f"The '{name}' parameter of ProjectionEmbedder must be .* Got"
+            ) as caught:
+                ProjectionEmbedder(**{"method": "autoencoder"} | {name: value}).fit(X)
+            assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("params", [{}, {"eps": 0.2}])
+def test_as_many_random_directions_as_keep_distances_to_a_tenth(params):
+    X = np.random.default_rng(0).normal(size=(4, 3000))
+    found = solve(X, None, task_of("random", "auto", params=params))
+    assert found.projection.shape == (3000, johnson_lindenstrauss_min_dim(4, eps=params.get("eps", 0.1)))
+
+
+def test_what_comes_back_is_named_where_it_is_not_finite():
+    X, _ = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=r"Input X contains NaN"):
+        ProjectionEmbedder("pca", 2).fit(X).inverse_transform([[np.nan, 1.0]])
 
 
 @pytest.mark.parametrize(("method", "passes"), [("pca", 1), ("lda", 1), ("autoencoder", 4)])

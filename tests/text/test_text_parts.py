@@ -356,3 +356,14 @@ def test_fitted_vectorizers_whose_parts_do_not_fit_are_refused():
                 pretrained._check_fitted()
         for name, value in before.items():
             setattr(pretrained, name, value)
+
+
+def test_each_parameter_of_an_estimator_has_a_constraint():
+    seen = []
+    for name in skembed.text.__all__:
+        cls = getattr(skembed.text, name)
+        if hasattr(cls, "_parameter_constraints"):
+            given = {"source": None} if name in ("ContextualVectorizer", "PretrainedVectorizer") else {}
+            assert set(cls._parameter_constraints) == set(cls(**given).get_params(deep=False)), name
+            seen.append(name)
+    assert len(seen) == 8
