@@ -214,6 +214,14 @@ def test_tables_of_other_devices_take_the_same_steps(monkeypatch):
         np.add.at(summed, ids, gradient.numpy())
         slow.step(summed, 0.05, sorted(set(ids)))
     np.testing.assert_allclose(table.weight.as_subclass(torch.Tensor), slow.weight, rtol=1e-4, atol=1e-6)
+    # of a gradient as small as epsilon, which is added to its length, the step is a shorter one
+    before = table.weight.as_subclass(torch.Tensor)[5].clone()
+    table.n_steps = 0
+    table.update(torch.tensor([5]), torch.full((1, 3), 1e-8))
+    step = before - table.weight.as_subclass(torch.Tensor)[5]
+    decayed = before * 0.05 * 0.1
+    expected = 0.05 * 0.001**0.5 / 0.1 * 1e-9 / (1e-8 * 0.001**0.5 + 1e-8)
+    np.testing.assert_allclose(step - decayed, expected, rtol=1e-2)
 
 
 def test_devices_by_their_names(monkeypatch):
