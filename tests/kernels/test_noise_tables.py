@@ -8,6 +8,7 @@ from skembed.kernels.noise import alias_table, draw_many
 from skembed.kernels.random import new_state
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize(
     "weights",
     [[1.0, -0.5], [-1e-300, 1.0], [0.0, 0.0], [1.0, np.nan], [1.0, np.inf], [[1.0, 1.0]], [1e308, 1e308], []],

@@ -9,7 +9,7 @@ class SlowAdam:
     """AdamW of a table whose rows move where a batch holds them."""
 
     def __init__(self, weight, weight_decay=0.0):
-        self.weight = np.array(weight, dtype=np.float64)
+        self.weight = np.asarray(weight).astype(np.float64)
         self.first, self.second = np.zeros_like(self.weight), np.zeros_like(self.weight)
         self.weight_decay, self.n_steps = weight_decay, 0
 

@@ -151,6 +151,7 @@ def test_gathered_rows_are_those_of_their_columns():
                 assert torch.equal(part[row, c], net.tables[k].weight[ids[k][row, c]])
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
 def test_layers_begin_uniform_in_one_by_the_root_of_their_inputs_and_the_last_in_a_tenth():
     head = build_head(25, (100, 64), 40, seeded_generator(0))
     assert [type(layer).__name__ for layer in head] == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
