@@ -114,6 +114,16 @@ def test_kernels_are_compiled_without_a_cache_where_there_is_no_place_for_one(er
     ]
 
 
+def test_a_kernel_that_numba_keeps_has_a_cache_whose_faults_cost_a_compilation(monkeypatch):
+    kernel, cache = SimpleNamespace(), Cache()
+    kernel._cache = cache
+    monkeypatch.setattr(compile, "njit", lambda **options: lambda function: kernel)
+    assert compiled()(len) is kernel
+    compile._functions.discard(len)
+    assert isinstance(kernel._cache, _OptionalCache)
+    assert kernel._cache.load_overload("signature", "context") == "code"
+
+
 def test_functions_that_numba_leaves_as_they_are_have_no_cache(monkeypatch):
     monkeypatch.setattr(compile, "njit", lambda **options: lambda function: function)
     assert compiled()(len) is len
