@@ -46,7 +46,8 @@ def shared_model(source: str | os.PathLike, options: ModelOptions) -> Contextual
         path = Path(source)
         if not path.exists() or not isinstance(options.vectors, str | os.PathLike | None):
             return open_contextual_model(source, options)
-        key = (path.resolve(), _stamps(path), str(options.device), options.dtype, os.fspath(options.vectors or ""))
+        place = path.resolve()
+        key = (place, _stamps(place), str(options.device), options.dtype, os.fspath(options.vectors or ""))
         model = _MODELS.get(key)
         if model is None:
             model = _MODELS[key] = open_contextual_model(source, options)

@@ -7,8 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from skembed.state import stored
+from skembed.training.whitening import column_means
 
-__all__ = ["LinearMap", "column_means", "reciprocal", "whitened", "with_fixed_signs"]
+__all__ = ["LinearMap", "reciprocal", "whitened", "with_fixed_signs"]
 
 RANK_TOLERANCE = 1e-5  # of the largest standard deviation: below, a direction of the output is rounding
 
@@ -94,13 +95,15 @@ class LinearMap:
             output=None,
         )
 
+    def is_finite(self) -> bool:
+        """Whether projection and mean are."""
+        projection = self.projection.data if sparse.issparse(self.projection) else self.projection
+        return bool(np.isfinite(projection).all() and np.isfinite(self.mean).all())
+
     def is_sound(self) -> bool:
         """Whether all is finite, and not all of the variance was lost to rounding."""
-        projection = self.projection.data if sparse.issparse(self.projection) else self.projection
-        if not np.isfinite(projection).all() or not np.isfinite(self.mean).all():
-            return False
-        if self.variance is None:
-            return True
+        if self.variance is None or not self.is_finite():
+            return self.is_finite()
         limits = np.finfo(self.variance.dtype)  # of what is smaller, digits are lost
         return bool(np.isfinite(self.variance).all() and self.variance.max(initial=0) > limits.tiny / limits.eps)
 
@@ -167,7 +170,7 @@ def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
     """
     if is_principal:
         return found.whitened_components()
-    mean = column_means(X)
+    mean = column_means(X).astype(X.dtype, copy=False)
     Z = replace(found, mean=mean).apply(X).astype(np.float64, copy=False)
     variances, axes = np.linalg.eigh(Z.T @ Z / max(len(Z) - 1, 1))
     spread = np.sqrt(np.maximum(variances, 0))
@@ -176,11 +179,6 @@ def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
     inverse = None if found.inverse is None else back @ found.inverse
     projection = _dense(found.projection) @ turn
     return replace(found, projection=projection, mean=mean, inverse=inverse, is_unit=False, output=None)
-
-
-def column_means(X: Any) -> np.ndarray:
-    """Return the mean of each column of a dense or sparse X, summed in float64 where X is sparse."""
-    return np.asarray(X.mean(axis=0), dtype=X.dtype).ravel()
 
 
 def reciprocal(spread: np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ def solve(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
         exponent = _exponent(X)
         if exponent is not None:
             found = _solve_once(_divided(X, exponent), y, task).rescaled(exponent)
-    if found is None or not np.isfinite(found.mean).all() or not _finite(found.projection):
+    if found is None or not found.is_finite():
         raise ValueError(
             f"method={task.method!r} found no finite projection of X, whose numbers reach {_largest(X):.3g}; "
             "scale X first, for instance by StandardScaler."
@@ -163,7 +163,7 @@ def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
             found = SOLVERS[task.method](X, y, task)
         else:
             found = task.cache.learned(_solve_unordered, X, y, replace(task.without_cache(), whiten=False))
-        if task.whiten and found.is_sound():
+        if task.whiten and found.is_finite():
             found = whitened(found, X, is_principal=task.method == "pca")
         return found
 
@@ -422,7 +422,3 @@ def _divided(X: Any, exponent: int) -> Any:
         scaled.data = np.ldexp(X.data, -exponent)
         return scaled
     return np.ldexp(X, -exponent)
-
-
-def _finite(matrix: Any) -> bool:
-    return bool(np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all())

@@ -401,8 +401,9 @@ def _squared_lengths(rows: np.ndarray) -> np.ndarray:
 
 
 def column_means(X: Any) -> np.ndarray:
+    """Return the mean of each column of a dense or sparse matrix, summed in float64."""
     if sparse.issparse(X):
-        return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+        return (np.ones(X.shape[0]) @ X) / X.shape[0]  # scipy's mean sums float32 in float32, whatever its dtype
     with np.errstate(over="ignore", invalid="ignore"):  # both infinities in one sum
         return X.mean(axis=0, dtype=np.float64)
 

@@ -188,3 +188,12 @@ def test_vectors_have_to_be_there_and_of_the_encoders_width(tmp_path):
     save(tmp_path / "second.pth", {})
     with pytest.raises(ValueError, match=r"expected one file encoder.safetensors or \*\.pth, got second.pth, w.pth"):
         open_contextual_model(tmp_path, options())
+
+
+@pytest.mark.parametrize(("names", "shown"), [([], "nothing"), (["b", "a"], "a, b"), ([*"gfedcba"], "a, b, c, d, e")])
+def test_what_an_encoder_holds_is_told_by_some_of_its_names(tmp_path, names, shown):
+    from skembed.apply.nets.cove import read_encoder
+
+    safetensors.save_file({name: torch.zeros(2) for name in names}, tmp_path / "encoder.safetensors")
+    with pytest.raises(ValueError, match=rf"lacks weight_ih_l0 or weight_hh_l0, .*; it holds {shown}\.$"):
+        read_encoder(tmp_path / "encoder.safetensors")

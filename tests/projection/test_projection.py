@@ -64,6 +64,15 @@ def test_whitened_is_of_mean_zero_and_unit_covariance(rows, method):
     assert (np.linalg.eigvalsh(together) > 0).all()
 
 
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_whitened_float32_is_of_mean_zero_however_many_rows_there_are(form):
+    """A sum of so many equal numbers in float32 is off by a thousandth."""
+    X = np.random.default_rng(0).choice([0.1, 0.2], (200_000, 4)).astype(np.float32)
+    Z = embedder("svd", 3, whiten=True).fit_transform(form(X))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z.mean(axis=0, dtype=np.float64), 0, atol=1e-5)
+
+
 def test_whitened_directions_without_variance_stay_at_zero():
     X = np.outer(np.arange(20.0), [1.0, 2.0, 3.0])
     for method in ("pca", "svd", "random"):

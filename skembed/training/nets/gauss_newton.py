@@ -179,4 +179,4 @@ def input_metric(net: TableNet, weights: Sequence[torch.Tensor], rows: torch.Ten
                 for total, v in zip(totals, vectors):
                     total += torch.einsum("n,ncd,nce->cde", curvature, v, v)
         mass += float(net.weight[part].sum())
-    return [total / max(mass, 1e-300) for total in totals]
+    return [total / max(mass, 1e-30) for total in totals]  # of float32

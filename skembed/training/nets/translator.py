@@ -62,7 +62,7 @@ class TranslatorNet(nn.Module):
             for module in self.modules():
                 if isinstance(module, nn.LSTM | nn.Linear):
                     n = module.hidden_size if isinstance(module, nn.LSTM) else module.in_features
-                    for parameter in module.parameters(recurse=False):
+                    for parameter in module.parameters():
                         parameter.uniform_(-(n**-0.5), n**-0.5, generator=generator)
             self.of_word.bias.view(4, -1)[1] += 1
         return self

@@ -1,0 +1,109 @@
+"""Rules by which a normalizer is told from keys, each at its bound; and the forms of tokens and of whole cells."""
+
+import string
+
+import pytest
+
+from skembed.text._normalizer import TextNormalizer, find_normalizer
+
+LETTERS = [a + b for a in string.ascii_lowercase for b in string.ascii_lowercase]  # 676 plain words
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+def told(*keys, n=99):
+    """What is told of some keys among n plain ones."""
+    keys = [*LETTERS[:n], *keys]
+    found = find_normalizer(keys, set(keys))
+    return found.lowercase, found.digits, found.punctuation
+
+
+QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
+PLAIN = (True, "keep", "drop")
+
+
+@pytest.mark.parametrize(
+    ("keys", "n", "expected"),
+    [
+        ([], 99, PLAIN),
+        (["Ulm"], 99, PLAIN),  # one in a hundred slips through
+        (["Ulm", "Bern"], 99, (False, "keep", "drop")),
+        (["Ulm"], 98, (False, "keep", "drop")),
+        (["12", "Ulm"], 99, PLAIN),  # digits are no letters
+        (["##"], 99, (True, "#", "drop")),
+        (["##", "12"], 99, PLAIN),
+        (["##", "###", "12"], 99, (True, "#", "drop")),
+        (["#", "1"], 99, PLAIN),
+        (["00", "1"], 99, PLAIN),
+        (["00", *(f"0{x}" for x in LETTERS[:99])], 99, (True, "0", "drop")),
+        (["00", "07", *(f"0{x}" for x in LETTERS[:98])], 99, (True, "0", "drop")),
+        (["00", "07", *(f"0{x}" for x in LETTERS[:97])], 99, (True, "keep", "drop")),
+        ([f"0{x}" for x in LETTERS[:100]], 99, PLAIN),  # no two digits in a row
+        (NAMES, 99, (True, "spelled", "drop")),
+        (NAMES[:9], 99, PLAIN),
+        ([*NAMES, "7"], 99, (True, "keep", "drop")),
+        ([*NAMES, "7"], 676, (True, "keep", "drop")),
+        ([","], 99, PLAIN),
+        ([",", "."], 99, (True, "keep", "keep")),
+        ([",", "_"], 99, PLAIN),  # no mark
+        ([",", "_", "-_", "/", "#", "%", "&"], 99, PLAIN),
+        *(([",", mark], 99, (True, "keep", "keep")) for mark in ".;:!?()\"'-"),
+        (["well-known"], 99, PLAIN),
+        (["well-known", "don't"], 99, (True, "keep", "keep")),
+        (["a#b", "c#d"], 99, PLAIN),
+        (["a_b", "c d"], 99, PLAIN),
+        (["-ab", "cd-"], 99, PLAIN),
+    ],
+)  # fmt: skip
+def test_the_rules_at_their_bounds(keys, n, expected):
+    assert told(*keys, n=n) == expected
+
+
+def test_spelled_digits_may_be_beside_one_number_in_ten_thousand():
+    many = [a + b + c for a in string.ascii_lowercase for b in string.ascii_lowercase for c in string.ascii_lowercase]
+    keys = [*NAMES, *many[:9989], "7"]
+    assert find_normalizer(keys, set(keys)).digits == "spelled"
+    assert find_normalizer([*keys[:-2], "7"], set(keys)).digits == "keep"
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "token", "forms"),
+    [
+        (("keep", "drop"), "Ulm", [("ulm",)]),
+        (("keep", "drop"), "well-known", [("well-known",), ("well", "known")]),
+        (("keep", "drop"), "a_b", [("a_b",), ("a", "b")]),
+        (("keep", "drop"), "...", [("...",), ()]),
+        (("#", "drop"), "1984", [("1984",), ("####",), ("####",)]),
+        (("0", "drop"), "ab12", [("ab12",), ("ab00",), ("ab00",)]),
+        (("spelled", "drop"), "a19", [("a19",), ("a", "one", "nine"), ("a", "one", "nine")]),
+        (("keep", "keep"), f"Don{QUOTE}t", [(f"don{QUOTE}t",), ("don't",), ("do", "n't"), ("don", "t")]),
+        (("keep", "keep"), "we'll", [("we'll",), ("we", "'ll"), ("we", "ll")]),
+        (("keep", "drop"), "we'll", [("we'll",), ("we", "ll")]),
+        (("#", "keep"), "3-D", [("3-d",), ("#-d",), ("#", "d")]),
+    ],
+)
+def test_forms_of_a_token_are_the_plainest_first(normalizer, token, forms):
+    found = list(TextNormalizer(True, *normalizer).normalized_forms(token))
+    assert list(dict.fromkeys(found)) == list(dict.fromkeys(forms))
+
+
+def test_the_first_form_of_which_all_words_are_known_is_taken_else_the_last():
+    normalizer = TextNormalizer(True, "keep", "drop")
+    assert normalizer.normalize("well-known", {"well-known"}) == ("well-known",)
+    assert normalizer.normalize("well-known", {"well", "known"}) == ("well", "known")
+    assert normalizer.normalize("well-known", {"well"}) == ("well", "known")
+    assert normalizer.normalize("Ulm", set()) == ("ulm",)
+    assert TextNormalizer(False, "keep", "drop").normalize("Ulm", set()) == ("Ulm",)
+    assert normalizer.normalize("...", {"."}) == ()
+
+
+@pytest.mark.parametrize(
+    ("lowercase", "level", "forms"),
+    [
+        (True, "New York", ["New York", "new york", "New_York", "new_york"]),
+        (False, "New York", ["New York", "New_York"]),
+        (True, " ulm ", [" ulm ", "ulm"]),
+        (True, "ulm", ["ulm"]),
+    ],
+)
+def test_cells_may_stand_as_a_whole(lowercase, level, forms):
+    assert TextNormalizer(lowercase, "keep", "drop").whole_forms(level) == forms
