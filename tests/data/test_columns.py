@@ -301,6 +301,8 @@ def test_categories_that_do_not_occur_or_their_order_change_nothing():
         (pl.Series([b"a", None]), [b"a"]),
         (pl.Series([None, None]), []),
         (pa.array([None, None]), []),
+        (pa.array([dt.date(2020, 1, 2), None], type=pa.date32()), [dt.datetime(2020, 1, 2)]),
+        (pa.array([dt.date(2020, 1, 2), None], type=pa.date64()), [dt.datetime(2020, 1, 2)]),
         (np.array([b"a", b"b"]), [b"a", b"b"]),
         (np.array(["a", "b"]), ["a", "b"]),
         (pa.DictionaryArray.from_arrays([2, 0, 2], ["b", "unused", "a"]), ["a", "b"]),

@@ -1,0 +1,254 @@
+"""Graphs of any container: lists and frames of edges, matrices, networkx, and what is wrong with them."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import BaseEstimator
+
+from skembed.data.graph import read_adjacency, read_edges, read_links, undirected
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+nx = pytest.importorskip("networkx")
+
+COLUMNS = {"a": ["Ulm", "Bern", "Bern", "Graz"], "b": ["Bern", "Ulm", "Graz", "Graz"], "km": [1.0, 2.0, 0.5, 4.0]}
+NODES = ["Ulm", "Bern", "Graz"]
+DIRECTED = [[0, 1, 0], [2, 0, 0.5], [0, 0, 4]]
+UNDIRECTED = [[0, 3, 0], [3, 0, 0.5], [0, 0.5, 4]]
+
+
+def says(text):
+    return f"^{re.escape(text)}$"
+
+
+class Reader(BaseEstimator):
+    """What scikit-learn keeps the number and names of columns in."""
+
+
+# ------------------------------------------------------------------------------------------------------------ edges
+
+edge_lists = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.5, 1.0, 3.0])), min_size=1, max_size=12
+)
+
+
+@given(edge_lists, st.booleans(), st.booleans())
+def test_edges_give_what_a_dict_gives(edges, directed, weighted):
+    expected, nodes = {}, {}
+    for which in (0, 1):
+        for edge in edges:
+            nodes.setdefault(edge[which], len(nodes))
+    for a, b, weight in edges:
+        pairs = [(a, b)] if directed or a == b else [(a, b), (b, a)]
+        for pair in pairs:
+            expected[pair] = expected.get(pair, 0) + (weight if weighted else 1)
+    adjacency, found = read_edges(edges if weighted else [edge[:2] for edge in edges], directed=directed)
+    assert found == list(nodes)
+    assert adjacency.dtype == np.float64
+    there = adjacency.tocoo()
+    assert {(found[i], found[j]): w for i, j, w in zip(there.row, there.col, there.data)} == expected
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("directed", [True, False])
+def test_edges_of_frames(make, directed):
+    expected = DIRECTED if directed else UNDIRECTED
+    for names in ({}, {"weight": "km"}, {"source": "a", "target": "b", "weight": "km"}):
+        adjacency, nodes = read_edges(make(COLUMNS), directed=directed, **names)
+        assert (nodes, adjacency.toarray().tolist()) == (NODES, expected)
+    wide = make({"km": COLUMNS["km"], "id": [9, 9, 9, 9], "b": COLUMNS["b"], "a": COLUMNS["a"]})
+    adjacency, nodes = read_edges(wide, source="a", target="b", weight="km", directed=directed)
+    assert (nodes, adjacency.toarray().tolist()) == (NODES, expected)
+    adjacency, nodes = read_edges(wide, source="a", target="b", directed=True)  # a weight that is not named is none
+    assert (nodes, adjacency.toarray().tolist()) == (NODES, (np.array(DIRECTED) > 0).tolist())
+    adjacency, nodes = read_edges(make({**COLUMNS, "id": [9, 9, 9, 9]}), directed=True)  # nor is one of four columns
+    assert (nodes, adjacency.toarray().tolist()) == (NODES, (np.array(DIRECTED) > 0).tolist())
+    adjacency, nodes = read_edges(make({**COLUMNS, "id": [9, 9, 9, 9]}), weight="km", directed=directed)
+    assert (nodes, adjacency.toarray().tolist()) == (NODES, expected)
+
+
+def test_edges_of_arrays_and_of_tuples_that_are_nodes():
+    adjacency, nodes = read_edges(np.array([[3, 1], [1, 2]]))
+    assert (nodes, adjacency.toarray().tolist()) == ([3, 1, 2], [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    adjacency, nodes = read_edges(np.array([["x", "y", 2.5]], dtype=object), directed=True)
+    assert (nodes, adjacency.toarray().tolist()) == (["x", "y"], [[0, 2.5], [0, 0]])
+    assert read_edges([[(0, 1), (0, 2)]])[1] == [(0, 1), (0, 2)]
+    assert read_edges(iter([("a", "b"), ["b", "c"]]))[1] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("edges", "options", "message"),
+    [
+        ([("a", None)], {}, "edges has no target in row 0; expected an id of a node. Drop such rows."),
+        ([("a", "b"), (None, "b")], {}, "edges has no source in row 1; expected an id of a node. Drop such rows."),
+        (pd.DataFrame({"u": ["a", "a"], "v": ["b", None]}), {},
+         "edges has no v in row 1; expected an id of a node. Drop such rows."),
+        ([("a", "b", 1.0), ("a", "c", -0.5)], {},
+         "Negative values in data passed: edges has the weight -0.5 in row 1; expected finite weights of at least 0. "
+         "Drop the edge or correct it."),
+        ([("a", "b", float("nan"))], {},
+         "NaN: edges has the weight nan in row 0; expected finite weights of at least 0. Drop the edge or correct it."),
+        ([("a", "b", float("inf"))], {},
+         "infinity: edges has the weight inf in row 0; expected finite weights of at least 0. Drop the edge or correct "
+         "it."),
+        (pd.DataFrame(COLUMNS), {"source": "c", "target": "b"},
+         "edges has no column 'c'; its columns are ['a', 'b', 'km']."),
+        (pd.DataFrame(COLUMNS), {"weight": "kg"}, "edges has no column 'kg'; its columns are ['a', 'b', 'km']."),
+        (pd.DataFrame(COLUMNS), {"source": "a"},
+         "edges has the columns ['a', 'b', 'km']; name two of them by source and target."),
+        (pd.DataFrame({"a": ["x"]}), {}, "edges has the columns ['a']; name two of them by source and target."),
+        (np.zeros(3), {}, "edges has shape (3,); expected (n_edges, 2) or (n_edges, 3)."),
+        (np.zeros((2, 2, 2)), {}, "edges has shape (2, 2, 2); expected (n_edges, 2) or (n_edges, 3)."),
+        ([], {}, "edges must hold at least one edge, got none."),
+        ([("a", "b"), "ab"], {},
+         "edges has 'ab' in row 1; expected (node, node) or (node, node, weight) in each."),
+        ([("a", "b"), ("a", "b", 1.0)], {},
+         "edges has ('a', 'b', 1.0) in row 1; expected (node, node) or (node, node, weight) in each."),
+        ([("a",)], {}, "edges has ('a',) in row 0; expected (node, node) or (node, node, weight) in each."),
+        ([("a", "b", 1, 2)], {},
+         "edges has ('a', 'b', 1, 2) in row 0; expected (node, node) or (node, node, weight) in each."),
+        ([7], {}, "edges has 7 in row 0; expected (node, node) or (node, node, weight) in each."),
+    ],
+)  # fmt: skip
+def test_what_is_no_list_of_edges(edges, options, message):
+    with pytest.raises(ValueError, match=says(message)):
+        read_edges(edges, **options)
+
+
+def test_the_name_of_a_weight_is_in_its_error():
+    with pytest.raises(ValueError, match="Row 1 of column 'weight' holds 'far' of type str"):
+        read_edges([("a", "b", 1.0), ("b", "c", "far")])
+    with pytest.raises(ValueError, match="Row 0 of column 'km' holds 'far' of type str"):
+        read_edges(pd.DataFrame({"a": ["x"], "b": ["y"], "km": ["far"]}))
+
+
+# --------------------------------------------------------------------------------------------------------- matrices
+
+
+@pytest.mark.parametrize("make", [np.array, sparse.csr_matrix, sparse.coo_matrix, np.ndarray.tolist])
+def test_matrices(make):
+    X = np.array(DIRECTED)
+    adjacency, keys = read_adjacency(reader := Reader(), make(X), None)
+    assert keys == [0, 1, 2]
+    assert (adjacency.format, adjacency.dtype, adjacency.nnz) == ("csr", np.float64, 4)
+    assert adjacency.toarray().tolist() == DIRECTED
+    assert reader.n_features_in_ == 3
+    assert read_adjacency(Reader(), make(X), ["x", 1.0, "z"])[1] == ["x", 1, "z"]
+
+
+def test_a_matrix_stays_as_it_is_and_its_entries_are_added_up():
+    X = sparse.csr_matrix(([1.0, 2.0, 0.0], [1, 1, 0], [0, 2, 3]), shape=(2, 2))
+    adjacency, _ = read_adjacency(Reader(), X, None)
+    assert adjacency.nnz == 1
+    assert adjacency.toarray().tolist() == [[0, 3], [0, 0]]
+    assert (X.data.tolist(), X.indices.tolist()) == ([1, 2, 0], [1, 1, 0])
+
+
+def test_frames_name_their_nodes():
+    frame = pd.DataFrame(DIRECTED, columns=NODES, index=NODES)
+    adjacency, keys = read_adjacency(reader := Reader(), frame, None)
+    assert (keys, reader.feature_names_in_.tolist()) == (NODES, NODES)
+    assert read_adjacency(Reader(), frame, ["p", "q", "r"])[1] == ["p", "q", "r"]
+    assert read_adjacency(Reader(), frame.set_axis([5, 6, 7]), None)[1] == NODES
+    with pytest.raises(ValueError, match=says(
+        "X has its nodes in another order as rows than as columns; use X.loc[X.columns]."
+    )):  # fmt: skip
+        read_adjacency(Reader(), frame.loc[["Bern", "Ulm", "Graz"]], None)
+    links = read_links(reader, frame.iloc[:1], keys)
+    assert links.toarray().tolist() == DIRECTED[:1]
+    with pytest.raises(ValueError, match="feature names should match"):
+        read_links(reader, frame[["Bern", "Ulm", "Graz"]], keys)
+    with pytest.raises(ValueError, match="X has 2 features, but Reader is expecting 3 features"):
+        read_links(read_adjacency(plain := Reader(), np.array(DIRECTED), None) and plain, np.ones((1, 2)), keys)
+
+
+@pytest.mark.parametrize(
+    ("X", "nodes", "error", "message"),
+    [
+        (np.ones((3, 2)), None, ValueError,
+         "X is the adjacency matrix of a graph and must be square, a row and a column for each node; got shape (3, 2). "
+         "Edges in a list or frame are read by skembed.graph.read_edges."),
+        (np.eye(2), ["a"], ValueError, "nodes has 1 ids, but X has 2 rows; expected an id for each."),
+        (np.eye(2), ["a", None], ValueError,
+         "nodes has a missing id at position 1; expected an id for each row of X."),
+        (np.eye(3), ["a", 1, True], ValueError,
+         "nodes holds 1 more than once; expected an id of its own for each row of X."),
+        (np.eye(3), ["b", "a", "a"], ValueError,
+         "nodes holds 'a' more than once; expected an id of its own for each row of X."),
+        (nx.Graph([("a", "b")]), ["a", "b"], ValueError,
+         "nodes is given, and so are the nodes of X, a networkx graph; leave nodes=None."),
+        (np.array([[0, 1], [-2.0, 0]]), None, ValueError,
+         "Negative values in data passed: X has the weight -2.0 from node 1 to 0; expected finite weights of at least "
+         "0. Drop the edge or correct it."),
+        (pd.DataFrame([[0, np.nan], [0, 0]], columns=["p", "q"]), None, ValueError,
+         "NaN: X has the weight nan from node 0 to 'q'; expected finite weights of at least 0. Drop the edge or "
+         "correct it."),
+        (sparse.csr_matrix([[0, 0], [0, np.inf]]), None, ValueError,
+         "infinity: X has the weight inf from node 1 to 1; expected finite weights of at least 0. Drop the edge or "
+         "correct it."),
+        (nx.Graph([("a", "b", {"weight": -1})]), None, ValueError,
+         "Negative values in data passed: X has the weight -1.0 from node 'a' to 'b'; expected finite weights of at "
+         "least 0. Drop the edge or correct it."),
+        (nx.Graph([("a", "b", {"weight": "far"})]), None, ValueError,
+         "X has the weight 'far' from node 'a' to 'b'; expected a number."),
+    ],
+)  # fmt: skip
+def test_what_is_no_graph(X, nodes, error, message):
+    with pytest.raises(error, match=says(message)):
+        read_adjacency(Reader(), X, nodes)
+
+
+def test_ids_that_cannot_be_hashed_and_graphs_of_one_node():
+    with pytest.raises(TypeError, match=says("nodes must be a sequence of ids that can be hashed: unhashable type: 'list'.")):
+        read_adjacency(Reader(), np.eye(2), [["a"], "b"])
+    with pytest.raises(TypeError, match="nodes must be a sequence of ids that can be hashed: 'int' object is not iter"):
+        read_adjacency(Reader(), np.eye(2), 2)
+    with pytest.raises(ValueError, match="minimum of 2 is required by Reader"):
+        read_adjacency(Reader(), np.ones((1, 1)), None)
+    reader = Reader()
+    read_adjacency(reader, np.eye(2), None)
+    assert read_links(reader, np.ones((1, 2)), [0, 1]).toarray().tolist() == [[1, 1]]  # of one row there may be links
+
+
+# --------------------------------------------------------------------------------------------------------- networkx
+
+
+def test_graphs_of_networkx():
+    graph = nx.DiGraph()
+    graph.add_nodes_from(NODES)
+    graph.add_weighted_edges_from([("Ulm", "Bern", 1), ("Bern", "Ulm", 2), ("Bern", "Graz", 0.5), ("Graz", "Graz", 4)])
+    adjacency, keys = read_adjacency(reader := Reader(), graph, None)
+    assert (keys, adjacency.toarray().tolist(), reader.n_features_in_) == (NODES, DIRECTED, 3)
+    plain = nx.Graph([("a", "b"), ("b", "b")])
+    assert read_adjacency(Reader(), plain, None)[0].toarray().tolist() == [[0, 1], [1, 1]]
+    several = nx.MultiGraph([("a", "b", {"weight": 2}), ("a", "b", {"weight": 3})])
+    assert read_adjacency(Reader(), several, None)[0].toarray().tolist() == [[0, 5], [5, 0]]
+
+
+def test_links_of_networkx_are_those_to_known_nodes_in_both_directions():
+    new = nx.DiGraph()
+    new.add_weighted_edges_from([("x", "Graz", 2), ("Ulm", "x", 3), ("x", "y", 5), ("y", "y", 7), ("y", "Graz", 0)])
+    links = read_links(Reader(), new, NODES)
+    rows = dict(zip(new, links.toarray().tolist()))
+    assert rows == {"x": [3, 0, 2], "Graz": [0, 0, 0], "Ulm": [0, 0, 0], "y": [0, 0, 0]}
+    assert links.nnz == 2
+    with pytest.raises(ValueError, match="X has the weight -1.0 from node 'Ulm' to 'Graz'"):
+        read_links(Reader(), nx.Graph([("Ulm", "Graz", {"weight": -1})]), NODES)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0]), min_size=4, max_size=4), min_size=4, max_size=4))
+def test_both_directions_of_each_edge(rows):
+    X = sparse.csr_matrix(np.array(rows))
+    both = undirected(X)
+    dense = X.toarray()
+    expected = dense if (dense == dense.T).all() else dense + dense.T - np.diag(np.diag(dense))
+    assert both.toarray().tolist() == expected.tolist()
+    assert both.has_sorted_indices
+    assert both.nnz == np.count_nonzero(expected)
+    assert (both is X) == (dense == dense.T).all()
+    assert X.toarray().tolist() == rows

@@ -1,0 +1,159 @@
+"""Long tables made cases, beside a slow twin; which order events have, and cells of every container."""
+
+import datetime as dt
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skembed.data.case_table import to_sequences
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+
+
+def slow_cases(columns, order, first, next_of, end):
+    """The twin: a dict of lists of rows, sorted one by one."""
+    cases = {}
+    for row, case in enumerate(columns["case"]):
+        cases.setdefault(case, []).append(row)
+    ids, steps, y = [], [], []
+    for case, rows in cases.items():
+        rows = sorted(rows, key=lambda row: tuple(columns[name][row] for name in order))
+        for length in [len(rows)] if first is None else range(first, len(rows) + 1):
+            if next_of and length == len(rows) and end is None:
+                continue
+            ids.append(case)
+            steps.append([columns["step"][row] for row in rows[:length]])
+            y.append(columns[next_of][rows[length]] if next_of and length < len(rows) else end)
+    return ids, steps, y if next_of else None
+
+
+rows = st.tuples(st.sampled_from("bca"), st.integers(0, 3), st.integers(-2, 2), st.text("uv", min_size=1, max_size=2))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@given(
+    st.lists(rows, min_size=1, max_size=12),
+    st.sampled_from([(), ("n",), ("n", "m"), ("m", "n")]),
+    st.sampled_from([(None, None, None), (2, None, None), (1, "step", None), (2, "step", "end"), (3, "m", "end")]),
+)
+def test_cases_are_those_of_a_loop(kind, events, order, asked):
+    columns = dict(zip(("case", "n", "m", "step"), map(list, zip(*events))))
+    columns["m"] = [f"{m:+d}" for m in columns["m"]]  # texts that sort otherwise than numbers
+    first, next_of, end = asked
+    given_order = {} if not order else {"order": order[0] if len(order) == 1 else list(order)}
+    found = to_sequences(MAKERS[kind](columns), by="case", prefixes=first, next_of=next_of, end=end, **given_order)
+    as_numbers = {**columns, "m": [float(m) for m in columns["m"]]}  # by which texts that are numbers are sorted
+    ids, steps, y = slow_cases({**columns, "m": as_numbers["m"]}, order, first, next_of, end)
+    if y is not None and next_of == "m":
+        y = [value if isinstance(value, str) else f"{int(value):+d}" for value in y]
+    assert found.ids.tolist() == ids
+    assert found.lengths.tolist() == [len(step) for step in steps]
+    assert found.ids.dtype == object
+    X = found.X.to_pydict() if kind == "pyarrow" else found.X
+    assert [list(cell) for cell in X["step"]] == steps
+    assert (None if found.y is None else found.y.tolist()) == y
+
+
+def test_texts_are_in_their_own_order_and_several_types_by_type():
+    def order_of(values):
+        frame = np.array([["c", value, i] for i, value in enumerate(values)], dtype=object)
+        return [values[i] for i in to_sequences(frame, by=0, order=1).X[0, 0]]
+
+    assert order_of(["pear", "apple", "fig"]) == ["apple", "fig", "pear"]
+    assert order_of(["10", "9", "-1"]) == ["-1", "9", "10"]
+    assert order_of(["b", 2, "a", 10, 1]) == [1, 2, 10, "a", "b"]
+    assert order_of([2.5, 1, True]) == [1, True, 2.5]  # equal ones as they stand
+    days = [dt.datetime(2024, 1, 3), dt.datetime(2024, 1, 1), dt.datetime(2023, 1, 2)]
+    frame = np.array([["c", day] for day in days], dtype=object)
+    assert to_sequences(frame, by=0, order=1).X[0, 0].tolist() == sorted(days)
+
+
+def test_what_an_order_column_is():
+    """Numbers that only say the order are gone; dates are a column, too, in the place that they had."""
+    log = pd.DataFrame({"t": pd.to_datetime(["2024-01-02", "2024-01-01"]), "n": [2, 1], "case": [7, 7], "s": ["b", "a"]})
+    found = to_sequences(log, by="case", order=["t", "n"])
+    assert list(found.X.columns) == ["t", "s"]
+    assert found.X.index.tolist() == [7]
+    assert found.X.index.name == "case"
+    assert found.X["s"][7].tolist() == ["a", "b"]
+    assert found.X["t"][7].dtype.kind == "M"
+    log["t"] = log["t"].dt.tz_localize("Europe/Vienna")
+    assert to_sequences(log, by="case", order="t").X["t"][7][0] == np.datetime64("2023-12-31T23:00")
+
+
+def test_prefixes_of_pandas_repeat_the_id_and_case_columns_keep_their_type():
+    log = pd.DataFrame({"case": [7, 8, 7, 7], "s": list("abcd"), "kind": pd.Categorical(["x", "y", "x", "x"])})
+    found = to_sequences(log, by="case", prefixes=2, case_columns=["kind"])
+    assert found.X.index.tolist() == found.ids.tolist() == [7, 7]
+    assert isinstance(found.X["kind"].dtype, pd.CategoricalDtype)
+    assert found.X["kind"].tolist() == ["x", "x"]
+    assert [cell.tolist() for cell in found.X["s"]] == [["a", "c"], ["a", "c", "d"]]
+    assert to_sequences(log, by="case", case_columns=["kind"]).X["kind"].tolist() == ["x", "y"]
+    frame = pl.from_pandas(log)
+    assert to_sequences(frame, by="case", case_columns=["kind"]).X["kind"].to_list() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("values", "end", "expected"),
+    [
+        ([1, 2, 3], None, np.array([2, 3])),
+        ([1.5, 2.5, 3.5], None, np.array([2.5, 3.5])),
+        ([True, False, True], None, np.array([False, True])),
+        (["a", "b", "c"], "end", np.array(["b", "c", "end"])),
+        ([1, 2, 3], "end", np.array([2, 3, "end"], dtype=object)),
+        (["a", None, "c"], None, np.array([None, "c"], dtype=object)),
+        ([(1, 2), (3, 4), (5, 6)], None, None),
+    ],
+)
+def test_types_of_what_follows(values, end, expected):
+    frame = np.empty((3, 2), dtype=object)
+    frame[:, 0] = 7
+    frame[:, 1] = values
+    y = to_sequences(frame, by=0, next_of=1, end=end).y
+    if expected is None:
+        assert y.shape == (2,)
+        assert y.tolist() == [(3, 4), (5, 6)]
+    else:
+        assert y.dtype.kind == expected.dtype.kind
+        assert y.tolist() == expected.tolist()
+
+
+def test_nothing_that_follows_is_no_row():
+    for make in MAKERS.values():
+        found = to_sequences(make({"case": [1, 2], "s": ["a", "b"]}), by="case", next_of="s")
+        assert (len(found.ids), len(found.X), len(found.y)) == (0, 0, 0)
+    found = to_sequences([[1, "a"], [2, "b"]], by=0, prefixes=3)
+    assert found.X.shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": "id"}, "by='id' is no column of the table, which has ['case', 's', 'n']."),
+        ({"by": "case", "case_columns": ["id"]},
+         "case_columns='id' is no column of the table, which has ['case', 's', 'n']."),
+        ({"by": "n"}, "row 2 has no value in column 'n', by; drop such rows before."),
+        ({"by": "case", "order": "n"}, "row 2 has no value in column 'n', order; drop such rows before."),
+        ({"by": "case", "order": "t"}, "row 1 has no value in column 't', order; drop such rows before."),
+        ({"by": "case", "prefixes": -1},
+         "prefixes=-1, expected a whole number of at least 1, or None for whole cases."),
+        ({"by": "case", "case_columns": ["s"]},
+         "case_columns names 's', which has more than one value in case 'y'; expected one. Leave it out of "
+         "case_columns to make it a sequence."),
+        ({"by": "case", "order": "s", "case_columns": ["n"]},
+         "no column is left for sequences beside by='case', order and case_columns of ['case', 's', 'n']."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(options, message):
+    log = pd.DataFrame({"case": ["x", "y", "z", "y"], "s": ["a", "b", "c", "d"], "n": [1.0, 2.0, None, 2.0]})
+    if options.get("order") == "t":
+        log["t"] = pd.to_datetime(["2024-01-01", None, "2024-01-01", "2024-01-01"])
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        to_sequences(log, **options)
