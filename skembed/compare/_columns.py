@@ -189,11 +189,7 @@ def is_code(numbers, targets):
     sums = np.zeros((len(levels), targets.shape[1]))
     np.add.at(sums, codes, targets)
     own = (sums[codes] - targets) / (counts[codes, None] - 1 + _PRIOR_ROWS)
-    beside = max(
-        _explained(_mean_beside(sums, counts, reach)[codes], targets)
-        for reach in (1, 2, 4, 8, 16)
-        if reach < len(levels)
-    )
+    beside = max(_explained(_mean_beside(sums, counts, reach)[codes], targets) for reach in (1, 2, 4, 8, 16))
     return bool(_explained(own, targets) > _CODE_GAIN * max(beside, 0.0) + _CODE_GAIN_FLOOR)
 
 

@@ -85,7 +85,9 @@ def is_number_column(column: Any) -> bool:
         return bool(dtype.is_numeric())
     kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
     if kind == "O" and isinstance(column, np.ndarray):
-        return all(v is None or (isinstance(v, numbers.Real | decimal.Decimal) and not isinstance(v, bool)) for v in column)
+        return all(
+            v is None or (isinstance(v, numbers.Real | decimal.Decimal) and not isinstance(v, bool)) for v in column
+        )
     return kind in "iuf"
 
 

@@ -1,6 +1,7 @@
 """Kinds of columns: numbers and dates written as text, row numbers, codes, levels."""
 
 import datetime
+import decimal
 
 import numpy as np
 import pytest
@@ -252,3 +253,69 @@ def test_days_of_dates_that_have_a_zone_or_are_objects():
     assert to_numbers(stamps) == (pytest.approx([17167.0]), "days since 1970")
     many = [f"{day:02}/{month:02}/20{year:02}" for year in range(50) for month in range(1, 13) for day in (3, 13)]
     assert numbers_of(many)[0][:2].tolist() == [10959, 10969]  # 3 and 13 January 2000, as the whole column says
+
+
+def test_objects_that_are_numbers_or_nothing():
+    read, how = numbers_of([decimal.Decimal("1.5"), None, decimal.Decimal(2)], dtype=object)
+    np.testing.assert_array_equal(read, [1.5, np.nan, 2])
+    assert how == ""
+    for values, expected in (([1, 2], [1, 2]), ([1.5, None], [1.5, np.nan]), ([1, 2.5], [1, 2.5])):
+        np.testing.assert_array_equal(numbers_of(values, dtype=object)[0], expected)
+    assert numbers_of([None, None], dtype=object) == (None, "")
+    np.testing.assert_array_equal(numbers_of([datetime.datetime(1970, 1, 2, 12), None], dtype=object)[0], [1.5, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("2017-01-01", 17167), ("2017-01-01T06:00", 17167.25), ("01/31/2017", 17197), ("31/01/2017", 17197),
+        ("31.01.2017", 17197), ("01-31-2017", 17197), ("31-01-2017", 17197), ("2017/01/31", 17197), ("01/31/17", 17197),
+        ("31/01/17", 17197), ("31.01.17", 17197), ("31-Jan-2017", 17197), ("31-Jan-17", 17197), ("31 Jan 2017", 17197),
+        ("31 January 2017", 17197), ("Jan 31, 2017", 17197), ("January 31, 2017", 17197), ("Jan 31 2017", 17197),
+        ("January 31 2017", 17197), ("01/31/2017 18:00", 17197.75), ("31.01.2017 18:00:36", 17197 + 64836 / 86400),
+        ("01/31/2017 06:00 PM", 17197.75), ("Jan 31, 2017 06:00:36 AM", 17197 + 21636 / 86400),
+    ],
+)  # fmt: skip
+def test_every_format_of_dates(text, days):
+    assert numbers_of([text]) == (pytest.approx([days]), "days since 1970")
+
+
+@pytest.mark.parametrize("sign", ["$", "€", "£", "¥", "₹", "₩", "₽", "USD", "EUR", "GBP", "CHF", "JPY"])
+def test_every_sign_of_money(sign):
+    assert numbers_of([f"{sign}{i}.5" for i in (1, 2)])[0].tolist() == [1.5, 2.5]
+    assert numbers_of([f"{i}.5 {sign}" for i in (1, 2)])[0].tolist() == [1.5, 2.5]
+    assert numbers_of([f"-{sign} {i}.5" for i in (1, 2)])[0].tolist() == [-1.5, -2.5]
+
+
+def slow_is_code(numbers, target):
+    """The twin: for each row the mean of its level without it, and means of the levels on either side."""
+    levels = sorted(set(numbers))
+    target = target - target.mean()
+    rows_of = {level: [row for row, number in enumerate(numbers) if number == level] for level in levels}
+
+    def explained(predicted):
+        return 1 - sum((target - predicted) ** 2) / sum(target**2)
+
+    own = [
+        sum(target[other] for other in rows_of[number] if other != row) / (len(rows_of[number]) - 1 + 10)
+        for row, number in enumerate(numbers)
+    ]
+    best = 0.0
+    for reach in (1, 2, 4, 8, 16):
+        mean_of = {}
+        for place, level in enumerate(levels):
+            near = [other for other in levels[max(place - reach, 0) : place + reach + 1] if other != level]
+            rows = [row for other in near for row in rows_of[other]]
+            mean_of[level] = sum(target[row] for row in rows) / (len(rows) + 10)
+        best = max(best, explained(np.array([mean_of[number] for number in numbers])))
+    return explained(np.array(own)) > 1.25 * best + 0.002
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_codes_beside_a_slow_twin(seed):
+    rng = np.random.default_rng(seed)
+    n_levels = int(rng.integers(3, 20))
+    numbers = rng.integers(n_levels, size=200).astype(float)
+    effect = rng.normal(size=n_levels).cumsum() if seed % 2 else rng.normal(size=n_levels)  # neighbours alike, or not
+    target = effect[numbers.astype(int)] * rng.uniform(0.1, 0.5) + rng.normal(size=200)
+    assert is_code(numbers, target[:, None]) == slow_is_code(numbers.tolist(), target)

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits
 
 from skembed.compare import ComparisonProblem, InputError, evaluate, pipeline
+from skembed.compare._evaluate import Encoding, Row
 
 FAST = ("onehot", "target")
 
@@ -100,6 +103,8 @@ def test_nearest_neighbours_are_left_out_of_large_tables(monkeypatch):
     assert [row.skipped for row in rows] == ["", "nearest neighbours are slow above 100 rows", ""]
     (asked_for,) = evaluate(problem_of("regression"), encoders=["onehot"], learners=["knn"], cv=2)
     assert len(asked_for.scores) == 2
+    monkeypatch.setattr("skembed.compare._evaluate._KNN_MAX_ROWS", 120)  # as many as there are
+    assert not any(row.skipped for row in evaluate(problem_of("regression"), encoders=["onehot"], cv=2))
 
 
 @pytest.mark.parametrize(("task", "method"), [("regression", "predict"), ("binary", "predict_proba")])
@@ -118,8 +123,13 @@ def test_nearest_neighbours_take_little_memory(task, method, monkeypatch):
 
 
 def test_too_few_rows():
-    with pytest.raises(InputError, match="15 rows are too few for 5 folds: at least 20"):
-        evaluate(problem_of("regression", n=15))
+    for n, cv, message in [
+        (19, 5, "19 rows are too few for 5 folds: at least 20 are needed, or a smaller --cv."),
+        (7, 2, "7 rows are too few for 2 folds: at least 8 are needed, or a smaller --cv."),
+    ]:
+        with pytest.raises(InputError, match=f"^{message}$"):
+            evaluate(problem_of("regression", n=n), cv=cv)
+    assert evaluate(problem_of("regression", n=8), encoders=["onehot"], learners=["linear"], cv=2)[0].scores
 
 
 def test_progress_counts_every_step():
@@ -168,3 +178,113 @@ def test_the_entity_encoder_knows_the_numbers(as_frame):
     gap = abs(effects["many"][0] - effects["few"][0])
     assert gap < 0.3  # the levels' means of y lie 1.9 standard deviations apart
     assert model.predict(X).shape == y.shape
+
+
+def test_trees_are_given_onehot_columns_that_are_sparse_as_they_would_be_dense():
+    problem = problem_of("regression", n=300, n_levels=60)
+    rows = evaluate(problem, encoders=["onehot"], learners=["linear", "hgb"], cv=2, random_state=3)
+    assert [row.skipped for row in rows] == ["", ""]
+    train, test = next(KFold(2, shuffle=True, random_state=3).split(problem.X))
+    model = pipeline("onehot", "hgb", problem, random_state=3).fit(problem.X[train], problem.y[train])
+    assert rows[1].scores[0] == r2_score(problem.y[test], model.predict(problem.X[test]))
+
+
+def test_a_learner_that_fails_is_told_and_the_others_go_on(monkeypatch):
+    calls = []
+
+    def fit(self, X, y):
+        calls.append(len(y))
+        raise MemoryError
+
+    monkeypatch.setattr(KNeighborsRegressor, "fit", fit)
+    rows = evaluate(problem_of("regression"), encoders=["onehot"], learners=["knn", "linear"], cv=3)
+    assert (rows[0].skipped, rows[0].scores, rows[0].learn_seconds) == ("knn failed: MemoryError", [], [])
+    assert len(rows[1].scores) == 3
+    assert calls == [80]  # what has failed in a fold is not tried in the next
+
+
+def test_scores_of_a_learner_that_fails_in_a_later_fold_are_not_kept(monkeypatch):
+    fit, calls = KNeighborsRegressor.fit, []
+
+    def fail_later(self, X, y):
+        calls.append(len(y))
+        if len(calls) == 2:
+            raise ValueError("too far")
+        return fit(self, X, y)
+
+    monkeypatch.setattr(KNeighborsRegressor, "fit", fail_later)
+    knn, linear = evaluate(problem_of("regression"), encoders=["onehot"], learners=["knn", "linear"], cv=3)
+    assert (knn.skipped, knn.scores, knn.learn_seconds) == ("knn failed: too far", [], [])
+    assert (len(linear.scores), len(linear.learn_seconds), linear.skipped) == (3, 3, "")
+
+
+def test_a_pipeline_takes_any_encoder():
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    problem = problem_of("binary")
+    model = pipeline(encoder, "knn", problem).fit(problem.X, problem.y)
+    assert isinstance(model["learner"], Pipeline)  # its columns are scaled, of which nothing is known
+    assert isinstance(model["columns"].named_transformers_["categorical"], OneHotEncoder)
+    assert model.score(problem.X, problem.y) > 0.9
+    assert isinstance(pipeline("onehot", "knn", problem)["learner"], KNeighborsClassifier)
+
+
+@pytest.mark.parametrize(("task", "splitter"), [("regression", KFold), ("binary", StratifiedKFold)])
+def test_folds_of_target_means_are_drawn_alike_by_every_version_of_scikit_learn(task, splitter, monkeypatch):
+    problem = problem_of(task)
+    encoder = pipeline("target", "linear", problem, random_state=3)["columns"].transformers[0][1]
+    assert type(encoder.cv) is splitter
+    assert (encoder.cv.n_splits, encoder.cv.shuffle, encoder.cv.random_state) == (5, True, 3)
+    monkeypatch.setattr(sklearn, "__version__", "1.9.0")
+    assert type(pipeline("target", "linear", problem)["columns"].transformers[0][1].cv) is splitter
+    monkeypatch.setattr(sklearn, "__version__", "1.8.2")
+    before = pipeline("target", "linear", problem, random_state=3)["columns"].transformers[0][1]
+    assert (before.cv, before.random_state) == (5, 3)
+    assert before.target_type == encoder.target_type == {"regression": "continuous"}.get(task, task)
+
+
+@pytest.mark.parametrize(("task", "n_rows", "k"), [("regression", 120, 15), ("binary", 40, 10), ("binary", 3, 1)])
+def test_few_rows_have_few_neighbours(task, n_rows, k):
+    problem = problem_of(task)
+    problem = dataclasses.replace(problem, X=problem.X[:n_rows], y=problem.y[:n_rows])
+    assert pipeline("onehot", "knn", problem)["learner"].n_neighbors == k
+
+
+def test_a_mean_over_folds_its_spread_and_its_times():
+    row = Row("onehot", "linear", Encoding([1.0, 3.0], [0.5, 1.5]), [0.5, 0.7], [2.0, 4.0])
+    assert (row.mean, row.spread) == (pytest.approx(0.6), pytest.approx(0.1 * np.sqrt(2)))
+    assert (row.fit_seconds, row.transform_seconds) == (5.0, 1.0)
+    assert Row("onehot", "linear", Encoding(), [0.5], [1.0]).spread == 0.0
+    empty = Row("onehot", "linear", Encoding())
+    assert np.isnan([empty.mean, empty.fit_seconds, empty.transform_seconds]).all()
+    assert (empty.spread, empty.skipped, empty.scores, empty.learn_seconds) == (0.0, "", [], [])
+    assert empty.encoding == Encoding([], [], n_columns=0, n_bytes=0)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_scores_of_classes_are_areas_under_the_curve(task):
+    problem = problem_of(task)
+    (row,) = evaluate(problem, encoders=["onehot"], learners=["linear"], cv=3, random_state=1)
+    folds = StratifiedKFold(3, shuffle=True, random_state=1).split(problem.X, problem.y)
+    expected = []
+    for train, test in folds:
+        model = pipeline("onehot", "linear", problem, random_state=1).fit(problem.X[train], problem.y[train])
+        shares, truth = model.predict_proba(problem.X[test]), problem.y[test]
+        areas = []
+        for j, label in enumerate(model.classes_) if task == "multiclass" else [(1, model.classes_[1])]:
+            yes, no = shares[truth == label, j], shares[truth != label, j]
+            areas.append(np.mean((yes[:, None] > no) + 0.5 * (yes[:, None] == no)))
+        expected.append(np.mean(areas))
+    np.testing.assert_allclose(row.scores, expected)
+
+
+def test_what_an_encoding_costs_is_that_of_the_largest_fold():
+    problem = problem_of("regression", n=300, n_levels=60)
+    row, ordinal = evaluate(problem, encoders=["onehot", "ordinal"], learners=["linear"], cv=4)
+    assert len(row.encoding.fit_seconds) == len(row.encoding.transform_seconds) == 4
+    widths, sizes = [], []
+    for train, _ in KFold(4, shuffle=True, random_state=0).split(problem.X):
+        A = pipeline("onehot", "linear", problem)["columns"].fit_transform(problem.X[train], problem.y[train])
+        widths.append(A.shape[1])
+        sizes.append(A.data.nbytes + A.indices.nbytes + A.indptr.nbytes)
+    assert (row.encoding.n_columns, row.encoding.n_bytes) == (max(widths), max(sizes))
+    assert (ordinal.encoding.n_columns, ordinal.encoding.n_bytes) == (3, 225 * 3 * 8)

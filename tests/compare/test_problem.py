@@ -230,3 +230,128 @@ def test_columns_are_told_in_lines_as_wide_as_the_terminal_within_reason(termina
     assert width - 12 < max(map(len, lines[1:])) <= width
     assert lines[1].startswith("  treated as categorical: column 0,")
     assert lines[2].startswith("    ")
+
+
+@pytest.mark.parametrize("values", [[b"a", b"b"] * 30, [{"a"}, {"b"}] * 30, [{"k": 1}] * 60, [None] * 30 + [[1]] * 30])
+def test_values_that_are_no_levels_are_left_out(values):
+    problem = make_problem(table(odd=values), "y")
+    assert problem.left_out == {"odd": f"holds values of type {type(values[-1]).__name__}"}
+
+
+def test_a_column_that_is_empty_where_rows_remain():
+    size = np.full(62, np.nan)
+    size[60:] = [1.5, 2.5]
+    frame = table(62, y=["a", "b"] * 30 + ["rare"] * 2, other=size)
+    problem = make_problem(frame, "y")
+    assert problem.left_out == {"other": "empty in the rows that remain"}
+    assert (problem.numeric, list(problem.X.columns)) == (["size"], ["colour", "size"])
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_levels", "length", "reason"),
+    [
+        (19, 19, 9, None),  # too few rows to tell a name from a category
+        (20, 20, 9, "different in every row"),
+        (100, 96, 9, "different in nearly every row"),
+        (100, 95, 9, None),
+        (100, 51, 61, "free text"),
+        (100, 51, 60, None),
+        (100, 50, 61, None),
+    ],
+)
+def test_what_is_a_name_or_a_text_and_what_is_a_category(n_rows, n_levels, length, reason):
+    texts = [f"{j % n_levels:03}" + "x" * (length - 3) for j in range(n_rows)]
+    left_out = make_problem(table(n_rows, what=texts), "y").left_out
+    assert left_out == ({} if reason is None else {"what": reason})
+
+
+def test_a_constant_beside_missing_values_is_a_column_and_long_values_are_shortened():
+    frame = table(half=["x"] * 30 + [None] * 30, long="a" * 31, short="b" * 30)
+    problem = make_problem(frame, "y")
+    assert problem.left_out == {"long": "always " + "a" * 29 + "\u2026", "short": "always " + "b" * 30}
+    assert "half" in problem.categorical
+
+
+def test_every_step_is_noted_in_words():
+    days = [f"2024-01-{1 + i % 28:02}" for i in range(60)]
+    prices = [f"${i % 7}.50" for i in range(60)]
+    cost = [f"{i % 9}%" for i in range(60)]
+    problem = make_problem(table(day=days, price=prices, cost=cost), "y")
+    assert problem.notes == ['read as days since 1970: "day"', 'read as numbers: "price", "cost"']
+    assert problem.X["price"].tolist()[:2] == [0.5, 1.5]
+    labels = [f"c{i}" for i in range(6)]
+    frame = table(1060, y=["a", "b"] * 524 + [label for label in labels for _ in range(2)])
+    assert make_problem(frame, "y").notes == [
+        '6 classes of fewer than 5 rows left out (12 rows): "c0", "c1", "c2", "c3", "c4" ...'
+    ]
+    sampled = make_problem(table(1060), "y", max_rows=1000)
+    assert sampled.notes == ["1,000 of 1,060 rows drawn at random (--max-rows 0 takes all)"]
+    assert make_problem(table(100), "y", max_rows=100).notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "message"),
+    [
+        ("prise", ["price", "prize", "a", "b"], ' Is it "prize" or "price"?'),
+        ("PRICE", ["Price", "price"], ' Is it "Price" or "price"?'),
+        ("age", ["x", "language", "page", "mileage", "usage"], ' Is it "page" or "usage" or "mileage"?'),
+        ("x", ["1", "2.5", "a"], ' Its first line looks like data ("1", "2.5" ...): for a file without names, give '
+         "--no-header and a target from column_1 to column_3."),
+        ("x", ["1", "b", "a"], ' It has "1", "b", "a".'),
+        ("x", [f"c{i}" for i in range(12)], " It has " + ", ".join(f'"c{i}"' for i in range(12)) + "."),
+        ("x", [f"c{i}" for i in range(14)], " It has " + ", ".join(f'"c{i}"' for i in range(12)) + " and 2 more."),
+    ],
+)  # fmt: skip
+def test_hints_at_what_may_have_been_meant(name, names, message):
+    frame = pd.DataFrame([["v"] * len(names)], columns=names)
+    with pytest.raises(InputError) as caught:
+        make_problem(frame, name, source="t.csv")
+    assert str(caught.value) == f't.csv has no column "{name}".{message}'
+
+
+def test_whole_messages():
+    def message_of(frame, target, **options):
+        with pytest.raises(InputError) as caught:
+            make_problem(frame, target, source="t.csv", **options)
+        return str(caught.value)
+
+    assert message_of(table(), "colour", task="regression") == (
+        f'target "colour" does not hold numbers (such as "{table()["colour"][0]}"): give --task classification.'
+    )
+    assert message_of(table(y=[f"id {i}" for i in range(60)]), "y") == (
+        'target "y" has 60 classes, none with 5 rows: it looks like a name of the row. Give another --target, or '
+        "--task regression if it holds numbers."
+    )
+    assert message_of(table(y=1.5), "y") == 'target "y" has one value only (1.5): nothing to predict.'
+    assert message_of(table(y="a"), "y") == 'target "y" has one class only ("a"): nothing to predict.'
+    assert message_of(table(n=606, y=[f"c{i % 101}" for i in range(606)]), "y") == (
+        'target "y" has 101 classes, at most 100 are compared: give another --target, or --task regression if it holds '
+        "numbers."
+    )
+    assert make_problem(table(n=600, y=[f"c{i % 100}" for i in range(600)]), "y").task == "multiclass"
+    assert message_of(table()[["size", "y"]], "y") == (
+        "t.csv has no column of categories left: name one with --categorical COLUMN."
+    )
+    assert message_of(table(), "y", numeric=["colour"]) == (
+        f'--numeric: column "colour" does not hold numbers (such as "{table()["colour"][0]}").'
+    )
+
+
+def test_labels_are_stripped_and_blank_ones_are_missing():
+    problem = make_problem(table(y=[" a", "a ", "b", "  "] * 15), "y")
+    assert sorted(set(problem.y)) == ["a", "b"]
+    assert problem.notes == ['15 rows without a value of "y" left out']
+
+
+def test_an_infinite_target_is_missing_and_rows_keep_their_order():
+    y = np.arange(60.0) + 0.5
+    y[[0, 7]] = [np.inf, np.nan]
+    problem = make_problem(table(y=y), "y", max_rows=20, random_state=2)
+    assert problem.notes == [
+        '2 rows without a value of "y" left out', "20 of 58 rows drawn at random (--max-rows 0 takes all)"
+    ]  # fmt: skip
+    rows = np.sort(np.random.default_rng(2).permutation(58)[:20])
+    known = np.flatnonzero(np.isfinite(y))
+    assert problem.y.tolist() == y[known][rows].tolist()
+    assert problem.X["colour"].tolist() == table()["colour"].to_numpy()[known][rows].tolist()
+    assert problem.X.index.tolist() == list(range(20))

@@ -1,6 +1,7 @@
 """Reading tables: separators, encodings, compressions, headers, and files that are none."""
 
 import bz2
+import csv
 import gzip
 import lzma
 import sys
@@ -261,3 +262,83 @@ def test_more_than_comes_out_of_a_file_is_refused(tmp_path, monkeypatch):
         archive.writestr("folder/", b"")
     with pytest.raises(InputError, match=r"holds 6 files \(0.csv, 1.csv, 2.csv, 3.csv, 4.csv ...\)"):
         read_table(path)
+
+
+def test_names_of_parquet_are_texts_and_all_different(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table([[1], [2], [3]], names=["a", "", "a (2)"]), tmp_path / "odd.parquet")
+    assert read_table(tmp_path / "odd.parquet").columns.tolist() == ["a", "column_2", "a (2)"]
+    frame = pd.DataFrame({"size": [5, 6]}, index=pd.Index(["x", "y"], name="7"))
+    frame.to_parquet(tmp_path / "index.parquet")
+    assert read_table(tmp_path / "index.parquet").columns.tolist() == ["7", "size"]
+
+
+def test_without_pyarrow_parquet_names_the_extra(tmp_path, monkeypatch):
+    def absent(*args, **kwargs):
+        raise ImportError("no pyarrow")
+
+    monkeypatch.setattr(pd, "read_parquet", absent)
+    with pytest.raises(InputError, match=r'^reading parquet needs pyarrow: pip install "skembed\[dataframe\]"\.$'):
+        read_table(write(tmp_path, b"PAR1...."))
+
+
+def test_a_file_is_judged_by_its_beginning(tmp_path):
+    content = "a,b\n" + "1,2\n" * 1100 + "3,\x01\x02\n" * 300
+    assert len(read_table(write(tmp_path, content))) == 1400
+
+
+def test_marks_that_lie_about_the_encoding(tmp_path):
+    table = read_table(write(tmp_path, b"\xef\xbb\xbf" + "name,size\ncaf\xe9,1\n".encode("cp1252")))
+    assert table.iloc[0, 0] == "caf\xe9"
+    with pytest.raises(InputError, match="zero bytes"):
+        read_table(write(tmp_path, b"\xff\xfe" + "a,b\n1,2\n".encode("utf-16-le")[:-1]))
+
+
+def test_a_file_of_names_alone_has_no_rows(tmp_path):
+    for content in ("a,b", "a,b\n\n", '"a","b"\n'):
+        with pytest.raises(InputError, match=r"towns\.csv has column names but no rows\.$"):
+            read_table(write(tmp_path, content))
+
+
+def test_a_field_without_an_end_is_named(tmp_path):
+    before = csv.field_size_limit(50)
+    try:
+        with pytest.raises(InputError, match=r"towns\.csv is not a table: field larger than field limit \(50\)\.$"):
+            read_table(write(tmp_path, "a,b\n" + "x" * 60 + ",1\n"))
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_a_name_that_is_nearly_that_of_a_file(tmp_path):
+    write(tmp_path, ROWS, "towns.csv")
+    (tmp_path / "townsh").mkdir()
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path / "town.csv")
+    assert str(caught.value) == f"{tmp_path / 'town.csv'} does not exist. Is it {tmp_path / 'towns.csv'}?"
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path / "zzz")
+    assert str(caught.value) == f"{tmp_path / 'zzz'} does not exist."
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path / "none" / "towns.csv")
+    assert str(caught.value) == f"{tmp_path / 'none' / 'towns.csv'} does not exist."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty."),
+        (b"a\n1\n", "has one column only (tried comma, semicolon, tab, bar between columns): a target and one more are "
+         "needed."),
+        (b"a,b\n1,2\n3,4,5\n",
+         "is not a table of 2 columns separated by comma: Error tokenizing data. C error: Expected 2 fields in line 3, "
+         "saw 3."),
+        (b"a;b\x00;c", "is neither text nor parquet (it holds zero bytes): expected csv or parquet."),
+        (bytes(range(1, 32)) * 20, "is neither text nor parquet: expected csv or parquet."),
+    ],
+)  # fmt: skip
+def test_whole_messages(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"{path} {message}"

@@ -210,3 +210,37 @@ def test_no_map_without_levels():
     )
     assert map_levels(made) is None
     assert evaluate(made, encoders=["onehot"], learners=["linear"], cv=2)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_colours_of_a_map_of_classes(task):
+    """The share of the second of two classes; of more the one that most rows of the level have, the first of equals."""
+    levels = np.repeat([*"abcde", None], [8, 7, 6, 5, 4, 3])
+    n_classes = 2 if task == "binary" else 3
+    y = np.array(["high", "low", "middle"])[np.random.default_rng(1).integers(0, n_classes, len(levels))]
+    X = levels[:, None].astype(object)
+    made = map_levels(ComparisonProblem(X, y, task, [0], [], "s", "y", ["c"]))
+    assert made.classes == ["high", "low", "middle"][:n_classes]
+    assert sorted(map(str, made.keys)) == sorted(["a", "b", "c", "d", "e", "None"])
+    for key, value in zip(made.keys, made.values):
+        shares = [np.mean(y[levels == key] == label) for label in made.classes]
+        assert value == pytest.approx(shares[1] if task == "binary" else np.argmax(shares))
+
+
+def test_of_two_columns_with_equal_vectors_the_first_is_drawn_and_few_levels_are_no_map():
+    codes = np.arange(120) % 5
+    X = np.array([[f"a{k}", f"b{k}", f"c{k % 4}"] for k in codes], dtype=object)
+    y = codes * 3.0
+    assert map_levels(ComparisonProblem(X[:, 2:], y, "regression", [0], [], "s", "y", ["c"])) is None
+    assert map_levels(ComparisonProblem(X[:, 1:], y, "regression", [0, 1], [], "s", "y", ["b", "c"])).column == "b"
+
+
+def test_a_legend_names_classes_as_long_as_there_is_room_and_none_behind_it():
+    names = ["W" * 15 + str(j) for j in range(5)] + ["i"]
+    values = np.repeat(np.arange(6.0), [10, 9, 8, 7, 6, 5])
+    svg, _ = level_picture(level_map(45, "multiclass", names, values=values, counts=np.ones(45, dtype=int)))
+    legend = re.findall(r"<text[^>]*>([^<]*)</text>", svg[svg.index('<g class="legend">') :])
+    assert legend == names[:4]
+    few, _ = level_picture(level_map(45, "multiclass", list("abcdefghij"), values=np.arange(45.0) % 10))
+    legend = re.findall(r"<text[^>]*>([^<]*)</text>", few[few.index('<g class="legend">') :])
+    assert (len(legend), legend[-1]) == (9, "other")

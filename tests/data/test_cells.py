@@ -118,7 +118,10 @@ def test_sequences_one_after_the_other(column, expected):
 
 
 def test_sequences_of_one_length():
-    for column in (pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2)), pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))):
+    for column in (
+        pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2)),
+        pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)),
+    ):
         values, indptr = split_cells(column, "x")
         assert indptr.tolist() == [0, 2, 4]
         assert (values.to_pylist() if hasattr(values, "to_pylist") else values.to_list()) == [1, 2, 3, 4]
@@ -151,9 +154,13 @@ def test_arrays_in_cells_keep_their_dtype_if_all_have_one_kind():
     assert values_of(np.array([1]), [2]).dtype == object
     assert values_of(np.array(["a"]), ["b"]).tolist() == ["a", "b"]
     assert values_of(pd.array([1, 2]), []).tolist() == [1, 2]
-    with pytest.raises(TypeError, match=r"Row 1 of column 'x' holds a sequence in which an event is \[2\] of type list"):
+    with pytest.raises(
+        TypeError, match=r"Row 1 of column 'x' holds a sequence in which an event is \[2\] of type list"
+    ):
         values_of([1], [[2], 3])
-    with pytest.raises(TypeError, match=r"Row 2 of column 'x' holds a sequence in which an event is \{'b'\} of type set"):
+    with pytest.raises(
+        TypeError, match=r"Row 2 of column 'x' holds a sequence in which an event is \{'b'\} of type set"
+    ):
         values_of(["a"], [], ["c", {"b"}])
 
 
@@ -192,7 +199,8 @@ def test_dates_and_times_that_are_finer_than_python_s():
     "values",
     [
         np.array([1.5]), np.array(["a"], dtype=object), np.array([None, None], dtype=object), np.array([1], "m8[s]"),
-        pl.Series([dt.time(1)]), pl.Series([1]), pa.array([1]), pd.Series(["a"]), np.array([None, dt.time(1)], dtype=object),
+        pl.Series([dt.time(1)]), pl.Series([1]), pa.array([1]), pd.Series(["a"]),
+        np.array([None, dt.time(1)], dtype=object),
     ],
 )  # fmt: skip
 def test_what_holds_no_times(values):

@@ -151,7 +151,7 @@ def test_a_matrix_stays_as_it_is_and_its_entries_are_added_up():
 
 def test_frames_name_their_nodes():
     frame = pd.DataFrame(DIRECTED, columns=NODES, index=NODES)
-    adjacency, keys = read_adjacency(reader := Reader(), frame, None)
+    _, keys = read_adjacency(reader := Reader(), frame, None)
     assert (keys, reader.feature_names_in_.tolist()) == (NODES, NODES)
     assert read_adjacency(Reader(), frame, ["p", "q", "r"])[1] == ["p", "q", "r"]
     assert read_adjacency(Reader(), frame.set_axis([5, 6, 7]), None)[1] == NODES
@@ -204,7 +204,9 @@ def test_what_is_no_graph(X, nodes, error, message):
 
 
 def test_ids_that_cannot_be_hashed_and_graphs_of_one_node():
-    with pytest.raises(TypeError, match=says("nodes must be a sequence of ids that can be hashed: unhashable type: 'list'.")):
+    with pytest.raises(
+        TypeError, match=says("nodes must be a sequence of ids that can be hashed: unhashable type: 'list'.")
+    ):
         read_adjacency(Reader(), np.eye(2), [["a"], "b"])
     with pytest.raises(TypeError, match="nodes must be a sequence of ids that can be hashed: 'int' object is not iter"):
         read_adjacency(Reader(), np.eye(2), 2)
@@ -237,7 +239,7 @@ def test_links_of_networkx_are_those_to_known_nodes_in_both_directions():
     rows = dict(zip(new, links.toarray().tolist()))
     assert rows == {"x": [3, 0, 2], "Graz": [0, 0, 0], "Ulm": [0, 0, 0], "y": [0, 0, 0]}
     assert links.nnz == 2
-    with pytest.raises(ValueError, match="X has the weight -1.0 from node 'Ulm' to 'Graz'"):
+    with pytest.raises(ValueError, match=r"X has the weight -1\.0 from node 'Ulm' to 'Graz'"):
         read_links(Reader(), nx.Graph([("Ulm", "Graz", {"weight": -1})]), NODES)
 
 

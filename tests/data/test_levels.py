@@ -92,11 +92,13 @@ def test_what_is_said_of_columns_that_tell_nothing():
         "columns 'same', 'good', 'half' have one level only",
     ]
     names = [f"c{i}" for i in range(6)]
-    assert degenerate_columns(names[:5], factors[:1] * 5, every) == ["columns 'c0', 'c1', 'c2', 'c3', 'c4' hold no value"]
+    assert degenerate_columns(names[:5], factors[:1] * 5, every) == [
+        "columns 'c0', 'c1', 'c2', 'c3', 'c4' hold no value"
+    ]
     assert degenerate_columns(names, factors[1:2] * 6, every) == [
         "columns 'c0', 'c1', 'c2', 'c3', 'c4', ... have one level only"
     ]
-    with pytest.warns(UserWarning) as found:
+    with pytest.warns(UserWarning, match="its vectors cannot tell rows apart") as found:
         warn_degenerate(["column 'a' holds no value", "column 'b' has one level only"])
     assert [str(warning.message) for warning in found] == [
         f"column {what}: its vectors cannot tell rows apart; leave it out of X."

@@ -77,7 +77,9 @@ def test_texts_are_in_their_own_order_and_several_types_by_type():
 
 def test_what_an_order_column_is():
     """Numbers that only say the order are gone; dates are a column, too, in the place that they had."""
-    log = pd.DataFrame({"t": pd.to_datetime(["2024-01-02", "2024-01-01"]), "n": [2, 1], "case": [7, 7], "s": ["b", "a"]})
+    log = pd.DataFrame(
+        {"t": pd.to_datetime(["2024-01-02", "2024-01-01"]), "n": [2, 1], "case": [7, 7], "s": ["b", "a"]}
+    )
     found = to_sequences(log, by="case", order=["t", "n"])
     assert list(found.X.columns) == ["t", "s"]
     assert found.X.index.tolist() == [7]
