@@ -2,13 +2,17 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
+
+from skembed.testing._assertions import assert_equal, assert_raises, seeded
 
 __all__ = ["checks_for", "usual_rows"]
+
+_new = partial(seeded, novelty=True)
 
 FALSE_ALARMS = 0.2  # of new rows like those of fit: four times as many as are expected at most
 
@@ -24,16 +28,6 @@ def usual_rows(n: int = 150, width: int = 6, seed: int = 0) -> np.ndarray:
     """Made-up rows around 3, whose columns go together."""
     mixing = np.random.default_rng(99).normal(size=(width, width)) / width**0.5
     return 3 + np.random.default_rng(seed).normal(size=(n, width)) @ (mixing + np.eye(width))
-
-
-def _new(estimator: Any, **parameters: Any) -> Any:
-    new = clone(estimator)
-    names = new.get_params()
-    parameters = {"novelty": True} | parameters
-    return new.set_params(
-        **{name: 0 for name in names if name.split("__")[-1] == "random_state"},
-        **{name: value for name, value in parameters.items() if name in names},
-    )
 
 
 def check_far_rows(estimator: Any) -> None:
@@ -94,7 +88,9 @@ def check_few_rows(estimator: Any) -> None:
     for n in (2, 3, 5):
         if not np.isfinite(_new(estimator).fit(usual_rows(n)).score_samples(usual_rows(4, seed=1))).all():
             raise AssertionError(f"{n} rows give scores that are not finite.")
-    _assert_value_error(_new(estimator).fit, usual_rows(1), "fit takes a single row, which has no others.")
+    assert_raises(
+        ValueError, _new(estimator).fit, usual_rows(1), message="fit takes a single row, which has no others."
+    )
 
 
 def check_missing_values(estimator: Any) -> None:
@@ -104,26 +100,16 @@ def check_missing_values(estimator: Any) -> None:
         X[3, 1] = value
         for container in (np.asarray, sparse.csr_matrix):
             for method in (_new(estimator).fit, _new(estimator).fit(usual_rows()).predict):
-                message = _assert_value_error(method, container(X), f"{method.__name__} takes {name}.")
+                message = assert_raises(ValueError, method, container(X), message=f"{method.__name__} takes {name}.")
                 if name not in message:
                     raise AssertionError(f"the error of {method.__name__} does not say {name}: {message}")
-
-
-def _assert_value_error(function: Callable, X: Any, message: str) -> str:
-    try:
-        function(X)
-    except ValueError as error:
-        return str(error)
-    raise AssertionError(message)
 
 
 def check_pickle(estimator: Any) -> None:
     """A fitted detector that was pickled says the same."""
     detector, rows = _new(estimator).fit(usual_rows()), usual_rows(9, seed=1)
     again = pickle.loads(pickle.dumps(detector))
-    np.testing.assert_array_equal(
-        again.score_samples(rows), detector.score_samples(rows), err_msg="the pickled detector differs"
-    )
+    assert_equal((one.score_samples(rows) for one in (again, detector)), "the pickled detector differs")
 
 
 def check_explanations(estimator: Any) -> None:

@@ -2,13 +2,17 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
+
+from skembed.testing._assertions import assert_equal, assert_raises, assert_same, seeded
 
 __all__ = ["checks_for", "graph"]
+
+_assert_same = partial(assert_same, rtol=1e-4, atol=1e-5)
 
 
 def checks_for(estimator: Any) -> Iterator[Callable]:
@@ -27,29 +31,15 @@ def graph(n_nodes: int = 48) -> np.ndarray:
     return (upper + upper.T + ring + ring.T).astype(np.float64)
 
 
-def _new(estimator: Any) -> Any:
-    new = clone(estimator)
-    names = [name for name in new.get_params() if name.split("__")[-1] == "random_state"]
-    return new.set_params(**dict.fromkeys(names, 0))
-
-
-def _assert_same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = np.asarray(actual), np.asarray(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * size, err_msg=message)
-
-
 # ------------------------------------------------------------------------------------------------------- the checks
 
 
 def check_containers(estimator: Any) -> None:
     """A dense, a CSR and a COO matrix of the same graph are the same."""
     X = graph()
-    expected = _new(estimator).fit_transform(X)
+    expected = seeded(estimator).fit_transform(X)
     for container in (sparse.csr_matrix, sparse.csr_array, sparse.coo_matrix):
-        found = _new(estimator).fit_transform(container(X))
+        found = seeded(estimator).fit_transform(container(X))
         _assert_same(found, expected, f"a {container.__name__} differs from an array")
 
 
@@ -59,7 +49,9 @@ def check_repeated_edges(estimator: Any) -> None:
     rows, columns = np.nonzero(X)
     halves = X[rows, columns] / 2
     twice = sparse.coo_matrix((np.tile(halves, 2), (np.tile(rows, 2), np.tile(columns, 2))), shape=X.shape)
-    _assert_same(_new(estimator).fit_transform(twice), _new(estimator).fit_transform(X), "repeated edges do not add up")
+    _assert_same(
+        seeded(estimator).fit_transform(twice), seeded(estimator).fit_transform(X), "repeated edges do not add up"
+    )
 
 
 def check_isolated_nodes(estimator: Any) -> None:
@@ -68,7 +60,7 @@ def check_isolated_nodes(estimator: Any) -> None:
     X[:2] = X[:, :2] = 0
     X[2, 2] = 1
     X[10:, :10] = X[:10, 10:] = 0
-    Z = np.asarray(_new(estimator).fit_transform(X))
+    Z = np.asarray(seeded(estimator).fit_transform(X))
     if len(Z) != len(X):
         raise AssertionError(f"{len(X)} nodes give {len(Z)} rows.")
     if not np.isfinite(Z).all():
@@ -81,24 +73,19 @@ def check_wrong_weights(estimator: Any) -> None:
         X = graph()
         X[3, 6] = X[6, 3] = value
         for container in (np.asarray, sparse.csr_matrix):
-            _assert_value_error(_new(estimator).fit, container(X), f"fit takes a graph with a {name} weight.")
-        _assert_value_error(_new(estimator).fit(graph()).transform, X[:9], f"transform takes a {name} weight.")
-    _assert_value_error(_new(estimator).fit, graph()[:, :-1], "fit takes a matrix that is not square.")
-
-
-def _assert_value_error(function: Callable, X: Any, message: str) -> None:
-    try:
-        function(X)
-    except ValueError:
-        return
-    raise AssertionError(message)
+            assert_raises(
+                ValueError, seeded(estimator).fit, container(X), message=f"fit takes a graph with a {name} weight."
+            )
+        fitted = seeded(estimator).fit(graph())
+        assert_raises(ValueError, fitted.transform, X[:9], message=f"transform takes a {name} weight.")
+    assert_raises(ValueError, seeded(estimator).fit, graph()[:, :-1], message="fit takes a matrix that is not square.")
 
 
 def check_new_nodes(estimator: Any) -> None:
     """New nodes have rows of the same width, and each depends on its own links alone."""
     X = graph()
-    fitted = _new(estimator).fit(X[:40, :40])
-    width = np.asarray(_new(estimator).fit_transform(X[:40, :40])).shape[1]
+    fitted = seeded(estimator).fit(X[:40, :40])
+    width = np.asarray(seeded(estimator).fit_transform(X[:40, :40])).shape[1]
     rows = np.asarray(fitted.transform(X[40:, :40]))
     if rows.shape != (len(X) - 40, width):
         raise AssertionError(f"transform of {len(X) - 40} nodes has shape {rows.shape}, fit_transform {width} columns.")
@@ -111,7 +98,7 @@ def check_new_nodes(estimator: Any) -> None:
 def check_blocks(estimator: Any) -> None:
     """Nodes of one block are nearer to each other than to those of others."""
     X = graph()
-    Z = np.asarray(_new(estimator).fit_transform(X), dtype=np.float64)
+    Z = np.asarray(seeded(estimator).fit_transform(X), dtype=np.float64)
     Z = Z - Z.mean(axis=0)
     norms = np.linalg.norm(Z, axis=1, keepdims=True)
     cosines = (Z @ Z.T) / np.maximum(norms * norms.T, 1e-30)
@@ -126,7 +113,7 @@ def check_input_unchanged(estimator: Any) -> None:
     """`fit` and `transform` leave the matrix that they are given as it is."""
     X = sparse.csr_matrix(np.triu(graph()))
     before = pickle.dumps(X)
-    _new(estimator).fit(X).transform(X)
+    seeded(estimator).fit(X).transform(X)
     if pickle.dumps(X) != before:
         raise AssertionError("fit or transform changes the matrix that it is given.")
 
@@ -134,20 +121,19 @@ def check_input_unchanged(estimator: Any) -> None:
 def check_pickle(estimator: Any) -> None:
     """A fitted estimator that was pickled transforms alike."""
     X = graph()
-    fitted = _new(estimator).fit(X)
+    fitted = seeded(estimator).fit(X)
     _assert_same(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X), "the pickled estimator differs")
 
 
 def check_reproducible(estimator: Any) -> None:
     """The same graph and seed give the same bits."""
-    first, second = (np.asarray(_new(estimator).fit_transform(graph())) for _ in range(2))
-    np.testing.assert_array_equal(first, second, err_msg="the same seed gives other vectors")
+    assert_equal((seeded(estimator).fit_transform(graph()) for _ in range(2)), "the same seed gives other vectors")
 
 
 def check_n_jobs(estimator: Any) -> None:
     """The number of jobs changes no bit."""
-    one, two = (np.asarray(_new(estimator).set_params(n_jobs=n).fit_transform(graph())) for n in (1, 2))
-    np.testing.assert_array_equal(one, two, err_msg="n_jobs=1 and n_jobs=2 differ")
+    outputs = (seeded(estimator).set_params(n_jobs=n).fit_transform(graph()) for n in (1, 2))
+    assert_equal(outputs, "n_jobs=1 and n_jobs=2 differ")
 
 
 _CHECKS = [

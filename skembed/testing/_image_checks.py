@@ -5,13 +5,19 @@ import pickle
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from skembed.testing._assertions import assert_equal, assert_raises, assert_same, dense
+
 __all__ = ["checks_for", "pictures"]
+
+_assert_same = partial(assert_same, atol=1e-5)
+_ERRORS = (ValueError, TypeError, OSError)
 
 
 def checks_for(estimator: Any) -> Iterator[Callable]:
@@ -36,18 +42,6 @@ def pictures() -> list[np.ndarray]:
     return found
 
 
-def _rows(output: Any) -> np.ndarray:
-    return np.asarray(output, dtype=np.float64)
-
-
-def _assert_same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = _rows(actual), _rows(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * size, err_msg=message)
-
-
 def _encoded(picture: np.ndarray, **options: Any) -> bytes:
     from PIL import Image
 
@@ -63,7 +57,7 @@ def check_one_row_an_image(estimator: Any) -> None:
     """Images of any size, grey ones and such with alpha give finite rows, one each, and rows differ."""
     X = pictures()
     X += [X[0][..., 0], np.dstack([X[1], np.full(X[1].shape[:2], 128, np.uint8)])]
-    rows = _rows(clone(estimator).fit(X).transform(X))
+    rows = dense(clone(estimator).fit(X).transform(X))
     if rows.ndim != 2 or len(rows) != len(X):
         raise AssertionError(f"{len(X)} images give rows of shape {rows.shape}, expected one for each.")
     if not np.isfinite(rows).all():
@@ -76,7 +70,7 @@ def check_order(estimator: Any) -> None:
     """An image's row does not depend on where it stands."""
     X = pictures()
     fitted = clone(estimator).fit(X)
-    expected = _rows(fitted.transform(X))
+    expected = dense(fitted.transform(X))
     order = np.random.default_rng(0).permutation(len(X))
     _assert_same(fitted.transform([X[i] for i in order]), expected[order], "in another order images have other rows")
     _assert_same(fitted.transform([*X, *X]), np.tile(expected, (2, 1)), "the same images have other rows")
@@ -86,8 +80,8 @@ def check_batches(estimator: Any) -> None:
     """An image's row does not depend on the images beside it."""
     X = pictures()
     fitted = clone(estimator).fit(X)
-    expected = _rows(fitted.transform(X))
-    alone = np.concatenate([_rows(fitted.transform([image])) for image in X])
+    expected = dense(fitted.transform(X))
+    alone = np.concatenate([dense(fitted.transform([image])) for image in X])
     _assert_same(alone, expected, "images one by one have other rows than together")
     if "batch_size" in estimator.get_params():
         for batch_size in (1, 4):
@@ -145,11 +139,11 @@ def check_bad_files(estimator: Any) -> None:
             new.set_params(on_error="raise")
         fitted = new.fit(paths)
         for path in bad:
-            message = _error_of(fitted.transform, [paths[0], path])
-            if message is None:
-                raise AssertionError(f"transform takes {Path(path).name}, which is no readable image.")
-            if Path(path).name not in message:
-                raise AssertionError(f"the error does not name {Path(path).name}: {message}")
+            name = Path(path).name
+            taken = f"transform takes {name}, which is no readable image."
+            message = assert_raises(_ERRORS, fitted.transform, [paths[0], path], message=taken)
+            if name not in message:
+                raise AssertionError(f"the error does not name {name}: {message}")
 
 
 def check_rows_of_bad_files(estimator: Any) -> None:
@@ -161,7 +155,7 @@ def check_rows_of_bad_files(estimator: Any) -> None:
             fitted = clone(estimator).set_params(on_error=on_error).fit(paths)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                rows = _rows(fitted.transform([paths[0], *bad, paths[1]]))
+                rows = dense(fitted.transform([paths[0], *bad, paths[1]])).astype(np.float64)
             if len(rows) != len(bad) + 2:
                 raise AssertionError(f"{len(bad) + 2} images, some bad, became {len(rows)} rows.")
             _assert_same(rows[[0, -1]], expected, "bad files change the rows beside them")
@@ -178,8 +172,7 @@ def check_what_is_no_image(estimator: Any) -> None:
     fitted = clone(estimator).fit(X)
     for value, name in ((np.zeros((5, 4)), "a matrix of numbers"), ("a.png", "a single path"), ([X[0], 7], "a number")):
         for method in (fitted.transform, clone(estimator).fit):
-            if _error_of(method, value) is None:
-                raise AssertionError(f"{method.__name__} takes {name} for images.")
+            assert_raises(_ERRORS, method, value, message=f"{method.__name__} takes {name} for images.")
 
 
 def check_input_unchanged(estimator: Any) -> None:
@@ -206,7 +199,7 @@ def check_feature_names(estimator: Any) -> None:
     """One name a column, all different."""
     X = pictures()
     fitted = clone(estimator).fit(X)
-    names, width = fitted.get_feature_names_out(), _rows(fitted.transform(X[:1])).shape[1]
+    names, width = fitted.get_feature_names_out(), dense(fitted.transform(X[:1])).shape[1]
     if len(names) != width or len(set(names)) != width:
         raise AssertionError(f"{width} columns have {len(names)} names, {len(set(names))} of them different.")
 
@@ -214,8 +207,8 @@ def check_feature_names(estimator: Any) -> None:
 def check_n_jobs(estimator: Any) -> None:
     """The number of jobs changes no bit."""
     X = pictures()
-    one, two = (_rows(clone(estimator).set_params(n_jobs=n).fit(X).transform(X)) for n in (1, 2))
-    np.testing.assert_array_equal(one, two, err_msg="n_jobs=1 and n_jobs=2 differ")
+    outputs = (clone(estimator).set_params(n_jobs=n).fit(X).transform(X) for n in (1, 2))
+    assert_equal(outputs, "n_jobs=1 and n_jobs=2 differ")
 
 
 def _files(folder: str) -> list[str]:
@@ -233,15 +226,6 @@ def _bad_files(folder: str) -> list[str]:
     for name, content in contents.items():
         (Path(folder) / name).write_bytes(content)
     return [str(Path(folder) / name) for name in (*contents, "absent.png")]
-
-
-def _error_of(function: Callable, X: Any) -> str | None:
-    """Return the message of the error that is raised for X, None if there is none."""
-    try:
-        function(X)
-    except (ValueError, TypeError, OSError) as error:
-        return str(error)
-    return None
 
 
 _CHECKS = [

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+
+from skembed.testing._assertions import assert_raises, assert_same, dense, seeded
 
 __all__ = ["baskets", "checks_for"]
 
@@ -34,33 +35,16 @@ def baskets(n: int = 160) -> list[list[Any]]:
     return found
 
 
-def _new(estimator: Any) -> Any:
-    new = clone(estimator)
-    return new.set_params(**{name: 0 for name in new.get_params() if name.split("__")[-1] == "random_state"})
-
-
 def _fitted(estimator: Any) -> tuple[Any, list[list[Any]]]:
     X = baskets()
-    return _new(estimator).fit(X), X
-
-
-def _rows(output: Any) -> np.ndarray:
-    return output.toarray() if sparse.issparse(output) else np.asarray(output)
-
-
-def _same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = _rows(actual), _rows(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * size, err_msg=message)
+    return seeded(estimator).fit(X), X
 
 
 def check_one_row_a_user(estimator: Any) -> None:
     """`transform` gives finite rows, one a user, of fit's users and of others, also of those with nothing known."""
     fitted, X = _fitted(estimator)
     for users in (X, X[:1], [["item 0", "no such item"], ["no such item"], []]):
-        rows = _rows(fitted.transform(users))
+        rows = dense(fitted.transform(users))
         if rows.ndim != 2 or len(rows) != len(users) or not np.isfinite(rows).all():
             raise AssertionError(f"transform of {len(users)} users gave {rows.shape}, expected a finite row for each.")
 
@@ -68,35 +52,39 @@ def check_one_row_a_user(estimator: Any) -> None:
 def check_rows_alone(estimator: Any) -> None:
     """A user's row depends on nothing but their own basket: not on the other users, nor on their order."""
     fitted, X = _fitted(estimator)
-    whole = _rows(fitted.transform(X))
-    _same(fitted.transform(X[::-1]), whole[::-1], "in another order users have other rows")
-    _same(np.vstack([_rows(fitted.transform([row])) for row in X[:10]]), whole[:10], "alone users have other rows")
+    whole = dense(fitted.transform(X))
+    assert_same(fitted.transform(X[::-1]), whole[::-1], "in another order users have other rows")
+    assert_same(
+        np.vstack([dense(fitted.transform([row])) for row in X[:10]]), whole[:10], "alone users have other rows"
+    )
 
 
 def check_order_in_baskets(estimator: Any) -> None:
     """Items have no order."""
     fitted, X = _fitted(estimator)
-    _same(fitted.transform([row[::-1] for row in X]), fitted.transform(X), "rows depend on the order within a basket")
+    assert_same(
+        fitted.transform([row[::-1] for row in X]), fitted.transform(X), "rows depend on the order within a basket"
+    )
 
 
 def check_unknown_items(estimator: Any) -> None:
     """Items that `fit` did not meet are left out, and are not remembered."""
     fitted, X = _fitted(estimator)
-    before = _rows(fitted.transform(X))
-    _same(fitted.transform([[*row, ("new", i)] for i, row in enumerate(X)]), before, "unknown items change rows")
-    _same(fitted.transform(X), before, "rows change after unknown items were met")
+    before = dense(fitted.transform(X))
+    assert_same(fitted.transform([[*row, ("new", i)] for i, row in enumerate(X)]), before, "unknown items change rows")
+    assert_same(fitted.transform(X), before, "rows change after unknown items were met")
 
 
 def check_input_is_left_alone(estimator: Any) -> None:
     """Neither lists nor matrices are changed."""
     X = baskets()
     copy = [list(row) for row in X]
-    _new(estimator).fit(X).transform(X)
+    seeded(estimator).fit(X).transform(X)
     if copy != X:
         raise AssertionError("fit or transform changed the lists that it was given.")
     matrix = _matrix()
     parts = [part.copy() for part in (matrix.data, matrix.indices, matrix.indptr)]
-    _new(estimator).fit(matrix).transform(matrix)
+    seeded(estimator).fit(matrix).transform(matrix)
     if not all(map(np.array_equal, parts, (matrix.data, matrix.indices, matrix.indptr))):
         raise AssertionError("fit or transform changed the matrix that it was given.")
 
@@ -116,62 +104,55 @@ def _matrix() -> sparse.csr_matrix:
 def check_containers_of_matrices(estimator: Any) -> None:
     """Sparse matrices of any format and dense ones give the same rows."""
     X = _matrix()
-    expected = _new(estimator).fit(X).transform(X)
+    expected = seeded(estimator).fit(X).transform(X)
     for other in (X.toarray(), X.tocsc(), X.tocoo(), sparse.csr_array(X)):
-        _same(_new(estimator).fit(other).transform(other), expected, f"{type(other).__name__} gives other rows")
+        assert_same(seeded(estimator).fit(other).transform(other), expected, f"{type(other).__name__} gives other rows")
 
 
 def check_wrong_values(estimator: Any) -> None:
     """Negative, infinite and missing values are refused, in `fit` and in `transform`, by ValueError."""
-    fitted = _new(estimator).fit(_matrix())
+    fitted = seeded(estimator).fit(_matrix())
     for value in (-1.0, np.inf, np.nan):
         wrong = _matrix()
         wrong.data[5] = value
-        for method in (_new(estimator).fit, fitted.transform):
+        for method in (seeded(estimator).fit, fitted.transform):
             for X in (wrong, wrong.toarray()):
-                try:
-                    method(X)
-                except ValueError:
-                    continue
-                raise AssertionError(f"{method.__name__} took the value {value}, expected ValueError.")
+                taken = f"{method.__name__} took the value {value}, expected ValueError."
+                assert_raises(ValueError, method, X, message=taken)
 
 
 def check_nothing_to_learn_from(estimator: Any) -> None:
     """Baskets that are all empty are refused."""
     nothing: list[Any] = [[[], []], sparse.csr_matrix((3, 4))]
     for X in nothing:
-        try:
-            _new(estimator).fit(X)
-        except ValueError:
-            continue
-        raise AssertionError("fit took baskets without an item, expected ValueError.")
+        taken = "fit took baskets without an item, expected ValueError."
+        assert_raises(ValueError, seeded(estimator).fit, X, message=taken)
 
 
 def check_not_fitted(estimator: Any) -> None:
     """`transform` before `fit` raises NotFittedError."""
-    try:
-        _new(estimator).transform(baskets())
-    except NotFittedError:
-        return
-    raise AssertionError("transform before fit did not raise NotFittedError.")
+    worked = "transform before fit did not raise NotFittedError."
+    assert_raises(NotFittedError, seeded(estimator).transform, baskets(), message=worked)
 
 
 def check_fit_again(estimator: Any) -> None:
     """The same seed gives the same rows, also of an estimator that was fitted to other baskets before."""
     fitted, X = _fitted(estimator)
-    _same(_new(estimator).fit(X[:40]).fit(X).transform(X), fitted.transform(X), "an earlier fit is remembered")
+    assert_same(seeded(estimator).fit(X[:40]).fit(X).transform(X), fitted.transform(X), "an earlier fit is remembered")
 
 
 def check_pickle_of_users(estimator: Any) -> None:
     """A pickle gives the same rows."""
     fitted, X = _fitted(estimator)
-    _same(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X), "a pickle gives other rows")
+    assert_same(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X), "a pickle gives other rows")
 
 
 def check_n_jobs(estimator: Any) -> None:
     """The number of workers changes nothing."""
     fitted, X = _fitted(estimator)
-    _same(_new(estimator).set_params(n_jobs=2).fit(X).transform(X), fitted.transform(X), "n_jobs=2 gives other rows")
+    assert_same(
+        seeded(estimator).set_params(n_jobs=2).fit(X).transform(X), fitted.transform(X), "n_jobs=2 gives other rows"
+    )
 
 
 def check_recommendations(estimator: Any) -> None:
@@ -193,7 +174,7 @@ def check_recommendations_alone(estimator: Any) -> None:
     keys, scores = fitted.recommend(X, 3)
     for user in range(5):
         own_keys, own_scores = fitted.recommend([X[user]], 3)
-        _same(own_scores, scores[user : user + 1], "alone a user gets other scores")
+        assert_same(own_scores, scores[user : user + 1], "alone a user gets other scores")
         clear = np.abs(np.diff(scores[user])).min() > 1e-5 * np.abs(scores[user]).max()
         if clear and own_keys[0].tolist() != keys[user].tolist():
             raise AssertionError(f"alone a user gets {own_keys[0].tolist()}, among others {keys[user].tolist()}.")

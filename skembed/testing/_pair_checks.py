@@ -2,13 +2,17 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
+
+from skembed.testing._assertions import assert_equal, assert_raises, assert_same, seeded
 
 __all__ = ["checks_for", "pairs"]
+
+_assert_same = partial(assert_same, rtol=1e-3, atol=1e-4)
 
 
 def checks_for(estimator: Any) -> Iterator[Callable]:
@@ -29,11 +33,6 @@ def pairs(n: int = 240, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return sides[0], sides[1]
 
 
-def _new(estimator: Any) -> Any:
-    new = clone(estimator)
-    return new.set_params(**{name: 0 for name in new.get_params() if name.split("__")[-1] == "random_state"})
-
-
 def _both(fitted: Any, X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
     found = fitted.transform(X, Y)
     if not isinstance(found, tuple) or len(found) != 2:
@@ -47,22 +46,14 @@ def _share_found(left: np.ndarray, right: np.ndarray) -> float:
     return float(((left @ right.T).argmax(axis=1) == np.arange(len(left))).mean())
 
 
-def _assert_same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = np.asarray(actual), np.asarray(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4 * size, err_msg=message)
-
-
 def check_partners_are_found(estimator: Any) -> None:
     """Of new pairs most rows have their partner as the nearest one, and shuffled pairs teach nothing."""
     X, Y = pairs()
     new = pairs(60, seed=1)
-    share = _share_found(*_both(_new(estimator).fit(X, Y), *new))
+    share = _share_found(*_both(seeded(estimator).fit(X, Y), *new))
     if share < 0.5:
         raise AssertionError(f"{share:.0%} of new rows find their partner among 60; expected half of them and more.")
-    shuffled = _new(estimator).fit(X, Y[np.random.default_rng(3).permutation(len(Y))])
+    shuffled = seeded(estimator).fit(X, Y[np.random.default_rng(3).permutation(len(Y))])
     share = _share_found(*_both(shuffled, *new))
     if share > 0.3:
         raise AssertionError(f"{share:.0%} of new rows find their partner after fit on shuffled pairs.")
@@ -71,7 +62,7 @@ def check_partners_are_found(estimator: Any) -> None:
 def check_one_side_at_a_time(estimator: Any) -> None:
     """The vectors of a side do not depend on the other, nor on the rows beside, and sides may differ in length."""
     X, Y = pairs()
-    fitted = _new(estimator).fit(X, Y)
+    fitted = seeded(estimator).fit(X, Y)
     left, right = _both(fitted, X[:9], Y[:5])
     if len(left) != 9 or len(right) != 5 or left.shape[1] != right.shape[1]:
         raise AssertionError(f"9 and 5 rows give vectors of shape {left.shape} and {right.shape}.")
@@ -83,8 +74,8 @@ def check_one_side_at_a_time(estimator: Any) -> None:
 def check_too_few(estimator: Any) -> None:
     """A single pair is an error; three are enough, also where columns are more."""
     X, Y = pairs()
-    _assert_value_error(_new(estimator).fit, (X[:1], Y[:1]), "fit takes a single pair.")
-    left, right = _both(_new(estimator).fit(X[:3], Y[:3]), X, Y)
+    assert_raises(ValueError, seeded(estimator).fit, X[:1], Y[:1], message="fit takes a single pair.")
+    left, right = _both(seeded(estimator).fit(X[:3], Y[:3]), X, Y)
     if not np.isfinite(left).all() or not np.isfinite(right).all():
         raise AssertionError("three pairs give vectors that are not finite.")
 
@@ -92,10 +83,14 @@ def check_too_few(estimator: Any) -> None:
 def check_constant(estimator: Any) -> None:
     """A side that is constant is an error; a column that is changes nothing, and has no say in new rows."""
     X, Y = pairs()
-    _assert_value_error(_new(estimator).fit, (np.ones_like(X), Y), "fit takes an X whose rows are all equal.")
-    _assert_value_error(_new(estimator).fit, (X, np.ones_like(Y)), "fit takes a y whose rows are all equal.")
+    assert_raises(
+        ValueError, seeded(estimator).fit, np.ones_like(X), Y, message="fit takes an X whose rows are all equal."
+    )
+    assert_raises(
+        ValueError, seeded(estimator).fit, X, np.ones_like(Y), message="fit takes a y whose rows are all equal."
+    )
     X[:, 3], Y[:, 2] = 5.0, 0.0
-    left, right = _both(_new(estimator).fit(X, Y), X, Y)
+    left, right = _both(seeded(estimator).fit(X, Y), X, Y)
     if not np.isfinite(left).all() or not np.isfinite(right).all():
         raise AssertionError("constant columns give vectors that are not finite.")
 
@@ -103,10 +98,12 @@ def check_constant(estimator: Any) -> None:
 def check_rows_that_do_not_match(estimator: Any) -> None:
     """Sides of different lengths, of other columns than in fit, and no y at all are errors."""
     X, Y = pairs()
-    _assert_value_error(_new(estimator).fit, (X[:-1], Y), "fit takes sides of different lengths.")
-    _assert_value_error(_new(estimator).fit, (X, None), "fit takes no y.", or_type_error=True)
-    fitted = _new(estimator).fit(X, Y)
-    _assert_value_error(fitted.transform, (X, Y[:, :-1]), "transform takes a y of fewer columns than in fit.")
+    assert_raises(ValueError, seeded(estimator).fit, X[:-1], Y, message="fit takes sides of different lengths.")
+    assert_raises((ValueError, TypeError), seeded(estimator).fit, X, None, message="fit takes no y.")
+    fitted = seeded(estimator).fit(X, Y)
+    assert_raises(
+        ValueError, fitted.transform, X, Y[:, :-1], message="transform takes a y of fewer columns than in fit."
+    )
 
 
 def check_missing_values(estimator: Any) -> None:
@@ -116,27 +113,18 @@ def check_missing_values(estimator: Any) -> None:
         for side in range(2):
             sides = [X.copy(), Y.copy()]
             sides[side][4, 1] = value
-            for method in (_new(estimator).fit, _new(estimator).fit(X, Y).transform):
-                message = _assert_value_error(method, tuple(sides), f"{method.__name__} takes {name}.")
+            for method in (seeded(estimator).fit, seeded(estimator).fit(X, Y).transform):
+                message = assert_raises(ValueError, method, *sides, message=f"{method.__name__} takes {name}.")
                 if name not in message:
                     raise AssertionError(f"the error of {method.__name__} does not say {name}: {message}")
-
-
-def _assert_value_error(function: Callable, arguments: tuple, message: str, *, or_type_error: bool = False) -> str:
-    errors = (ValueError, TypeError) if or_type_error else (ValueError,)
-    try:
-        function(*arguments)
-    except errors as error:
-        return str(error)
-    raise AssertionError(message)
 
 
 def check_sparse(estimator: Any) -> None:
     """Sparse sides are as dense ones."""
     X, Y = (np.where(side > 0, side, 0.0) for side in pairs())
-    expected = _both(_new(estimator).fit(X, Y), X[:9], Y[:9])
+    expected = _both(seeded(estimator).fit(X, Y), X[:9], Y[:9])
     for container in (sparse.csr_matrix, sparse.csc_array):
-        fitted = _new(estimator).fit(container(X), container(Y))
+        fitted = seeded(estimator).fit(container(X), container(Y))
         found = _both(fitted, sparse.csr_matrix(X[:9]), container(Y[:9]))
         for side, other in zip(found, expected):
             _assert_same(side, other, f"a {container.__name__} differs from an array")
@@ -145,8 +133,8 @@ def check_sparse(estimator: Any) -> None:
 def check_first_dimensions(estimator: Any) -> None:
     """The first dimensions are the embedding of as many."""
     X, Y = pairs()
-    whole = _both(_new(estimator).set_params(embedding_dim=6).fit(X, Y), X, Y)
-    few = _both(_new(estimator).set_params(embedding_dim=2).fit(X, Y), X, Y)
+    whole = _both(seeded(estimator).set_params(embedding_dim=6).fit(X, Y), X, Y)
+    few = _both(seeded(estimator).set_params(embedding_dim=2).fit(X, Y), X, Y)
     for side, other in zip(few, whole):
         cosines = np.abs((side * other[:, :2]).sum(axis=0))
         if not (cosines > 0.99 * np.linalg.norm(side, axis=0) * np.linalg.norm(other[:, :2], axis=0)).all():
@@ -156,10 +144,10 @@ def check_first_dimensions(estimator: Any) -> None:
 def check_pickle(estimator: Any) -> None:
     """A fitted embedder that was pickled gives the same vectors."""
     X, Y = pairs()
-    fitted = _new(estimator).fit(X, Y)
+    fitted = seeded(estimator).fit(X, Y)
     again = pickle.loads(pickle.dumps(fitted))
-    for side, other in zip(_both(again, X, Y), _both(fitted, X, Y)):
-        np.testing.assert_array_equal(side, other, err_msg="the pickled embedder differs")
+    for sides in zip(_both(again, X, Y), _both(fitted, X, Y)):
+        assert_equal(sides, "the pickled embedder differs")
 
 
 _CHECKS = [

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+
+from skembed.testing._assertions import assert_equal, assert_raises, assert_same, seeded
 
 __all__ = ["checks_for", "sequences"]
 
@@ -35,22 +36,9 @@ def sequences(n: int = 80) -> list[list[Any]]:
     return found
 
 
-def _new(estimator: Any) -> Any:
-    new = clone(estimator)
-    return new.set_params(**{name: 0 for name in new.get_params() if name.split("__")[-1] == "random_state"})
-
-
 def _fitted(estimator: Any) -> tuple[Any, list[list[Any]]]:
     X = sequences()
-    return _new(estimator).fit(X), X
-
-
-def _same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = np.asarray(actual), np.asarray(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * size, err_msg=message)
+    return seeded(estimator).fit(X), X
 
 
 def check_one_row_a_sequence(estimator: Any) -> None:
@@ -66,15 +54,15 @@ def check_padding(estimator: Any) -> None:
     """A row does not depend on how long the sequences beside it are, or on whether there are any."""
     fitted, X = _fitted(estimator)
     Z = np.asarray(fitted.transform(X))
-    _same(fitted.transform([*X, ["open", "call"] * 60])[: len(X)], Z, "a long sequence beside them changes rows")
+    assert_same(fitted.transform([*X, ["open", "call"] * 60])[: len(X)], Z, "a long sequence beside them changes rows")
     alone = np.concatenate([np.asarray(fitted.transform([row])) for row in X[:12]])
-    _same(alone, Z[:12], "alone sequences have other rows")
+    assert_same(alone, Z[:12], "alone sequences have other rows")
 
 
 def check_order_of_rows(estimator: Any) -> None:
     """Rows come in the order of the sequences, whatever their lengths."""
     fitted, X = _fitted(estimator)
-    _same(
+    assert_same(
         fitted.transform(X[::-1]), np.asarray(fitted.transform(X))[::-1], "in another order sequences have other rows"
     )
 
@@ -93,8 +81,8 @@ def check_empty_sequences(estimator: Any) -> None:
     Z = np.asarray(fitted.transform([[], ["open"], []]))
     if len(Z) != 3 or not np.isfinite(Z).all():
         raise AssertionError(f"two empty sequences and another one gave rows {Z.shape}, expected three finite ones.")
-    _same(Z[2], Z[0], "two empty sequences have different rows")
-    _same(fitted.transform([[]])[0], Z[0], "an empty sequence alone has another row")
+    assert_same(Z[2], Z[0], "two empty sequences have different rows")
+    assert_same(fitted.transform([[]])[0], Z[0], "an empty sequence alone has another row")
 
 
 def check_unseen_events(estimator: Any) -> None:
@@ -104,8 +92,8 @@ def check_unseen_events(estimator: Any) -> None:
     one, other = (np.asarray(fitted.transform([["open", event, "call"]])) for event in ("never met", ("new", 3)))
     if not np.isfinite(one).all():
         raise AssertionError("an event that fit did not meet gives a row that is not finite.")
-    _same(other, one, "two events that fit did not meet give different rows")
-    _same(fitted.transform(X), before, "rows change after unseen events were met")
+    assert_same(other, one, "two events that fit did not meet give different rows")
+    assert_same(fitted.transform(X), before, "rows change after unseen events were met")
 
 
 def check_containers_of_sequences(estimator: Any) -> None:
@@ -115,59 +103,50 @@ def check_containers_of_sequences(estimator: Any) -> None:
     column = np.empty(len(X), dtype=object)
     column[:] = [np.array([*row, None], dtype=object)[:-1] for row in X]
     for name, rows in (("tuples", tuple(map(tuple, X))), ("an array of arrays", column)):
-        _same(fitted.transform(rows), expected, f"{name} give other rows than lists")
-        _same(_new(estimator).fit(rows).transform(rows), expected, f"{name} are learned differently from lists")
+        assert_same(fitted.transform(rows), expected, f"{name} give other rows than lists")
+        assert_same(seeded(estimator).fit(rows).transform(rows), expected, f"{name} are learned differently from lists")
 
 
 def check_wrong_sequences(estimator: Any) -> None:
     """A string, a number or None in place of all sequences, or a string in place of one, is an error."""
     fitted, X = _fitted(estimator)
     for wrong in ("open", 3, None, [*X[1:4], "open"], [*X[1:4], 3]):
-        for method in (_new(estimator).fit, fitted.transform):
-            try:
-                method(wrong)
-            except (TypeError, ValueError):
-                continue
-            raise AssertionError(
-                f"{method.__name__} takes {wrong!r:.60} for sequences; expected TypeError or ValueError."
-            )
+        for method in (seeded(estimator).fit, fitted.transform):
+            taken = f"{method.__name__} takes {wrong!r:.60} for sequences; expected TypeError or ValueError."
+            assert_raises((TypeError, ValueError), method, wrong, message=taken)
 
 
 def check_input_is_left_alone(estimator: Any) -> None:
     """Neither `fit` nor `transform` changes the sequences."""
     X = sequences()
     before = copy.deepcopy(X)
-    _new(estimator).fit(X).transform(X)
+    seeded(estimator).fit(X).transform(X)
     if before != X:
         raise AssertionError("fit or transform changed the sequences that it was given.")
 
 
 def check_reproducible(estimator: Any) -> None:
     """The same sequences and seed give the same bits."""
-    first, second = (np.asarray(_fitted(estimator)[0].transform(sequences())) for _ in range(2))
-    np.testing.assert_array_equal(first, second, err_msg="the same seed gives other rows")
+    outputs = (_fitted(estimator)[0].transform(sequences()) for _ in range(2))
+    assert_equal(outputs, "the same seed gives other rows")
 
 
 def check_pickle(estimator: Any) -> None:
     """A fitted estimator that was pickled gives the same rows."""
     fitted, X = _fitted(estimator)
-    _same(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X), "the pickled estimator differs")
+    assert_same(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X), "the pickled estimator differs")
 
 
 def check_not_fitted(estimator: Any) -> None:
     """`transform` before `fit` raises NotFittedError."""
-    try:
-        _new(estimator).transform(sequences())
-    except NotFittedError:
-        return
-    raise AssertionError("transform works before fit.")
+    assert_raises(NotFittedError, seeded(estimator).transform, sequences(), message="transform works before fit.")
 
 
 def check_n_jobs(estimator: Any) -> None:
     """The number of jobs changes no bit."""
     X = sequences()
-    one, two = (np.asarray(_new(estimator).set_params(n_jobs=n).fit(X).transform(X)) for n in (1, 2))
-    np.testing.assert_array_equal(one, two, err_msg="n_jobs=1 and n_jobs=2 differ")
+    outputs = (seeded(estimator).set_params(n_jobs=n).fit(X).transform(X) for n in (1, 2))
+    assert_equal(outputs, "n_jobs=1 and n_jobs=2 differ")
 
 
 def check_predictions(estimator: Any) -> None:
@@ -178,13 +157,13 @@ def check_predictions(estimator: Any) -> None:
         raise AssertionError(f"predict_next of {len(X)} sequences gave shapes {keys.shape} and {probabilities.shape}.")
     if (np.diff(probabilities, axis=1) > 0).any():
         raise AssertionError("predict_next gives probabilities that rise; expected the most probable key first.")
-    _same(probabilities.sum(axis=1), np.ones(len(X)), "the probabilities of all keys do not sum to 1")
+    assert_same(probabilities.sum(axis=1), np.ones(len(X)), "the probabilities of all keys do not sum to 1")
     if any(len(set(row)) < len(row) for row in keys.tolist()):
         raise AssertionError("predict_next gives a key more than once.")
     best, their = fitted.predict_next(X, 2)
     if np.asarray(best).tolist() != keys[:, :2].tolist():
         raise AssertionError("the two most probable keys are not the first two of all.")
-    _same(their, probabilities[:, :2], "the probabilities of the best two keys differ from those among all")
+    assert_same(their, probabilities[:, :2], "the probabilities of the best two keys differ from those among all")
 
 
 def check_predictions_alone(estimator: Any) -> None:
@@ -192,9 +171,9 @@ def check_predictions_alone(estimator: Any) -> None:
     fitted, X = _fitted(estimator)
     _, whole = fitted.predict_next(X, 1000)
     _, turned = fitted.predict_next(X[::-1], 1000)
-    _same(np.asarray(turned)[::-1], whole, "in another order sequences have other predictions")
+    assert_same(np.asarray(turned)[::-1], whole, "in another order sequences have other predictions")
     alone = np.concatenate([np.asarray(fitted.predict_next([row], 1000)[1]) for row in X[:8]])
-    _same(alone, np.asarray(whole)[:8], "alone sequences have other predictions")
+    assert_same(alone, np.asarray(whole)[:8], "alone sequences have other predictions")
 
 
 _CHECKS = [

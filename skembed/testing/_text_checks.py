@@ -19,6 +19,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
+from skembed.testing._assertions import assert_equal, assert_raises, assert_same, dense, seeded
+
 __all__ = ["checks_for", "documents"]
 
 _N_THREADS = 8
@@ -47,37 +49,9 @@ def documents(n_documents: int = 240) -> list[str]:
     return [" ".join(generator.choices(words, shares, k=generator.randint(5, 14))) for _ in range(n_documents)]
 
 
-def _new(estimator: Any) -> Any:
-    new = clone(estimator)
-    parameters = new.get_params()
-    return new.set_params(**{name: 0 for name in parameters if name.split("__")[-1] == "random_state"})
-
-
 def _fitted(estimator: Any) -> tuple[Any, list[str]]:
     texts = documents()
-    return _new(estimator).fit(texts), texts
-
-
-def _dense(output: Any) -> np.ndarray:
-    if issparse(output):
-        return output.toarray()
-    return np.asarray(output)
-
-
-def _assert_same(actual: Any, expected: Any, message: str) -> None:
-    actual, expected = _dense(actual), _dense(expected)
-    if actual.shape != expected.shape:
-        raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * size, err_msg=message)
-
-
-def _assert_raises(error: Any, function: Callable, *arguments: Any, message: str) -> None:
-    try:
-        function(*arguments)
-    except error:
-        return
-    raise AssertionError(message)
+    return seeded(estimator).fit(texts), texts
 
 
 # ----------------------------------------------------------------------------------------------------- the checks
@@ -94,7 +68,7 @@ def check_parameters(estimator: Any) -> None:
         if parameters[name] is not value:
             raise AssertionError(f"__init__ changes {name}: it got {value!r} and keeps {parameters[name]!r}.")
     new.set_params(**parameters)
-    _assert_raises(
+    assert_raises(
         ValueError, partial(new.set_params, no_such_parameter=1), message="set_params takes a parameter there is not."
     )
 
@@ -102,7 +76,7 @@ def check_parameters(estimator: Any) -> None:
 def check_clone(estimator: Any) -> None:
     """A clone has equal parameters; fit leaves parameters as they are."""
     fitted, _ = _fitted(estimator)
-    before = _new(estimator).get_params()
+    before = seeded(estimator).get_params()
     after = fitted.get_params()
     for name, value in before.items():
         if repr(after[name]) != repr(value):
@@ -115,7 +89,7 @@ def check_clone(estimator: Any) -> None:
 def check_fit_returns_self(estimator: Any) -> None:
     """`fit` returns the estimator, takes a y, and leaves the documents as they are."""
     texts = documents()
-    new = _new(estimator)
+    new = seeded(estimator)
     if new.fit(texts, [0, 1] * (len(texts) // 2)) is not new:
         raise AssertionError("fit does not return the estimator.")
     new.transform(texts)
@@ -127,31 +101,31 @@ def check_pickle(estimator: Any) -> None:
     """A fitted estimator that was pickled transforms alike."""
     fitted, texts = _fitted(estimator)
     copy = pickle.loads(pickle.dumps(fitted))
-    _assert_same(copy.transform(texts), fitted.transform(texts), "the pickled estimator transforms differently")
+    assert_same(copy.transform(texts), fitted.transform(texts), "the pickled estimator transforms differently")
 
 
 def check_fit_idempotent(estimator: Any) -> None:
     """Fitting again on the same documents, and fit_transform, give the same."""
     fitted, texts = _fitted(estimator)
     first = fitted.transform(texts)
-    _assert_same(fitted.fit(texts).transform(texts), first, "fitting a second time changes the result")
-    _assert_same(_new(estimator).fit_transform(texts), first, "fit_transform differs from fit, then transform")
+    assert_same(fitted.fit(texts).transform(texts), first, "fitting a second time changes the result")
+    assert_same(seeded(estimator).fit_transform(texts), first, "fit_transform differs from fit, then transform")
 
 
 def check_order_invariance(estimator: Any) -> None:
     """A document's row does not depend on where it stands among those transformed."""
     fitted, texts = _fitted(estimator)
     order = np.random.RandomState(0).permutation(len(texts))
-    rows = _dense(fitted.transform([texts[position] for position in order]))
-    _assert_same(rows, _dense(fitted.transform(texts))[order], "the order of documents changes their rows")
+    rows = dense(fitted.transform([texts[position] for position in order]))
+    assert_same(rows, dense(fitted.transform(texts))[order], "the order of documents changes their rows")
 
 
 def check_batch_invariance(estimator: Any) -> None:
     """A document's row does not depend on the documents transformed with it."""
     fitted, texts = _fitted(estimator)
-    together = _dense(fitted.transform(texts[:20]))
-    alone = np.vstack([_dense(fitted.transform([text])) for text in texts[:20]])
-    _assert_same(alone, together, "documents transformed one by one differ from those transformed together")
+    together = dense(fitted.transform(texts[:20]))
+    alone = np.vstack([dense(fitted.transform([text])) for text in texts[:20]])
+    assert_same(alone, together, "documents transformed one by one differ from those transformed together")
 
 
 def check_transform_learns_nothing(estimator: Any) -> None:
@@ -159,26 +133,26 @@ def check_transform_learns_nothing(estimator: Any) -> None:
     fitted, texts = _fitted(estimator)
     first = fitted.transform(texts)
     fitted.transform([f"unseen{number} words{number}" for number in range(50)])
-    _assert_same(fitted.transform(texts), first, "transforming other documents changes later results")
+    assert_same(fitted.transform(texts), first, "transforming other documents changes later results")
 
 
 def check_empty_documents(estimator: Any) -> None:
     """Empty documents, and those of unseen words alone, get finite rows in fit and transform, wherever they stand."""
     texts = documents()
     unusual = ["", "   ", "zzzzunseen", "\n", "!?"]
-    fitted = _new(estimator).fit([*unusual[:2], *texts, *unusual])
-    rows = _dense(fitted.transform([*unusual, texts[0], *unusual]))
+    fitted = seeded(estimator).fit([*unusual[:2], *texts, *unusual])
+    rows = dense(fitted.transform([*unusual, texts[0], *unusual]))
     if rows.shape[0] != 2 * len(unusual) + 1:
         raise AssertionError(f"{2 * len(unusual) + 1} documents, some empty, became {rows.shape[0]} rows.")
     if not np.isfinite(rows).all():
         raise AssertionError("an empty document, or one without a known word, has a row that is not finite.")
-    _assert_same(rows[[len(unusual)]], fitted.transform(texts[:1]), "empty documents change the row beside them")
+    assert_same(rows[[len(unusual)]], fitted.transform(texts[:1]), "empty documents change the row beside them")
 
 
 def check_empty_corpus(estimator: Any) -> None:
     """Nothing to learn from is an error: no documents, or empty ones."""
     for nothing in ([], ["", " "]):
-        _assert_raises(ValueError, _new(estimator).fit, nothing, message=f"fit({nothing!r}) raises no ValueError.")
+        assert_raises(ValueError, seeded(estimator).fit, nothing, message=f"fit({nothing!r}) raises no ValueError.")
 
 
 def check_wrong_documents(estimator: Any) -> None:
@@ -186,13 +160,13 @@ def check_wrong_documents(estimator: Any) -> None:
     fitted, texts = _fitted(estimator)
     methods = [fitted.transform]
     if get_tags(estimator).requires_fit:  # others need not look at what they are fitted on
-        methods.append(_new(estimator).fit)
+        methods.append(seeded(estimator).fit)
     for method in methods:
-        _assert_raises(
+        assert_raises(
             (ValueError, TypeError), method, texts[0], message=f"{method.__name__} takes one string for documents."
         )
         with_missing = [*texts, np.nan]
-        _assert_raises(
+        assert_raises(
             (ValueError, TypeError), method, with_missing, message=f"{method.__name__} takes NaN for a document."
         )
 
@@ -208,11 +182,11 @@ def check_containers(estimator: Any) -> None:
         "a generator": lambda: (text for text in texts),
     }
     for name, container in containers.items():
-        _assert_same(fitted.transform(container()), expected, f"transform of {name} differs from that of a list")
-        refitted = _new(estimator).fit(container())
-        _assert_same(refitted.transform(texts), expected, f"fit of {name} differs from that of a list")
-    rows = _new(estimator).fit_transform(text for text in texts)
-    _assert_same(rows, expected, "fit_transform of a generator differs from that of a list")
+        assert_same(fitted.transform(container()), expected, f"transform of {name} differs from that of a list")
+        refitted = seeded(estimator).fit(container())
+        assert_same(refitted.transform(texts), expected, f"fit of {name} differs from that of a list")
+    rows = seeded(estimator).fit_transform(text for text in texts)
+    assert_same(rows, expected, "fit_transform of a generator differs from that of a list")
 
 
 def check_threads(estimator: Any) -> None:
@@ -222,7 +196,7 @@ def check_threads(estimator: Any) -> None:
     fresh = pickle.loads(pickle.dumps(fitted))  # what is built on first use is built by all of them
     with ThreadPoolExecutor(_N_THREADS) as pool:
         for rows in pool.map(fresh.transform, [texts] * (2 * _N_THREADS)):
-            _assert_same(rows, expected, "transform differs between threads")
+            assert_same(rows, expected, "transform differs between threads")
 
 
 def check_memory_growth(estimator: Any) -> None:
@@ -252,7 +226,7 @@ def check_memory_growth(estimator: Any) -> None:
 
 def check_global_state(estimator: Any) -> None:
     """Random states, thread counts, warning filters, error states and the environment stay as they were."""
-    _new(estimator).fit(documents())  # imports may change what they like, once
+    seeded(estimator).fit(documents())  # imports may change what they like, once
     np.random.random()  # noqa: NPY002 (a fit that seeds would else find the state it leaves)
     random.random()
     before = global_state()
@@ -294,21 +268,21 @@ def check_column_transformer(estimator: Any) -> None:
     """It takes a column of a data frame through a ColumnTransformer, within a Pipeline."""
     pandas = sys.modules.get("pandas")
     texts = documents()
-    expected = _new(estimator).fit(texts).transform(texts)
+    expected = seeded(estimator).fit(texts).transform(texts)
     columns: Any
     name: Any
     if pandas is None:
         columns, name = np.array([[text, "other"] for text in texts], dtype=object), 0
     else:
         columns, name = pandas.DataFrame({"text": texts, "other": 1}, index=np.arange(len(texts)) + 7), "text"
-    pipeline = make_pipeline(ColumnTransformer([("vectors", _new(estimator), name)], sparse_threshold=1.0))
-    _assert_same(pipeline.fit_transform(columns), expected, "a ColumnTransformer's rows differ")
+    pipeline = make_pipeline(ColumnTransformer([("vectors", seeded(estimator), name)], sparse_threshold=1.0))
+    assert_same(pipeline.fit_transform(columns), expected, "a ColumnTransformer's rows differ")
 
 
 def check_feature_names(estimator: Any) -> None:
     """One name a column, all different, all strings; none before fit."""
-    _assert_raises(
-        NotFittedError, _new(estimator).get_feature_names_out, message="get_feature_names_out works before fit."
+    assert_raises(
+        NotFittedError, seeded(estimator).get_feature_names_out, message="get_feature_names_out works before fit."
     )
     fitted, texts = _fitted(estimator)
     names = fitted.get_feature_names_out()
@@ -329,19 +303,19 @@ def check_set_output(estimator: Any) -> None:
     frame = fitted.set_output(transform="pandas").transform(pandas.Series(texts))
     if list(frame.columns) != list(fitted.get_feature_names_out()):
         raise AssertionError(f"set_output(transform='pandas') names the columns {list(frame.columns)[:5]}...")
-    _assert_same(frame, rows, "set_output(transform='pandas') changes the rows")
+    assert_same(frame, rows, "set_output(transform='pandas') changes the rows")
 
 
 def check_not_fitted(estimator: Any) -> None:
     """`transform` before `fit` raises NotFittedError."""
-    _assert_raises(NotFittedError, _new(estimator).transform, documents(), message="transform works before fit.")
+    assert_raises(NotFittedError, seeded(estimator).transform, documents(), message="transform works before fit.")
 
 
 def check_n_jobs(estimator: Any) -> None:
     """The number of jobs changes no bit."""
     texts = documents()
-    one, two = (_new(estimator).set_params(n_jobs=n_jobs).fit(texts).transform(texts) for n_jobs in (1, 2))
-    np.testing.assert_array_equal(_dense(one), _dense(two), err_msg="n_jobs=1 and n_jobs=2 differ")
+    outputs = (seeded(estimator).set_params(n_jobs=n).fit(texts).transform(texts) for n in (1, 2))
+    assert_equal(outputs, "n_jobs=1 and n_jobs=2 differ")
 
 
 _CHECKS = [
