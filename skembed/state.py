@@ -111,7 +111,7 @@ def conforms(value: Any, hint: Any) -> bool:
             conforms(key, arguments[0]) and conforms(item, arguments[1]) for key, item in value.items()
         )
     if hint is float:
-        return isinstance(value, float | int | np.floating) and not isinstance(value, bool)
+        return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int | np.integer) and not isinstance(value, bool)
     if hint is bool:

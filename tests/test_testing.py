@@ -12,6 +12,7 @@ from types import GeneratorType
 import broken
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
@@ -22,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from skembed.testing import check_text_estimator, parametrize_with_text_checks
 from skembed.testing._text_checks import checks_for
 
-pytest.importorskip("pandas")
+pandas = pytest.importorskip("pandas")
 
 SOUND = [
     CountVectorizer(),
@@ -199,9 +200,37 @@ class KeepingMore(Lengths):
         self.scale, self.more = scale, 1
 
 
+class KeepingInAClone(Lengths):
+    def __sklearn_clone__(self):
+        made = type(self)(self.scale)
+        made.__dict__.update(self.__dict__)
+        return made
+
+
 class ForgetsInAPickle(Lengths):
     def __getstate__(self):
         return super().__getstate__() | {"scale": 2.0}
+
+
+class FrameWithOtherNames(Lengths):
+    def set_output(self, *, transform=None):
+        return _Framed(self, ["a", "b"], 1)
+
+
+class FrameWithOtherRows(Lengths):
+    def set_output(self, *, transform=None):
+        return _Framed(self, ["letters", "words"], 2)
+
+
+class _Framed:
+    """What set_output of the two above returns."""
+
+    def __init__(self, estimator, names, scale):
+        self.estimator, self.names, self.scale = estimator, names, scale
+        self.get_feature_names_out = estimator.get_feature_names_out
+
+    def transform(self, X):
+        return pandas.DataFrame(self.scale * self.estimator.transform(X), columns=self.names)
 
 
 class AnotherInOtherThreads(Lengths):
@@ -245,7 +274,10 @@ EACH = {
         (changed("set_params", lambda set_params, self, **parameters: self), "takes a parameter there is not"),
         (ChangingParameters, "__init__ changes scale: it got 2.0 and keeps 4.0"),
     ],
-    "clone": [(scaled_fit(lambda self, X: 3), "fit changes the parameter scale from 1.0 to 3.0")],
+    "clone": [
+        (scaled_fit(lambda self, X: 3), "fit changes the parameter scale from 1.0 to 3.0"),
+        (KeepingInAClone, r"^a clone of a fitted estimator has \['fitted_'\]\.$"),
+    ],
     "fit_returns_self": [
         (changed("fit", lambda fit, self, X, y=None: clone(fit(self, X))), "fit does not return the estimator"),
         (fit_first(lambda self, X: X.sort()), "changes the list of documents"),
@@ -304,6 +336,10 @@ EACH = {
         (changed("get_feature_names_out", lambda names, self: names(self)[[0, 0]]), "expected unique strings"),
         (changed("get_feature_names_out", lambda names, self: range(len(names(self)))), "expected unique strings"),
     ],
+    "set_output": [
+        (FrameWithOtherNames, r"set_output\(transform='pandas'\) names the columns \['a', 'b'\]\.\.\."),
+        (FrameWithOtherRows, r"set_output\(transform='pandas'\) changes the rows"),
+    ],
     "not_fitted": [(changed("transform", lambda plain, self, X: self._rows(X)), "transform works before fit")],
     "n_jobs": [
         (changed("transform", lambda plain, self, X: plain(self, X) * (self.n_jobs or 1), Jobs), "n_jobs=2 differ"),
@@ -341,3 +377,26 @@ def test_memory_is_traced_after_the_checks_where_it_was_before(tracing):
         assert tracemalloc.is_tracing() == tracing
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("check", ["column_transformer", "set_output"])
+def test_columns_are_those_of_an_array_where_there_is_no_pandas(check, monkeypatch):
+    monkeypatch.delitem(sys.modules, "pandas")
+    given = []
+
+    class Watched(Lengths):
+        def fit_transform(self, X, y=None):
+            given.append(type(X))
+            return super().fit_transform(X)
+
+    (one,) = (one for one in checks_for(Watched()) if one.__name__ == f"check_{check}")
+    one(Watched())
+    assert given == [np.ndarray] * (check == "column_transformer")
+
+
+def test_sparse_rows_are_no_frame():
+    (check,) = (one for one in checks_for(CountVectorizer()) if one.__name__ == "check_feature_names")
+    check(CountVectorizer())
+    sparse = changed("transform", lambda plain, self, X: csr_matrix(plain(self, X)))
+    (check,) = (one for one in checks_for(sparse()) if one.__name__ == "check_set_output")
+    check(sparse())

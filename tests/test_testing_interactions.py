@@ -188,6 +188,20 @@ class FirstItemOnly(InteractionEmbedder):
         return keys, scores
 
 
+class LosingItems(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        return keys[:, :9], scores[:, :9]
+
+
+class FloatIds(InteractionEmbedder):
+    def recommend(self, X, k=10, *, exclude_seen=True, among=None):
+        keys, scores = super().recommend(X, k, exclude_seen=exclude_seen, among=among)
+        for row in keys:
+            row[:] = [float(key) if isinstance(key, int) else key for key in row]
+        return keys, scores
+
+
 class TwoRows(InteractionEmbedder):
     def transform(self, X):
         return super().transform(X)[:, : 2 if len(X) == 1 else None]
@@ -210,6 +224,8 @@ class TwoRows(InteractionEmbedder):
         (WorstFirst, "check_recommendations", "rise; expected the best first"),
         (FirstItemOnly, "check_recommendations", "expected other known items, once"),
         (ScoresByUser, "check_recommendations_alone", "alone a user gets other scores"),
+        (LosingItems, "check_ids_are_kept", r"items came back as \[.*\], expected those of the baskets\."),
+        (FloatIds, "check_ids_are_kept", r"items came back as .*'102\.0', .*, expected those of the baskets\."),
         (KeysByUser, "check_recommendations_alone", "alone a user gets .* among others"),
     ],
 )
