@@ -90,7 +90,8 @@ def link_prediction_auc(
 
 def _pair_scores(table: EmbeddingTable, pairs: list[tuple], score: str) -> np.ndarray:
     left, right = table.lookup([a for a, _ in pairs]), table.lookup([b for _, b in pairs])
-    return _scores(left, right, np.tile(np.arange(len(pairs))[:, None], 2), score)
+    rows = np.arange(len(pairs))
+    return _scores(left, right, np.stack([rows, rows], axis=1), score)
 
 
 def _scores(left: np.ndarray, right: np.ndarray, rows: np.ndarray, score: str) -> np.ndarray:

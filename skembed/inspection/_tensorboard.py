@@ -37,7 +37,7 @@ def write_projector(display: Any, directory: str | os.PathLike, *, name: str, im
         for lines in _tensor_lines(vectors) if tensors == "tsv" else [vectors.astype("<f4", copy=False).tobytes()]:
             file.write(lines)
     with replacing(directory / "metadata.tsv") as file:
-        file.write(_metadata(display.table.keys, display.fields or {}).encode("utf-8", errors="backslashreplace"))
+        file.write(_metadata(display.table.keys, display.fields or {}).encode(errors="backslashreplace"))
     entries = [
         f"tensor_name: {_quoted(str(name))}",
         f"tensor_shape: {vectors.shape[0]}",
@@ -53,7 +53,7 @@ def write_projector(display: Any, directory: str | os.PathLike, *, name: str, im
         entries.append(f'sprite {{ image_path: "sprite.png" {dims} }}')
     config = "embeddings {\n" + "".join(f"  {entry}\n" for entry in entries) + "}\n"
     with replacing(directory / "projector_config.pbtxt") as file:
-        file.write(config.encode("ascii"))
+        file.write(config.encode())
 
 
 def _tensor_lines(vectors: np.ndarray):

@@ -12,7 +12,7 @@ import numpy as np
 
 from skembed.inspection._words import check_table, positive_int
 from skembed.table import EmbeddingTable
-from skembed.table.keys import hashable, key_list
+from skembed.table.keys import key_list
 
 __all__ = [
     "DocumentNeighbors",
@@ -238,8 +238,6 @@ class _Corpus:
         return row
 
     def _vector(self, word: Any) -> np.ndarray | None:
-        if not hashable(word):
-            raise TypeError(f"words must be hashable, got {word!r} of type {type(word).__name__}.")
         try:
             return self.table[word].astype(np.float64)
         except KeyError:

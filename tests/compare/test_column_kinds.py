@@ -157,6 +157,7 @@ def test_levels():
     mixed = as_levels(pd.Series(["a", 1, None], dtype=object))
     assert mixed.iloc[:2].tolist() == ["a", "1"]
     assert mixed.isna().tolist() == [False, False, True]
+    assert type(mixed.iloc[2]) is float  # nan, as encoders know it, whatever it was
     assert as_levels(pd.Series(["b", "a"], dtype="category")).tolist() == ["b", "a"]
 
 

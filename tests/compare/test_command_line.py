@@ -1,9 +1,12 @@
 """The command line of `compare`: what is refused before any work is done."""
 
+import html
 import io
 import os
+import re
 import signal
 import sys
+import textwrap
 from contextlib import contextmanager
 
 import pytest
@@ -184,6 +187,18 @@ def test_the_seed_and_the_folds_reach_all_that_is_drawn(houses, monkeypatch, tmp
         ("map", {"random_state": 7}),
         ("make_report", {"cv": 2}, ()),
     ]
+
+
+def test_the_page_is_that_of_the_run(houses, capsys, tmp_path):
+    page = tmp_path / "page.html"
+    assert run(houses, "--target", "price", *ONE, "--html", page) == 0
+    said = capsys.readouterr().out
+    assert said.endswith(f"\nReport: {page}\n")
+    snippet = said.split("To take the best pipeline:\n\n")[1].split("\n\nReport")[0]
+    code = re.search("<pre>(.*?)</pre>", page.read_text(), re.DOTALL)[1]
+    assert html.unescape(code) == textwrap.dedent(snippet).strip()
+    assert "mean over 2 folds" in page.read_text()
+    assert "Map of" not in page.read_text()
 
 
 def test_a_page_that_cannot_be_written_is_told_of(houses, capsys, monkeypatch, tmp_path):

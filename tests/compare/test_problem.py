@@ -220,6 +220,7 @@ def test_unicode_problem_with_and_without_pandas(monkeypatch):
     assert isinstance(b.X, np.ndarray)
     np.testing.assert_array_equal(a.y, b.y)
     assert [a.name_of(c) for c in a.categorical] == [b.name_of(c) for c in b.categorical]
+    assert unicode_problem().notes[0].startswith("8,000 of ")
 
 
 @pytest.mark.parametrize(("terminal", "width"), [(300, 110), (80, 80), (10, 40)])

@@ -333,6 +333,9 @@ def test_a_name_that_is_nearly_that_of_a_file(tmp_path):
         (b"a,b\n1,2\n3,4,5\n",
          "is not a table of 2 columns separated by comma: Error tokenizing data. C error: Expected 2 fields in line 3, "
          "saw 3."),
+        (b"a,b\n1,2,3,4\n5,6,7,8\n",
+         "is not a table of 2 columns separated by comma: Length of header or names does not match length of data. "
+         "This leads to a loss of data with index_col=False."),
         (b"a;b\x00;c", "is neither text nor parquet (it holds zero bytes): expected csv or parquet."),
         (bytes(range(1, 32)) * 20, "is neither text nor parquet: expected csv or parquet."),
     ],
