@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -183,3 +185,94 @@ def test_an_interrupt_that_an_encoder_swallowed_still_ends_the_run(houses, capsy
     assert status == 130
     assert err.strip() == "skembed: interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_off_the_main_thread_no_signal_is_asked_for(capsys):
+    before = signal.getsignal(signal.SIGINT)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(main(["compare", "none.csv", "--target", "y"])))
+    thread.start()
+    thread.join()
+    assert found == [2]
+    assert "none.csv does not exist" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_reader_that_has_gone_ends_the_run_quietly(houses, tmp_path):
+    """As in ``... | head``: nothing is said of it, also not as the process ends."""
+    code = (
+        "import os, sys, skembed.compare.command_line as c\n"
+        "from skembed.__main__ import main\n"
+        "def run(arguments, check_interrupt):\n"
+        "    print('x' * 10, flush=True); raise BrokenPipeError\n"
+        "c.run = run\n"
+        "status = main(['compare'])\n"
+        "print('y' * 100_000)\n"
+        "sys.exit(status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "xxxxxxxxxx\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cv", "x"], "argument --cv: expected a whole number from 2 to 50, got 'x'"),
+        (["--cv", "1"], "argument --cv: expected a whole number from 2 to 50, got '1'"),
+        (["--cv", "51"], "argument --cv: expected a whole number from 2 to 50, got '51'"),
+        (["--max-rows", "-1"], "argument --max-rows: expected a whole number at least 0, got '-1'"),
+        (["--max-rows", "1.5"], "argument --max-rows: expected a whole number at least 0, got '1.5'"),
+        (["--seed", "4294967296"], "argument --seed: expected a whole number from 0 to 4294967295, got '4294967296'"),
+        (["--task", "x"], "argument --task: invalid choice: 'x'"),
+        (["--no-header", "--header-rows", "2"], "argument --header-rows: not allowed with argument --no-header"),
+        (["--targ", "x"], "unrecognized arguments: --targ"),
+    ],
+)
+def test_options_that_cannot_be_read(arguments, message, capsys):
+    status, out, err = run(capsys, "compare", "file.csv", *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"skembed: error: {message}")
+    assert err.endswith("(see python -m skembed --help)\n")
+
+
+def test_what_the_options_mean():
+    from skembed.__main__ import _parser
+
+    plain = vars(_parser().parse_args(["compare"]))
+    assert plain == {
+        "command": "compare", "file": None, "target": None, "task": "auto", "drop": (), "categorical": (),
+        "numeric": (), "header_rows": 1, "max_rows": None, "encoders": ["onehot", "target", "entity"],
+        "learner": ["auto"], "cv": 5, "seed": 0, "html": None, "quiet": False,
+    }  # fmt: skip
+    columns = ["--target", "y", "--drop", ' a , "b, c",,', "--numeric", "", "--encoders", "ordinal"]
+    numbers = ["--cv", "50", "--seed", "4294967295", "--max-rows", "0"]
+    given = _parser().parse_args(["compare", "t.csv", *columns, *numbers, "--no-header", "--quiet", "--html", "p.html"])
+    assert (given.file, given.target, given.html, given.quiet) == ("t.csv", "y", "p.html", True)
+    assert (given.drop, given.numeric, given.encoders) == (["a", "b, c"], [], ["ordinal"])
+    assert (given.cv, given.seed, given.max_rows, given.header_rows) == (50, 2**32 - 1, 0, 0)
+
+
+def test_compare_is_what_is_meant_without_a_command(monkeypatch, capsys):
+    from skembed.compare import command_line
+
+    seen = []
+    monkeypatch.setattr(command_line, "run", lambda arguments, **options: seen.append(arguments) or 0)
+    for argv in ([], ["--seed", "3"], ["compare", "--seed", "3"]):
+        assert main(argv) == 0
+    assert [arguments.seed for arguments in seen] == [0, 3, 3]
+    monkeypatch.setattr(sys, "argv", ["skembed", "--seed", "4"])
+    assert main() == 0
+    assert seen[-1].seed == 4
+    assert main(["-h"]) == 0
+    assert "usage: python -m skembed [-h] [--version]" in capsys.readouterr().out
+    assert len(seen) == 4
+
+
+def test_warnings_of_learners_are_not_shown(monkeypatch):
+    from skembed.compare import command_line
+
+    monkeypatch.setattr(command_line, "run", lambda *args, **options: warnings.warn("more", stacklevel=1) or 0)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert main(["compare"]) == 0
+    assert found == []

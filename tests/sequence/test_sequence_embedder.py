@@ -320,12 +320,16 @@ def test_amounts_as_y_are_told_of_where_fit_was_called():
         ({}, [[], []], ValueError, "X holds 2 cases and none has an event"),
         ({"end": "open"}, words(), ValueError, "end='open' is a value of column 'x0'"),
         ({"min_frequency": 999}, words(), ValueError, "column 'x0' has no level left by min_frequency"),
+        ({}, [np.array([1.5, 1.5])] * 9, ValueError,
+         "X holds no sequence that varies, so that there is no next event to predict; pass y."),
+        ({}, [np.array([n + 0.5]) for n in range(9)], ValueError,
+         "there is nothing to learn from: no event has another one before it."),
         ({"cell": "rnn"}, words(), ValueError, "'cell' parameter"),
         ({"device": "no such"}, words(), ValueError, "device is 'no such'"),
         ({"categorical_features": ["a"]}, words(), ValueError, "categorical_features names 'a'"),
         ({}, "open", TypeError, "single str 'open'"),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_is_named(options, X, error, message):
     with pytest.raises(error, match=message):
         embedder(**options).fit(X)
@@ -359,6 +363,15 @@ def of_frame():
     return embedder().fit(frame())
 
 
+def not_finite(fitted, of_unknown):
+    table = fitted.embeddings_["step"]
+    vectors, unknown = table.vectors.copy(), table.unknown.copy()
+    (unknown if of_unknown else vectors[1])[-1] = np.inf
+    changed = EmbeddingTable(table.keys, np.zeros_like(vectors), unknown=np.zeros_like(unknown))
+    changed._vectors, changed._unknown = vectors, unknown
+    return changed
+
+
 def without_unknown(fitted):
     table = fitted.embeddings_["step"]
     return {"embeddings_": fitted.embeddings_ | {"step": EmbeddingTable(table.keys, table.vectors)}}
@@ -371,6 +384,8 @@ def without_unknown(fitted):
         (lambda f: {"_pooling": "sum"}, "a pooling that is known"),
         (lambda f: {"embeddings_": {"step": f.embeddings_["step"]}}, "tables of the columns"),
         (without_unknown, "a vector for each level, and an unknown one"),
+        (lambda f: {"embeddings_": f.embeddings_ | {"step": not_finite(f, of_unknown=False)}}, "finite"),
+        (lambda f: {"embeddings_": f.embeddings_ | {"step": not_finite(f, of_unknown=True)}}, "finite"),
         (lambda f: {"event_": "kind"}, "an event among"),
         (lambda f: {"_has_end": False}, "output weights of 4 keys"),
         (lambda f: {"_weights": replace(f._weights, output=f._weights.output[:, :1].copy())}, "output weights of 5"),
