@@ -265,7 +265,7 @@ def _check_pixels(width: int, height: int) -> None:
 def _upright(image: Any) -> Any:
     try:
         return pillow().ImageOps.exif_transpose(image)
-    except (UnreadableImage, MemoryError):
+    except MemoryError:
         raise
     except Exception:
         image.load()  # the damage may be the picture's; if not, it is shown as it lies

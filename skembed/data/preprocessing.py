@@ -57,9 +57,10 @@ class Preprocessing:
         check_size("resize", self.resize, may_be_int=True)
         check_size("crop", self.crop)
         for name in ("mean", "std"):
-            values = np.asarray(getattr(self, name), dtype=np.float64)
+            given = getattr(self, name)
+            values = np.asarray(given, dtype=np.float64)
             if values.shape != (3,) or not np.isfinite(values).all() or (name == "std" and (values <= 0).any()):
-                raise ValueError(f"{name} must be three finite numbers, those of std above 0, got {tuple(values)!r}")
+                raise ValueError(f"{name} must be three finite numbers, those of std above 0, got {given!r:.60}")
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {self.interpolation!r:.60}")
 

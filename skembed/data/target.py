@@ -142,9 +142,7 @@ class Target:
         A linear probability can leave (0, 1): it is kept away from both ends by a third of the rarer outcome.
         """
         out = np.array(effects, dtype=np.float64)
-        for output in self.outputs:
-            if output.kind == _CONTINUOUS:
-                continue
+        for output in (output for output in self.outputs if output.kind != _CONTINUOUS):
             part = slice(output.start, output.stop)
             mean = self.mean[part]
             p = mean + self.scale[part] * effects[:, part]

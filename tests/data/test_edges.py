@@ -226,6 +226,8 @@ def test_graphs_of_networkx():
     graph.add_weighted_edges_from([("Ulm", "Bern", 1), ("Bern", "Ulm", 2), ("Bern", "Graz", 0.5), ("Graz", "Graz", 4)])
     adjacency, keys = read_adjacency(reader := Reader(), graph, None)
     assert (keys, adjacency.toarray().tolist(), reader.n_features_in_) == (NODES, DIRECTED, 3)
+    lonely = read_adjacency(Reader(), nx.empty_graph(3), None)
+    assert (lonely[0].shape, lonely[0].nnz, lonely[1]) == ((3, 3), 0, [0, 1, 2])
     plain = nx.Graph([("a", "b"), ("b", "b")])
     assert read_adjacency(Reader(), plain, None)[0].toarray().tolist() == [[0, 1], [1, 1]]
     several = nx.MultiGraph([("a", "b", {"weight": 2}), ("a", "b", {"weight": 3})])
