@@ -156,5 +156,5 @@ def warn_strangers(
             f"no value is known: {'; '.join(strange)}. All rows get the unknown vector; convert the column to the type "
             "that it had in fit.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,  # where `transform` is called, which scikit-learn wraps
         )

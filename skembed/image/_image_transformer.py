@@ -148,5 +148,5 @@ def _warn_of(failed: dict[int, str], images: list[Any], on_error: str) -> None:
     warnings.warn(
         f"{len(failed)} of {len(images)} images cannot be read, and their rows are "
         f"{'NaN' if on_error == 'nan' else 'zeros'}: {'; '.join(named)}{more}.",
-        stacklevel=4,
+        stacklevel=6,  # where `transform` is called, which scikit-learn wraps
     )

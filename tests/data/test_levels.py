@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skembed import CooccurrenceEncoder
 from skembed.data.columns import factorize, read_columns
 from skembed.data.levels import (
     degenerate_columns,
@@ -166,6 +167,13 @@ def test_columns_of_another_type_than_in_fit_are_told_of():
         "no value is known: column 'x0' holds values such as 'x' (str), fit met such as 'a' (str). All rows get the "
         "unknown vector; convert the column to the type that it had in fit."
     ]
+
+
+def test_strangers_are_told_of_where_transform_was_called():
+    encoder = CooccurrenceEncoder(2, random_state=0).fit([["a", "k"], ["b", "l"]] * 9)
+    with pytest.warns(UserWarning, match="no value is known: column 'x0' holds") as caught:
+        encoder.transform([["x", "y"], ["y", "x"]])
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_images_that_cannot_be_read_keep_their_rows(embedder, paths, tmp_path, o
     with pytest.warns(UserWarning, match="cannot be read") as caught:
         rows = embedder.fit_transform(X)
     (warning,) = [str(one.message) for one in caught]
+    assert caught[0].filename == __file__
     assert warning.startswith("3 of 5 images cannot be read, and their rows are ")
     for part in ("X[1], ", "cut.png' (", "X[2], a missing value (it is missing)", "none.png' (No such file"):
         assert part in warning
