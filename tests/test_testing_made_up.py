@@ -202,3 +202,99 @@ def test_shapes_and_bits_and_errors():
         assert_raises(ValueError, int, "7", message="taken")
     with pytest.raises(TypeError, match="int"):
         assert_raises(ValueError, int, None, message="taken")
+
+
+# -------------------------------------------------------------------------------------------------- which checks apply
+
+
+class Bare(BaseEstimator):
+    """An estimator with nothing that only some have."""
+
+
+class WithJobs(BaseEstimator):
+    def __init__(self, n_jobs=None, on_error="raise", embedding_dim=2):
+        self.n_jobs, self.on_error, self.embedding_dim = n_jobs, on_error, embedding_dim
+
+
+class Recommending(Bare):
+    def recommend(self): ...
+
+    def predict_next(self): ...
+
+    def explain(self): ...
+
+    def get_feature_names_out(self): ...
+
+    def set_output(self): ...
+
+
+class NoFit(Bare):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+MODULES = [
+    _anomaly_checks,
+    _graph_checks,
+    _image_checks,
+    _interaction_checks,
+    _pair_checks,
+    _sequence_checks,
+    _text_checks,
+]
+
+
+def names_of(module, estimator):
+    return [check.__name__ for check in module.checks_for(estimator)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition("._")[2])
+def test_every_check_is_one_of_some_estimator(module):
+    written = {name for name, value in vars(module).items() if name.startswith("check") and name != "checks_for"}
+    found = [names_of(module, kind()) for kind in (Bare, WithJobs, Recommending)]
+    assert {name for names in found for name in names} == written
+    assert all(len(set(names)) == len(names) for names in found)
+    assert all(vars(module)[name].__doc__ for name in written)
+
+
+def test_checks_of_what_only_some_estimators_have():
+    for module in MODULES:
+        plain = set(names_of(module, Bare()))
+        more = {
+            kind: set(names_of(module, kind())) - plain for kind in (WithJobs, Recommending)
+        }  # fmt: skip
+        name = module.__name__.rpartition("._")[2].removesuffix("_checks")
+        assert more[WithJobs] == {
+            "anomaly": set(), "image": {"check_rows_of_bad_files", "check_n_jobs"}, "pair": {"check_first_dimensions"},
+        }.get(name, {"check_n_jobs"})  # fmt: skip
+        assert more[Recommending] == {
+            "anomaly": {"check_explanations"}, "text": {"check_feature_names", "check_set_output"},
+            "interaction": {"check_recommendations", "check_recommendations_alone", "check_ids_are_kept"},
+            "sequence": {"check_predictions", "check_predictions_alone"},
+        }.get(name, set())  # fmt: skip
+    unfitted = set(names_of(_text_checks, Bare())) - set(names_of(_text_checks, NoFit()))
+    assert unfitted == {"check_not_fitted", "check_empty_corpus"}
+
+
+def test_nearest_partners_are_counted():
+    left = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0], [0.0, 0.0]])
+    assert _pair_checks._share_found(left, left) == 0.75
+    assert _pair_checks._share_found(left[:3], 5 * left[[0, 2, 1]]) == 1 / 3
+    with pytest.raises(AssertionError, match=r"^transform\(X, Y\) does not return the vectors of both sides\.$"):
+        _pair_checks._both(type("One", (), {"transform": lambda self, X, Y: [X, Y]})(), left, left)
+    with pytest.raises(AssertionError, match="both sides"):
+        _pair_checks._both(type("One", (), {"transform": lambda self, X, Y: (X,)})(), left, left)
+
+
+def test_files_that_are_no_images(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    paths = _image_checks._files(str(tmp_path))
+    for path, picture in zip(paths, _image_checks.pictures(), strict=True):
+        np.testing.assert_array_equal(np.asarray(image.open(path)), picture)
+    bad = _image_checks._bad_files(str(tmp_path))
+    assert [path.rpartition("/")[2] for path in bad] == ["cut.png", "text.png", "empty.png", "absent.png"]
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes["cut.png"] == sizes["picture0.png"] // 2
+    assert (sizes["text.png"], sizes["empty.png"], "absent.png" in sizes) == (8, 0, False)
