@@ -81,8 +81,6 @@ def _one_line(key: Any) -> str:
 def _texts(field: Field) -> list[str]:
     if field.numbers is not None:
         return ["" if np.isnan(number) else repr(float(number)) for number in field.numbers]
-    if field.codes is None:
-        return []
     return ["" if code < 0 else _one_line(field.categories[code]) for code in field.codes]
 
 

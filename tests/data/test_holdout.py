@@ -84,3 +84,74 @@ def test_faults():
         basket_split(X, order="last")
     with pytest.raises(ValueError, match="times has no entry for row"):
         basket_split(X, order="last", times=X.multiply(X > 0.5))
+
+
+def test_faults_in_full():
+    def message_of(*args, **options):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 (its text is what is looked at)
+            basket_split(*args, **options)
+        return str(caught.value)
+
+    for hidden in (0, 1.0, -1, 0.0, True):
+        assert message_of(X, hidden=hidden) == (
+            f"hidden={hidden!r}, expected a share between 0 and 1, or a number of items from 1 on."
+        )
+    assert message_of(X, order="first") == "order='first', expected 'random' or 'last'."
+    assert message_of(X, order="last") == "order='last' of a matrix needs times, as read_interactions returns them."
+    assert message_of(X, order="last", times=X[:5]) == "times has shape (5, 40), expected that of X, (60, 40)."
+    times = X.tolil()
+    row, column = 7, int(X[7].indices[2])
+    times[row, column] = 0
+    times = times.tocsr()
+    times.eliminate_zeros()
+    assert message_of(X, order="last", times=times) == (
+        f"times has no entry for row {row} and column {column}, which X has."
+    )
+
+
+def test_seeds_of_every_kind():
+    def hidden(random_state):
+        return basket_split(X, random_state=random_state)[1].toarray()
+
+    assert (hidden(3) == hidden(np.int64(3))).all()
+    assert (hidden(np.random.RandomState(3)) == hidden(np.random.RandomState(3))).all()
+    assert (hidden(np.random.RandomState(3)) != hidden(np.random.RandomState(4))).any()
+    assert (hidden(None) != hidden(None)).any()
+    assert (hidden(-1) != hidden(1)).any()
+    assert (hidden(2**40 + 1) == hidden(1)).all()  # 32 bits of it count
+
+
+def test_of_equal_times_the_last_columns_are_hidden():
+    baskets = sparse.csr_matrix([[1, 2, 0, 3, 4], [0, 0, 5, 0, 0], [0, 0, 0, 0, 0]])
+    times = sparse.csr_matrix([[7.0, 9.0, 0.0, 7.0, 7.0], [0.0, 0.0, 1.0, 0.0, 0.0], [0.0] * 5])
+    shown, rest = basket_split(baskets, hidden=2, order="last", times=times)
+    assert rest.toarray().tolist() == [[0, 2, 0, 0, 4], [0] * 5, [0] * 5]
+    assert shown.toarray().tolist() == [[1, 0, 0, 3, 0], [0, 0, 5, 0, 0], [0] * 5]
+    empty = basket_split(sparse.csr_matrix((2, 3)), order="last", times=sparse.csr_matrix((2, 3)))
+    assert [part.nnz for part in empty] == [0, 0]
+
+
+def test_lists_keep_their_order_and_items_that_repeat_are_one():
+    shown, rest = basket_split([["a", "b", "a", "c", 1, True, 1.0], ["x"], []], hidden=0.5, order="last")
+    assert (shown, rest) == ([["a", "b"], ["x"], []], [["c", 1], [], []])
+    for n in range(2, 12):
+        basket = [f"i{j}" for j in range(n)]
+        (kept,), (hidden,) = basket_split([basket])
+        assert [item for item in basket if item in kept] == kept
+        assert len(hidden) == max(1, round(0.2 * n))
+        assert sorted(kept + hidden) == sorted(basket)
+
+
+KEPT = [
+    ([["milk", "jam", "oil"]], [["tea", "rye"]]),
+    ([["milk", "rye", "jam"]], [["tea", "oil"]]),
+    [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0],
+]
+
+
+def test_what_is_hidden_of_a_basket_stays_so():
+    """Whoever compares with an earlier score needs the same split."""
+    assert basket_split([["tea", "milk", "rye", "jam", "oil"]], hidden=2) == KEPT[0]
+    assert basket_split([["tea", "milk", "rye", "jam", "oil"]], hidden=2, random_state=1) == KEPT[1]
+    matrix = sparse.csr_matrix(np.ones((2, 8)))
+    assert basket_split(matrix, hidden=3)[1].toarray().tolist() == [KEPT[2], KEPT[2]]

@@ -8,6 +8,7 @@ import pytest
 
 from skembed import EmbeddingTable
 from skembed.inspection import EmbeddingDisplay
+from skembed.inspection._palette import Field
 
 NASTY = ["tab\there", "line\nend", "back\\slash", "\r", "", "  ", None, "é\ud800", "<b>", 7]
 
@@ -105,3 +106,69 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path, kwargs, 
 def test_one_component_is_refused(tmp_path):
     with pytest.raises(ValueError, match="two components or more, these have 1"):
         display(dim=1).to_tensorboard(tmp_path)
+
+
+def test_files_in_full(tmp_path):
+    table = EmbeddingTable(["a\tb", None, 7], np.array([[0.5, 1.0], [0.1, -2.0], [1e-8, 3.0]], np.float32))
+    fields = {"kind": Field("kind", codes=np.array([1, -1, 0]), categories=["x\n", " "]),
+              "w": Field("w", numbers=np.array([0.25, np.nan, 3.0]))}  # fmt: skip
+    EmbeddingDisplay(table, np.zeros((3, 2)), fields=fields).to_tensorboard(tmp_path, name='n"é')
+    assert (tmp_path / "tensors.tsv").read_text() == "0.5\t1.0\n0.1\t-2.0\n1e-08\t3.0\n"
+    assert (tmp_path / "metadata.tsv").read_text() == "key\tkind\tw\na\\tb\t' '\t0.25\nmissing\t\t\n7\tx\\n\t3.0\n"
+    assert (tmp_path / "projector_config.pbtxt").read_text() == (
+        'embeddings {\n  tensor_name: "n\\042\\303\\251"\n  tensor_shape: 3\n  tensor_shape: 2\n'
+        '  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
+    )
+    images = np.zeros((3, 2, 4, 4))
+    images[0], images[1, 0, 1], images[2] = 1.0, 0.5, 0.2
+    EmbeddingDisplay(table, np.zeros((3, 2))).to_tensorboard(tmp_path, images=images, tensors="bytes")
+    assert (tmp_path / "metadata.tsv").read_text() == "a\\tb\nmissing\n7\n"
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "tensors.bytes", "<f4").reshape(3, 2), table.vectors)
+    config = (tmp_path / "projector_config.pbtxt").read_text()
+    assert '  tensor_name: "embedding"\n' in config
+    assert '  tensor_path: "tensors.bytes"\n' in config
+    sprite = '  sprite { image_path: "sprite.png" single_image_dim: 4 single_image_dim: 2 }\n'
+    assert config.endswith('  metadata_path: "metadata.tsv"\n' + sprite + "}\n")
+    Image = pytest.importorskip("PIL.Image", reason="Pillow reads the sprite")
+    pixels = np.asarray(Image.open(tmp_path / "sprite.png"))
+    assert pixels.shape == (4, 8, 4)
+    assert (pixels[:2, :4] == 255).all()
+    assert pixels[0, 5].tolist() == [128] * 4
+    assert (pixels[2:, :4] == 51).all()
+    assert not pixels[2:, 4:].any()
+    assert pixels.sum() == 2 * 4 * 4 * (255 + 51) + 4 * 128
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 2, 4)), "images must have shape (3, height, width), or with 3 or 4 channels at the end, got "
+         "(2, 2, 4, 3)."),
+        (np.zeros((3, 2, 4, 2)), "images must have shape (3, height, width), or with 3 or 4 channels at the end, got "
+         "(3, 2, 4, 2)."),
+        (np.zeros((3, 0, 4)), "images must have shape (3, height, width), or with 3 or 4 channels at the end, got "
+         "(3, 0, 4, 3)."),
+        (np.zeros((3, 4)), "images must have shape (3, height, width), or with 3 or 4 channels at the end, got "
+         "(3, 4)."),
+        (np.full((3, 2, 4), 1.5), "images must be uint8, or floats between 0 and 1, got float64."),
+        (np.full((3, 2, 4), -0.1), "images must be uint8, or floats between 0 and 1, got float64."),
+        (np.zeros((3, 2, 4), int), "images must be uint8, or floats between 0 and 1, got int64."),
+        (np.zeros((3, 4097, 1), np.uint8),
+         "images: 3 of 4097 x 1 pixels need a sprite of 8194 x 2, and TensorBoard opens 8192 x 8192 at most; pass "
+         "smaller images, or fewer points."),
+    ],
+)  # fmt: skip
+def test_what_are_no_images(images, message, tmp_path):
+    shown = EmbeddingDisplay(EmbeddingTable(["a", "b", "c"], np.eye(3)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        shown.to_tensorboard(tmp_path / "logs", images=images)
+    assert not (tmp_path / "logs").exists()
+    shown.to_tensorboard(tmp_path / "logs", images=np.zeros((3, 4096, 1), np.uint8))
+
+
+def test_forms_of_tensors(tmp_path):
+    shown = EmbeddingDisplay(EmbeddingTable(["a"], [[1.0]]), np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"^TensorBoard reads vectors of two components or more, these have 1\.$"):
+        shown.to_tensorboard(tmp_path)
+    with pytest.raises(ValueError, match=r"^tensors must be 'tsv' or 'bytes', got 'npy'\.$"):
+        shown.to_tensorboard(tmp_path, tensors="npy")
