@@ -7,6 +7,7 @@ import enum
 import numpy as np
 import pytest
 
+from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize
 
 pd = pytest.importorskip("pandas")
@@ -108,3 +109,14 @@ def test_instants_are_the_same_in_every_zone():
 def test_a_date_is_its_midnight():
     column = [dt.date(2020, 1, 1), dt.datetime(2020, 1, 1), np.datetime64("2020-01-01"), dt.datetime(2020, 1, 1, 1)]
     assert factorize(column).codes.tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("kind", [np.datetime64, np.timedelta64])
+def test_times_are_in_the_coarsest_unit_that_holds_them(kind):
+    for number, unit, expected in [
+        (1, "ns", "ns"), (1_500, "ps", "ps"), (1_000, "ps", "ns"), (1, "as", "as"), (1_000, "as", "fs"),
+        (10**6, "as", "ps"), (1_000_001, "ns", "ns"),
+    ]:  # fmt: skip
+        key = canonical_key(kind(number, unit))
+        assert np.datetime_data(key.dtype)[0] == expected
+        assert key == kind(number, unit)

@@ -4,6 +4,7 @@ import collections
 import datetime as dt
 import decimal
 import os
+import re
 import subprocess
 import sys
 
@@ -421,3 +422,26 @@ def test_hash_seed_changes_nothing():
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1] != ""
+
+
+def test_an_error_of_comparing_is_not_taken_for_one_of_hashing():
+    class Odd:
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            raise TypeError("not comparable")
+
+    with pytest.raises(TypeError, match=r"^not comparable$"):
+        factorize([Odd(), Odd()], "x")
+    for name, label in (("x", "column 'x'"), (None, "the column")):
+        with pytest.raises(TypeError, match=re.escape(
+            f"Row 1 of {label} holds ['b'] of type list, expected a value that can be hashed, such as a string, a "
+            "number or a date. Turn the cells into strings or tuples, or leave the column out."
+        )):  # fmt: skip
+            factorize(["a", ["b"]], name)
+        with pytest.raises(ValueError, match=re.escape(
+            f"Row 1 of {label} holds 'b' of type str, expected a finite number or a missing value. Declare the column "
+            "categorical, turn it into numbers, or leave it out."
+        )):  # fmt: skip
+            to_float([1, "b"], name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skembed.data import corpus as corpus_module
-from skembed.data.corpus import EncodedCorpus
+from skembed.data.corpus import EncodedCorpus, encode_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import NO_ROW
 from skembed.text import _tokens
@@ -126,3 +126,11 @@ def test_words_without_a_row_are_left_out_or_kept_as_such():
     documents = [["aa", "new", "b"], [], ["b", "b", "aa"]]  # "b b" is a phrase that has no row
     assert as_lists(encoder.encode(documents)) == [[0, 1], [], [0]]
     assert as_lists(encoder.encode(documents, keep_unknown=True)) == [[0, NO_ROW, 1], [], [NO_ROW, 0]]
+
+
+def test_an_error_of_whoever_numbers_tokens_is_not_taken_for_one_of_a_token():
+    def number(tokens):
+        raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match=r"^of its own$"):
+        list(encode_documents([["a"]], None, number))

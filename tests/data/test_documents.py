@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 
 import numpy as np
 import pytest
@@ -151,4 +152,54 @@ def test_a_file_cut_short_is_an_error(tmp_path, compression):
 )
 def test_what_is_no_list_of_documents_is_named(X, error, message):
     with pytest.raises(error, match=message):
+        list(read_documents(X))
+
+
+def test_a_corpus_of_lines_names_its_file(tmp_path):
+    assert repr(LineCorpus("a.txt")) == "LineCorpus('a.txt')"
+    assert repr(LineCorpus(tmp_path / "b")) == f"LineCorpus({str(tmp_path / 'b')!r})"
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ("the cat", TypeError, "X must be a list of documents, got the single str 'the cat'; pass [X] if it is one "
+         "document."),
+        (b"x" * 50, TypeError, f"X must be a list of documents, got the single bytes {b'x' * 40!r}; pass [X] if it is "
+         "one document."),
+        (np.array([["a", "b"]]), ValueError,
+         "X must be one column of documents, got shape (1, 2). Select the column of text, or name it in a "
+         "ColumnTransformer: (vectorizer, 'column')."),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError,
+         "X must be one column of documents, got shape (1, 2) with the columns 'a', 'b'. Select the column of text, or "
+         "name it in a ColumnTransformer: (vectorizer, 'column')."),
+        (pd.DataFrame({f"c{i}": ["x"] for i in range(7)}), ValueError,
+         "X must be one column of documents, got shape (1, 7) with the columns 'c0', 'c1', 'c2', 'c3', 'c4'. Select "
+         "the column of text, or name it in a ColumnTransformer: (vectorizer, 'column')."),
+        (7, TypeError, "X must be an iterable of documents (strings or token lists), got 7."),
+        ({"a": "b"}, TypeError, "X must be an iterable of documents (strings or token lists), got {'a': 'b'}."),
+        (np.zeros((1, 1, 1)), TypeError,
+         "X must be an iterable of documents (strings or token lists), got array([[[0.]]])."),
+        (["a", None], TypeError,
+         "document 1 of X must be a string or a list of tokens, got None of type NoneType; drop missing documents or "
+         "fill them with '' (an empty document), or pass missing='empty'."),
+        (["a", float("nan")], TypeError,
+         "document 1 of X must be a string or a list of tokens, got nan of type float; drop missing documents or fill "
+         "them with '' (an empty document), or pass missing='empty'."),
+        ([b"a"], TypeError,
+         "document 0 of X must be a string or a list of tokens, got b'a' of type bytes; decode it first: "
+         "document.decode('utf-8')."),
+        ([7], TypeError, "document 0 of X must be a string or a list of tokens, got 7 of type int."),
+        ([list(range(99)), {"x" * 99}], TypeError,
+         "document 0 of X is a token list that holds 0 of type int at position 0, expected strings; turn the tokens "
+         "into strings first: [str(token) for token in document]."),
+        ([["a", "b", None]], TypeError,
+         "document 0 of X is a token list that holds None of type NoneType at position 2, expected strings; turn the "
+         "tokens into strings first: [str(token) for token in document]."),
+        ([{"x" * 99}], TypeError,
+         "document 0 of X must be a string or a list of tokens, got {'" + "x" * 55 + "... of type set."),
+    ],
+)  # fmt: skip
+def test_whole_messages(X, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
         list(read_documents(X))

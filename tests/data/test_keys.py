@@ -1,5 +1,6 @@
 """Keys: the rows they have, and what is left of them in a state."""
 
+import copy
 import datetime
 import pickle
 
@@ -103,3 +104,13 @@ def test_a_state_that_is_none(state, message):
 def test_dates_come_back_as_they_are():
     moment = datetime.datetime(2020, 2, 29, 12, 30, 1, 5, tzinfo=datetime.UTC)
     assert pickle.loads(pickle.dumps(Keys.of([moment, datetime.timedelta(-1, 5)]))).array[0] == moment
+
+
+def test_copies_share_what_never_changes():
+    keys = Keys.of(["a", "b"])
+    assert copy.copy(keys) is keys
+    assert copy.deepcopy([keys, keys])[0] is keys
+    with pytest.raises(ValueError, match="read-only"):
+        keys.array[0] = "c"
+    with pytest.raises(ValueError, match=r"cannot set WRITEABLE|writeable"):
+        keys.array.flags.writeable = True

@@ -1,5 +1,7 @@
 """Word mover's distances are those of a linear program, and pruning passes over nothing that is nearer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -103,3 +105,11 @@ def test_a_precomputed_metric_of_scikit_learn(table):
 def test_what_is_wrong_is_named(table, call, error, message):
     with pytest.raises(error, match=message):
         call(table)
+
+
+def test_a_linear_program_that_is_not_solved_is_no_distance(table, monkeypatch):
+    monkeypatch.setattr(_word_movers, "_ASSIGNED_UNITS", 0)
+    failed = SimpleNamespace(success=False, message="why")
+    monkeypatch.setattr("scipy.optimize.linprog", lambda *args, **options: failed)
+    with pytest.raises(RuntimeError, match=r"^the linear program of a word mover's distance was not solved: why$"):
+        word_movers_distance(table, ["w1", "w2", "w2"], ["w3", "w4"])
