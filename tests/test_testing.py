@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import warnings
+from functools import partial
 from itertools import count
 from types import GeneratorType
 
@@ -21,7 +23,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skembed.testing import check_text_estimator, parametrize_with_text_checks
-from skembed.testing._text_checks import checks_for
+from skembed.testing._text_checks import checks_for, global_state
 
 pandas = pytest.importorskip("pandas")
 
@@ -400,3 +402,100 @@ def test_sparse_rows_are_no_frame():
     sparse = changed("transform", lambda plain, self, X: csr_matrix(plain(self, X)))
     (check,) = (one for one in checks_for(sparse()) if one.__name__ == "check_set_output")
     check(sparse())
+
+
+def test_parameters_that_cannot_be_set_are_an_error():
+    def refuse(set_params, self, **parameters):
+        raise ValueError("nothing can be set")
+
+    (check,) = (one for one in checks_for(Lengths()) if one.__name__ == "check_parameters")
+    with pytest.raises(ValueError, match="nothing can be set"):
+        check(changed("set_params", refuse)())
+
+
+def set_numba_threads():
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1 if before > 1 else before)
+    yield before > 1
+    numba.set_num_threads(before)
+
+
+def set_torch(change, restore):
+    torch = pytest.importorskip("torch")
+    before = restore and restore(torch)
+    change(torch)
+    yield True
+    if restore:
+        before()
+
+
+def limit_blas():
+    import threadpoolctl
+
+    most = max(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+    with threadpoolctl.threadpool_limits(most + 1):
+        changed = max(pool["num_threads"] for pool in threadpoolctl.threadpool_info()) != most
+        yield changed
+
+
+SHARED = {
+    "numpy's global random state": lambda: iter([np.random.random() > -1]),  # noqa: NPY002
+    "Python's random state": lambda: iter([random.random() > -1]),
+    "numpy's error handling": lambda: _restored(np.seterr, np.seterr(under="raise")),
+    "the environment": lambda: _restored(os.environ.pop, os.environ.update({"BROKEN": "1"}) or "BROKEN"),
+    "the warning filters": lambda: _restored(warnings.filters.remove, _new_filter()),
+    "numba's number of threads": set_numba_threads,
+    "torch's random state": lambda: set_torch(lambda torch: torch.rand(1), None),
+    "torch's number of threads": lambda: set_torch(
+        lambda torch: torch.set_num_threads(torch.get_num_threads() + 1),
+        lambda torch: partial(torch.set_num_threads, torch.get_num_threads()),
+    ),
+    "torch's default dtype": lambda: set_torch(
+        lambda torch: torch.set_default_dtype(torch.float64),
+        lambda torch: partial(torch.set_default_dtype, torch.get_default_dtype()),
+    ),
+    "torch's default device": lambda: set_torch(
+        lambda torch: torch.set_default_device("meta"), lambda torch: partial(torch.set_default_device, None)
+    ),
+    "torch's choice of algorithms": lambda: set_torch(
+        lambda torch: torch.use_deterministic_algorithms(True),
+        lambda torch: partial(torch.use_deterministic_algorithms, False),
+    ),
+    "the number of threads of BLAS and OpenMP": limit_blas,
+}
+
+
+def _restored(undo, argument):
+    yield True
+    undo(**argument) if isinstance(argument, dict) else undo(argument)
+
+
+def _new_filter():
+    warnings.filterwarnings("ignore", message="a filter of this test")
+    return warnings.filters[0]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_all_code_of_a_process_shares_is_seen_to_change(name):
+    import threadpoolctl  # noqa: F401 (what is not loaded is not looked at)
+
+    pytest.importorskip("torch")
+    pytest.importorskip("numba").get_num_threads()
+    before = global_state()
+    assert before == global_state()
+    assert set(before) == set(SHARED)
+    environment, filters = dict(os.environ), list(warnings.filters)
+    steps = SHARED[name]()
+    try:
+        if next(steps):
+            assert global_state()[name] != before[name]
+    finally:
+        for _ in steps:
+            pass
+        os.environ.clear()  # torch leaves settings in it, and a filter
+        os.environ.update(environment)
+        warnings.filters[:] = filters
+    if "random state" not in name:
+        assert global_state()[name] == before[name]

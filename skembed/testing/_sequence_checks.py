@@ -109,8 +109,8 @@ def check_containers_of_sequences(estimator: Any) -> None:
 
 def check_wrong_sequences(estimator: Any) -> None:
     """A string, a number or None in place of all sequences, or a string in place of one, is an error."""
-    fitted, X = _fitted(estimator)
-    for wrong in ("open", 3, None, [*X[1:4], "open"], [*X[1:4], 3]):
+    fitted, _ = _fitted(estimator)
+    for wrong in ("open", 3, None, [["open"], "open"], [["open"], 3]):
         for method in (seeded(estimator).fit, fitted.transform):
             taken = f"{method.__name__} takes {wrong!r:.60} for sequences; expected TypeError or ValueError."
             assert_raises((TypeError, ValueError), method, wrong, message=taken)
