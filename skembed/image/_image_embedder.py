@@ -220,7 +220,6 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
             if not (isinstance(value := getattr(self, name), str) and value == "auto"):
                 chosen[name] = value
         resize = chosen["resize"] if isinstance(chosen["resize"], int | None) else tuple(chosen["resize"])
-        check_size("resize", resize, may_be_int=True)
         crop = chosen["crop"]
         check_size("crop", crop if crop is None or isinstance(crop, int) else tuple(crop), may_be_int=True)
         crop = (crop, crop) if isinstance(crop, int) else None if crop is None else tuple(map(int, crop))

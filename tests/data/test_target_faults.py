@@ -101,6 +101,16 @@ def test_numbers_that_cannot_be_squared_are_divided_before(scale):
     assert learn(np.zeros(3), "continuous").unit.tolist() == [1.0]
 
 
+def test_memory_is_predicted_before_classes_have_their_columns(monkeypatch):
+    asked = []
+    monkeypatch.setattr("skembed.data.target.check_memory", lambda *args: asked.append(args))
+    learn(["a", "b", "c", "c", "a"])
+    assert asked == [(
+        2 * 8 * 5 * 3, "a target of 5 rows and 3 columns, one for each class,",
+        "join rare classes, or set target_type='continuous' if y is a number",
+    )]  # fmt: skip
+
+
 def test_a_spread_that_is_rounding_does_not_vary():
     for difference, varies in ((1e-13, False), (1e-11, True)):
         y = np.array([1.0, 1.0 + 4 * difference])

@@ -46,6 +46,31 @@ def test_each_setting_is_taken_where_it_is_given_and_else_that_of_the_net(parame
         assert getattr(found, name) == expected.get(name, getattr(plain, name))
         if name in expected:
             assert type(getattr(found, name)) is type(expected[name])
+    assert {type(value) for value in (*found.mean, *found.std)} == {float}
+
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "interpolation", "numbers"),
+    [
+        ("squeezenet1_0", "bilinear", IMAGENET), ("squeezenet1_1", "bilinear", IMAGENET),
+        ("onnx", "bilinear", IMAGENET),
+        ("efficientnet-lite0", "bicubic", {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}),
+    ],
+)  # fmt: skip
+def test_each_net_is_given_what_it_was_trained_with(architecture, interpolation, numbers):
+    found = chosen(architecture=architecture)
+    assert (found.resize, found.crop, found.interpolation) == (256, (224, 224), interpolation)
+    assert {"mean": found.mean, "std": found.std} == numbers
+
+
+def test_memory_of_rows_is_predicted(monkeypatch):
+    asked = []
+    monkeypatch.setattr("skembed.image._image_transformer.check_memory", lambda *args: asked.append(args))
+    ImageDescriptors(2).fit_transform([np.zeros((2, 2))] * 3)
+    assert asked == [(4 * 3 * 17, "rows of 3 images", "transform fewer of them at a time")]
 
 
 @pytest.mark.parametrize(("n_bad", "tail"), [(1, ""), (5, ""), (6, " and 1 more")])
