@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from skembed.compare import ComparisonProblem, InputError, evaluate, pipeline
+from skembed.compare import ComparisonProblem, InputError, _evaluate, evaluate, pipeline
 from skembed.compare._evaluate import Encoding, Row
 
 FAST = ("onehot", "target")
@@ -288,3 +288,50 @@ def test_what_an_encoding_costs_is_that_of_the_largest_fold():
         sizes.append(A.data.nbytes + A.indices.nbytes + A.indptr.nbytes)
     assert (row.encoding.n_columns, row.encoding.n_bytes) == (max(widths), max(sizes))
     assert (ordinal.encoding.n_columns, ordinal.encoding.n_bytes) == (3, 225 * 3 * 8)
+
+
+def test_as_many_onehot_columns_as_trees_take(monkeypatch):
+    problem = dataclasses.replace(problem_of("regression", n=600, n_levels=40), numeric=[])
+    monkeypatch.setattr(_evaluate, "_HGB_MAX_ONEHOT", 40)
+    (row,) = evaluate(problem, encoders=["onehot"], learners=["hgb"], cv=2)
+    assert (row.skipped, row.encoding.n_columns) == ("", 40)
+    monkeypatch.setattr(_evaluate, "_HGB_MAX_ONEHOT", 39)
+    with pytest.raises(InputError, match=r"^nothing could run: more than 39 one-hot columns are too many for trees$"):
+        evaluate(problem, encoders=["onehot"], learners=["hgb"], cv=2)
+
+
+def test_steps_of_a_pipeline_have_the_settings_that_scores_are_made_with():
+    problem = problem_of("multiclass")
+    onehot = pipeline("onehot", "linear", problem)["columns"].transformers[0]
+    assert (onehot[0], onehot[2]) == ("categorical", [0])
+    assert (onehot[1].handle_unknown, onehot[1].min_frequency) == ("infrequent_if_exist", 2)
+    assert onehot[1].sparse_output is True
+    assert pipeline("onehot", "hgb", problem)["columns"].transformers[0][1].sparse_output is False
+    numeric = pipeline("onehot", "linear", problem)["columns"].transformers[1]
+    assert (numeric[0], numeric[2]) == ("numeric", [1])
+    entity = pipeline("entity", "hgb", problem, random_state=3)
+    assert entity["columns"].transformers[0][2] == [0, 1]  # it sees the numbers, too
+    encoder = entity["columns"].transformers[0][1]
+    assert (encoder.categorical_features, encoder.target_type) == ([0], "multiclass")
+    assert (encoder.cv, encoder.random_state) == (5, 3)
+    assert entity["learner"].random_state == 3
+    assert (entity["learner"].early_stopping, entity["learner"].l2_regularization) == (True, 1.0)
+    linear = pipeline("ordinal", "linear", problem_of("regression"), random_state=4)["learner"]
+    assert linear[0].with_mean is False
+    assert (linear[1].cv.n_splits, linear[1].cv.shuffle, linear[1].cv.random_state) == (3, True, 4)
+    np.testing.assert_allclose(linear[1].alphas, [0.1, 1, 10, 100, 1000, 10_000])
+    logistic = pipeline("ordinal", "linear", problem)["learner"][1]
+    assert (logistic.max_iter, logistic.C) == (300, 0.1)
+    ordinal = pipeline("ordinal", "linear", problem)["columns"].transformers[0][1]
+    assert (ordinal.unknown_value, ordinal.encoded_missing_value) == (-1, -2)
+
+
+def test_a_value_that_is_missing_says_something_itself():
+    problem = problem_of("regression")
+    Z = pipeline("ordinal", "linear", problem)["columns"].fit_transform(problem.X, problem.y)
+    assert Z.shape == (120, 3)
+    np.testing.assert_allclose(Z[:, 1:].mean(axis=0), 0, atol=1e-9)
+    assert len(set(Z[:, 2])) == 2
+    assert len(set(Z[::10, 1])) == 1  # the median in its place
+    problem.X[:, 1] = np.nan
+    assert np.isfinite(pipeline("ordinal", "linear", problem)["columns"].fit_transform(problem.X, problem.y)).all()
