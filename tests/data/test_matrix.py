@@ -1,13 +1,15 @@
 """Matrices: an array that needs nothing done is taken as it is, and what is asked of the others is asked of it."""
 
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from skembed import NeighborAnomalyDetector
-from skembed.data.matrix import read_finite_matrix, read_matrix
+from skembed.data.matrix import check_finite, read_finite_matrix, read_matrix
 
 X = np.random.default_rng(0).normal(size=(6, 3))
 
@@ -75,3 +77,58 @@ def test_what_is_not_finite_is_refused_unless_it_may_be_there():
         read(NeighborAnomalyDetector(), given, ensure_all_finite=True)
     with pytest.raises(ValueError, match="NaN in row 4 of column 1"):
         read_finite_matrix(NeighborAnomalyDetector(), given, reset=True)
+
+
+@pytest.mark.parametrize("make", [np.array, sparse.csr_matrix, sparse.csc_matrix, np.asfortranarray])
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_the_first_value_that_is_not_finite_is_named(make, value, word):
+    rows = np.arange(1.0, 13.0).reshape(4, 3)
+    check_finite(make(rows), "X", None, "Stub")
+    rows[2, 1] = value
+    for names, label in ((None, "column 1"), (["a", "b", "c"], "column 'b'"), (["a"], "column 1")):
+        message = (
+            f"Input y contains {word} in row 2 of {label}; Stub expects finite numbers. Fill them in before, for "
+            "instance by SimpleImputer, or leave these rows out."
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            check_finite(make(rows), "y", names, "Stub")
+
+
+def test_of_several_the_first_row_counts_and_large_numbers_are_finite():
+    with pytest.raises(ValueError, match="NaN in row 0 of column 2"):
+        check_finite(np.array([[1, 2, np.nan], [np.inf, 1, 1]]), "X", None, "Stub")
+    check_finite(np.full((3, 2), 1.7e308), "X", None, "Stub")  # whose sum is infinite
+    check_finite(np.float32([[3e38, 3e38]]), "X", None, "Stub")
+    check_finite(np.empty((0, 2)), "X", None, "Stub")
+
+
+@pytest.mark.parametrize("make", [list, np.array, pd.DataFrame, lambda rows: pd.DataFrame(rows, columns=["a", "b"])])
+def test_text_is_told_of_with_the_way_out(make):
+    with pytest.raises(ValueError, match=re.escape("X holds text (could not convert string to float: ")) as caught:
+        read(NeighborAnomalyDetector(), make([["x", 1.0], ["y", 2.0]]))
+    assert str(caught.value).endswith(
+        "expected numbers; encode the column before, for instance by EntityEmbeddingEncoder."
+    )
+    with pytest.raises(ValueError, match=r"\), as baskets; encode the column before"):
+        read(NeighborAnomalyDetector(), make([["x", 1.0]]), for_text="as baskets; ")
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda X: X, True), (lambda X: X.astype(np.float32), True), (np.asfortranarray, False),
+        (lambda X: X.astype(np.float16), False), (lambda X: X.astype(">f8"), False),
+        (lambda X: X.view(np.matrix), None),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_read_already_stay_the_same_object(change, same):
+    given = change(np.arange(12.0).reshape(4, 3))
+    if same is None:
+        with pytest.raises(TypeError, match=r"np\.matrix is not supported"):
+            read(NeighborAnomalyDetector(), given)
+        return
+    found = read(NeighborAnomalyDetector(), given)
+    assert (found is given) == same
+    assert found.flags.c_contiguous
+    assert found.dtype == (np.float32 if given.dtype in (np.float32, np.float16) else np.float64) or not same
+    np.testing.assert_array_equal(found, given)

@@ -184,3 +184,21 @@ def test_exif_data_that_cannot_be_read_leave_the_picture_as_it_lies(monkeypatch)
     errors.pop(0)
     with pytest.raises(MemoryError):  # of memory the picture may ask for more
         open_image(image)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    ("size", "resize", "crop"), [((40, 90), 32, (24, 30)), ((90, 40), 32, (32, 20)), ((60, 60), (30, 50), (30, 50))]
+)
+def test_of_large_pictures_the_part_that_is_kept_is_resized_alone(size, resize, crop, interpolation, monkeypatch):
+    """As the whole would be, but for how the edges of pixels are rounded."""
+    from skembed.data import preprocessing
+
+    image = rows(*size)
+    image[..., 2] = np.random.default_rng(0).integers(256, size=size)
+    whole = prepared(image, resize=resize, crop=crop, interpolation=interpolation)
+    monkeypatch.setattr(preprocessing, "_WHOLE", 1)
+    part = prepared(image, resize=resize, crop=crop, interpolation=interpolation)
+    assert part.shape == whole.shape
+    assert np.abs(part - whole)[1:-1, 1:-1, :2].max() < 0.012  # of a slope, three steps of 255
+    assert np.abs(part - whole)[..., 2].mean() < 0.02

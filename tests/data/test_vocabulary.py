@@ -2,7 +2,9 @@
 
 import collections
 import pickle
+import re
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -195,3 +197,43 @@ def test_threads_agree():
 def test_repr_counts():
     vocabulary = Vocabulary.from_factor(factorize(["a", "a", "b"]), min_frequency=2)
     assert repr(vocabulary) == "Vocabulary(1 keys, 1 too rare, 3 seen)"
+
+
+def test_a_vocabulary_is_a_mapping_of_keys_to_places():
+    vocabulary = Vocabulary.from_counts(["a", None, "b", "c"], [2, 5, 2, 1], min_frequency=2)
+    assert isinstance(vocabulary, Mapping)
+    assert list(vocabulary) == vocabulary.keys() == vocabulary.keys.tolist() == [None, "a", "b"]
+    assert vocabulary.items() == [(None, 0), ("a", 1), ("b", 2)]
+    assert vocabulary.values() == range(3)
+    assert (len(vocabulary), "a" in vocabulary, "c" in vocabulary, None in vocabulary) == (3, True, False, True)
+    assert (vocabulary["b"], vocabulary.get("c"), vocabulary.get("c", -1), vocabulary.get("a")) == (2, None, -1, 1)
+    with pytest.raises(KeyError):
+        vocabulary["c"]
+    assert vocabulary.encode_keys(["b", "c", float("nan"), "a"]).tolist() == [3, 0, 1, 2]
+    assert repr(vocabulary) == "Vocabulary(3 keys, 1 too rare, 10 seen)"
+    assert repr(Vocabulary.from_counts(["a"], [1])) == "Vocabulary(1 keys, 1 seen)"
+    with pytest.raises(ValueError, match="read-only"):
+        vocabulary.counts[0] = 9
+    again = pickle.loads(pickle.dumps(vocabulary))
+    assert dict(again) == dict(vocabulary)
+    assert (again.counts.tolist(), again.infrequent.tolist(), again.n_rows) == ([5, 2, 2], ["c"], 10)
+    assert (again.min_frequency, again.max_categories) == (2, None)
+    assert again.extend_counts(["c"], [1]).keys() == [None, "a", "b", "c"]
+    with pytest.raises(ValueError, match="read-only"):
+        again.counts[0] = 9
+
+
+@pytest.mark.parametrize(
+    ("keys", "counts", "limits", "message"),
+    [
+        (["a"], [1, 2], {}, "keys has 1 entries and counts has 2; expected one count per key."),
+        (["a", "b", "a", "b"], [1] * 4, {}, "keys holds 'a' more than once; add up the counts of equal keys first."),
+        *[(["a"], [1], {"min_frequency": limit},
+           f"min_frequency={limit!r}, expected an int of at least 1 (a count), a float between 0 and 1 (a share of the "
+           "rows), or None for no limit.") for limit in (0, -1, 0.0, 1.0, 2.5)],
+        (["a"], [1], {"max_categories": 0}, "max_categories=0, expected an int of at least 1, or None for no limit."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_full(keys, counts, limits, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Vocabulary.from_counts(keys, counts, **limits)
