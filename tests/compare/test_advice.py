@@ -115,3 +115,83 @@ def test_bytes(n, text):
 @pytest.mark.parametrize(("seconds", "text"), [(0.0123, "0.012"), (1.234, "1.23"), (1234.5, "1,234")])
 def test_seconds(seconds, text):
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.002] * 3, "worth it"),
+        ([0.0019] * 3, "not worth it"),
+        ([0.0] * 3, "not worth it"),
+        ([-0.1] * 3, "not worth it"),
+        ([0.1, -0.1, 0.01], "too close to call"),
+        ([0.1, -0.1, -0.01], "not worth it"),  # what is no better on average
+        ([0.0011, 0.0010, 0.0012], "not worth it"),  # surely too small
+        ([0.0011, 0.0010, 0.0042], "too close to call"),
+        ([0.0041, 0.0040, 0.0042], "worth it"),
+    ],
+)
+def test_verdicts_at_their_bounds(differences, verdict):
+    gain = Gain(row("entity", differences), row("onehot", [0.0] * 3))
+    assert gain.verdict == verdict
+    assert gain.is_clear == (abs(gain.mean) > gain.margin)
+    assert (gain.n_ahead, gain.n_folds) == (sum(d > 0 for d in differences), 3)
+
+
+def test_whole_sentences():
+    close = [row("onehot", FOLDS), row("entity", np.add(FOLDS, [0.05, -0.04, 0.03, -0.02, 0.01]))]
+    margin = Gain(close[1], close[0]).margin
+    assert advise(close) == (
+        "Too close to call: entity with linear gains +0.006 R2 over onehot with linear (0.810 against 0.804), ahead in "
+        f"3 of 5 folds, within the margin of ± {margin:.3f}; onehot is simpler."
+    )
+    assert advise([row("onehot", FOLDS), row("entity", FOLDS + 0.0005)]) == (
+        "Not worth it: onehot with linear is as good as entity with linear and simpler (R2 0.804 against 0.804)."
+    )
+    some = [row("onehot", [0.8] * 9 + [0.9]), row("entity", [0.85] * 9 + [0.899])]
+    assert advise(some) == (
+        "Worth it: entity with linear gains +0.045 R2 over onehot with linear (0.855 against 0.810), ahead in 9 of 10 "
+        "folds."
+    )
+    assert advise([row("onehot", FOLDS)], "ROC AUC") == (
+        "Best is onehot with linear with ROC AUC 0.804 ± 0.011; entity vectors were not compared."
+    )
+    assert advise([row("entity", FOLDS)]) == (
+        "Entity vectors reach R2 0.804 ± 0.011 with linear; there is nothing to compare them with."
+    )
+    assert advise([row("onehot", [0.01, -0.01, 0.0])]) == (
+        "No advice: nothing here predicts the target better than chance (best is onehot with linear, 0.000 ± 0.010)."
+    )
+    three = [
+        row("onehot", FOLDS + 0.3, "hgb"), row("entity", FOLDS, "hgb"), row("onehot", FOLDS),
+        row("entity", FOLDS + 0.1),
+        row("target", FOLDS, "knn"), row("entity", FOLDS + 0.2, "knn"),
+    ]  # fmt: skip
+    assert advise(three).endswith("; but entity gains +0.100 over onehot with linear and +0.200 over target with knn.")
+    assert best_row([row("a", FOLDS), row("b", FOLDS)]).encoder == "a"
+    assert best_row([row("a", [])]) is None
+
+
+def test_the_chance_of_a_metric_and_how_sure_one_is():
+    spread = np.array([-0.02, 0.0, 0.02])
+    for metric, chance in (("R2", 0.0), ("ROC AUC", 0.5), ("ROC AUC (one vs rest)", 0.5)):
+        standard_error = 0.02 / np.sqrt(3)
+        for above, says in ((0.9, True), (1.1, False)):
+            scores = chance + above * standard_error + spread
+            assert advise([row("onehot", scores)], metric).startswith("No advice") == says
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (100_000, "100 kB"), (999_499, "999 kB"),
+     (1e6, "1.0 MB"), (1e9, "1.0 GB"), (1e12, "1000.0 GB")],
+)  # fmt: skip
+def test_bytes_at_the_bounds_of_units(n, text):
+    assert format_bytes(n) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0999, "0.100"), (0.1, "0.10"), (9.994, "9.99"), (10, "10"), (999.6, "1,000")]
+)
+def test_seconds_at_the_bounds_of_digits(seconds, text):
+    assert format_seconds(seconds) == text
