@@ -331,3 +331,12 @@ def test_of_equally_near_documents_the_first_are_found():
     assert found.rows.tolist() == [[3, 0, 1, 2]]
     assert found.distances.tolist() == [[0.0, 1.0, 1.0, 1.0]]
     assert nearest_documents(table, [["a"]], [["a"]] * 3).rows.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("nothing", [set(), [], {}, {"b": 0.0}])
+def test_queries_with_nothing_relevant_are_left_out_of_lists_too(nothing):
+    for measure in (recall_at_k, ndcg_at_k):
+        assert measure([nothing, {"a"}], [["a"], ["a", "b"]], ranked=True) == 1.0
+        assert measure([nothing, {"a": 2.0, "c": 1.0}], [[], ["c", "a"]], k=1, ranked=True) == pytest.approx(0.5)
+        with pytest.raises(ValueError, match=r"^y_true must hold a query with something relevant, got none\.$"):
+            measure([nothing], [["a"]], ranked=True)
