@@ -2,14 +2,16 @@
 
 import bz2
 import gzip
+import io
 import lzma
+import re
 import zipfile
 
 import numpy as np
 import pytest
 
 from skembed.compare._read import InputError, read_table
-from skembed.data.compression import text_lines
+from skembed.data.compression import find_compression, most_bytes, text_lines
 from skembed.inspection import evaluate_similarity
 from skembed.table import EmbeddingTable
 from skembed.text import LineCorpus
@@ -86,3 +88,49 @@ def test_damage_anywhere_is_an_error_that_names_the_file(codec, compressed):
         path.write_bytes(content[:place] + bytes(8) + content[place + 8 :])
         with pytest.raises(OSError, match=r"compressed' is damaged or not complete"):
             list(LineCorpus(path))
+
+
+@each_codec
+def test_compressions_are_told_by_their_first_bytes(codec):
+    written = COMPRESS[codec](b"the cat")
+    found = find_compression(written[:8])
+    assert found.name == codec
+    assert found.open(io.BytesIO(written)).read() == b"the cat"
+    decompressor = found.decompressor()
+    assert b"".join(decompressor.decompress(bytes([byte])) for byte in written) == b"the cat"
+    assert find_compression(written[1:9]) is None
+    assert find_compression(found.magic[:-1]) is None
+    assert find_compression(found.magic) is found
+
+
+def test_how_many_bytes_may_come_out():
+    assert most_bytes(0) == most_bytes(1) == 1 << 26
+    assert most_bytes(1 << 20) == 100 << 20
+    assert most_bytes(1 << 26, 3) == 3 << 26
+    assert find_compression(b"") is None
+
+
+@each_codec
+def test_lines_of_compressed_files_are_those_of_plain_ones(codec, compressed, tmp_path):
+    content = "a\r\nb\rc\n\nd é".encode()
+    path, plain = compressed(codec, content), tmp_path / "plain"
+    plain.write_bytes(content)
+    for newline in (None, "\n", ""):
+        expected = list(text_lines(plain, encoding="utf-8", newline=newline))
+        assert list(text_lines(path, encoding="utf-8", newline=newline)) == expected
+    assert list(text_lines(path, encoding="utf-8", newline="\n")) == ["a\r\n", "b\rc\n", "\n", "d é"]
+    assert list(text_lines(path, encoding="ascii", errors="ignore"))[-1] == "d "
+    with pytest.raises(UnicodeDecodeError):
+        list(text_lines(path, encoding="ascii"))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(OSError, match=re.escape(f"{str(path)!r} is damaged or not complete: ")):
+        list(text_lines(path, encoding="utf-8"))
+
+
+@pytest.mark.parametrize("length", [998, 999, 1000, 1001, 2500])
+def test_lines_as_long_as_what_is_read_at_once(length, compressed, small_limit):
+    content = b"x" * length + b"\n" + b"y\n"
+    path = compressed("gzip", content + bytes(np.random.default_rng(0).integers(33, 127, 9000).astype(np.uint8)))
+    lines = list(text_lines(path, encoding="latin-1"))
+    assert (len(lines[0]), lines[1]) == (length + 1, "y\n")
+    assert len(lines) == 3
