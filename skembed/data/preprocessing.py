@@ -80,8 +80,8 @@ class Preprocessing:
         UnreadableImage
         """
         pixels = np.asarray(self._cropped(open_image(image)), dtype=np.float32)
-        scale = 1 / (255 * np.asarray(self.std, dtype=np.float64))
-        shift = -np.asarray(self.mean, dtype=np.float64) / self.std
+        scale = 1 / (255 * np.asarray(self.std))
+        shift = -np.asarray(self.mean) / self.std
         pixels *= scale.astype(np.float32)
         pixels += shift.astype(np.float32)
         return pixels
