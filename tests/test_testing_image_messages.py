@@ -1,6 +1,7 @@
 """What the checks of images say of an estimator that is broken in one place."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import broken
@@ -62,6 +63,15 @@ def rows_that(change):
 
 def fit_that(change):
     return changed("fit", lambda fit, self, X, y=None: [change(self, X), fit(self, X)][1])
+
+
+def containers_that(are_broken):
+    """Rows of another scale of some containers, alone in `transform`."""
+    return changed("transform", lambda plain, self, X: (1 + bool(are_broken(X))) * plain(self, X))
+
+
+def of_arrays(kind, ndim):
+    return containers_that(lambda X: isinstance(X, np.ndarray) and (X.dtype.kind, X.ndim) == (kind, ndim))
 
 
 def kinds(*types):
@@ -126,6 +136,9 @@ EACH = {
         (fit_that(lambda self, X: setattr(self, "scale_", 1 + isinstance(X, tuple))), "a tuple of shape"),
         (rows_that(lambda rows, X, self: rows * getattr(X, "ndim", 1)), r"a ndarray of shape \(6, 1\) differs"),
         (TwiceAtOnce, "fit_transform of a generator differs"),
+        *((of_arrays(kind, ndim), rf"a ndarray of shape \(6,{' 1' * (ndim > 1)}\) differs")
+          for kind, ndim in (("U", 1), ("O", 1), ("O", 2))),
+        (containers_that(lambda X: isinstance(X, Iterator)), r"a list_iterator of shape \(\) differs"),
     ],
     "upright": [(rows_that(lambda rows, X, self: rows + any(map(is_lying, X))), "EXIF data are not heeded")],
     "bad_files": [

@@ -50,6 +50,16 @@ class FillingIn(CCAEmbedder):
         return super().fit(np.nan_to_num(X) if isinstance(X, np.ndarray) else X, y)
 
 
+class FillingInY(CCAEmbedder):
+    def fit(self, X, y):
+        return super().fit(X, np.nan_to_num(y) if isinstance(y, np.ndarray) else y)
+
+
+class InfinityOfY(CCAEmbedder):
+    def transform(self, X, y=None):
+        return super().transform(X, None if y is None else np.where(np.isinf(y), 0, y))
+
+
 class CuttingToTheShorter(CCAEmbedder):
     def fit(self, X, y):
         n = min(X.shape[0], y.shape[0])
@@ -230,6 +240,8 @@ class KnowingTheNewPairs(CCAEmbedder):
         (TakingNoSide, "check_rows_that_do_not_match", "fit takes no y"),
         (TakingFewerColumns, "check_rows_that_do_not_match", "transform takes a y of fewer columns"),
         (FillingIn, "check_missing_values", "fit takes NaN"),
+        (FillingInY, "check_missing_values", "fit takes NaN"),
+        (InfinityOfY, "check_missing_values", "transform takes infinit"),
         (Vague, "check_missing_values", "does not say NaN: there is something wrong"),
         (BySparsity, "check_sparse", "differs from an array"),
         (UnorderedDimensions, "check_first_dimensions", "the first two of six dimensions are not"),
