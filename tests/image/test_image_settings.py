@@ -1,6 +1,7 @@
 """What is done to images before a net sees them, and what is said of those that cannot be read, in full."""
 
 import re
+import threading
 import warnings
 from types import SimpleNamespace
 
@@ -151,3 +152,11 @@ def test_sharpness_needs_three_pixels_on_each_side():
     names = ImageDescriptors().fit([None]).get_feature_names_out().tolist()
     found = ImageDescriptors().fit_transform([corner, corner[:2], corner[:, :2], corner[:3, :3]])
     assert found[:, names.index("sharpness")].tolist() == [62_500.0, 0, 0, 0]  # of -400 and 100; of one value
+
+
+def test_no_thread_goes_on_after_an_error():
+    """Also while the error is held, whose traceback holds what was being worked on."""
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        ImageDescriptors(n_jobs=3, batch_size=2).fit_transform([np.zeros((2, 2)), b"none", *[np.zeros((9, 9))] * 20])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skembed")]
+    assert caught.traceback
