@@ -231,6 +231,7 @@ def test_a_pipeline_takes_any_encoder():
 @pytest.mark.parametrize(("task", "splitter"), [("regression", KFold), ("binary", StratifiedKFold)])
 def test_folds_of_target_means_are_drawn_alike_by_every_version_of_scikit_learn(task, splitter, monkeypatch):
     problem = problem_of(task)
+    monkeypatch.setattr(sklearn, "__version__", "1.9.1")
     encoder = pipeline("target", "linear", problem, random_state=3)["columns"].transformers[0][1]
     assert type(encoder.cv) is splitter
     assert (encoder.cv.n_splits, encoder.cv.shuffle, encoder.cv.random_state) == (5, True, 3)
