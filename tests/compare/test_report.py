@@ -236,7 +236,7 @@ def test_of_two_columns_with_equal_vectors_the_first_is_drawn_and_few_levels_are
 
 
 def test_a_legend_names_classes_as_long_as_there_is_room_and_none_behind_it():
-    names = ["W" * 15 + str(j) for j in range(5)] + ["i"]
+    names = ["a", *("W" * 15 + str(j) for j in range(4)), "i"]  # for the last of which there would be room
     values = np.repeat(np.arange(6.0), [10, 9, 8, 7, 6, 5])
     svg, _ = level_picture(level_map(45, "multiclass", names, values=values, counts=np.ones(45, dtype=int)))
     legend = re.findall(r"<text[^>]*>([^<]*)</text>", svg[svg.index('<g class="legend">') :])

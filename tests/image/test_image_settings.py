@@ -154,6 +154,20 @@ def test_sharpness_needs_three_pixels_on_each_side():
     assert found[:, names.index("sharpness")].tolist() == [62_500.0, 0, 0, 0]  # of -400 and 100; of one value
 
 
+def test_pictures_are_decoded_by_threads_of_a_name():
+    """By which whoever looks for what a process does finds them."""
+    names = []
+
+    def decode(image):
+        names.append(threading.current_thread().name)
+        return image
+
+    transformer = ImageDescriptors(n_jobs=2)
+    rows = transformer._rows([1.0, 2.0, 3.0], decode, lambda value: np.full(4, value), 4)
+    assert rows.tolist() == [[1.0] * 4, [2.0] * 4, [3.0] * 4]
+    assert set(names) <= {"skembed_0", "skembed_1"}
+
+
 def test_no_thread_goes_on_after_an_error():
     """Also while the error is held, whose traceback holds what was being worked on."""
     with pytest.raises(ValueError, match="cannot be read") as caught:
