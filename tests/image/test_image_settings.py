@@ -67,6 +67,21 @@ def test_each_net_is_given_what_it_was_trained_with(architecture, interpolation,
     assert {"mean": found.mean, "std": found.std} == numbers
 
 
+def test_a_net_may_have_one_column_and_any_layer_of_its_own():
+    embedder = ImageEmbedder()
+    fitted = {"architecture_": "onnx", "embedding_dim_": 1, "layer_": "last", "preprocessing_": chosen()}
+    vars(embedder).update(fitted)
+    embedder._check_fitted()
+    for change, message in (
+        ({"embedding_dim_": 0}, "expected one of ['efficientnet-lite0', 'onnx', 'squeezenet1_0', 'squeezenet1_1'] with "
+         "columns, got 'onnx'"),
+        ({"architecture_": "squeezenet1_0"}, "expected the layer 'pool' or 'logits', got 'last'"),
+    ):  # fmt: skip
+        vars(embedder).update(fitted | change)
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            embedder._check_fitted()
+
+
 def test_memory_of_rows_is_predicted(monkeypatch):
     asked = []
     monkeypatch.setattr("skembed.image._image_transformer.check_memory", lambda *args: asked.append(args))
