@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skembed import NeighborAnomalyDetector
-from skembed.anomaly._neighbor_detector import WHISKER, _offset, _signs
+from skembed.anomaly._neighbor_detector import ROUNDING, WHISKER, _offset, _signs
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 
@@ -62,3 +62,26 @@ def test_bounds_of_what_is_usual():
     assert _offset(many, "auto") == pytest.approx(-high * (high / low) ** WHISKER)
     assert _offset(np.zeros(3), "auto") == 0.0
     assert _signs(np.array([-0.1, 0.0, 0.1])).tolist() == [-1, 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 3)])
+def test_where_all_rows_have_equals_rounding_is_the_bound(shape):
+    rows = np.random.default_rng(0).normal(size=shape) * np.linspace(1, 9, shape[0])[:, None]
+    detector = NeighborAnomalyDetector(1).fit(np.repeat(rows, 2, axis=0))
+    table = detector.embedding_
+    assert table.metric == "euclidean"
+    np.testing.assert_allclose(detector.training_scores_, 0, atol=1e-5)
+    longest = np.linalg.norm(table.vectors, axis=1).max()
+    assert detector.offset_ == pytest.approx(-ROUNDING * longest, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (40, 3)])
+def test_distances_are_those_of_the_table_that_is_kept(shape):
+    """Of new rows; those of fit are each compared as if they had not been there."""
+    X = np.random.default_rng(0).normal(size=shape)
+    detector = NeighborAnomalyDetector(3, novelty=True).fit(X)
+    table = detector.embedding_
+    assert (table.keys.tolist(), table.metric) == (list(range(shape[0])), "euclidean")
+    distances = np.linalg.norm(table.vectors[:, None].astype(float) - table.vectors[None], axis=2)
+    expected = -np.sort(distances, axis=1)[:, :3].mean(axis=1)  # a row that is met again is its own neighbour
+    np.testing.assert_allclose(detector.score_samples(X), expected, rtol=1e-3, atol=1e-4)
