@@ -399,3 +399,24 @@ def test_a_file_whose_parts_do_not_fit_is_refused(of_frame, changes, message, tm
     save_unchecked(changed, tmp_path / "kept")
     with pytest.raises(FormatError, match=message):
         skembed.load(tmp_path / "kept")
+
+
+def test_callbacks_are_told_of_each_pass_and_of_the_end():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer has callbacks")
+    told = []
+
+    class Listener:
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            told.append(f"{context.task_name} begins")
+
+        def on_fit_task_end(self, estimator, context):
+            told.append(f"{context.task_name} ends")
+
+        def teardown(self, estimator, context):
+            pass
+
+    embedder(early_stopping=False).set_callbacks(Listener()).fit(words())
+    assert told == ["fit begins", *["pass begins", "pass ends"] * 2, "fit ends"]
