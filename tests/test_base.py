@@ -85,6 +85,8 @@ def test_arrays_have_no_names_and_their_width_is_checked():
     assert estimator._read_columns(np.zeros((3, 2)), reset=True).names is None
     assert estimator.n_features_in_ == 2
     assert not hasattr(estimator, "feature_names_in_")
+    with pytest.raises(ValueError, match="minimum of 1 is required by EmbeddingTransformer"):
+        estimator._read_columns(np.zeros((0, 2)), reset=True)
     with pytest.raises(ValueError, match="X has 1 features, but EmbeddingTransformer is expecting 2 features"):
         estimator._read_columns(np.zeros((3, 1)), reset=False)
 

@@ -134,7 +134,7 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "names"), TYPES, ids=str)
+@pytest.mark.parametrize(("hint", "names"), TYPES, ids=[str(hint) for hint, _ in TYPES])
 def test_values_of_types(hint, names):
     assert {name for name, value in VALUES.items() if conforms(value, hint)} == names
 
