@@ -65,6 +65,7 @@ ALLOWED = {
     "__main__": {"compare"},
     "__init__": {*ESTIMATORS, "inspection", "table", "compare", "datasets", "formats", "testing", "persistence"},
 }
+ALLOWED = {name: {*others, "warning"} for name, others in ALLOWED.items()} | {"warning": set()}  # of any line
 # what alone may import torch, numba and the containers of tables (which need not be installed)
 TORCH = (
     "training/nets/",

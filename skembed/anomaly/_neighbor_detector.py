@@ -1,7 +1,6 @@
 """Anomalies by their distance to the nearest usual rows."""
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,6 +24,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.table.neighbors import ExactIndex, Neighbors
 from skembed.training.whitening import Centering, DualWhitening, Whitening, learn_whitening
+from skembed.warning import warn
 
 __all__ = ["NeighborAnomalyDetector"]
 
@@ -188,10 +188,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             placing = Centering.of(read)
         keys, k = _keys(X, n), min(self.n_neighbors, n - 1)
         if self.n_neighbors >= n:
-            warnings.warn(
+            warn(
                 f"n_neighbors is {self.n_neighbors} and there are {n} rows, each with {n - 1} others; "
-                f"n_neighbors_ is {n - 1}.",
-                stacklevel=2,
+                f"n_neighbors_ is {n - 1}."
             )
         if isinstance(placing, DualWhitening):
             scores = -mean_distances(placing, own_blocks(placing), k)

@@ -1,6 +1,5 @@
 """Levels of categorical columns as rows of tables, 0 the unknown one; warnings of columns that tell nothing."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from skembed.data.columns import Columns, factorize
 from skembed.data.factor import Factor
 from skembed.data.vocabulary import Vocabulary
+from skembed.warning import warn
 
 __all__ = [
     "degenerate_columns",
@@ -103,7 +103,7 @@ def degenerate_columns(names: list[str], factors: list[Factor], rows: np.ndarray
 def warn_degenerate(texts: list[str]) -> None:
     """Warn of what `degenerate_columns` has found."""
     for text in texts:
-        warnings.warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.", UserWarning, stacklevel=6)
+        warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.")
 
 
 def encode_levels(
@@ -152,9 +152,7 @@ def warn_strangers(
             f"({type(factor.keys[0]).__name__}), fit met such as {known!r} ({type(known).__name__})"
         )
     if strange:
-        warnings.warn(
+        warn(
             f"no value is known: {'; '.join(strange)}. All rows get the unknown vector; convert the column to the type "
-            "that it had in fit.",
-            UserWarning,
-            stacklevel=4,  # where `transform` is called, which scikit-learn wraps
+            "that it had in fit."
         )

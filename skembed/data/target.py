@@ -1,6 +1,5 @@
 """The target as columns of numbers: standardised where it is continuous, one column a class where it is not."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_array
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
 from skembed.state import stored
+from skembed.warning import warn
 
 __all__ = ["Output", "Target"]
 
@@ -167,12 +167,10 @@ def _kinds(y: np.ndarray, target_type: str, n_rows: float, classes: Any) -> list
         if inferred.n_amounts and classes is not None:
             kind = _MULTICLASS
         elif inferred.n_amounts:
-            warnings.warn(
+            warn(
                 f"target_type='auto' takes y for continuous: it holds {', '.join(map(str, inferred.n_amounts))} "
                 "distinct whole numbers. Set target_type='multiclass' if they are classes, or 'continuous' to "
-                "learn numbers without this warning.",
-                UserWarning,
-                stacklevel=9,  # where `fit` is called, which callbacks wrap
+                "learn numbers without this warning."
             )
     if target_type == _BINARY and y.shape[1] == 1 and len(np.unique(y)) > 2:
         raise ValueError(

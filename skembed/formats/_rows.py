@@ -1,6 +1,5 @@
 """Tables made of keys as bytes and rows of numbers: encodings, duplicates, what is not finite."""
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -11,6 +10,7 @@ from skembed.formats._errors import FormatError
 from skembed.formats._options import ReadOptions
 from skembed.table.counts import frozen_array
 from skembed.table.embedding_table import EmbeddingTable, object_array
+from skembed.warning import warn
 
 _BLOCK_ROWS = 16_384
 
@@ -139,11 +139,9 @@ def _first_rows(name: str, keys: Iterable) -> np.ndarray:
         if first.setdefault(key, row) != row:
             repeated[key] = repeated.get(key, 0) + 1
     shown = ", ".join(map(repr, list(repeated)[:5]))
-    warnings.warn(
+    warn(
         f"{name}: {sum(repeated.values())} rows repeat the key of an earlier one and are left out; the first wins: "
-        f"{shown}{', ...' if len(repeated) > 5 else ''}.",
-        UserWarning,
-        stacklevel=2,
+        f"{shown}{', ...' if len(repeated) > 5 else ''}."
     )
     return np.fromiter(first.values(), dtype=np.int64, count=len(first))
 

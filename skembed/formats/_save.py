@@ -4,7 +4,6 @@ import bz2
 import gzip
 import lzma
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from skembed.formats._numpy import write_npz
 from skembed.formats._parquet import write_parquet
 from skembed.formats._write_text import write_fasttext_vec, write_glove, write_word2vec_binary, write_word2vec_text
 from skembed.table import EmbeddingTable
+from skembed.warning import warn
 
 _WRITERS: dict[str, Callable] = {
     "word2vec-text": write_word2vec_text,
@@ -110,11 +110,7 @@ def save_table(
     if not len(table):
         raise ValueError(f"format={format!r} cannot hold a table without keys; save it as 'safetensors'.")
     if table.unknown is not None:
-        warnings.warn(
-            f"format={format!r} has no place for the vector of unknown keys; only 'safetensors' keeps it.",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"format={format!r} has no place for the vector of unknown keys; only 'safetensors' keeps it.")
     with replacing(path) as file:
         if compression is None:
             _WRITERS[format](table, file, **options)

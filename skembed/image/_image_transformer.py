@@ -1,6 +1,5 @@
 """The base of transformers of images: containers, threads that decode, and images that cannot be read."""
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from skembed.data.images import UnreadableImage, describe_image, pillow, read_im
 from skembed.memory import check_memory
 from skembed.parallel import count_workers
 from skembed.training.run import Run
+from skembed.warning import warn
 
 __all__ = ["ImageTransformer"]
 
@@ -145,8 +145,7 @@ class ImageTransformer(EmbeddingTransformer):
 def _warn_of(failed: dict[int, str], images: list[Any], on_error: str) -> None:
     named = [f"X[{row}], {describe_image(images[row])} ({why})" for row, why in list(failed.items())[:_NAMED]]
     more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-    warnings.warn(
+    warn(
         f"{len(failed)} of {len(images)} images cannot be read, and their rows are "
-        f"{'NaN' if on_error == 'nan' else 'zeros'}: {'; '.join(named)}{more}.",
-        stacklevel=6,  # where `transform` is called, which scikit-learn wraps
+        f"{'NaN' if on_error == 'nan' else 'zeros'}: {'; '.join(named)}{more}."
     )

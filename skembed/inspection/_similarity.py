@@ -13,6 +13,7 @@ from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
 from skembed.table.queries import unit_vectors
+from skembed.warning import warn
 
 __all__ = ["SentenceSimilarityResult", "SimilarityResult", "evaluate_sentence_similarity", "evaluate_similarity"]
 
@@ -245,7 +246,7 @@ def _sentence_vectors(vectorizer: Any, sentences: list[str]) -> np.ndarray:
 def _correlations(scores: np.ndarray, cosines: np.ndarray) -> tuple[Any, Any]:
     for name, values in (("scores", scores), ("cosines", cosines)):
         if np.ptp(values) == 0:
-            warnings.warn(f"all {name} are {values[0]:.4g}: the correlation is nan.", UserWarning, stacklevel=3)
+            warn(f"all {name} are {values[0]:.4g}: the correlation is nan.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return stats.spearmanr(scores, cosines), stats.pearsonr(scores, cosines)

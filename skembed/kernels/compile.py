@@ -8,7 +8,6 @@ long, one line says so to the logger "skembed", which is on stderr unless a prog
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites, PreLowerStripPhis
 from numba.core.untyped_passes import InlineClosureLikes, ReconstructSSA
+
+from skembed.warning import warn
 
 __all__ = ["compiled", "compiled_late", "intrinsic"]
 
@@ -186,12 +187,10 @@ _STAMPS = _stamps()
 def _warn_of_no_cache(error: Exception) -> None:
     if not _may_warn.acquire(blocking=False):
         return
-    warnings.warn(
+    warn(
         "skembed compiles its kernels anew in each process, which takes seconds to a minute, since they cannot be kept "
         f"({error}). Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to before Python "
-        "starts.",
-        UserWarning,
-        stacklevel=3,
+        "starts."
     )
 
 

@@ -1,6 +1,5 @@
 """Targets of a recurrent net: the next event of every beginning of a case, or y of the whole case."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from skembed.data.target import Target, as_columns
 from skembed.memory import check_memory
 from skembed.training.passes import PassSettings
 from skembed.training.recurrent import CELLS, CaseProblem, RecurrentSettings
+from skembed.warning import warn
 
 __all__ = [
     "Reads",
@@ -163,9 +163,7 @@ def predict_memory(cases: Cases, tables: list[np.ndarray], n_targets: int, setti
 def warn_of_no_sequences(names: list[str]) -> None:
     """Warn that X is a plain table."""
     shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-    warnings.warn(
+    warn(
         f"no column of X holds sequences ({shown}): all are taken as plain columns that hold for the whole row. If "
-        "each row is a sequence, pass list(X).",
-        UserWarning,
-        stacklevel=6,
+        "each row is a sequence, pass list(X)."
     )

@@ -1,7 +1,6 @@
 """EmbeddingTable: keys beside vectors, and what people do with them."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Integral
 from typing import Any
@@ -16,6 +15,7 @@ from skembed.table.keys import build_index, find_rows, hashable, key_list, unsee
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
 from skembed.table.torch_module import TorchEmbedding, torch_embedding
+from skembed.warning import warn
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
 _BLOCK_ROWS = 65_536  # rows looked at in one go where a whole pass would need a copy of the table
@@ -496,11 +496,7 @@ class EmbeddingTable(KeyedVectors):
         if not n_shared:
             raise ValueError("other has no key in common with this table, so nothing says how to turn it.")
         if n_shared < self.embedding_dim:
-            warnings.warn(
-                f"only {n_shared} keys are shared for {self.embedding_dim} components: many rotations fit.",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn(f"only {n_shared} keys are shared for {self.embedding_dim} components: many rotations fit.")
         covariance = np.zeros((self.embedding_dim, self.embedding_dim))
         for start in range(0, len(rows), _BLOCK_ROWS):
             there = rows[start : start + _BLOCK_ROWS]

@@ -11,6 +11,7 @@ from skembed.state import stored
 from skembed.text._calibration import HeldOutLosses, held_out_folds, without_unseen
 from skembed.text._class_model import ClassModel
 from skembed.training.run import Run
+from skembed.warning import warn
 
 if TYPE_CHECKING:
     from skembed.training.documents import ClassSettings, ClassTables, LabelledBags
@@ -189,7 +190,7 @@ def _held_out_losses(task: ClassTask, n_passes: int) -> HeldOutLosses:
             held_data = held_data._replace(bags=without_unseen(held_data.bags, was_seen, start.n_words))
             losses = losses.add(ClassModel.of(tables, data.counts, settings), held_data)
     except KeyboardInterrupt:
-        warnings.warn("interrupted while probabilities were calibrated; they are as they were learned.", stacklevel=5)
+        warn("interrupted while probabilities were calibrated; they are as they were learned.")
         return HeldOutLosses.none()
     return losses
 

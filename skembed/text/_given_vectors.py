@@ -1,7 +1,6 @@
 """Given word vectors beside a corpus: the words that have one, those that have none, and those that stay."""
 
 import itertools
-import warnings
 from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import Inputs
 from skembed.text._normalizer import TextNormalizer
+from skembed.warning import warn
 
 __all__ = [
     "document_shares",
@@ -63,12 +63,10 @@ def warn_unknown(unknown: dict[str, int], share: float, normalizer: TextNormaliz
     if share <= _UNKNOWN_SHARE:
         return
     shown = ", ".join(f"{word[:40]!r} ({count} times)" for word, count in itertools.islice(unknown.items(), _SHOWN))
-    warnings.warn(
+    warn(
         f"{share:.0%} of the running words of X have no vector in source, most often {shown}. Texts were read with "
         f"lowercase={normalizer.lowercase}, digits={normalizer.digits!r}, punctuation={normalizer.punctuation!r}; if "
-        "the vectors are of words written otherwise, pass these parameters or a tokenizer.",
-        UserWarning,
-        stacklevel=6,
+        "the vectors are of words written otherwise, pass these parameters or a tokenizer."
     )
 
 

@@ -1,6 +1,5 @@
 """GloVeVectorizer: word vectors from a counted table of co-occurrences, and documents as pooled word vectors."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +13,7 @@ from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
 from skembed.text._word_training import LearnedWords, WordTraining, check_init
 from skembed.training.run import Run, draw_seed, settings_of
+from skembed.warning import warn
 
 __all__ = ["GloVeVectorizer"]
 
@@ -217,11 +217,10 @@ class GloVeVectorizer(DocumentVectorizer):
         counting = settings_of(CountSettings, self, x_max=self._x_max(vocabulary))
         with count_cooccurrences(training.sequences, vocabulary.counts, counting, run) as cooccurrences:
             if not cooccurrences.n_cells:
-                warnings.warn(
+                warn(
                     "there was nothing to learn from: no document has two known words. Pass longer documents, or lower "
                     f"min_count={self.min_count}.",
                     ConvergenceWarning,
-                    stacklevel=2,
                 )
             settings = settings_of(GloVeSettings, self, max_iter=training.max_iter)
             tables = train_glove(cooccurrences, settings, run, start=self._starting_vectors(vocabulary, run.seed))

@@ -1,6 +1,5 @@
 """A training of words: what it is given, what it starts from, what it returns, and warnings of what it cannot learn."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._phrases import PhraseRounds
 from skembed.training.callbacks import PassCallbacks
+from skembed.warning import warn
 
 __all__ = [
     "EarlierFit",
@@ -109,12 +109,11 @@ class WordTraining:
 def warn_of_no_pairs(loss_curve: list[float], subsample: float) -> None:
     """Warn with ConvergenceWarning if a pass found no two words to learn from."""
     if 0.0 in loss_curve:
-        warnings.warn(
+        warn(
             f"there was nothing to learn from in pass {loss_curve.index(0.0) + 1}: subsample={subsample} leaves out "
             "frequent words, and in a small corpus all words are frequent, or no document has two known words. Raise "
             "subsample, 0 keeps all words.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 

@@ -4,7 +4,6 @@ arXiv:1607.01759. Parallel and reproducible at once, as `skembed.training.sequen
 each learned on a compact copy of the rows it touches, and merged in their order.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from skembed.kernels.shard import Shard, Targets, Workspace
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Merger, RowDeltas, open_workers
 from skembed.training.run import Run
+from skembed.warning import warn
 
 __all__ = [
     "NOISE_EXPONENT",
@@ -172,11 +172,10 @@ def train_classes(
                     ]
                     learned, reports = zip(*workers.map(fit, tasks))
                     if not all(finite for _, finite in reports):
-                        warnings.warn(
+                        warn(
                             f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite "
                             f"ones. Lower learning_rate={settings.learning_rate}.",
                             ConvergenceWarning,
-                            stacklevel=4,
                         )
                         return ClassTables(*tables, loss_curve)
                     merger.merge(learned)

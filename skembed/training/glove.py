@@ -6,7 +6,6 @@ have no row in common. So they write to the tables directly, nothing is copied o
 trace. This is the stratified gradient descent of Gemulla et al. 2011 for a table whose rows and columns are one.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.cooccurrence import Cooccurrences
 from skembed.training.run import Run
+from skembed.warning import warn
 
 __all__ = ["GloVeSettings", "GloVeTables", "glove_vectors", "train_glove"]
 
@@ -180,11 +180,10 @@ def _warn_if_diverged(
     if with_start:  # may begin with more
         bound = max(bound, loss_curve[0])
     if not loss_curve[-1] <= bound:
-        warnings.warn(
+        warn(
             f"the loss of the last pass, {loss_curve[-1]:.4g}, is above {bound:.4g}, that of vectors of zeros. "
             f"Lower learning_rate={learning_rate}.",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
 

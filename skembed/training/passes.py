@@ -1,7 +1,6 @@
 """Passes over the data, whatever a pass does: early stopping, Ctrl-C, losses that are not finite. Needs no torch."""
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skembed.state import stored
 from skembed.training.run import Run
+from skembed.warning import warn
 
 __all__ = ["BatchSettings", "History", "PassSettings", "Resumable", "repeat_passes"]
 
@@ -159,11 +159,10 @@ def repeat_passes(
             score = model.validation_score() if settings.early_stopping else None
             if not math.isfinite(loss) or (score is not None and not math.isfinite(score)):
                 run.end_pass(loss, score)
-                warnings.warn(
+                warn(
                     f"the loss of pass {n_iter} is not finite ({loss}); kept the state of pass {history.n_iter}. "
                     + advice,
                     ConvergenceWarning,
-                    stacklevel=2,
                 )
                 break
             history.loss_curve.append(loss)

@@ -1,6 +1,5 @@
 """One run of a trainer: its seed, workers, progress bar, callbacks and what is left of it after Ctrl-C."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
 from skembed.training.callbacks import PassObserver
+from skembed.warning import warn
 
 __all__ = ["Run", "draw_seed", "settings_of"]
 
@@ -73,7 +73,7 @@ class Run:
             text = warning()
             if text is None:
                 raise
-            warnings.warn(text, stacklevel=4)  # who called the loop
+            warn(text)  # who called the loop
 
     def passes(self, train: Callable[[Callable, Callable], Any], max_iter: int, *, total: int) -> Any:
         """Train with a progress bar and callbacks; Ctrl-C after the first pass keeps what was learned, with a warning.

@@ -7,7 +7,6 @@ order. Where the cuts are depends on how many tokens there are, not on workers o
 that write to the same tables at will: the copy stays in the cache of its core.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from skembed.training.run import Run
 from skembed.training.sequence_settings import SequenceSettings, plan_rounds
 from skembed.training.shards import KERNELS, NO_DOCUMENTS, FitShard, Report, TokenShard, target_source
 from skembed.training.subword_shards import FitSubwordShard, count_rows
+from skembed.warning import warn
 
 __all__ = ["SequenceSettings", "SequenceTables", "checked_chunks", "train_sequences", "uniform_vectors"]
 
@@ -273,9 +273,8 @@ def _cut(chunks: Iterable[Piece], length: int) -> Iterator[Piece]:
 
 
 def _warn_not_finite(pass_: int, learning_rate: float) -> None:
-    warnings.warn(
+    warn(
         f"in pass {pass_ + 1} vectors were no longer finite; training ended with the last finite ones. "
         f"Lower learning_rate={learning_rate}.",
         ConvergenceWarning,
-        stacklevel=5,
     )
