@@ -18,7 +18,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     Parameters
     ----------
     message : str
-    category : type of warning, default=UserWarning
+    category : type of Warning, UserWarning by default
     """
     level, frame = 1, sys._getframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _ON_THE_WAY:
