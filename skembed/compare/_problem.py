@@ -15,7 +15,6 @@ MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
 _NAME_SHARE = 0.95  # of distinct values among rows, from which on text is a name of the row
 _FREE_TEXT_LENGTH, _FREE_TEXT_SHARE = 60, 0.5  # mean characters and share of distinct values of free text
-TASKS = ("auto", "regression", "classification")
 
 
 @dataclass(frozen=True)

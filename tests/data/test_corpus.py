@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skembed.data import corpus as corpus_module
-from skembed.data.corpus import EncodedCorpus, encode_documents
+from skembed.data.corpus import EncodedCorpus, as_sequences, encode_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import NO_ROW
 from skembed.text import _tokens
@@ -134,3 +134,12 @@ def test_an_error_of_whoever_numbers_tokens_is_not_taken_for_one_of_a_token():
 
     with pytest.raises(TypeError, match=r"^of its own$"):
         list(encode_documents([["a"]], None, number))
+
+
+def test_a_rewritten_corpus_has_the_new_words_their_counts_and_its_documents():
+    with EncodedCorpus.read([["a", "b", "a"], ["c"], []], Tokenizer(True, None, TOKEN_PATTERN)) as corpus:
+        corpus.rewrite(lambda stream: stream[stream != 1], ["A", "none", "C"])  # b is left out
+        assert corpus.words == ["A", "none", "C"]
+        assert corpus.counts.tolist() == [2, 0, 1]
+        assert corpus.n_documents == 3
+        assert as_lists([as_sequences(np.concatenate(list(corpus.blocks())))]) == [[0, 0], [2], []]
