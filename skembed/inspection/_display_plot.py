@@ -81,7 +81,7 @@ def _draw_points(ax, display, areas, alpha, cmap):
     columns, edges = display.coordinates.T, {"edgecolors": "white", "linewidths": 0.3 if len(areas) < _MANY else 0}
     many = {"rasterized": len(areas) > _MANY}  # a vector file of so many points is slow to open
     order = np.argsort(-areas, kind="stable")
-    field = display.fields.get(display.color) if display.fields and display.color else None
+    field = display.fields.get(display.color) if display.fields else None
     style = {"alpha": alpha, **edges, **many}
     if field is None:
         return [ax.scatter(*columns[:, order], s=areas[order], c=CATEGORY_COLORS[0], **style)], []
@@ -150,7 +150,7 @@ def _draw_caption(ax, caption, flat):
 
 def _draw_legend(ax, display, scatter, handles):
     """The legend beside the map, or the scale of the numbers."""
-    field = display.fields.get(display.color) if display.fields and display.color else None
+    field = display.fields.get(display.color) if display.fields else None
     name = "" if field is None or field.name == "color" else shorten(key_text(field.name), _MAX_LEGEND_NAME)
     if field is not None and field.numbers is not None:
         low, high = field.limits()

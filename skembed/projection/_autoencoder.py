@@ -116,10 +116,8 @@ class Codec:
             begin = n_numeric
             for position, vocabulary in zip(columns.categorical, columns.vocabularies):
                 stop = begin + len(vocabulary) + 1
-                if len(vocabulary):  # the first of them is the unknown level, which has no name
+                if len(vocabulary):  # the first of them is the unknown level, which has no name; without others: None
                     out[part, position] = vocabulary.shared_keys.array[found[:, begin + 1 : stop].argmax(axis=1)]
-                else:
-                    out[part, position] = None
                 begin = stop
         return out
 

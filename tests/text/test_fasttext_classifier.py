@@ -297,6 +297,15 @@ def test_given_vectors_tell_of_words_that_few_documents_have():
     assert np.abs(rows["rare"]).max() <= 1 / 8
 
 
+def test_a_pickle_leaves_out_what_follows_from_the_model():
+    classifier = small().fit(TEXTS, LABELS)
+    before = len(pickle.dumps(classifier))
+    assert len(classifier.embedding_)
+    assert len(pickle.dumps(classifier)) == before
+    assert pickle.loads(pickle.dumps(small())).get_params() == small().get_params()
+    assert vars(pickle.loads(pickle.dumps(small()))) == vars(small())
+
+
 def test_embedding_and_pickle(fitted):
     assert fitted.embedding_.shape == (len(fitted.vocabulary_), 8)
     copy = pickle.loads(pickle.dumps(fitted))
