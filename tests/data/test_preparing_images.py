@@ -202,3 +202,20 @@ def test_of_large_pictures_the_part_that_is_kept_is_resized_alone(size, resize, 
     assert part.shape == whole.shape
     assert np.abs(part - whole)[1:-1, 1:-1, :2].max() < 0.012  # of a slope, three steps of 255
     assert np.abs(part - whole)[..., 2].mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError("no such tile"), "no such tile"), (ValueError(), "ValueError"), (EOFError(""), "EOFError")],
+)
+def test_what_a_decoder_says_is_the_reason_and_else_what_it_raised(error, reason, monkeypatch, tmp_path):
+    from PIL import Image
+
+    def fail(*arguments, **options):
+        raise error
+
+    path = tmp_path / "a.png"
+    Image.new("RGB", (2, 2)).save(path)
+    monkeypatch.setattr(Image.Image, "load", fail)
+    with pytest.raises(UnreadableImage, match=f"^{reason}$"):
+        open_image(path)
