@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from constraints import check_taken_and_refused
 from sklearn.model_selection import KFold
 
 from skembed import CooccurrenceEncoder, EmbeddingTable, EntityEmbeddingEncoder
@@ -256,13 +257,7 @@ TAKEN = {
     ("estimator", "name"), [(estimator, name) for estimator, taken in TAKEN.items() for name in taken]
 )
 def test_values_that_are_taken_and_that_are_refused(estimator, name):
-    taken, refused = TAKEN[estimator][name]
-    for value in taken:
-        estimator(**{name: value})._validate_params()
-    for value in refused:
-        with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be") as caught:
-            estimator(**{name: value})._validate_params()
-        assert repr(value) in str(caught.value)
+    check_taken_and_refused(estimator, name, *TAKEN[estimator][name])
 
 
 def test_each_parameter_is_in_the_table():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from constraints import check_taken_and_refused
 from scipy import sparse
 
 from skembed import InteractionEmbedder
@@ -223,13 +224,7 @@ TAKEN = {
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_values_that_are_taken_and_that_are_refused(name):
-    taken, refused = TAKEN[name]
-    for value in taken:
-        InteractionEmbedder(**{name: value})._validate_params()
-    for value in refused:
-        with pytest.raises(ValueError, match=f"The '{name}' parameter of InteractionEmbedder must be") as caught:
-            InteractionEmbedder(**{name: value})._validate_params()
-        assert repr(value) in str(caught.value)
+    check_taken_and_refused(InteractionEmbedder, name, *TAKEN[name])
 
 
 def test_each_parameter_is_in_the_table():
