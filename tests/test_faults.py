@@ -355,7 +355,7 @@ def test_ctrl_c(X, y, monkeypatch):
 
 
 def test_ctrl_c_while_interactions_are_learned(X, monkeypatch):
-    from skembed.categorical._interaction_learning import Backfitting
+    from skembed.categorical._backfitting import Backfitting
 
     odd = np.array([ord(v) for v in X[:, 0]]) % 2
     y = (odd == (X[:, 1] == "x")) + 0.1 * np.random.default_rng(0).standard_normal(N)

@@ -1,23 +1,27 @@
-"""Screening for interactions: which pairs of columns have any, by a score test, numeric side inputs being binned.
+"""Screening for interactions: which pairs and triples of columns have any, by a score test, side inputs being binned.
 
 Residuals of rows that share both levels are then correlated (the score test of a variance component; Lin 1997,
-"Variance component testing in generalised linear models with random effects").
+"Variance component testing in generalised linear models with random effects"). By how much the sum of a cell's
+residuals varies more than that of as many independent ones is the design effect (Kish 1965, "Survey sampling").
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from skembed.categorical._interaction_learning import Backfitting
+from skembed.categorical._backfitting import Backfitting
 from skembed.categorical._interactions import N_BINS
 
-__all__ = ["MIN_TESTED_ROWS", "numeric_bins", "screen_pairs", "without_bins"]
+__all__ = ["MIN_TESTED_ROWS", "numeric_bins", "screen_pairs", "screen_triples", "without_bins"]
 
 MAX_PAIRS = 64  # the most significant ones; each costs a sort of the rows
 CELL_BITS = 18  # cells of the hash table that the score test counts in: a few for each row that it looks at
 MAX_TESTED = 2 * 10**8  # rows times pairs: a second or two
 MIN_TESTED_ROWS = 2_000
+MAX_TRIPLES = 64  # those of the most significant pairs; each is tested by all rows, once and again for each one found
+MIN_DESIGN_EFFECT = 1.5  # of a triple's cells: where it is less, their rows hardly mislead about the pairs
 N_BIN_SWEEPS = 5
 
 
@@ -57,22 +61,121 @@ def screen_pairs(
     rows = np.linspace(0, len(ids) - 1, n_rows).astype(np.int64)
     residual = np.ascontiguousarray(residual[rows] * np.sqrt(weight[rows])[:, None])
     columns = {c: ids[rows, c].astype(np.uint64) for c in varied}
-    n_cells = 1 << CELL_BITS
-    sums, squares, fourths = np.zeros((n_cells, residual.shape[1])), np.zeros(n_cells), np.zeros(n_cells)
-    critical = math.sqrt(2.0 * math.log(len(pairs))) + 2.0
+    workspace, critical = cell_workspace(residual), critical_value(len(pairs))
     found = []
     for a, b in pairs:
-        size = sizes[a] * sizes[b]
-        cells = columns[a] * np.uint64(sizes[b]) + columns[b]
-        if size > n_cells:  # Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4)
-            cells = (cells * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - CELL_BITS)
-        statistic, variance = cell_statistic(
-            cells.astype(np.int64), residual, sums[:size], squares[:size], fourths[:size]
-        )
+        cells, size = hashed_cells(columns, sizes, (a, b))
+        statistic, variance = cell_statistic(cells, residual, *(part[:size] for part in workspace))
         if variance > 0 and statistic > critical * math.sqrt(variance):
             found.append((statistic / math.sqrt(variance), a, b))
     found.sort(key=lambda item: (-item[0], item[1:]))
     return [(a, b) for _, a, b in found[:MAX_PAIRS]]
+
+
+def screen_triples(
+    columns: list[np.ndarray],
+    sizes: list[int],
+    pairs: list[tuple[int, int]],
+    residual: np.ndarray,
+    weight: np.ndarray,
+) -> list[tuple[int, int, int]]:
+    """Return the triples of columns whose rows are so alike that they mislead about the pairs, the surest first.
+
+    What cells have in common, larger ones that hold them have, too, with a greater error. So the effects of the surest
+    triple are taken out before the others are tested again.
+
+    Parameters
+    ----------
+    columns : list of ndarray of shape (n_samples,), int32
+        Table rows of each column.
+    sizes : list of int
+        Table rows of each.
+    pairs : list of (int, int)
+        That interact, the most significant first. A triple holds three of them.
+    residual : ndarray of shape (n_samples, n_targets)
+        What the effects of the columns and of the pairs leave.
+    weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    list of (int, int, int)
+        Those of a design effect of at least `MIN_DESIGN_EFFECT`, beyond chance as in `screen_pairs`.
+    """
+    triples = triples_of(pairs)[:MAX_TRIPLES]
+    if not triples:
+        return []
+    from skembed.kernels.level_effects import cell_statistic
+
+    root = np.sqrt(weight)
+    residual = np.ascontiguousarray(residual * root[:, None])
+    unsigned = {c: columns[c].astype(np.uint64) for triple in triples for c in triple}
+    workspace, critical = cell_workspace(residual), critical_value(len(triples))
+    found: list[tuple[int, int, int]] = []
+    while len(found) < len(triples):
+        least = (MIN_DESIGN_EFFECT - 1.0) * float(np.vdot(residual, residual))
+        surest, z, statistic_of_surest = None, critical, 0.0
+        for triple in triples:
+            cells, size = hashed_cells(unsigned, sizes, triple)
+            statistic, variance = cell_statistic(cells, residual, *(part[:size] for part in workspace))
+            if statistic > least and statistic > z * math.sqrt(variance) and variance > 0:
+                surest, z, statistic_of_surest = triple, statistic / math.sqrt(variance), statistic
+        if surest is None:
+            break
+        found.append(surest)
+        cells, size = hashed_cells(unsigned, sizes, surest)
+        residual = without_cells(cells, size, root, residual, statistic_of_surest)
+    return found
+
+
+def triples_of(pairs: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Return the triples of columns all of whose pairs are among these, by the last of their pairs."""
+    place = {frozenset(pair): i for i, pair in enumerate(pairs)}
+    columns = sorted({c for pair in pairs for c in pair})
+    found = []
+    for triple in combinations(columns, 3):
+        own = [frozenset(pair) for pair in combinations(triple, 2)]
+        if all(pair in place for pair in own):
+            found.append((max(place[pair] for pair in own), triple))
+    return [triple for _, triple in sorted(found)]
+
+
+def without_cells(cells: np.ndarray, size: int, root: np.ndarray, residual: np.ndarray, statistic: float) -> np.ndarray:
+    """Return a residual, times the roots of weights, less the random effects of some cells.
+
+    The statistic is what the effects' variance times the pairs of rows is expected to be (the method of moments).
+    """
+    mass = np.bincount(cells, root**2, size)
+    n_pairs = float((np.bincount(cells, root, size) ** 2 - mass).sum())
+    noise = float(np.vdot(residual, residual)) / len(residual)
+    ratio = noise * n_pairs / statistic
+    effects = [np.bincount(cells, root * values, size) / np.maximum(mass + ratio, 1e-300) for values in residual.T]
+    return residual - root[:, None] * np.stack([e[cells] for e in effects], axis=1)
+
+
+def hashed_cells(columns: Mapping[int, np.ndarray], sizes: list[int], which: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Return a number of the levels that each row has in some columns, (n_samples,), int64, and how many there are.
+
+    Where levels combine in too many ways they share numbers, as in a hash table.
+    """
+    cells, size = columns[which[0]], sizes[which[0]]
+    for c in which[1:]:
+        cells, size = cells * np.uint64(sizes[c]) + columns[c], size * sizes[c]
+    if size <= 1 << CELL_BITS:
+        return cells.astype(np.int64), size
+    # Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4)
+    cells = (cells * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - CELL_BITS)
+    return cells.astype(np.int64), 1 << CELL_BITS
+
+
+def cell_workspace(residual: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the zeros that `cell_statistic` works in."""
+    n_cells = 1 << CELL_BITS
+    return np.zeros((n_cells, residual.shape[1])), np.zeros(n_cells), np.zeros(n_cells)
+
+
+def critical_value(n_tests: int) -> float:
+    """Return how many standard errors so many tests without interaction do not reach by chance, and two more."""
+    return math.sqrt(2.0 * math.log(n_tests)) + 2.0
 
 
 def without_bins(bins: np.ndarray, sizes: list[int], residual: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skembed.categorical._interaction_learning import Backfitting, cells_of, learn_interactions
+from skembed.categorical._backfitting import Backfitting
+from skembed.categorical._interaction_learning import cells_of, learn_interactions
 from skembed.categorical._interactions import MIN_VARIANCE
 from skembed.categorical._samples import Samples
 from skembed.training.passes import PassSettings
@@ -24,7 +25,8 @@ def rows(n=240, n_targets=2, seed=0, strength=1.5):
 class Slow:
     """One set of rows, one row and one level at a time."""
 
-    def __init__(self, terms, sizes, target, weight, include, ratios=None):
+    def __init__(self, terms, sizes, target, weight, include, ratios=None, within=None):
+        self.within = within or {}
         self.terms, self.weight, self.include, self.sizes = terms, weight, include.astype(bool), sizes
         mine = self.include
         self.residual = target - np.average(target[mine], axis=0, weights=weight[mine])
@@ -34,7 +36,7 @@ class Slow:
 
     def one_pass(self):
         mass = self.weight[self.include].sum()
-        uncertainty, variances = 0.0, []
+        uncertainty, variances, posteriors = 0.0, [], self.posterior_variances()
         for t, (term, effects) in enumerate(zip(self.terms, self.effects)):
             squares = []
             for level in range(self.sizes[t]):
@@ -43,16 +45,38 @@ class Slow:
                 new = self.weight[here] @ (self.residual[here] + effects[level]) / (count + self.ratios[t])
                 self.residual[term == level] += effects[level] - new
                 effects[level] = new
-                posterior = self.noise / (count + self.ratios[t])
-                uncertainty += posterior * count / mass
+                uncertainty += self.noise / (count + self.ratios[t]) * count / mass
                 if count > 0:
-                    squares.append((new**2).mean() + posterior)
+                    squares.append((new**2).mean() + posteriors[t][level])
             variances.append(max(np.mean(squares), MIN_VARIANCE))
         loss = self.weight[self.include] @ (self.residual[self.include] ** 2).sum(axis=1) / mass
         if self.learns:
             self.noise = loss / self.residual.shape[1] + uncertainty
             self.ratios = [self.noise / variance for variance in variances]
         return 0.5 * loss
+
+    def posterior_variances(self):
+        weight, out = self.weight * self.include, []
+        rows_of = [
+            [np.flatnonzero((term == k) & self.include) for k in range(n)] for term, n in zip(self.terms, self.sizes)
+        ]
+        for rows_of_levels, ratio in zip(rows_of, self.ratios):
+            out.append([self.noise / (weight[rows].sum() + ratio) for rows in rows_of_levels])
+        for t, inners in self.within.items():
+            for level, rows in enumerate(rows_of[t]):
+                counted = 0.0  # each row by its share of noise in what the levels within leave
+                for row in rows:
+                    shares = [
+                        self.ratios[k] / (self.ratios[k] + weight[rows_of[k][self.terms[k][row]]].sum()) for k in inners
+                    ]
+                    counted += weight[row] * np.prod(shares)
+                out[t][level] = self.noise / (counted + self.ratios[t])
+            for k in inners:
+                for level, rows in enumerate(rows_of[k]):
+                    if len(rows):
+                        count = weight[rows].sum()
+                        out[k][level] += (count / (count + self.ratios[k])) ** 2 * out[t][self.terms[t][rows[0]]]
+        return out
 
 
 def terms_of(samples):
@@ -98,6 +122,30 @@ def test_passes_are_those_of_loops(learns, n_targets):
     model.restore(state)
     for found, expected in zip([model.residual, *model.effects, model.ratios, model.noise], then):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_that_share_an_inner_level_count_as_fewer():
+    """Cells of two columns, in each of which there are three inner ones of two more terms."""
+    samples = rows()
+    _, terms, sizes = terms_of(samples)
+    inner = np.random.default_rng(3).integers(0, 3, (2, 240))
+    terms += [(terms[2] * 3 + part).astype(np.int32) for part in inner]
+    sizes += [3 * sizes[2], 3 * sizes[2]]
+    within = {2: [3, 4]}
+    include = np.ones((240, 1), dtype=np.uint8)
+    include[::9] = 0
+    model = Backfitting(terms, sizes, samples.target, samples.weight, include, within=within)
+    alone = Backfitting(terms, sizes, samples.target, samples.weight, include)
+    twin = Slow(terms, sizes, samples.target, samples.weight, include[:, 0], within=within)
+    twin.sizes = sizes
+    for _ in range(5):
+        assert model.one_pass() == pytest.approx(twin.one_pass())
+        np.testing.assert_allclose(model.ratios, twin.ratios, rtol=1e-8)
+        assert model.noise == pytest.approx(twin.noise)
+        for found, expected in zip(model.posterior_variances(), twin.posterior_variances()):
+            np.testing.assert_allclose(found, expected, rtol=1e-8)
+        alone.one_pass()
+    assert model.ratios[2] < alone.ratios[2]  # as independent, what the inner ones explain is lost to the outer
 
 
 def test_what_is_learned_of_pairs_without_validation():

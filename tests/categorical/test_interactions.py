@@ -5,7 +5,8 @@ import pytest
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _interaction_screening
-from skembed.categorical._interaction_learning import Backfitting, is_worth_it
+from skembed.categorical._backfitting import Backfitting
+from skembed.categorical._interaction_learning import is_worth_it
 from skembed.categorical._interaction_screening import MIN_TESTED_ROWS, numeric_bins, screen_pairs
 from skembed.categorical._interactions import Cells, Interactions, principal_axes, profiles
 

@@ -199,7 +199,7 @@ def test_a_grid_search_over_the_dimension_learns_once_a_fold(tmp_path, monkeypat
 @pytest.mark.parametrize("end", ["Ctrl-C", "callback", "not finite"])
 def test_what_was_cut_short_is_not_kept(tmp_path, monkeypatch, hidden_layer_sizes, end):
     pytest.importorskip("torch")
-    from skembed.categorical._interaction_learning import Backfitting
+    from skembed.categorical._backfitting import Backfitting
     from skembed.training.callbacks import PassCallbacks
 
     X, y = interacting()
