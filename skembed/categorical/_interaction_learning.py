@@ -58,12 +58,17 @@ def learn_interactions(
     cells, of_rows = zip(*(cells_of(columns, sizes, pair) for pair in pairs))
     terms = [*columns, *of_rows]
     term_sizes = [*sizes, *(c.levels.shape[1] for c in cells)]
+    within: dict[int, list[int]] = {}  # of each pair, the triples that hold it
+
+    def backfitting(include: np.ndarray, held_out: np.ndarray | None = None) -> Backfitting:
+        return Backfitting(terms, term_sizes, target, weight, include, held_out, within=within)
+
     everyone = np.ones((len(samples), 1), dtype=np.uint8)
     if len(validation):
         seen = everyone.copy()
         seen[validation] = 0
         settings = replace(settings, early_stopping=True)
-        model = Backfitting(terms, term_sizes, target, weight, seen, validation)
+        model = backfitting(seen, validation)
         history = passes(model, settings, run)
         alone = Backfitting(columns, sizes, target, weight, seen, validation)
         for _ in range(history.best_iter):
@@ -72,12 +77,11 @@ def learn_interactions(
             return Interactions(history=history), []
         n_passes = history.best_iter
     else:
-        model = Backfitting(terms, term_sizes, target, weight, everyone)
+        model = backfitting(everyone)
         history = passes(model, replace(settings, early_stopping=False), run)
         n_passes = history.n_iter
     rows = np.flatnonzero(model.include[:, 0])
     triples = screen_triples([c[rows] for c in columns], sizes, pairs, model.residual[rows], weight[rows])
-    within: dict[int, list[int]] = {}
     for triple in triples:
         for t, pair in enumerate(pairs, start=len(columns)):
             if set(pair) <= set(triple):
@@ -86,11 +90,11 @@ def learn_interactions(
         terms.append(of_row)
         term_sizes.append(size)
     if triples and len(validation):
-        model = Backfitting(terms, term_sizes, target, weight, seen, validation, within=within)
         # callbacks and a progress bar were told of the passes that led here: what is learned beside is not theirs
-        n_passes = passes(model, replace(settings, max_iter=history.n_iter), Run(run.seed)).best_iter
+        again = replace(settings, max_iter=history.n_iter)
+        n_passes = passes(backfitting(seen, validation), again, Run(run.seed)).best_iter
     if triples or len(validation):
-        model = Backfitting(terms, term_sizes, target, weight, everyone, within=within)
+        model = backfitting(everyone)
         for _ in range(n_passes):
             model.one_pass()
     of_pairs = slice(len(columns), len(columns) + len(pairs))
