@@ -128,7 +128,7 @@ def cells_of(columns: list[np.ndarray], sizes: list[int], pair: tuple[int, int])
     return Cells(pair, np.stack([keys // sizes[second], keys % sizes[second]])), of_row.astype(np.int32)
 
 
-def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[int, int, int]) -> tuple[int, np.ndarray]:
+def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[int, ...]) -> tuple[int, np.ndarray]:
     """Return how many combinations of three columns' levels occur, and which one each row has, (n_samples,), int32."""
     first, second, third = triple
     _, of_pair = cells_of(columns, sizes, (first, second))

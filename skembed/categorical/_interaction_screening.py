@@ -6,6 +6,7 @@ residuals varies more than that of as many independent ones is the design effect
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -20,7 +21,8 @@ MAX_PAIRS = 64  # the most significant ones; each costs a sort of the rows
 CELL_BITS = 18  # cells of the hash table that the score test counts in: a few for each row that it looks at
 MAX_TESTED = 2 * 10**8  # rows times pairs: a second or two
 MIN_TESTED_ROWS = 2_000
-MAX_TRIPLES = 64  # those of the most significant pairs; each is tested by all rows, once and again for each one found
+MAX_TRIPLES = 64  # that are tested, those of the most significant pairs; by all rows, and again for each one found
+MAX_FOUND_TRIPLES = 16  # each takes as long to learn as a pair
 MIN_DESIGN_EFFECT = 1.5  # of a triple's cells: where it is less, their rows hardly mislead about the pairs
 N_BIN_SWEEPS = 5
 
@@ -78,7 +80,7 @@ def screen_triples(
     pairs: list[tuple[int, int]],
     residual: np.ndarray,
     weight: np.ndarray,
-) -> list[tuple[int, int, int]]:
+) -> list[tuple[int, ...]]:
     """Return the triples of columns whose rows are so alike that they mislead about the pairs, the surest first.
 
     What cells have in common, larger ones that hold them have, too, with a greater error. So the effects of the surest
@@ -110,33 +112,34 @@ def screen_triples(
     residual = np.ascontiguousarray(residual * root[:, None])
     unsigned = {c: columns[c].astype(np.uint64) for triple in triples for c in triple}
     workspace, critical = cell_workspace(residual), critical_value(len(triples))
-    found: list[tuple[int, int, int]] = []
-    while len(found) < len(triples):
+    found: list[tuple[int, ...]] = []
+    while triples and len(found) < MAX_FOUND_TRIPLES:
         least = (MIN_DESIGN_EFFECT - 1.0) * float(np.vdot(residual, residual))
-        surest, z, statistic_of_surest = None, critical, 0.0
+        statistics = {}
         for triple in triples:
             cells, size = hashed_cells(unsigned, sizes, triple)
             statistic, variance = cell_statistic(cells, residual, *(part[:size] for part in workspace))
-            if statistic > least and statistic > z * math.sqrt(variance) and variance > 0:
-                surest, z, statistic_of_surest = triple, statistic / math.sqrt(variance), statistic
-        if surest is None:
+            if statistic > least and statistic > critical * math.sqrt(variance) > 0:
+                statistics[triple] = statistic, statistic / math.sqrt(variance)
+        if not statistics:
             break
+        surest = max(statistics, key=lambda triple: statistics[triple][1])
         found.append(surest)
         cells, size = hashed_cells(unsigned, sizes, surest)
-        residual = without_cells(cells, size, root, residual, statistic_of_surest)
+        residual = without_cells(cells, size, root, residual, statistics[surest][0])
+        triples = [triple for triple in statistics if triple != surest]  # less is left of the others in any case
     return found
 
 
-def triples_of(pairs: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+def triples_of(pairs: list[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Return the triples of columns all of whose pairs are among these, by the last of their pairs."""
-    place = {frozenset(pair): i for i, pair in enumerate(pairs)}
-    columns = sorted({c for pair in pairs for c in pair})
-    found = []
-    for triple in combinations(columns, 3):
-        own = [frozenset(pair) for pair in combinations(triple, 2)]
-        if all(pair in place for pair in own):
-            found.append((max(place[pair] for pair in own), triple))
-    return [triple for _, triple in sorted(found)]
+    found: list[tuple[int, ...]] = []
+    partners: defaultdict[int, set[int]] = defaultdict(set)
+    for a, b in pairs:
+        found += sorted(tuple(sorted((a, b, c))) for c in partners[a] & partners[b])
+        partners[a].add(b)
+        partners[b].add(a)
+    return found
 
 
 def without_cells(cells: np.ndarray, size: int, root: np.ndarray, residual: np.ndarray, statistic: float) -> np.ndarray:

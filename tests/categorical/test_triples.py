@@ -131,6 +131,15 @@ def test_triples_need_all_their_pairs_and_stand_by_the_last_of_them():
     assert screened(given, noise(4000) + of_three(given[1:], 1.0), []) == []
 
 
+def test_as_many_are_found_as_are_worth_their_time(monkeypatch):
+    given = columns(n_columns=6)
+    pairs = list(combinations(range(6), 2))
+    residual = noise(4000) + of_three(given[:3], 0.9) + of_three(given[3:], 0.7)
+    assert screened(given, residual, pairs) == [(0, 1, 2), (3, 4, 5)]
+    monkeypatch.setattr(_interaction_screening, "MAX_FOUND_TRIPLES", 1)
+    assert screened(given, residual, pairs) == [(0, 1, 2)]
+
+
 def test_only_triples_of_the_most_significant_pairs_are_tested(monkeypatch):
     given = columns()
     residual = noise(4000) + of_three(given[1:], 1.0)
