@@ -23,7 +23,7 @@ MAX_TESTED = 2 * 10**8  # rows times pairs: a second or two
 MIN_TESTED_ROWS = 2_000
 MAX_TRIPLES = 64  # that are tested, those of the most significant pairs; by all rows, and again for each one found
 MAX_FOUND_TRIPLES = 16  # each takes as long to learn as a pair
-MIN_DESIGN_EFFECT = 1.5  # of a triple's cells: where it is less, their rows hardly mislead about the pairs
+MIN_DESIGN_EFFECT = 1.2  # of a triple's cells: where it is less, their rows hardly mislead about the pairs
 N_BIN_SWEEPS = 5
 
 

@@ -56,20 +56,21 @@ def test_a_triple_whose_rows_are_alike_is_found():
     assert screened(given, noise(4000)) == []
 
 
-@pytest.mark.parametrize(("spread", "found"), [(0.1, []), (0.25, [(1, 2, 3)])])
-def test_one_that_misleads_less_than_by_half_is_left(spread, found):
-    """Cells of 18.5 rows, whose sums vary 1 + 17.5 v / (1 + v) times as much with effects of variance v."""
-    given = columns()
-    residual = noise(4000) + of_three(given[1:], spread)
+@pytest.mark.parametrize(("spread", "found"), [(0.2, []), (0.3, [(1, 2, 3)])])
+def test_one_that_misleads_less_than_by_a_fifth_is_left(spread, found):
+    """A row shares its cell with four others: sums vary 1 + 4 v / (1 + v) times as much with effects of variance v."""
+    given = columns(32_000, 20)
+    residual = noise(32_000) + of_three(given[1:], spread)
     _, cell = np.unique(np.stack(given[1:]), axis=1, return_inverse=True)
     sums = np.bincount(cell.ravel(), residual)
-    z = (sums @ sums / (residual @ residual) - 1) / np.sqrt(2 / 216)
-    assert z > critical_value(4) or not found
-    assert screened(given, residual) == found
+    design_effect = sums @ sums / (residual @ residual)
+    assert design_effect == pytest.approx(1 + 4 * spread**2 / (1 + spread**2), abs=0.05)
+    assert (design_effect - 1) / np.sqrt(2 / len(sums)) > 1.5 * critical_value(4)  # beyond chance either way
+    assert screen_triples(given, [21] * 4, ALL_PAIRS, residual[:, None], np.ones(32_000)) == found
 
 
 def test_it_has_to_be_beyond_chance():
-    """The sums of six cells of noise vary one and a half times as much as they should in one of six tables."""
+    """The sums of six cells of noise vary one and a half times as much as they should in one of seven tables."""
     given = [np.repeat([1, 2], 30).astype(np.int32), np.tile([1, 2, 3], 20).astype(np.int32), np.ones(60, np.int32)]
     misleading = false = 0
     for seed in range(200):
@@ -184,16 +185,15 @@ def test_rows_count_by_their_weight():
 
 
 def test_numbers_of_cells_are_shared_where_levels_combine_in_too_many_ways(monkeypatch):
-    given = columns(4000, 20)
-    residual = noise(4000) + of_three(given[:3], 2.0)
+    given = columns(16_000, 20)
+    residual = noise(16_000) + of_three(given[:3], 2.0)
     sizes = [21] * 4
     unsigned = {c: column.astype(np.uint64) for c, column in enumerate(given)}
     cells, size = hashed_cells(unsigned, sizes, (0, 1, 2))
     assert size == 21**3
     np.testing.assert_array_equal(cells, (given[0].astype(int) * 21 + given[1]) * 21 + given[2])
     pairs = ALL_PAIRS[:]
-    weight = np.ones(4000)
-    monkeypatch.setattr(_interaction_screening, "MIN_DESIGN_EFFECT", 1.1)  # cells of half a row
+    weight = np.ones(16_000)
     assert screen_triples(given, sizes, pairs, residual[:, None], weight) == [(0, 1, 2)]
     monkeypatch.setattr(_interaction_screening, "CELL_BITS", 13)  # 8,192 for 9,261
     cells, size = hashed_cells(unsigned, sizes, (0, 1, 2))
