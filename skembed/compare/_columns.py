@@ -149,11 +149,10 @@ def _parse_dates(levels):
 
 
 def _days(dates):
-    import pandas as pd
-
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-    return ((dates - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype=np.float64)
+    # not as pandas' own difference, which takes nanoseconds: they end in the years 1677 and 2262
+    return (dates.to_numpy() - np.datetime64(0, "D")) / np.timedelta64(1, "D")
 
 
 def is_row_number(numbers):

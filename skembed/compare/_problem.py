@@ -132,6 +132,7 @@ def make_problem(
     import pandas as pd
 
     _check_names(table, target, source, {"drop": drop, "categorical": categorical, "numeric": numeric})
+    _check_values(table, target, {"categorical": categorical, "numeric": numeric})
     notes: list[str] = []
     y, task = _read_target(table[target], target, task, notes)
     known = ~pd.isna(y)
@@ -222,6 +223,14 @@ def _check_names(table, target, source, asked):
                 raise InputError(f'--{option}: "{column}" is the target.')
     for column in {*asked["categorical"]} & {*asked["numeric"]}:
         raise InputError(f'"{column}" is asked to be both --categorical and --numeric: choose one.')
+
+
+def _check_values(table, target, asked):
+    named = [(f"--{option}: column", column) for option, columns in asked.items() for column in columns]
+    for what, column in [("target", target), *named]:
+        held = _held_type(table[column].dropna(), _is_hashable)
+        if held:
+            raise InputError(f'{what} "{column}" holds values of type {held}: turn them into text or numbers first.')
 
 
 def _names_like(name, names):
@@ -325,15 +334,12 @@ def _leave_out(table, keep):
 
 
 def _reason_to_leave_out(column):
-    import pandas as pd
-
     values = column.dropna()
     if values.empty:
         return "empty"
-    if column.dtype == object or isinstance(column.dtype, getattr(pd, "ArrowDtype", ())):
-        held = next((type(v).__name__ for v in values.iloc[:1000] if not _is_hashable(v)), None)
-        if held:
-            return f"holds values of type {held}"
+    held = _held_type(values, _is_level)
+    if held:
+        return f"holds values of type {held}"
     n_levels = values.nunique()
     if n_levels == 1 and len(values) == len(column):
         return f"always {_shorten(values.iloc[0])}"
@@ -351,12 +357,25 @@ def _reason_to_leave_out(column):
     return None
 
 
+def _held_type(values, fits):
+    """The type of the first value among objects that does not fit; None if there is none."""
+    import pandas as pd
+
+    if values.dtype == object or isinstance(values.dtype, getattr(pd, "ArrowDtype", ())):
+        return next((type(value).__name__ for value in values.iloc[:1000] if not fits(value)), None)
+    return None
+
+
 def _is_hashable(value):
     try:
         hash(value)
     except TypeError:
         return False
-    return not isinstance(value, bytes)
+    return True
+
+
+def _is_level(value):
+    return _is_hashable(value) and not isinstance(value, bytes)
 
 
 def _shorten(value, n_max=30):

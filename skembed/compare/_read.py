@@ -3,6 +3,7 @@
 What a file is, its first bytes decide; its suffix is not believed.
 """
 
+import contextlib
 import csv
 import io
 import lzma
@@ -49,9 +50,9 @@ def read_table(path, *, header_rows=1):
     """
     path = Path(path)
     pd = _import_pandas()
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give one csv or parquet file.")
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory: give one csv or parquet file.")
         raw = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.{_files_like(path)}") from None
@@ -210,8 +211,9 @@ def _read_header(text, header_rows, path):
                 if len(rows) > header_rows:
                     break
             n_skipped += 1
-    except csv.Error as error:
-        raise InputError(f"{path} is not a table: {error}.") from None
+    except csv.Error as error:  # a cell too long for this reader, though not for the one of the rows
+        if len(rows) < max(header_rows, 1):
+            raise InputError(f"{path} is not a table: {error}.") from None
     header, data = rows[:header_rows], rows[header_rows:]
     n_columns = max(len(row) for row in rows) if header_rows != 1 else len(rows[0])
     if header_rows == 0:
@@ -247,9 +249,11 @@ def _sniff_separator(text):
     lines = text[:_SNIFFED_CHARACTERS].split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES]
     best, best_rank = ",", (0.0, False, 0)
     for separator in reversed(SEPARATORS):
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
-        except csv.Error:
+        widths = []
+        with contextlib.suppress(csv.Error):  # of a cell that is too long; the lines before it say enough
+            for row in filter(None, csv.reader(lines, delimiter=separator, skipinitialspace=True)):
+                widths.append(len(row))
+        if not widths:
             continue
         width = max(set(widths), key=widths.count, default=1)
         if width > 1:

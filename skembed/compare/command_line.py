@@ -46,7 +46,7 @@ def _run(arguments, check_interrupt):
     encoders = _choices("--encoders", arguments.encoders, ENCODERS)
     learners = "auto" if arguments.learner == ["auto"] else _choices("--learner", arguments.learner, LEARNERS)
     if arguments.html:
-        _check_writable(Path(arguments.html))
+        _check_writable(Path(arguments.html), arguments.file)
     problem, options = _make_problem(arguments)
     print(describe(problem), flush=True)
     n_learners = len(LEARNERS if learners == "auto" else learners)
@@ -82,8 +82,10 @@ def _choices(option, asked, known):
     return list(dict.fromkeys(asked))
 
 
-def _check_writable(path):
+def _check_writable(path, file):
     """Before the work of minutes, not after."""
+    if file is not None and os.path.realpath(path) == os.path.realpath(file):
+        raise InputError(f"--html: {path} is the file that is read, which the report would replace: give another name.")
     if path.is_dir():
         raise InputError(f"--html: {path} is a directory: give the name of a file.")
     if not path.parent.is_dir():

@@ -320,3 +320,16 @@ def test_codes_beside_a_slow_twin(seed):
     effect = rng.normal(size=n_levels).cumsum() if seed % 2 else rng.normal(size=n_levels)  # neighbours alike, or not
     target = effect[numbers.astype(int)] * rng.uniform(0.1, 0.5) + rng.normal(size=200)
     assert is_code(numbers, target[:, None]) == slow_is_code(numbers.tolist(), target)
+
+
+def test_dates_beyond_what_nanoseconds_hold():
+    days = pd.Series(np.array(["1400-01-01", "9999-12-31", "NaT"], dtype="datetime64[s]"))
+    expected = [-208188, 2932896, np.nan]
+    np.testing.assert_array_equal(to_numbers(days)[0], expected)
+    np.testing.assert_array_equal(to_numbers(days.dt.tz_localize("UTC"))[0], expected)
+
+
+@pytest.mark.skipif(int(pd.__version__.split(".")[0]) < 3, reason="to_datetime has nanoseconds alone")
+def test_dates_of_texts_beyond_what_nanoseconds_hold():
+    assert numbers_of(["1400-01-01", "2020-01-01", "9999-12-31"])[0].tolist() == [-208188, 18262, 2932896]
+    assert numbers_of(["31/12/1650", "01/02/1651"])[0].tolist() == [-116513, -116481]

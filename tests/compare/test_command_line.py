@@ -28,6 +28,14 @@ def test_a_folder_that_cannot_be_written_to_is_told_of_first(tmp_path, capsys, m
     assert (tmp_path, os.W_OK) in asked
 
 
+def test_the_file_that_is_read_is_not_replaced_by_the_report(houses, capsys, monkeypatch):
+    before = houses.read_bytes()
+    monkeypatch.chdir(houses.parent)
+    assert run(houses, "--target", "price", "--html", houses.name) == 2
+    assert "--html: houses.csv is the file that is read, which the report would replace" in capsys.readouterr().err
+    assert houses.read_bytes() == before
+
+
 def test_the_bar_counts_each_fit(tmp_path, monkeypatch, capsys):
     table = tmp_path / "houses.csv"
     table.write_text("street,price\n" + "a,1.5\nb,2.5\nc,4\nb,3\n" * 10)

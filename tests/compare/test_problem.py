@@ -239,6 +239,16 @@ def test_values_that_are_no_levels_are_left_out(values):
     assert problem.left_out == {"odd": f"holds values of type {type(values[-1]).__name__}"}
 
 
+@pytest.mark.parametrize("values", [[[1], [2]] * 30, [{"k": 1}] * 60, [None] * 59 + [{"a"}]])
+def test_values_that_are_no_levels_are_told_where_they_are_asked_for(values):
+    kind = type(values[-1]).__name__
+    with pytest.raises(InputError, match=rf'^target "odd" holds values of type {kind}: turn them into text or numbers'):
+        make_problem(table(odd=values), "odd")
+    for option in ("categorical", "numeric"):
+        with pytest.raises(InputError, match=rf'^--{option}: column "odd" holds values of type {kind}: turn them'):
+            make_problem(table(odd=values), "y", **{option: ["odd"]})
+
+
 def test_a_column_that_is_empty_where_rows_remain():
     size = np.full(62, np.nan)
     size[60:] = [1.5, 2.5]

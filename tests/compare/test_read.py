@@ -301,13 +301,28 @@ def test_a_file_of_names_alone_has_no_rows(tmp_path):
             read_table(write(tmp_path, content))
 
 
-def test_a_field_without_an_end_is_named(tmp_path):
+@pytest.fixture
+def short_fields():
     before = csv.field_size_limit(50)
-    try:
+    yield
+    csv.field_size_limit(before)
+
+
+def test_a_name_without_an_end_is_named(tmp_path, short_fields):
+    for content in ('a,"b\n' + "x,1\n" * 60, "x" * 60 + ",b\na,1\n"):
         with pytest.raises(InputError, match=r"towns\.csv is not a table: field larger than field limit \(50\)\.$"):
-            read_table(write(tmp_path, "a,b\n" + "x" * 60 + ",1\n"))
-    finally:
-        csv.field_size_limit(before)
+            read_table(write(tmp_path, content))
+
+
+def test_a_cell_may_be_longer_than_the_reader_of_names_takes(tmp_path, short_fields):
+    table = read_table(write(tmp_path, "a;b\n" + "x, y" * 60 + ";1\nz;2\n"))
+    assert table["a"].tolist() == ["x, y" * 60, "z"]
+    assert table["b"].tolist() == [1, 2]
+
+
+def test_a_name_of_a_file_that_no_system_takes(tmp_path):
+    with pytest.raises(InputError, match=r"x+ cannot be read: File name too long\.$"):
+        read_table(tmp_path / ("x" * 5000))
 
 
 def test_a_name_that_is_nearly_that_of_a_file(tmp_path):
