@@ -235,6 +235,7 @@ def write_csv(table: EmbeddingTable, file: BinaryIO) -> None:
         string_key(key, row)
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv.writer(text, lineterminator="\n")
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)  # Python before 3.13 leaves "\r" bare
     counted = [] if table.counts is None else ["count"]
     writer.writerow(["key", *counted, *range(table.embedding_dim)])
     for start in range(0, len(table), _ROWS_AT_ONCE):
@@ -242,5 +243,7 @@ def write_csv(table: EmbeddingTable, file: BinaryIO) -> None:
         vectors = table.vectors[start : start + _ROWS_AT_ONCE].tolist()
         for place, vector in enumerate(vectors):
             count = counts[place : place + 1]
-            writer.writerow([keys[start + place], *count, *(f"{value:.9g}" for value in vector)])
+            key = keys[start + place]
+            fields = [key, *count, *(f"{value:.9g}" for value in vector)]
+            (quoting if "\r" in key else writer).writerow(fields)
     text.detach()  # which writes what is left; the file is the caller's to close

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from skembed.formats._fasttext import MAGIC, SETTINGS, VERSIONS
-from skembed.formats._write_text import string_key
+from skembed.formats._write_text import check_lengths, string_key
 from skembed.table import EmbeddingTable
 from skembed.table.counts import checked_counts
 from skembed.table.subword_table import SubwordTable
@@ -53,6 +53,7 @@ def write_fasttext(
                 f"fastText's format needs keys without NUL, and not empty, got {word[:40]!r} (row {row}). "
                 "Save the table as 'safetensors'."
             )
+    check_lengths(words)
     subwords = table.subwords if isinstance(table, SubwordTable) else None
     if subwords is not None and subwords.buckets is not None and subwords.absent == "skip":
         raise ValueError(

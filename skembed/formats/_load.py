@@ -22,7 +22,7 @@ from skembed.formats._word2vec import read_word2vec
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.queries import one_of
 
-_READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
+READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "text": read_text,
     "word2vec-text": lambda source, options: read_text(source, options, header=True),
     "fasttext-vec": lambda source, options: read_text(source, options, header=True),
@@ -32,7 +32,7 @@ _READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "parquet": read_parquet,
     "csv": read_csv,
 }
-READ_FORMATS = ("auto", *_READERS, "numpy", "safetensors")
+READ_FORMATS = ("auto", *READERS, "numpy", "safetensors")
 _TEXTS = ("text", "word2vec-text", "fasttext-vec", "glove", "csv")
 
 
@@ -134,7 +134,7 @@ def load_table(
         if found == "numpy":
             return read_npy(source, path, options)
         if found != "safetensors":
-            return _READERS[found](source, options)
+            return READERS[found](source, options)
         if source.n_bytes is None:
             raise source.error(0, "expected a safetensors file that is not compressed; unpack it first")
     return _native(path, options)

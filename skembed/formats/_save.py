@@ -2,18 +2,28 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skembed.atomic import replacing
+from skembed.data.compression import find_compression
+from skembed.data.keys import Keys
 from skembed.formats._csv import write_csv
+from skembed.formats._errors import FormatError
 from skembed.formats._fasttext_write import write_fasttext
+from skembed.formats._load import READERS
 from skembed.formats._native import save_native
 from skembed.formats._numpy import write_npz
+from skembed.formats._open import ZIP, Source
+from skembed.formats._options import ReadOptions
 from skembed.formats._parquet import write_parquet
+from skembed.formats._sniff import sniffed
 from skembed.formats._write_text import write_fasttext_vec, write_glove, write_word2vec_binary, write_word2vec_text
 from skembed.table import EmbeddingTable
 from skembed.warning import warn
@@ -34,6 +44,13 @@ _COMPRESSIONS: dict[str, Callable] = {
     "xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115 (the caller closes it)
 }
 WRITTEN_FORMATS = ("safetensors", *_WRITERS)
+# formats that have no magic number, and how a reader tells them
+_TOLD_BY_ROWS = {
+    "word2vec-text": "text", "glove": "text", "fasttext-vec": "text", "csv": "csv",
+    "word2vec-binary": "word2vec-binary",
+}  # fmt: skip
+_LOOKED_AT_ROWS, _LOOKED_AT_BYTES = 1_000, 1 << 20  # how far a reader looks before it decides
+_BLOCK_ROWS = 16_384
 # what the end of a name promises
 _FORMATS_OF = {
     ".safetensors": ("safetensors",), ".skembed": ("safetensors",), ".txt": ("word2vec-text", "glove", "fasttext-vec"),
@@ -109,8 +126,12 @@ def save_table(
     _check_options(format, compression, options)
     if not len(table):
         raise ValueError(f"format={format!r} cannot hold a table without keys; save it as 'safetensors'.")
+    if format in _TOLD_BY_ROWS:
+        _check_beginning(table, format)
     if table.unknown is not None:
         warn(f"format={format!r} has no place for the vector of unknown keys; only 'safetensors' keeps it.")
+    if np.dtype(options.get("dtype", np.float32)) == np.float16:
+        _check_half(table)
     with replacing(path) as file:
         if compression is None:
             _WRITERS[format](table, file, **options)
@@ -159,3 +180,56 @@ def _check_options(format: str, compression: str | None, options: dict[str, Any]
         raise ValueError(f"dtype must be 'float32' or 'float16', got {options['dtype']!r}.")
     if compression is not None and format in ("numpy", "parquet"):
         raise ValueError(f"format={format!r} is not compressed as a whole; pass compression=None.")
+
+
+def _check_beginning(table: EmbeddingTable, format: str) -> None:
+    """ValueError if the first rows would not be read as what they are; a warning if only `format` says how.
+
+    By its first rows a reader tells what a file is, and which fields are numbers: a line of one number may look like a
+    header, and the last words of most keys, where they are numbers, like components.
+    """
+    n_rows = min(_LOOKED_AT_ROWS, 2 + _LOOKED_AT_BYTES // (8 * table.embedding_dim))
+    counts = None if table.counts is None else table.counts[:n_rows]
+    keys, vectors = Keys(table.keys[:n_rows].copy()), np.array(table.vectors[:n_rows])
+    beginning = EmbeddingTable._of(keys, vectors, counts=counts)
+    file = io.BytesIO()
+    _WRITERS[format](beginning, file)
+    if _is_read(file.getvalue(), beginning, None, _TOLD_BY_ROWS[format]):
+        return
+    if not _is_read(file.getvalue(), beginning, format, format):
+        raise ValueError(
+            f"format={format!r} cannot hold this table: its first rows, with keys such as {table.keys[0][:40]!r}, "
+            "would be read as others. Save it as 'safetensors', or with other keys."
+        )
+    warn(
+        f"the first rows, with keys such as {table.keys[0][:40]!r}, look like those of another format; whoever reads "
+        f"the file has to name this one: EmbeddingTable.load(path, format={format!r})."
+    )
+
+
+def _is_read(content: bytes, table: EmbeddingTable, format: str | None, expected: str) -> bool:
+    """Whether a reader that is told the format, or nothing, finds the keys and the shape of a table."""
+    if find_compression(content) is not None or content.startswith(ZIP):
+        return False
+    source = Source("the file", len(content), io.BytesIO(content).read)
+    try:
+        if (format or sniffed(source)) != expected:
+            return False
+        read = READERS[expected](source, ReadOptions(errors="surrogateescape", allow_nonfinite=True))
+    except FormatError:
+        return False
+    return read.shape == table.shape and read.keys.tolist() == table.keys.tolist()
+
+
+def _check_half(table: EmbeddingTable) -> None:
+    """ValueError if a finite number would be infinite in half precision."""
+    for start in range(0, len(table), _BLOCK_ROWS):
+        block = table.vectors[start : start + _BLOCK_ROWS]
+        with np.errstate(over="ignore"):
+            lost = np.isfinite(block) & np.isinf(block.astype(np.float16))
+        if lost.any():
+            row, component = np.argwhere(lost)[0]
+            raise ValueError(
+                f"dtype='float16' ends at 65504, and the vector of {table.keys[start + row]!r} holds "
+                f"{block[row, component]:g}; leave dtype out, or scale the vectors."
+            )

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from skembed.formats._records import MAX_WORD
 from skembed.table import EmbeddingTable
 
 _ROWS_AT_ONCE = 256
@@ -39,6 +40,7 @@ def _write_lines(table: EmbeddingTable, file: BinaryIO, *, header: bool, end: st
 def write_word2vec_binary(table: EmbeddingTable, file: BinaryIO) -> None:
     """A header line, then each key, a space, and its numbers."""
     keys = list(_encoded(table, b" \n", spaces=False))
+    check_lengths(keys)
     file.write(f"{len(table)} {table.embedding_dim}\n".encode())
     for start in range(0, len(table), _ROWS_OF_BINARY):
         rows = table.vectors[start : start + _ROWS_OF_BINARY].astype("<f4", copy=False)
@@ -62,6 +64,13 @@ def _encoded(table: EmbeddingTable, forbidden: bytes, spaces: bool) -> Iterator[
         if spaces and (raw.startswith(b" ") or raw.endswith(b" ") or b"  " in raw):
             raise ValueError(_unfit(key, row, "with single spaces inside only"))
         yield raw
+
+
+def check_lengths(keys: list[bytes]) -> None:
+    """ValueError for the first key that is longer than readers of binary files look for its end."""
+    row = next((row for row, key in enumerate(keys) if len(key) >= MAX_WORD), None)
+    if row is not None:
+        raise ValueError(_unfit(keys[row].decode("utf-8", "replace"), row, f"of less than {MAX_WORD} bytes"))
 
 
 def string_key(key: object, row: int) -> bytes:

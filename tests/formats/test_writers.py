@@ -247,3 +247,75 @@ def test_binaries_that_look_like_text_are_told_apart(tmp_path):
     (tmp_path / "t").write_bytes(b"2 3\nx 1 2\ny 1 2 3\n")  # one number is missing: it is text
     with pytest.raises(FormatError, match="at byte 4: expected a key and 3 numbers, found 3 fields: b'x 1 2'"):
         load_table(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("format", "keys", "vectors"),
+    [
+        ("glove", ["\ufeffUlm", "Bern"], VECTORS[:2]),  # a byte order mark is no part of a key
+        ("glove", ["Route 66", "Area 51", "Ulm"], VECTORS),  # most keys end in a number
+        ("glove", ["BZh", "Ulm"], VECTORS[:2]),  # as files of bzip2 begin
+    ],
+)
+def test_what_would_be_read_as_other_keys_is_refused(tmp_path, format, keys, vectors):
+    path = tmp_path / "t.txt"
+    TABLE.save(path, format)
+    with pytest.raises(ValueError, match=rf"format='{format}' cannot hold this table: its first rows, with keys such"):
+        EmbeddingTable(keys, vectors).save(path, format)
+    assert load_table(path).keys.tolist() == KEYS
+
+
+@pytest.mark.parametrize(
+    ("format", "keys", "vectors"),
+    [
+        ("glove", ["2", "x", "y"], [[1], [5], [6]]),  # two keys of one number, by the look of it
+        ("glove", ["PAR1", "Ulm"], VECTORS[:2]),
+        ("glove", ["\x1b", "Ulm"], VECTORS[:2]),
+        ("csv", ["\x1b", "Ulm"], VECTORS[:2]),
+    ],
+)
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_what_looks_like_another_format_is_told_of(tmp_path, format, keys, vectors, compression):
+    table = EmbeddingTable(keys, vectors)
+    with pytest.warns(UserWarning, match=rf"look like those of another format.*load\(path, format='{format}'\)"):
+        table.save(tmp_path / "t", format, compression=compression)
+    assert load_table(tmp_path / "t", format=format) == table
+
+
+def test_numbers_that_are_not_finite_look_like_what_they_are(tmp_path):
+    (tmp_path / "t").write_text("Ulm inf 1\nBern 2 nan\n")
+    table = load_table(tmp_path / "t", allow_nonfinite=True)
+    for format in ("glove", "csv", "word2vec-text", "word2vec-binary"):
+        table.save(tmp_path / "again", format)
+        assert load_table(tmp_path / "again", allow_nonfinite=True) == table
+
+
+def test_only_as_many_rows_decide_as_a_reader_looks_at(tmp_path):
+    keys = [f"city{i}" for i in range(1_000)] + [f"Route {i}" for i in range(5_000)]
+    table = EmbeddingTable(keys, np.arange(12_000.0).reshape(6_000, 2))
+    table.save(tmp_path / "t", "glove")
+    assert load_table(tmp_path / "t") == table
+
+
+def test_any_line_end_in_a_key_of_csv(tmp_path):
+    keys = ["a\rb", "\r", "c\r\nd", "e\nf", 'g"\r,']
+    table = EmbeddingTable(keys, np.arange(10.0).reshape(5, 2), counts=range(5))
+    table.save(tmp_path / "t.csv")
+    assert load_table(tmp_path / "t.csv") == table
+
+
+@pytest.mark.parametrize("format", ["word2vec-binary", "fasttext-bin"])
+def test_keys_of_binary_files_are_no_longer_than_readers_look(tmp_path, format):
+    EmbeddingTable(["Ulm", "x" * 65_535], VECTORS[:2]).save(tmp_path / "t", format)
+    assert load_table(tmp_path / "t").keys.tolist() == ["Ulm", "x" * 65_535]
+    with pytest.raises(ValueError, match=r"keys of less than 65536 bytes, got 'xxxx.*\(row 1\)"):
+        EmbeddingTable(["Ulm", "x" * 65_536], VECTORS[:2]).save(tmp_path / "t", format)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_numbers_beyond_half_precision_are_refused(tmp_path, suffix):
+    table = EmbeddingTable(KEYS, np.float32([[65_519, 1], [0, -1e-9], [2, 65_520]]))
+    table.subset(KEYS[:2]).save(tmp_path / f"t.{suffix}", dtype="float16")
+    with pytest.raises(ValueError, match=r"float16' ends at 65504, and the vector of '日本' holds 65520; leave dtype"):
+        table.save(tmp_path / f"t.{suffix}", dtype="float16")
+    assert len(load_table(tmp_path / f"t.{suffix}")) == 2
