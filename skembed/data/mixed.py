@@ -13,7 +13,8 @@ from skembed.state import check_state, stored
 __all__ = ["MixedColumns", "MixedRows"]
 
 LEAST_REACH = 30.0  # standard deviations, and twice those seen in fit: beyond, a number is only "very large"
-CONSTANT = 1e-6  # of the largest number: a spread below it is rounding
+# of the largest number: a spread below it is rounding
+CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
 
 
 class MixedRows:
@@ -147,7 +148,7 @@ class MixedColumns:
                 present /= largest
                 spread = present.std()
                 self.unit[k], self.center[k] = largest, present.mean()
-                self.spread[k] = spread if spread > CONSTANT else 1.0
+                self.spread[k] = spread if spread > CONSTANT[values.dtype] else 1.0
                 farthest = np.abs(present - self.center[k]).max() / self.spread[k]
                 self.reach[k] = max(LEAST_REACH, 2 * farthest)
         self.dtype = values.dtype

@@ -32,6 +32,7 @@ AUTO_LIMIT = 512  # dimensions that "auto" takes at most where all of them are t
 EXACT_SIZE = 1_000  # rows or columns up to which all components are computed at once
 SMALL_SIZE = 500  # rows and columns up to which scikit-learn's PCA computes all components of dense X
 FIRST_GUESS = 64  # components to begin with where a share of the variance is asked of a larger matrix
+LOST_SHARE = 1e-4  # of the greatest variance, from which on digits that a covariance has lost are worth a second one
 LEAST_CACHED = 64  # dimensions of what is kept for later cuts, at least; above, powers of two
 NEEDS_Y = frozenset({"lda", "nca"})
 ORDERED = frozenset({"pca", "lda", "svd"})  # methods whose first dimensions are what a fit of fewer finds
@@ -253,14 +254,31 @@ def _principal_components(X: Any, n_components: int | float, params: dict, *, ra
         # the other solver for sparse X cannot find all components
         params = params | {"svd_solver": "covariance_eigh"}
     solver = PCA(n_components, random_state=random_state, **params).fit(X)
+    mean = solver.mean_
+    if _is_of_covariance(X, params) and _lost_in_means(solver):
+        solver = PCA(n_components, random_state=random_state, **params).fit(X - mean)
+        mean = mean + solver.mean_
     return LinearMap(
         projection=solver.components_.T,
-        mean=solver.mean_,
+        mean=mean,
         inverse=solver.components_,
         variance=solver.explained_variance_,
         share=np.nan_to_num(solver.explained_variance_ratio_),
         is_unit=True,
     )
+
+
+def _is_of_covariance(X: Any, params: dict) -> bool:
+    """Whether PCA forms the covariance of dense X without having centered it."""
+    solver = params.get("svd_solver", "auto")
+    return not sparse.issparse(X) and (solver == "covariance_eigh" or (solver == "auto" and _is_tall(X)))
+
+
+def _lost_in_means(solver: PCA) -> bool:
+    """Whether digits of variances were lost: a covariance is a difference of squares, here much larger than it."""
+    eps = float(np.finfo(solver.mean_.dtype).eps)
+    lost = eps * float(np.square(solver.mean_, dtype=np.float64).max(initial=0.0))
+    return bool(np.isfinite(lost)) and lost > LOST_SHARE * float(solver.explained_variance_.max(initial=0.0))
 
 
 def _is_tall(X: Any) -> bool:

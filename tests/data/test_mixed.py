@@ -20,11 +20,21 @@ def test_numbers_are_standardised_and_come_back(scale):
     np.testing.assert_allclose(mixed.unscaled(rows.numbers), X, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("difference", "varies"), [(1.5e-6, True), (0.7e-6, False), (0.0, False)])
-def test_a_spread_below_a_millionth_of_the_largest_number_is_rounding(difference, varies):
-    X = 1e5 * np.array([[1 - difference], [1 + difference]] * 5)
+@pytest.mark.parametrize(
+    ("dtype", "difference", "varies"),
+    [
+        (np.float32, 1.5e-6, True),
+        (np.float32, 0.7e-6, False),
+        (np.float32, 0.0, False),
+        (np.float64, 1.5e-12, True),
+        (np.float64, 0.7e-12, False),
+        (np.float64, 0.0, False),
+    ],
+)
+def test_a_spread_of_a_few_roundings_is_none(dtype, difference, varies):
+    X = (2.0**17 * np.array([[1 - difference], [1 + difference]] * 5)).astype(dtype)
     _, rows = fitted(X)
-    np.testing.assert_allclose(np.abs(rows.numbers), 1.0 if varies else difference, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(np.abs(rows.numbers), 1.0 if varies else difference, rtol=0.1, atol=1e-15)
 
 
 def test_numbers_far_beyond_those_of_fit_are_cut():

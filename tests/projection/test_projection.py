@@ -95,6 +95,20 @@ def test_equals_the_solvers(rows):
     np.testing.assert_allclose(embedder("pca", whiten=True).fit_transform(X), white, atol=1e-8)
 
 
+@pytest.mark.parametrize(("dtype", "means"), [(np.float32, [0, 300, 2e4]), (np.float64, [0, 1e7, 1e9])])
+@pytest.mark.parametrize("dim", [2, 0.9, "auto"])
+@pytest.mark.parametrize("params", [None, {"svd_solver": "covariance_eigh"}])
+def test_variances_are_not_lost_beside_means(dtype, means, dim, params):
+    rng = np.random.default_rng(0)
+    near = rng.standard_normal((400, 3)) * [3, 2, 1] @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    expected = ProjectionEmbedder("pca", dim).fit(near)
+    found = ProjectionEmbedder("pca", dim, method_params=params).fit((near + means).astype(dtype))
+    rounding = 100 * np.finfo(dtype).eps * max(means)
+    np.testing.assert_allclose(found.projection_, expected.projection_, atol=rounding)
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=rounding)
+    np.testing.assert_allclose(found.mean_, expected.mean_ + means, rtol=1e-6 if dtype == np.float32 else 1e-15)
+
+
 @pytest.mark.parametrize("method", ["pca", "svd", "lda", "nca"])
 def test_signs_are_fixed(rows, method):
     X, y = rows

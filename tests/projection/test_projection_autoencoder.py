@@ -49,6 +49,15 @@ def test_begins_as_principal_components():
     assert start.n_iter_ == 1
 
 
+def test_numbers_far_from_zero_count_like_others():
+    X = np.random.default_rng(0).standard_normal((300, 3))
+    near, far = (ProjectionEmbedder("autoencoder", 2, max_iter=0, random_state=0).fit(x) for x in (X, X + 1.7e9))
+    np.testing.assert_allclose(far.transform(X + 1.7e9), near.transform(X), atol=1e-5)
+    np.testing.assert_allclose(
+        far.inverse_transform(near.transform(X)) - 1.7e9, near.inverse_transform(near.transform(X)), atol=1e-5
+    )
+
+
 def test_is_better_than_principal_components_where_rows_lie_on_a_bend():
     X = StandardScaler().fit_transform(make_swiss_roll(1000, random_state=0)[0])
     train, test = train_test_split(X, random_state=0)
