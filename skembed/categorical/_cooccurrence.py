@@ -220,6 +220,11 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         if not hasattr(self, "embeddings_"):
             return self.fit(X, y)
         self._validate_params()
+        if self._learned is None:
+            raise ValueError(
+                "partial_fit goes on from what method='skip-gram' has learned, and the tables are of another method: "
+                "call fit with all rows."
+            )
         columns = self._read_columns(X, reset=False)
         factors = factorize_columns(columns, self._schema.positions)
         vocabularies = [v.extend(f) for v, f in zip(self._schema.vocabularies, factors)]

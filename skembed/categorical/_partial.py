@@ -23,6 +23,8 @@ from skembed.training.run import Run, draw_seed
 
 __all__ = ["learn_further", "read_further"]
 
+MAX_STANDARDISED = 1e30  # effects of it, and their differences, are numbers of float32
+
 
 def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -> tuple[Schema, Problem]:
     """Read further rows.
@@ -51,11 +53,18 @@ def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -
         before + np.bincount(ids[:, c], weight[rows], sizes[c])
         for c, before in enumerate(counts_before(schema.counts, sizes))
     ]
+    coded = schema.target.code(as_columns(y)[rows])
+    largest = np.abs(coded).max()
+    if largest > MAX_STANDARDISED:
+        raise ValueError(
+            f"y holds a number {largest:.3g} standard deviations of the first rows from their mean; expected numbers "
+            "of the same unit. Scale y, or begin again by fit."
+        )
     problem = Problem(
         ids=ids,
         counts=counts,
         numeric=schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.numeric_positions)], len(rows)),
-        coded=schema.target.code(as_columns(y)[rows]),
+        coded=coded,
         weight=weight[rows],
         target=schema.target,
         initial=[],

@@ -169,6 +169,16 @@ def test_partial_fit_goes_on_and_adds_levels():
         encoder().partial_fit(X)
 
 
+@pytest.mark.parametrize("method", ["ppmi-svd", "glove"])
+def test_partial_fit_does_not_forget_what_another_method_learned(method):
+    X, _ = groups(n=200)
+    fitted = encoder(method=method, max_iter=2).fit(X).set_params(method="skip-gram")
+    before = fitted.transform(X)
+    with pytest.raises(ValueError, match="the tables are of another method: call fit"):
+        fitted.partial_fit(X[:50])
+    np.testing.assert_array_equal(fitted.transform(X), before)
+
+
 def test_each_partial_fit_draws_numbers_of_its_own(monkeypatch):
     X, _ = groups(n=200)
     seeds, original = [], _cooccurrence.learn_keys

@@ -153,6 +153,22 @@ class TestDates:
             fitted.partial_fit(X[:5], [datetime.date(2020, 1, 1)] * 5)
 
 
+@pytest.mark.parametrize("scale", [1e28, 1e40, 1e200])
+def test_numbers_of_a_later_batch_that_are_of_another_unit(table, scale):
+    X, prices = table
+    fitted = encoder().partial_fit(X, prices + 0.5)
+    before = fitted.transform(X)
+    batch = X[:20], scale * (prices[:20] + 0.5)
+    if scale < 1e30:
+        assert np.isfinite(fitted.partial_fit(*batch).transform(X)).all()
+        return
+    with pytest.raises(
+        ValueError, match="standard deviations of the first rows from their mean; expected numbers of the"
+    ):
+        fitted.partial_fit(*batch)
+    np.testing.assert_array_equal(fitted.transform(X), before)
+
+
 def test_missing_and_infinite_objects_are_still_told(table):
     X, _ = table
     for bad, message in ((None, "NaN or None in row 1"), (np.inf, "NaN or infinity: .*in row 1")):
