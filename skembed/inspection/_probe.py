@@ -137,7 +137,9 @@ def probe_score(
         cv = splitter(int(cv), shuffle=True, random_state=random.randint(2**31 - 1))
 
     def scores(target: np.ndarray) -> np.ndarray:
-        return cross_val_score(estimator, X, target, cv=cv, groups=groups, scoring=scoring, n_jobs=n_jobs)
+        return cross_val_score(
+            estimator, X, target, cv=cv, groups=groups, scoring=scoring, n_jobs=n_jobs, error_score="raise"
+        )
 
     found = scores(y)
     shuffled = np.array([scores(random.permutation(y)).mean() for _ in range(n_shuffles)])
@@ -211,4 +213,11 @@ def _checked_target(y: np.ndarray, task: str) -> np.ndarray:
     except TypeError:  # 1 and "1" are two classes
         classes.sort(key=lambda label: (type(label).__name__, repr(label)))
     number = {label: code for code, label in enumerate(classes)}
-    return np.array([number[label] for label in y.tolist()])
+    codes = np.array([number[label] for label in y.tolist()])
+    counts = np.bincount(codes)
+    if (counts > 1).sum() < 2:
+        raise ValueError(
+            f"y must have two classes of two members or more, so that some are left where one is held out; of its "
+            f"{len(classes)} classes {(counts == 1).sum()} have one member. Give more of them, or leave them out."
+        )
+    return codes

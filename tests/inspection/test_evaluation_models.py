@@ -126,6 +126,9 @@ def test_tables_and_other_containers(vectors, classes):
 
 def test_probes_that_cannot_be_are_named(vectors, classes):
     table = EmbeddingTable(range(240), vectors)
+    for y in ([0] * 239 + [1], ["a"] * 239 + ["b"], range(240)):
+        with pytest.raises(ValueError, match=r"two classes of two members or more, .* classes (1|240) have one"):
+            probe_score(vectors, y, random_state=0)
     with pytest.raises(ValueError, match="y must have two classes or more, got the single class 1"):
         probe_score(vectors, np.ones(240, dtype=int))
     for missing in (None, np.nan):
@@ -149,6 +152,12 @@ def test_probes_that_cannot_be_are_named(vectors, classes):
         probe_score(vectors, classes, task="ranking")
     with pytest.raises(ValueError, match="n_shuffles must be a positive int, got 0"):
         probe_score(vectors, classes, n_shuffles=0)
+
+
+def test_a_probe_that_cannot_be_fitted_in_a_fold_has_no_score(vectors, classes):
+    one, some = np.flatnonzero(classes == 0), np.arange(100)
+    with pytest.raises(ValueError, match="at least 2 classes in the data"):
+        probe_score(vectors, classes, cv=[(one, some), (some, one)], n_shuffles=1)
 
 
 def test_probes_in_threads_and_the_global_random_state(vectors, classes):
