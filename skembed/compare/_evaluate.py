@@ -163,8 +163,15 @@ def _make_learner(name, encoder_name, problem, seed):
         if regression:
             return HistGradientBoostingRegressor(random_state=seed)
         # without a penalty the leaves of a rare class grow without bound: AUC 0.82 instead of 0.99 on Unicode
-        return HistGradientBoostingClassifier(early_stopping=True, l2_regularization=1.0, random_state=seed)
+        stops = _has_rows_for_stopping(problem.y)
+        return HistGradientBoostingClassifier(early_stopping=stops, l2_regularization=1.0, random_state=seed)
     raise ValueError(f'learner="{name}": expected one of {", ".join(LEARNERS)}.')
+
+
+def _has_rows_for_stopping(y):
+    """Whether each class can be in the tenth of training rows, half of all or more, that early stopping holds out."""
+    counts = np.unique(y, return_counts=True)[1]
+    return bool(counts.min() >= 4 and np.ceil(len(y) // 2 / 10) >= len(counts))
 
 
 def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto", cv=5, random_state=0, progress=None):
@@ -262,9 +269,12 @@ def _learn(row, matrices, targets, problem, seed):
         learner.fit(A, y_train)
         seconds = perf_counter() - start
         with sklearn.config_context(working_memory=_KNN_MEGABYTES):
-            row.scores.append(_score(learner, B, y_test, problem.task))
+            score = _score(learner, B, y_test, problem.task)
     except (ValueError, MemoryError, RuntimeError) as error:
         return _give_up(row, f"{row.learner} failed: {_one_line(error)}")
+    if not np.isfinite(score):
+        return _give_up(row, f"{row.learner} failed: the score of a fold is {score}")
+    row.scores.append(score)
     row.learn_seconds.append(seconds)
 
 

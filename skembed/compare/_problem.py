@@ -13,6 +13,7 @@ from skembed.data.target_type import infer_target_type
 
 MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
+_LARGEST = 1e100  # of numbers whose squares, and sums of many of these, are within float64
 _NAME_SHARE = 0.95  # of distinct values among rows, from which on text is a name of the row
 _FREE_TEXT_LENGTH, _FREE_TEXT_SHARE = 60, 0.5  # mean characters and share of distinct values of free text
 
@@ -225,6 +226,10 @@ def _check_names(table, target, source, asked):
         raise InputError(f'"{column}" is asked to be both --categorical and --numeric: choose one.')
 
 
+def _is_huge(numbers):
+    return bool(np.abs(numbers[~np.isnan(numbers)]).max(initial=0.0) > _LARGEST)
+
+
 def _check_values(table, target, asked):
     named = [(f"--{option}: column", column) for option, columns in asked.items() for column in columns]
     for what, column in [("target", target), *named]:
@@ -274,6 +279,11 @@ def _read_target(column, name, task, notes):
     numbers, _ = to_numbers(column)
     if numbers is not None:
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        if task != "classification" and _is_huge(numbers):
+            raise InputError(
+                f'target "{name}" holds numbers beyond {_LARGEST:g}, of which no score can be computed: leave these '
+                "rows out or scale it."
+            )
     if task == "auto":
         task = "classification"
         if numbers is not None:
@@ -400,6 +410,9 @@ def _kinds_of_columns(table, targets, categorical, numeric, notes):
             numbers = np.where(np.isfinite(numbers), numbers, np.nan)
             if np.isnan(numbers).all():
                 left_out[name] = "empty in the rows that remain"
+                continue
+            if _is_huge(numbers):
+                left_out[name] = f"holds numbers beyond {_LARGEST:g}"
                 continue
         if numbers is None or (not how and name not in numeric and is_code(numbers, targets)):
             columns[name] = as_levels(table[name])

@@ -218,6 +218,31 @@ def test_scores_of_a_learner_that_fails_in_a_later_fold_are_not_kept(monkeypatch
     assert (len(linear.scores), len(linear.learn_seconds), linear.skipped) == (3, 3, "")
 
 
+@pytest.mark.parametrize("score", [np.nan, -np.inf])
+def test_a_score_that_is_no_number_is_told_and_the_others_go_on(score, monkeypatch):
+    scores = iter([0.5, score])
+    monkeypatch.setattr(_evaluate, "_score", lambda *_: next(scores, 0.25))
+    first, second = evaluate(problem_of("regression"), encoders=["onehot", "ordinal"], learners=["linear"], cv=3)
+    assert (first.scores, first.skipped) == ([0.5, 0.25, 0.25], "")
+    assert (second.scores, second.skipped) == ([], f"linear failed: the score of a fold is {score}")
+
+
+@pytest.mark.parametrize(("n_classes", "n_of_each", "cv"), [(20, 7, 5), (6, 4, 2), (3, 10, 3)])
+def test_trees_stop_early_only_where_rows_of_each_class_can_be_held_out(n_classes, n_of_each, cv):
+    y = np.repeat(np.arange(n_classes), n_of_each)
+    problem = ComparisonProblem(np.c_[y % 3, y].astype(object), y, "multiclass", [0], [1], "levels", "y", ["a", "b"])
+    assert not pipeline("ordinal", "hgb", problem)["learner"].early_stopping
+    (row,) = evaluate(problem, encoders=["ordinal"], learners=["hgb"], cv=cv)
+    assert len(row.scores) == cv, row.skipped
+
+
+@pytest.mark.parametrize(("counts", "stops"), [([11, 11], True), ([11, 10], False), ([36, 4], True), ([37, 3], False)])
+def test_when_trees_stop_early(counts, stops):
+    y = np.repeat([0, 1], counts)
+    problem = ComparisonProblem(y[:, None].astype(object), y, "binary", [0], [], "levels", "y", ["a"])
+    assert pipeline("ordinal", "hgb", problem)["learner"].early_stopping is stops
+
+
 def test_a_pipeline_takes_any_encoder():
     encoder = OneHotEncoder(handle_unknown="ignore")
     problem = problem_of("binary")

@@ -127,6 +127,19 @@ def test_sampling_is_told_and_reproducible():
     assert "100 of 300 rows drawn at random (--max-rows 0 takes all)" in a.notes
 
 
+def test_numbers_whose_squares_are_none_are_left_out_or_told():
+    far = np.arange(60.0) % 7 + 0.5
+    far[3] = -1.7e308  # such as some programs write for missing
+    problem = make_problem(table(far=far), "y")
+    assert problem.left_out == {"far": "holds numbers beyond 1e+100"}
+    with pytest.raises(InputError, match=r'^target "far" holds numbers beyond 1e\+100, of which no score can be comp'):
+        make_problem(table(far=far), "far")
+    assert make_problem(table(far=far), "far", task="classification").task == "multiclass"
+    assert make_problem(table(far=far), "y", categorical=["far"]).categorical == ["colour", "far"]
+    far[3] = 1e100
+    assert make_problem(table(far=far), "y").left_out == {}
+
+
 def test_infinities_are_missing():
     size = np.arange(60.0) % 7 + 0.5
     size[0] = np.inf
