@@ -214,7 +214,8 @@ def _factorize_pandas(series: Any, name: Any) -> Factor:
 def _factorize_polars(series: Any, name: Any) -> Factor:
     pl = sys.modules["polars"]
     dtype = series.dtype
-    if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Decimal, pl.Null):
+    wide = getattr(pl, "Int128", None), getattr(pl, "UInt128", None)  # of newer versions; numpy has none so wide
+    if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Decimal, pl.Null, *wide):
         return factorize_objects(series.to_list(), name)
     present = series.is_not_null().to_numpy()
     found = series.drop_nulls()

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize, read_columns, to_float
+from skembed.data.content import content_hash
+from skembed.data.roles import is_number_column
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -313,6 +315,18 @@ def test_categories_that_do_not_occur_or_their_order_change_nothing():
 )
 def test_rarer_types(column, keys):
     assert factorize(column).keys == keys
+
+
+@pytest.mark.parametrize("kind", ["Int128", "UInt128", "Float16"])
+def test_numbers_of_polars_that_numpy_has_none_for(kind):
+    dtype = getattr(pl, kind, None)
+    if dtype is None:
+        pytest.skip(f"this version of polars has no {kind}")
+    column = pl.Series([3, None, 1, 3]).cast(dtype)
+    assert_same(factorize(column), slow_factorize([3, None, 1, 3]))
+    np.testing.assert_array_equal(to_float(column), [3, np.nan, 1, 3])
+    assert is_number_column(column)
+    assert content_hash(column) == content_hash(pl.Series([3, None, 1, 3]).cast(dtype)) is not None
 
 
 @pytest.mark.parametrize(
