@@ -62,7 +62,7 @@ def invert(
 ) -> np.ndarray:
     """Return the key of the nearest vector for each column's part of Z, and passed columns as they are."""
     width = sum(t.embedding_dim for t in tables)
-    Z = check_array(Z, dtype=np.float64, ensure_all_finite=False)
+    Z = check_array(Z, dtype=np.float64, ensure_all_finite=False, ensure_min_features=0)
     if Z.shape[1] != width + len(passed):
         raise ValueError(f"X has {Z.shape[1]} features, but inverse_transform expects {width + len(passed)}.")
     out = np.full((len(Z), n_features), None, dtype=object)

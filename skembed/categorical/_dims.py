@@ -77,7 +77,8 @@ def _one_dim(rule: Any, name: str, n_levels: int) -> int | None:
             )
         known = RULES[rule]
         return None if known is None else known(n_levels)
-    dim = rule(n_levels) if callable(rule) else rule
+    # of a column whose levels are all rare the unknown one is left, and rules such as (n + 1) // 2 count from one
+    dim = rule(max(n_levels, 1)) if callable(rule) else rule
     if isinstance(dim, bool) or not isinstance(dim, numbers.Integral) or dim < 1:
         raise ValueError(
             f"embedding_dim for column {name!r} is {dim!r}; expected an int of at least 1, one of {sorted(RULES)}, "

@@ -262,6 +262,8 @@ def test_a_frame_without_categories_has_nothing_to_embed(remainder):
     fitted = encoder(categorical_features="from_dtype", remainder=remainder).fit(X)
     assert fitted.embeddings_ == {}
     np.testing.assert_array_equal(fitted.transform(X), X if remainder == "passthrough" else np.empty((2, 0)))
+    back = fitted.inverse_transform(fitted.transform(X))
+    assert back.tolist() == (X.to_numpy().tolist() if remainder == "passthrough" else [[None, None]] * 2)
 
 
 def test_names_that_other_encoders_have_for_unknown_levels_are_answered():

@@ -71,6 +71,7 @@ class TestDimensions:
             (7, 3, 7),
             (np.int32(2), 3, 2),
             (lambda n: n + 1, 4, 5),
+            (lambda n: min(50, (n + 1) // 2), 0, 1),
         ],
     )
     def test_rules(self, rule, n_levels, expected):
