@@ -22,7 +22,7 @@ from skembed.data.matrix import check_finite, read_matrix
 from skembed.memory import check_memory
 from skembed.state import stored
 from skembed.table import EmbeddingTable
-from skembed.table.neighbors import ExactIndex, Neighbors
+from skembed.table.neighbors import ExactIndex, Neighbors, row_norms
 from skembed.training.whitening import Centering, DualWhitening, Whitening, learn_whitening
 from skembed.warning import warn
 
@@ -200,7 +200,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
         else:
             table = EmbeddingTable.of_keys(keys, placing.apply(read), metric="euclidean")
             scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
-            longest = float(np.linalg.norm(table.vectors, axis=1).max())
+            longest = float(row_norms(table.vectors).max())
             self.__dict__.pop("_keys", None)
             self.embedding_ = table
         self._placing, self.n_neighbors_ = placing, k

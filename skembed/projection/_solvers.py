@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import ArpackError
 from sklearn import config_context
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -139,22 +140,34 @@ def solve(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
     if task.method in NEEDS_Y:
         check_classes(y, task.method)
     check_dim(X, y, task)
-    try:
-        found = _solve_once(X, y, task)
-    except (np.linalg.LinAlgError, ValueError):
-        found = None
-        if _exponent(X) is None:
-            raise
-    if found is None or not found.is_sound():
-        exponent = _exponent(X)
-        if exponent is not None:
-            found = _solve_once(_divided(X, exponent), y, task).rescaled(exponent)
+    found, failure = _tried(X, y, task)
+    exponent = _exponent(X) if found is None or not found.is_sound() else None
+    if exponent is not None:
+        found, failure = _tried(_divided(X, exponent), y, task)
+        found = None if found is None else found.rescaled(exponent)
+    if failure is not None:
+        if isinstance(failure, ValueError):
+            raise failure
+        raise ValueError(
+            f"method={task.method!r} finds nothing in X: its solver fails ({failure}), as where rows do not differ. "
+            "Use another method, or leave it out."
+        ) from failure
+    with np.errstate(over="ignore"):
+        found = None if found is None else found.cast(X.dtype)
     if found is None or not found.is_finite():
         raise ValueError(
             f"method={task.method!r} found no finite projection of X, whose numbers reach {_largest(X):.3g}; "
             "scale X first, for instance by StandardScaler."
         )
-    return found.cast(X.dtype)
+    return found
+
+
+def _tried(X: Any, y: np.ndarray | None, task: Task) -> tuple[LinearMap | None, Exception | None]:
+    """Return the map, or why there is none."""
+    try:
+        return _solve_once(X, y, task), None
+    except (ValueError, np.linalg.LinAlgError, ArpackError, IndexError) as error:  # the last one of NCA's start
+        return None, error
 
 
 def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:

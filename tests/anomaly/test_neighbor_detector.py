@@ -212,6 +212,15 @@ def test_without_a_covariance_distances_are_those_of_nearest_neighbors(dtype):
     assert fitted.shrinkage_ is None
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_lengths_whose_squares_float32_has_not(scale):
+    X = rows(60, 4)
+    near, far = (detector(whiten=False).fit(x) for x in (X, X * scale))
+    assert far.offset_ == pytest.approx(near.offset_ * scale, rel=1e-5)
+    np.testing.assert_array_equal(far.predict(2 * X * scale), near.predict(2 * X))
+    assert -1 in far.predict(2 * X * scale)
+
+
 def test_a_large_offset_costs_no_digits():
     X = rows()
     expected = detector(whiten=False).fit(X).training_scores_

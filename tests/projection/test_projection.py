@@ -81,6 +81,35 @@ def test_whitened_directions_without_variance_stay_at_zero():
         assert np.linalg.matrix_rank(Z, tol=1e-5) == 1
 
 
+@pytest.mark.parametrize("method", ["pca", "svd", "random"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whitened_rows_that_are_all_equal_stay_at_zero(method, dtype):
+    X = np.repeat(np.random.default_rng(0).normal(5, 2, (1, 10)), 30, axis=0).astype(dtype)
+    fitted = embedder(method, 3, whiten=True).fit(X)
+    np.testing.assert_array_equal(fitted.transform(X), 0)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(X)), X, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "scale"), [("pca", 1e-160), ("pca", 1e160), ("svd", 1e160), ("random", 1e160)])
+def test_whitened_is_white_in_any_unit(rows, method, scale):
+    X = rows[0] * scale
+    Z = embedder(method, whiten=True).fit(X).transform(X)
+    np.testing.assert_allclose(np.cov(Z.T), np.eye(2), atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "form"), [("nca", np.asarray), ("pca", sparse.csr_matrix)])
+def test_rows_in_which_a_solver_finds_nothing_are_told_of(method, form):
+    X, y = form(np.full((9, 3), 5.0)), np.arange(9) % 3
+    with pytest.raises(ValueError, match=rf"method='{method}' finds nothing in X: .* as where rows do not differ"):
+        embedder(method).fit(X, y)
+
+
+def test_a_projection_beyond_the_type_of_x_is_none():
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32) * np.float32(1e-40)
+    with pytest.raises(ValueError, match=r"found no finite projection of X, whose numbers reach .*e-40; scale X first"):
+        embedder("svd", whiten=True).fit(X)
+
+
 def test_equals_the_solvers(rows):
     X, y = rows
     peers = {"pca": PCA(2), "svd": TruncatedSVD(2, random_state=0), "lda": LinearDiscriminantAnalysis(n_components=2)}
