@@ -239,13 +239,13 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         numbers = numeric_columns(columns, self._context_positions())
         terms = [*ids, *(bins.encode(values) for bins, values in zip(self._bins, numbers))]
         sizes = [*(len(v) + 1 for v in vocabularies), *(bins.n_rows for bins in self._bins)]
-        first, start = np.cumsum([0, *sizes]), None if self._learned is None else self._learned.grown(sizes)
+        first, start = np.cumsum([0, *sizes]), self._learned.grown(sizes) if ids and self._learned is not None else None
         learned = KeyTables(np.empty((0, 1), dtype=np.float32))  # of no column, where "from_dtype" finds no categories
         if ids:
-            if len(terms) < 2:
+            if start is None and sum((term >= 0).any() for term in terms) < 2:  # a numeric column may hold no value
                 raise ValueError(
                     f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
-                    "them in other columns. Give at least two columns, or n_bins for numeric ones."
+                    "them in other columns. Give at least two columns, or n_bins for numeric ones, with values."
                 )
             further = JOINT_DIMS if self.method == "ppmi-svd" else 0
             settings = KeySettings(self.method, max(self._dims) + further, self.max_iter)

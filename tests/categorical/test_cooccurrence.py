@@ -266,6 +266,28 @@ def test_a_frame_without_categories_has_nothing_to_embed(remainder):
     assert back.tolist() == (X.to_numpy().tolist() if remainder == "passthrough" else [[None, None]] * 2)
 
 
+def test_batches_without_categories_have_nothing_to_embed():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    fitted = encoder(categorical_features="from_dtype", method="skip-gram", n_bins=None).partial_fit(X).partial_fit(X)
+    assert fitted.transform(X).shape == (2, 0)
+
+
+@pytest.mark.parametrize("method", ["ppmi-svd", "skip-gram", "glove"])
+def test_levels_beside_numbers_that_are_all_missing_are_alone(method):
+    X = pd.DataFrame({"a": list("abcd") * 10, "b": np.nan})
+    with pytest.raises(
+        ValueError, match=r"1 feature\(s\) of X take part, 'a'; .* two columns, or n_bins .* with values"
+    ):
+        encoder(categorical_features=["a"], method=method, max_iter=1).fit(X)
+
+
+def test_a_batch_whose_numbers_are_all_missing_changes_no_level_that_is_known():
+    X = pd.DataFrame({"a": list("abcd") * 10, "b": np.arange(40.0)})
+    fitted = encoder(categorical_features=["a"], method="skip-gram", max_iter=2).fit(X)
+    before = fitted.transform(X)
+    np.testing.assert_array_equal(fitted.partial_fit(X.assign(b=np.nan)).transform(X), before)
+
+
 def test_names_that_other_encoders_have_for_unknown_levels_are_answered():
     X, _ = groups()
     message = r"handle_unknown' parameter of CooccurrenceEncoder.*'embed' does what 'ignore'"
