@@ -1,6 +1,7 @@
 """Small files of every format, built byte by byte from the formats' descriptions, not by the writers under test."""
 
 import bz2
+import copy
 import gzip
 import io
 import lzma
@@ -79,9 +80,10 @@ NGRAMS = RNG.standard_normal((20, 4)).astype(np.float32)
 
 def ftz(norms=None):
     """Five words and three n-grams that pruning left, in two parts of three and one columns, with norms."""
-    codes = RNG.integers(0, 256, (8, 2))
-    centroids, norm_codes = RNG.standard_normal(256 * 4), RNG.integers(0, 256, 8)
-    norms = RNG.random(256) if norms is None else norms
+    rng = copy.deepcopy(RNG)  # the same file whoever has asked for it before
+    codes = rng.integers(0, 256, (8, 2))
+    centroids, norm_codes = rng.standard_normal(256 * 4), rng.integers(0, 256, 8)
+    norms = rng.random(256) if norms is None else norms
     packed = quantised(codes, 4, 3, centroids, norm_codes, norms)
     return fasttext(
         model=3, labels=["__label__a", "__label__b"], bucket=50, minn=2, maxn=3, pruned=[(7, 2), (3, 0), (31, 1)],
