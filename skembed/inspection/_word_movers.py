@@ -307,9 +307,19 @@ def transport_cost(costs: np.ndarray, supply: np.ndarray, demand: np.ndarray) ->
     constraints = csr_array((np.ones(2 * n * m), (np.append(flow // m, n + flow % m), np.append(flow, flow))))[:-1]
     total = supply.sum()
     shares = np.append(supply, demand)[:-1] / total
+    scale = _scale(costs, supply / total, demand / total)
     # by the dual simplex method as it is: in a problem without anything redundant presolving takes half of the time
     how: dict[str, Any] = {"method": "highs-ds", "options": {"presolve": False}}
-    solved = linprog(costs.ravel(), A_eq=constraints, b_eq=shares, bounds=(0, None), **how)
+    solved = linprog(np.ldexp(costs, -scale).ravel(), A_eq=constraints, b_eq=shares, bounds=(0, None), **how)
     if not solved.success:
         raise RuntimeError(f"the linear program of a word mover's distance was not solved: {solved.message}")
-    return float(solved.fun * total)
+    return float(np.ldexp(solved.fun, scale) * total)
+
+
+def _scale(costs: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> int:
+    """Return the power of 2 next to the cost that is looked for, or to the largest one where its bound is zero.
+
+    The solver takes costs below 1e-7 for zero, and those from 1e20 on for infinite; by a power of 2 no bit is lost.
+    """
+    bound = _relaxed(costs, supply, demand) or float(costs.max())
+    return int(np.frexp(bound)[1])

@@ -44,6 +44,26 @@ def test_equals_the_linear_program(monkeypatch, table, assigned_units):
     assert word_movers_distance(table, X[0], Y[0]) == found[0, 0]
 
 
+@pytest.mark.parametrize("exponent", [-100, -40, -24, 60, 100])
+def test_distances_are_as_large_as_vectors(monkeypatch, table, exponent):
+    """The solver of linear programs takes 1e-7 for nothing and 1e20 for infinite, whatever other costs are."""
+    monkeypatch.setattr(_word_movers, "_ASSIGNED_UNITS", 0)
+    scaled = EmbeddingTable(KEYS, np.ldexp(table.vectors, exponent))
+    X, Y = documents(4, 12), documents(4, 20, seed=2)
+    found = pairwise_word_movers_distances(scaled, X, Y)
+    assert np.array_equal(np.ldexp(found, -exponent), pairwise_word_movers_distances(table, X, Y))
+
+
+def test_a_few_words_that_are_equal_or_far_away(monkeypatch):
+    monkeypatch.setattr(_word_movers, "_ASSIGNED_UNITS", 0)
+    table = EmbeddingTable(["a", "b", "c", "d", "e"], [[0.0], [0.0], [2e-9], [2e-9], [1e9]])
+    # each word has one at no distance, but not as often: the bound of the relaxed distance is zero
+    a, b = ["a", "a", "c"], ["b", "d", "d"]
+    assert word_movers_distance(table, a, b) == pytest.approx(2e-9 / 3, rel=1e-6)
+    assert word_movers_distance(table, ["a", "c"], ["b", "d"]) == 0
+    assert word_movers_distance(table, ["a"], ["e", "d"]) == pytest.approx(5e8)
+
+
 def test_a_metric_of_distributions(table):
     X = [*documents(6, 9), ["w1", "w2"], ["w2", "w1", "w1", "w2"]]
     distances = pairwise_word_movers_distances(table, X)
