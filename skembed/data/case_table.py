@@ -1,14 +1,17 @@
 """Long tables, a row an event, made a row a case whose cells hold sequences."""
 
+import datetime
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.data.columns import Columns, factorize, read_columns
+from skembed.data.columns import Columns, column_labels, factorize, read_columns
 from skembed.data.ragged import Ragged
-from skembed.data.sequences import holds_times, to_seconds
+from skembed.data.sequences import holds_times
 
 __all__ = ["CaseTable", "to_sequences"]
 
@@ -87,7 +90,8 @@ def to_sequences(
     ([7, 7, 7, 8], [1, 2, 3, 1], ['check', 'close', 'end', 'end'])
     """
     columns = read_columns(frame, estimator="to_sequences")
-    names = list(range(len(columns.values))) if columns.names is None else columns.names
+    labels = column_labels(frame)
+    names = list(range(len(columns.values))) if labels is None else labels
     by_place = _place("by", by, names)
     orders = [] if order is None else order if isinstance(order, (list, tuple)) else [order]
     order_places = [_place("order", name, names) for name in orders]
@@ -143,20 +147,42 @@ def _flat(column: Any) -> Any:
 
 
 def _rank(column: Any, name: Any) -> np.ndarray:
-    """Return numbers that sort a column: seconds, numbers, or the places of its sorted values."""
+    """Return numbers that sort a column: its own, or the places of its sorted values."""
     flat = _flat(column)
-    if holds_times(flat):
-        seconds = to_seconds(flat, name)
-        _require("order", name, ~np.isnan(seconds))
-        return seconds
+    kind = flat.dtype.kind if isinstance(flat, np.ndarray) else "O"
+    if kind in "iufb":
+        _require("order", name, ~np.isnan(flat))
+        return flat
+    if kind in "mM":
+        _require("order", name, ~np.isnat(flat))
+        return flat.astype(np.int64)  # in seconds as floats, what differs by nanoseconds would be equal
     factor = factorize(column, name)
     _require("order", name, factor.codes >= 0)
-    try:
-        places = np.argsort(np.argsort(np.array([*map(float, factor.keys)]), kind="stable"), kind="stable")
-    except (TypeError, ValueError):
-        sorted_keys = {key: i for i, key in enumerate(sorted(factor.keys, key=lambda key: (str(type(key)), key)))}
-        places = np.array([sorted_keys[key] for key in factor.keys])
-    return places[factor.codes] if len(places) else factor.codes
+    keys = factor.keys
+    if all(isinstance(key, str) for key in keys):
+        try:
+            ranks: list[Any] = [float(key) for key in keys]
+        except ValueError:
+            ranks = keys
+    else:
+        ranks = [_sortable(key) for key in keys]
+    places = np.empty(len(keys), dtype=np.int64)
+    places[sorted(range(len(keys)), key=ranks.__getitem__)] = np.arange(len(keys))
+    return places[factor.codes]
+
+
+def _sortable(key: Any) -> tuple:
+    """Return what sorts values of several types: numbers as they are, never as floats, times to what they hold."""
+    if isinstance(key, datetime.datetime):
+        key = np.datetime64(key.replace(tzinfo=None))  # keys with a zone are in UTC
+    elif isinstance(key, datetime.timedelta):
+        key = np.timedelta64(key)
+    if isinstance(key, np.datetime64 | np.timedelta64):  # before numbers, of which durations are a kind in numpy
+        microseconds = key.astype(f"{key.dtype.kind}8[us]")
+        return key.dtype.kind, int(microseconds.astype(np.int64)), float((key - microseconds) / np.timedelta64(1, "us"))
+    if isinstance(key, Real | Decimal):
+        return "", key
+    return str(type(key)), key
 
 
 def _prefixes(lengths: np.ndarray, first: int | None, *, last: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -243,6 +269,7 @@ def _next_values(column: Any, name: Any, cases: Ragged, which: np.ndarray, kept:
     is_end = places == cases.ends[which]
     keys = [*factor.keys, None]
     values = [end if stops else keys[code] for stops, code in zip(is_end.tolist(), codes[places].tolist())]
-    if len({type(value) for value in values}) == 1 and isinstance(values[0], (str, int, bool, float)):
+    kinds = {type(value) for value in values}
+    if kinds == {int, float} or (len(kinds) == 1 and kinds <= {str, int, bool, float}):
         return np.array(values)
     return np.array([*values, None], dtype=object)[:-1]

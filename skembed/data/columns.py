@@ -25,7 +25,17 @@ from skembed.data.factor import (
     scatter,
 )
 
-__all__ = ["Columns", "Factor", "factorize", "indexed_values", "read_columns", "row_labels", "to_float"]
+__all__ = [
+    "Columns",
+    "Factor",
+    "check_labels",
+    "column_labels",
+    "factorize",
+    "indexed_values",
+    "read_columns",
+    "row_labels",
+    "to_float",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,6 +331,43 @@ def indexed_values(values: Any) -> list[tuple[Any, Any]] | None:
     if not index.is_unique:
         raise ValueError("a Series of values must have an index of unique keys.")
     return list(zip(index.tolist(), values.tolist()))
+
+
+def column_labels(X: Any) -> list[Any] | None:
+    """Return what the columns of a frame are called, whether names or other keys, such as whole numbers; None of
+    anything else.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column_labels(pd.DataFrame([[1, 2]], columns=[20, 10]))
+    [20, 10]
+    """
+    if _is(X, "pandas", "DataFrame"):
+        return X.columns.tolist()
+    if _is(X, "polars", "DataFrame"):
+        return list(X.columns)
+    return list(X.column_names) if _is(X, "pyarrow", "Table") else None
+
+
+def check_labels(X: Any, keys: list[Any]) -> None:
+    """Raise ValueError where labels of a frame that are no strings are not the keys that columns had in `fit`.
+
+    Strings are looked at by scikit-learn. Numbers from 0 on are what a frame has that was given no labels, and fit
+    keys of any kind; and if keys are such numbers, `fit` knew no labels.
+    """
+    labels = column_labels(X)
+    if labels is None or all(isinstance(label, str) for label in labels) or len(labels) != len(keys):
+        return
+    labels = [canonical_key(label) for label in labels]
+    positions = list(range(len(keys)))
+    if labels in (keys, positions) or (keys == positions and set(labels) != set(positions)):
+        return
+    place = next(i for i, (label, key) in enumerate(zip(labels, keys)) if label != key)
+    raise ValueError(
+        f"column {place} of X is {labels[place]!r}, and {keys[place]!r} in `fit`; expected the same columns in the "
+        "same order: X[columns], with those of `fit`."
+    )
 
 
 def row_labels(X: Any) -> list[Any] | None:

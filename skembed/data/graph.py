@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_feature_names, _get_feature_names, validate_data
+from sklearn.utils.validation import _check_feature_names, validate_data
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import factorize, read_columns, to_float
+from skembed.data.columns import check_labels, column_labels, factorize, read_columns, to_float
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
 
@@ -73,7 +73,7 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
     """Return the columns of sources, targets and perhaps weights, and what errors call them."""
     if hasattr(edges, "columns") or hasattr(edges, "column_names"):
         frame = read_columns(edges)
-        labels = [frame.label(i) for i in range(len(frame.values))]
+        labels = column_labels(edges) or [frame.label(i) for i in range(len(frame.values))]
         wanted = [name for name in (source, target, weight) if name is not None]
         if source is None and target is None:
             wanted = labels[:2] + ([weight] if weight is not None else labels[2:3] if len(labels) == 3 else [])
@@ -83,6 +83,13 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
         if len(wanted) < 2:
             raise ValueError(f"edges has the columns {labels}; name two of them by source and target.")
         return [frame.values[labels.index(name)] for name in wanted], wanted
+    given = [f"{name}={value!r}" for name, value in (("source", source), ("target", target), ("weight", weight))
+             if value is not None]  # fmt: skip
+    if given:
+        raise ValueError(
+            f"{given[0]} names a column of a frame, and edges is of type {type(edges).__name__}; pass a DataFrame, or "
+            "the columns as they are read: source, target and perhaps weight."
+        )
     if isinstance(edges, np.ndarray) and edges.ndim != 2:
         raise ValueError(f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3).")
     rows = [tuple(edge) if isinstance(edge, Sequence | np.ndarray) and not isinstance(edge, str) else edge
@@ -138,7 +145,7 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
             raise ValueError("nodes is given, and so are the nodes of X, a networkx graph; leave nodes=None.")
         _checked(adjacency, keys, keys)
         return _checked_sizes(estimator, adjacency), keys
-    names = _get_feature_names(X)
+    names = column_labels(X)
     matrix = _checked_sizes(estimator, X)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
@@ -169,7 +176,9 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
             (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
         )  # columns to where they were
         return _checked((undirected(adjacency) @ chosen).tocsr(), new, keys)
-    return _checked_sizes(estimator, X, reset=False)
+    matrix = _checked_sizes(estimator, X, reset=False)
+    check_labels(X, list(keys))
+    return matrix
 
 
 def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -202,7 +211,7 @@ def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_
     )  # fmt: skip
     matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
     matrix.sum_duplicates()
-    names = _get_feature_names(X)
+    names = column_labels(X)
     labels = range(matrix.shape[1]) if names is None else names
     _checked(matrix, range(matrix.shape[0]), labels)
     validate_data(estimator, X, reset=reset, skip_check_array=True)

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import factorize, read_columns, to_float
+from skembed.data.columns import check_labels, column_labels, factorize, read_columns, to_float
 from skembed.data.lists import encode_lists, read_lists
 from skembed.data.matrix import read_matrix
 from skembed.data.ragged import Ragged
+from skembed.data.sequences import holds_times, to_seconds
 
 __all__ = ["Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
 
@@ -71,7 +72,8 @@ def read_interactions(
            [1., 0.]], dtype=float32), ['tea', 'rye'])
     """
     columns = read_columns(frame, estimator="read_interactions")
-    names = list(range(len(columns.values))) if columns.names is None else columns.names
+    labels = column_labels(frame)
+    names = list(range(len(columns.values))) if labels is None else labels
 
     def column(parameter: str, name: Any) -> Any:
         if name not in names:
@@ -109,11 +111,7 @@ def read_interactions(
 
 def _seconds(column: Any, name: Any) -> np.ndarray:
     values = column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
-    if values.dtype.kind == "M":
-        when = values.astype("datetime64[us]").astype(np.int64) / 1e6
-        when[np.isnat(values)] = np.nan
-    else:
-        when = to_float(column, name)
+    when = to_seconds(values, name) if holds_times(values) else to_float(column, name)
     if not np.isfinite(when).all():
         row = int(np.argmin(np.isfinite(when)))
         raise ValueError(f"row {row} has no time in column {name!r}; drop such rows before.")
@@ -209,7 +207,9 @@ def read_baskets(
     matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    keys = _item_keys(estimator, items, matrix.shape[1]) if known is None else known.tolist()
+    keys = _item_keys(X, items, matrix.shape[1]) if known is None else known.tolist()
+    if known is not None:
+        check_labels(X, keys)
     if matrix.nnz and matrix.data.min() < 0:
         place = int(np.argmin(matrix.data))
         row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
@@ -220,11 +220,11 @@ def read_baskets(
     return matrix, keys
 
 
-def _item_keys(estimator: Any, items: Any, n_items: int) -> list[Any]:
-    if items is None:
-        names = getattr(estimator, "feature_names_in_", None)
-        return list(range(n_items)) if names is None else list(names)
-    keys = [canonical_key(key) for key in items]
+def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:
+    labels = column_labels(X) if items is None else items
+    if labels is None:
+        return list(range(n_items))
+    keys = [canonical_key(key) for key in labels]
     if len(keys) != n_items:
         raise ValueError(f"items has {len(keys)} names, but X has {n_items} columns; name each column once.")
     if len(set(keys)) < n_items:

@@ -85,6 +85,22 @@ class TestBaskets:
         with pytest.raises(ValueError, match="leave items=None"):
             InteractionEmbedder(items=["a", "b"]).fit(BASKETS)
 
+    def test_labels_of_columns_that_are_numbers_are_the_items(self):
+        """As a table has that was pivoted by the ids of items."""
+        long = pd.DataFrame({"user": list("aabbccdd"), "item": [50, 60, 50, 60, 70, 80, 70, 80], "value": 1.0})
+        frame = long.pivot_table(index="user", columns="item", values="value", fill_value=0.0)
+        embedder = InteractionEmbedder(2, method="svd", random_state=0).fit(frame)
+        assert embedder.embedding_.keys.tolist() == [50, 60, 70, 80]
+        assert embedder.recommend([[50], [80]], k=1)[0].tolist() == [[60], [70]]
+        assert embedder.recommend(frame.iloc[:1] * [1, 0, 0, 0], k=1)[0].tolist() == [[60]]
+        rows = embedder.transform(frame)
+        assert np.array_equal(embedder.transform(frame.to_numpy()), rows)
+        assert np.array_equal(embedder.transform(pd.DataFrame(frame.to_numpy())), rows)
+        with pytest.raises(ValueError, match="column 0 of X is 80, and 50 in `fit`; expected the same columns"):
+            embedder.transform(frame[[80, 70, 60, 50]])
+        with pytest.raises(ValueError, match="column 3 of X is 90, and 80 in `fit`; expected the same columns"):
+            embedder.transform(frame.rename(columns={80: 90}))
+
     def test_the_matrix_that_was_given_stays_as_it_is(self):
         X = sparse.csr_matrix((np.array([1.0, 0.0, 2.0]), [1, 0, 1], [0, 2, 3]), shape=(2, 2))
         before = X.copy()
@@ -115,6 +131,29 @@ class TestLongTables:
         times = read_interactions(frame, time="when").times
         assert times[0, 0] - times[0, 1] == 2 * 86400
         assert np.array_equal(times.toarray(), read_interactions(pl.from_pandas(frame), time="when").times.toarray())
+
+    @pytest.mark.parametrize("kind", ["naive", "zone", "objects", "arrow", "dates", "list"])
+    def test_every_kind_of_dates(self, kind):
+        days = pd.Series(pd.to_datetime(["2020-01-03 12:00", "2020-01-01 00:00"]))
+        column = {
+            "zone": days.dt.tz_localize("UTC").dt.tz_convert("Europe/Vienna"),
+            "objects": days.astype(object),
+            "arrow": days.dt.tz_localize("UTC").astype(pd.ArrowDtype(pa.timestamp("us", "UTC"))),
+            "dates": days.dt.date,
+        }.get(kind, days)
+        frame = pd.DataFrame({"user": [1, 1], "item": ["a", "b"], "when": column})
+        table, names = (frame, {"time": "when"}) if kind != "list" else (
+            [(1, "a", days[0].to_pydatetime()), (1, "b", days[1].to_pydatetime())], {"user": 0, "item": 1, "time": 2}
+        )  # fmt: skip
+        expected = [1578009600.0 if kind == "dates" else 1578052800.0, 1577836800.0]
+        assert read_interactions(table, **names).times.toarray().tolist() == [expected]
+
+    def test_columns_are_found_by_labels_that_are_numbers(self):
+        frame = pd.DataFrame({1: [7, 8, 7], 0: ["u", "u", "v"]})  # columns of a file without names, in another order
+        found = read_interactions(frame, user=0, item=1)
+        assert (found.users.tolist(), found.items.tolist()) == (["u", "v"], [7, 8])
+        with pytest.raises(ValueError, match=r"user=2 is no column of the table, which has \[1, 0\]"):
+            read_interactions(frame, user=2, item=1)
 
     @pytest.mark.parametrize(
         ("change", "options", "message"),

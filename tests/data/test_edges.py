@@ -113,6 +113,12 @@ def test_edges_of_arrays_and_of_tuples_that_are_nodes():
         ([("a", "b", 1, 2)], {},
          "edges has ('a', 'b', 1, 2) in row 0; expected (node, node) or (node, node, weight) in each."),
         ([7], {}, "edges has 7 in row 0; expected (node, node) or (node, node, weight) in each."),
+        (np.array([[1, 2, 0.5]]), {"source": 1, "target": 0},
+         "source=1 names a column of a frame, and edges is of type ndarray; pass a DataFrame, or the columns as they "
+         "are read: source, target and perhaps weight."),
+        ([("a", "b", 1.0)], {"weight": "km"},
+         "weight='km' names a column of a frame, and edges is of type list; pass a DataFrame, or the columns as they "
+         "are read: source, target and perhaps weight."),
     ],
 )  # fmt: skip
 def test_what_is_no_list_of_edges(edges, options, message):
@@ -165,6 +171,31 @@ def test_frames_name_their_nodes():
         read_links(reader, frame[["Bern", "Ulm", "Graz"]], keys)
     with pytest.raises(ValueError, match="X has 2 features, but Reader is expecting 3 features"):
         read_links(read_adjacency(plain := Reader(), np.array(DIRECTED), None) and plain, np.ones((1, 2)), keys)
+
+
+def test_labels_that_are_numbers_name_columns_and_nodes():
+    edges = pd.DataFrame({2: ["a", "b"], 0: ["b", "c"], 1: [3.0, 4.0]})
+    adjacency, nodes = read_edges(edges, source=2, target=0, weight=1)
+    assert (nodes, adjacency.toarray().tolist()) == (["a", "b", "c"], [[0, 3, 0], [3, 0, 4], [0, 4, 0]])
+    graph = nx.Graph([(30, 10), (10, 20)])
+    frame = nx.to_pandas_adjacency(graph)
+    reader = Reader()
+    assert read_adjacency(reader, frame, None)[1] == [30, 10, 20]
+    with pytest.raises(ValueError, match="X has its nodes in another order as rows than as columns"):
+        read_adjacency(Reader(), frame.loc[[10, 20, 30]], None)
+    links = read_links(reader, frame, [30, 10, 20]).toarray().tolist()
+    assert links == frame.to_numpy().tolist()
+    assert read_links(reader, pd.DataFrame(frame.to_numpy()), [30, 10, 20]).toarray().tolist() == links
+    with pytest.raises(ValueError, match=says(
+        "column 0 of X is 10, and 30 in `fit`; expected the same columns in the same order: X[columns], with those of "
+        "`fit`."
+    )):  # fmt: skip
+        read_links(reader, frame[[10, 20, 30]], [30, 10, 20])
+    plain = Reader()
+    read_adjacency(plain, frame.to_numpy(), None)
+    assert read_links(plain, frame, [0, 1, 2]).toarray().tolist() == links  # labels that `fit` did not know
+    with pytest.raises(ValueError, match="column 0 of X is 2, and 0 in `fit`"):
+        read_links(plain, frame.set_axis([2, 1, 0], axis=1), [0, 1, 2])
 
 
 @pytest.mark.parametrize(

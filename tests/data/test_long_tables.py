@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -75,6 +76,38 @@ def test_texts_are_in_their_own_order_and_several_types_by_type():
     assert to_sequences(frame, by=0, order=1).X[0, 0].tolist() == sorted(days)
 
 
+@pytest.mark.parametrize(
+    "kind", ["integers", "objects", "decimals", "times", "zone", "time objects", "durations", "duration objects"]
+)
+def test_values_that_are_one_float_are_in_their_order(kind):
+    """Numbers beyond 2**53, as ids that rise, and times that differ by nanoseconds."""
+    numbers = [1_700_000_000_000_000_003, 1_700_000_000_000_000_000, 1_700_000_000_000_000_001]
+    times = pd.Series(pd.to_datetime(numbers))
+    order = {
+        "integers": numbers,
+        "objects": np.array(numbers, dtype=object),
+        "decimals": [Decimal(number) for number in numbers],
+        "times": times,
+        "zone": times.dt.tz_localize("Europe/Vienna"),
+        "time objects": times.astype(object),
+        "durations": pd.to_timedelta(numbers),
+        "duration objects": np.array(pd.to_timedelta(numbers).astype(object)),
+    }[kind]
+    log = pd.DataFrame({"case": [1, 1, 1], "order": order, "step": ["c", "a", "b"]})
+    assert to_sequences(log, by="case", order="order").X["step"][1].tolist() == ["a", "b", "c"]
+    if "objects" not in kind:
+        assert to_sequences(pl.from_pandas(log), by="case", order="order").X["step"].to_list() == [["a", "b", "c"]]
+        found = to_sequences(pa.Table.from_pandas(log), by="case", order="order").X
+        assert found["step"].to_pylist() == [["a", "b", "c"]]
+
+
+def test_columns_are_found_by_labels_that_are_numbers():
+    log = pd.DataFrame({2: ["b", "a", "c"], 0: [7, 7, 8], 1: [2, 1, 1]})  # of a file without names, in another order
+    found = to_sequences(log, by=0, order=1)
+    assert found.X.columns.tolist() == [2]
+    assert (found.ids.tolist(), [list(cell) for cell in found.X[2]]) == ([7, 8], [["a", "b"], ["c"]])
+
+
 def test_what_an_order_column_is():
     """Numbers that only say the order are gone; dates are a column, too, in the place that they had."""
     log = pd.DataFrame(
@@ -107,6 +140,7 @@ def test_prefixes_of_pandas_repeat_the_id_and_case_columns_keep_their_type():
     [
         ([1, 2, 3], None, np.array([2, 3])),
         ([1.5, 2.5, 3.5], None, np.array([2.5, 3.5])),
+        ([1.5, 2.0, 3.5], None, np.array([2.0, 3.5])),
         ([True, False, True], None, np.array([False, True])),
         (["a", "b", "c"], "end", np.array(["b", "c", "end"])),
         ([1, 2, 3], "end", np.array([2, 3, "end"], dtype=object)),
