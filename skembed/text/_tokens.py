@@ -105,4 +105,12 @@ class Tokenizer:
             words = text.translate(self._ascii_table).split()
             return words if self._shortest == 1 else [word for word in words if len(word) > 1]
         text = text.lower() if self.lowercase else text
-        return self._pattern.findall(text) if self.tokenizer is None else list(self.tokenizer(text))
+        if self.tokenizer is None:
+            return self._pattern.findall(text)
+        returned: Any = self.tokenizer(text)
+        if isinstance(returned, (str, bytes)) or not isinstance(returned, Iterable):
+            raise TypeError(
+                f"tokenizer={self.tokenizer!r:.60} returned {returned!r:.60} of type {type(returned).__name__}, "
+                "expected a list of words: str.split, for instance."
+            )
+        return list(returned)

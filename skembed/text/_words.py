@@ -26,6 +26,9 @@ def read_stop_words(stop_words: str | Iterable[str] | None, *, lowercase: bool) 
         return frozenset()
     if isinstance(stop_words, str):
         return ENGLISH_STOP_WORDS
+    for word in stop_words:
+        if not isinstance(word, str):
+            raise TypeError(f"stop_words holds {word!r:.60} of type {type(word).__name__}, expected strings alone.")
     return frozenset(word.lower() for word in stop_words) if lowercase else frozenset(stop_words)
 
 

@@ -131,6 +131,19 @@ def test_token_lists_and_stop_words_have_the_case_of_texts(small):
     assert "The" not in kept.vocabulary_
 
 
+@pytest.mark.parametrize("returned", ["a text", None, b"bytes", 3])
+def test_what_a_tokenizer_returns_is_a_list_of_words(small, returned):
+    """A text, as of str.lower, would be taken for its letters."""
+    with pytest.raises(TypeError, match=f"returned {returned!r} of type {type(returned).__name__}, expected a list of"):
+        small(tokenizer=lambda text: returned, token_pattern=None).fit(TEXTS)
+
+
+def test_stop_words_that_are_no_strings(small):
+    for lowercase in (True, False):
+        with pytest.raises(TypeError, match="stop_words holds 3 of type int, expected strings alone"):
+            small(stop_words=["the", 3], lowercase=lowercase).fit(TEXTS)
+
+
 def test_a_pattern_is_needed_without_a_tokenizer_only(small):
     small(tokenizer=str.split, token_pattern=None).fit(TEXTS)
     with pytest.raises(ValueError, match="token_pattern=None needs a tokenizer"):

@@ -153,6 +153,16 @@ class TestIALS:
         X = sparse.csr_matrix(np.array([[1, 0], [1, 0], [0, 0]], dtype=np.float32))
         assert not learn_ials(X, IALSSettings(3, 0.1, 0.1, 2), Run(0)).items[1].any()
 
+    @pytest.mark.parametrize("exponent", [45, 60])
+    def test_huge_values_and_their_weight_count_by_their_ratio(self, X, exponent):
+        """As sums of milliseconds do, of which float32 has no squares of sums."""
+        plain = learn_ials(X, IALSSettings(4, None, 2.0**-exponent, 3), Run(0))
+        huge = sparse.csr_matrix((np.ldexp(X.data, exponent), X.indices, X.indptr), shape=X.shape)
+        found = learn_ials(huge, IALSSettings(4, None, 1.0, 3), Run(0))
+        assert np.isfinite(found.items).all()
+        assert found.items.tobytes() == plain.items.tobytes()
+        assert (found.penalty, found.trials, found.loss_curve) == (plain.penalty, plain.trials, plain.loss_curve)
+
     def test_penalties(self):
         assert row_penalties(np.array([2.0, 0.0]), 10, 0.5, 0.1).tolist() == [1.5, 0.5]
 
