@@ -302,7 +302,7 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
     floats = np.full(len(factor.keys) + 1, np.nan)  # the last one stands for code -1
     for position, key in enumerate(factor.keys):
         try:
-            if not isinstance(key, numbers.Real | decimal.Decimal):
+            if not isinstance(key, numbers.Real | decimal.Decimal) or isinstance(key, np.timedelta64):
                 raise TypeError
             floats[position] = float(key)
         except (TypeError, OverflowError) as error:

@@ -313,7 +313,7 @@ def _eight_bits(array: np.ndarray) -> np.ndarray:
         return array
     if kind == "b":
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
+    if kind == "u" and array.dtype.itemsize == 2:  # in either order of bytes, as readers of TIFF and FITS give it
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if kind not in "iuf":
         raise UnreadableImage(f"its dtype is {array.dtype}, expected numbers")

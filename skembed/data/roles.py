@@ -85,10 +85,13 @@ def is_number_column(column: Any) -> bool:
         return bool(dtype.is_numeric())
     kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
     if kind == "O" and isinstance(column, np.ndarray):
-        return all(
-            v is None or (isinstance(v, numbers.Real | decimal.Decimal) and not isinstance(v, bool)) for v in column
-        )
+        return all(v is None or _is_number(v) for v in column)
     return kind in "iuf"
+
+
+def _is_number(value: Any) -> bool:
+    # numpy's durations are a kind of its integers
+    return isinstance(value, numbers.Real | decimal.Decimal) and not isinstance(value, (bool, np.timedelta64))
 
 
 def _is_arrow_number(kind: Any) -> bool:

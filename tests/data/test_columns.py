@@ -395,7 +395,9 @@ def test_numbers_are_a_copy():
     assert column.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("value", ["1.5", dt.datetime(2020, 1, 1), 10**400, b"1"])
+@pytest.mark.parametrize(
+    "value", ["1.5", dt.datetime(2020, 1, 1), 10**400, b"1", dt.timedelta(1), np.timedelta64(1, "ns")]
+)
 def test_what_is_no_number_is_named(value):
     with pytest.raises(ValueError, match=r"Row 1 of column 'size' holds .* categorical"):
         to_float([1, value], "size")

@@ -101,6 +101,21 @@ def test_values_that_are_one_float_are_in_their_order(kind):
         assert found["step"].to_pylist() == [["a", "b", "c"]]
 
 
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_durations_are_the_same_keys_in_every_container(unit):
+    from skembed import SequenceEmbedder
+
+    log = pd.DataFrame({"case": [1, 1, 2, 2], "step": list("abab"), "took": pd.to_timedelta([5, 7, 5, 5], unit=unit)})
+    rows = []
+    for make in (pd.DataFrame, pl.from_pandas, pa.Table.from_pandas):
+        X = to_sequences(make(log), by="case").X
+        embedder = SequenceEmbedder(2, event="step", max_iter=1, random_state=0).fit(X)
+        assert len(embedder.embeddings_["took"]) == 2
+        rows.append(embedder.transform(X))
+    assert np.array_equal(rows[0], rows[1])
+    assert np.array_equal(rows[0], rows[2])
+
+
 def test_columns_are_found_by_labels_that_are_numbers():
     log = pd.DataFrame({2: ["b", "a", "c"], 0: [7, 7, 8], 1: [2, 1, 1]})  # of a file without names, in another order
     found = to_sequences(log, by=0, order=1)

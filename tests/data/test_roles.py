@@ -85,7 +85,7 @@ OTHERS = [
     np.array(["2020"], "M8[D]"), np.array([1], "m8[s]"), pd.Series(["1"]), pd.Series([True]),
     pd.Series([1, 2], dtype=object), pd.Series([1], dtype="category"), pd.Series([True], dtype="boolean"),
     pd.Series(["2020"], dtype="M8[ns]"), pl.Series(["1"]), pl.Series([True]), pa.array(["1"]), pa.array([True]),
-    pa.array([None]), pl.Series([1], dtype=pl.Date),
+    pa.array([None]), pl.Series([1], dtype=pl.Date), np.array([np.timedelta64(1, "s"), None], dtype=object),
 ]  # fmt: skip
 
 

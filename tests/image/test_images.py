@@ -58,11 +58,18 @@ def test_every_form_of_an_image_is_the_same_picture(path):
     cells = [
         str(path), path, data, bytearray(data), memoryview(data), Image.open(path), Image.fromarray(COLOURS), COLOURS,
         {"bytes": data, "path": None}, {"bytes": None, "path": str(path)}, COLOURS / 255.0,
-        COLOURS.astype(np.int64), COLOURS.astype(np.uint16) * 257,
+        COLOURS.astype(np.int64), COLOURS.astype(np.uint16) * 257, (COLOURS.astype(np.uint16) * 257).astype(">u2"),
     ]  # fmt: skip
     for images in (cells, lying, pl.Series([data]), pa.array([data]), pa.array([{"bytes": data, "path": None}])):
         for image in read_images(images):
             np.testing.assert_array_equal(np.asarray(open_image(image)), COLOURS)
+
+
+def test_dark_pictures_of_sixteen_bits_are_dark_in_either_order_of_bytes():
+    dark = np.full((2, 2, 3), 255, dtype=np.uint16)
+    for order in "<>":
+        (image,) = read_images([dark.astype(f"{order}u2")])
+        assert np.asarray(open_image(image)).max() == 1
 
 
 def test_what_turns_into_an_array_is_an_image():
