@@ -24,7 +24,7 @@ def recall_at_k(y_true: Any, y_score: Any, *, k: int = 10, ranked: bool = False)
         an array), or a mapping from them to their relevance.
     y_score : array-like of shape (n_queries, n_items), or with ranked=True n_queries sequences
         Scores; minus infinity for items that are not to be recommended. With ``ranked=True`` for each query the keys
-        recommended, best first, none twice; of any length.
+        recommended, best first, none twice; of any length, and None at the end is no key.
     k : int, default=10
     ranked : bool, default=False
         Whether `y_score` holds ranked keys in place of scores.
@@ -73,7 +73,7 @@ def ndcg_at_k(y_true: Any, y_score: Any, *, k: int = 10, ranked: bool = False) -
         a mapping from them to their relevance.
     y_score : array-like of shape (n_queries, n_items), or with ranked=True n_queries sequences
         Scores; minus infinity for items that are not to be recommended. With ``ranked=True`` for each query the keys
-        recommended, best first, none twice; of any length.
+        recommended, best first, none twice; of any length, and None at the end is no key.
     k : int, default=10
     ranked : bool, default=False
         Whether `y_score` holds ranked keys in place of scores.
@@ -220,6 +220,8 @@ def _ranked_queries(y_true: Any, y_score: Any) -> Iterator[tuple[Mapping, list]]
         raise ValueError(f"y_true and y_score must be equally many queries, got {len(truths)} and {len(lists)}.")
     for query, (truth, ranking) in enumerate(zip(truths, lists)):
         keys = key_list(ranking, f"y_score[{query}]")
+        while keys and keys[-1] is None:  # `recommend` fills rows with it where nothing is left
+            keys.pop()
         if len(set(keys)) < len(keys):
             twice = next(key for i, key in enumerate(keys) if key in keys[:i])
             raise ValueError(f"y_score[{query}] recommends {twice!r} twice; name each key once.")

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skembed.inspection
-from skembed import EmbeddingTable, Word2VecVectorizer
+from skembed import EmbeddingTable, InteractionEmbedder, Word2VecVectorizer
 from skembed.inspection import (
     analogy_scorer,
     categorization_scorer,
@@ -295,6 +295,15 @@ def test_rankings_with_make_scorer(vectors):
         model, {"estimator__alpha": [1e-3, 1e7]}, scoring=make_scorer(ndcg_at_k, k=5), cv=3, error_score="raise"
     ).fit(vectors, relevance)
     assert search.best_score_ > 0.8
+
+
+def test_recommendations_are_rankings_as_they_are():
+    """Of which rows end with None where a user has nearly everything."""
+    embedder = InteractionEmbedder(2, method="popularity").fit([["a", "b", "c"], ["a", "b"], ["a"]])
+    keys, _ = embedder.recommend([["a", "b"], ["c"]], k=3)
+    assert keys.tolist() == [["c", None, None], ["a", "b", None]]
+    assert recall_at_k([{"c"}, {"b", "d"}], keys, k=3, ranked=True) == 0.75
+    assert ndcg_at_k([{"c"}, {"a", "b"}], keys, k=3, ranked=True) == 1.0
 
 
 # Imports

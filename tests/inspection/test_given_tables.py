@@ -27,8 +27,11 @@ def test_what_is_no_table(given, message):
 
 
 def test_rows_of_a_test_set():
+    pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
     expected = [("a", "b"), ("c", "d")]
-    for rows in (expected, np.array(expected), iter(expected), [["a", "b"], ("c", "d")]):
+    columns = {"from": ["a", "c"], "to": ["b", "d"]}  # as many rows as columns, so that either could be a pair
+    frames = pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)
+    for rows in (expected, np.array(expected), iter(expected), [["a", "b"], ("c", "d")], *frames):
         assert rows_given(rows, 2, "pairs") == expected
     with pytest.raises(TypeError, match=r"pairs must hold rows of 2 values, got 'ab' at position 1\."):
         rows_given([("a", "b"), "ab"], 2, "pairs")
