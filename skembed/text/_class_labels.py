@@ -3,8 +3,29 @@
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
-__all__ = ["all_classes", "class_numbers"]
+from skembed.data.target_type import is_missing
+
+__all__ = ["all_classes", "class_numbers", "read_labels"]
+
+
+def read_labels(y: Any) -> np.ndarray:
+    """Return y as an array of one dimension; ValueError if it is no classes, or a document has none.
+
+    A list is looked at before numpy makes the class "nan" of a missing value among strings.
+    """
+    labels = y if isinstance(y, list | tuple) else column_or_1d(y, warn=True)
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind == "O":
+        for position, label in enumerate(labels):
+            if not isinstance(label, str) and np.ndim(label) == 0 and is_missing(label):
+                raise ValueError(
+                    f"y has no class for document {position}, got {label!r}; drop such documents, or give them a class."
+                )
+    labels = column_or_1d(labels, warn=True)
+    check_classification_targets(labels)
+    return labels
 
 
 def all_classes(y: np.ndarray, announced: Any, known: np.ndarray | None) -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import MISSING
@@ -22,7 +21,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import BagReader
-from skembed.text._class_labels import all_classes, class_numbers
+from skembed.text._class_labels import all_classes, class_numbers, read_labels
 from skembed.text._class_learning import (
     ClassesSeen,
     ClassTask,
@@ -308,8 +307,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         self._validate_params()
         self._check_parameters(earlier)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = read_labels(y)
         classes = all_classes(y, classes, self.classes_ if earlier else None)
         tokenizer = self._tokenizer if earlier else self._new_tokenizer()
         stop_words = (

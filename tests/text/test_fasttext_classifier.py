@@ -77,6 +77,16 @@ def test_probabilities_are_the_shares_of_classes(loss):
     np.testing.assert_allclose(classifier.predict_proba(["same"])[0], share, atol=tolerance)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("container", [list, lambda y: np.array(y, dtype=object)])
+def test_documents_without_a_class_are_named(missing, container):
+    """Of a list with strings numpy makes "nan" of it, which would be a class."""
+    labels = [*LABELS[:7].tolist(), missing, *LABELS[8:].tolist()]
+    for learn in (small().fit, small().partial_fit):
+        with pytest.raises(ValueError, match=r"y has no class for document 7, got (None|nan); drop such documents"):
+            learn(TEXTS, container(labels))
+
+
 def test_labels_may_be_strings_or_numbers(fitted):
     assert fitted.classes_.tolist() == ["long", "other", "sara"]
     assert fitted.predict(TEXTS[:3]).dtype == LABELS.dtype
