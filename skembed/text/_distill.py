@@ -13,7 +13,6 @@ from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.contextual_states import vectors_of
 from skembed.apply.postprocessing import frequency_weights
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.table.queries import positive_int
@@ -95,12 +94,16 @@ def distill(
     >>> vectors = PretrainedVectorizer(table).fit_transform(texts)  # doctest: +SKIP
     """
     positive_int(min_count, "min_count")
+    if isinstance(words, str | bytes):
+        raise TypeError(
+            f"words must be a list of words, got the single {type(words).__name__} {words[:40]!r}; pass [words]."
+        )
     if n_passages != 0:
         positive_int(n_passages, "n_passages", "or 0")
     model = _SentenceModel(model_dir, device)
     tokenizer = Tokenizer(model.lowercase, None, token_pattern)
     sample = PassageSample(n_passages, check_random_state(random_state))
-    with EncodedCorpus.read(sample.read(read_documents(texts)), tokenizer) as corpus:
+    with EncodedCorpus.read(sample.read(tokenizer.documents(texts)), tokenizer) as corpus:
         vocabulary = _vocabulary(corpus, min_count)
     further = [word.lower() if model.lowercase else word for word in words]
     keys = list(dict.fromkeys([*vocabulary.keys.tolist(), *further]))
@@ -115,7 +118,7 @@ def distill(
     p = counts / max(counts.sum(), 1)
     vectors = (alone - p @ alone) * frequency_weights(counts, float(p @ p) or 1.0)[:, None]
     shares, passages = _shares(sample.passages, tokenizer, dict(zip(keys, range(len(keys)))))
-    if passages:
+    if len(passages) > 1:  # a single one does not differ from the mean of all
         vectors = fit_means(vectors, shares, model.encode(passages))
     return EmbeddingTable(keys, vectors.astype(np.float32))
 

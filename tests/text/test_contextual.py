@@ -312,6 +312,16 @@ class TestTokens:
                 )
                 np.testing.assert_allclose(vector, pieces.vectors[inside].mean(axis=0), rtol=1e-4, atol=1e-5)
 
+    def test_lone_surrogates_are_characters_that_nobody_knows(self, model):
+        """As files read with errors="surrogateescape" have them."""
+        for name in FAMILIES:
+            vectorizer = ContextualVectorizer(model(name))
+            text, known = "my \ud800 ring \udce9x", "my \ufffd ring \ufffdx"
+            np.testing.assert_array_equal(*vectorizer.transform([text, known]))
+            np.testing.assert_array_equal(*vectorizer.transform([text.split(), known.split()]))
+            found, expected = vectorizer.embed_tokens([text, known])
+            assert found.spans.tolist() == expected.spans.tolist()
+
     def test_tokens_of_lists_are_words(self, model):
         tokens = ["my", "wedding ring", "", "rang"]
         for name in FAMILIES:

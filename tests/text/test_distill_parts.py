@@ -155,6 +155,30 @@ def test_a_table_has_the_words_of_texts_and_further_ones(n_passages, monkeypatch
     np.testing.assert_allclose(alone.vectors, Model().encode(["ring"], lengths=True), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("texts", "n_passages"), [(["the bell"], 9), (["the bell"] * 3, 9), (["the bell", "bell"], 1)])
+def test_of_a_single_passage_words_stay_as_they_are_alone(texts, n_passages, monkeypatch):
+    """It is its own mean, so that there is nothing to come closer to."""
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    found = _distill.distill("folder", texts, n_passages=n_passages, random_state=0)
+    np.testing.assert_array_equal(found.vectors, _distill.distill("folder", texts, n_passages=0).vectors)
+    assert np.abs(found.vectors).min() > 0
+
+
+def test_words_of_token_lists_have_the_case_of_those_of_texts(monkeypatch):
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    found = _distill.distill("folder", [["The", "bell"], ["the", "Ring"]], random_state=0)
+    assert found.keys.tolist() == ["the", "bell", "ring"]
+    expected = _distill.distill("folder", ["The bell", "the Ring"], random_state=0)
+    np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-5)
+    monkeypatch.setattr(Model, "lowercase", False)
+    assert "The" in _distill.distill("folder", [["The", "bell"], ["the", "Ring"]], random_state=0)
+
+
+def test_further_words_are_no_text():
+    with pytest.raises(TypeError, match="words must be a list of words, got the single str 'ring'"):
+        _distill.distill("folder", ["a bell"], words="ring")
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -5,6 +5,7 @@ a directory of sentence-transformers names (Reimers & Gurevych 2019, arXiv:1908.
 and tokenizers (the extra `transformers`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["TransformerModel", "open_transformer"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
 _UNUSED = {"pooler", "lm_head"}  # weights that no state depends on; of translators, nor on the decoder's
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNBOUNDED = 10**9  # what configurations write for "any length" is larger
 
 
@@ -83,7 +85,9 @@ class TransformerModel:
 
     def read(self, documents: Sequence[str | list[str]]) -> list[TokenSequence]:
         """Return the pieces of documents; a token list is its tokens with spaces between them."""
-        texts = [document if isinstance(document, str) else " ".join(document) for document in documents]
+        texts = [
+            _known_to_utf8(document if isinstance(document, str) else " ".join(document)) for document in documents
+        ]
         lowered = [text.lower() for text in texts] if self._lowercase else texts
         encodings = self._tokenizer.encode_batch(lowered, add_special_tokens=False)
         return [_sequence(*each) for each in zip(encodings, documents, texts, lowered)]
@@ -112,6 +116,11 @@ class TransformerModel:
         if top:
             return _Any(self._model(**given).last_hidden_state)
         return self._model(**given, output_hidden_states=True).hidden_states
+
+
+def _known_to_utf8(text: str) -> str:
+    """Return a text with the replacement character for each lone surrogate, of which tokenizers make an error."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 class _Any:
