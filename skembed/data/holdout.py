@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array, check_random_state
 
-from skembed.data.canonical import canonical_key
 from skembed.data.interactions import as_lists, holds_baskets
+from skembed.data.lists import distinct_keys
 
 __all__ = ["basket_split", "hide_share"]
 
@@ -54,8 +55,8 @@ def basket_split(
         raise ValueError(f"order={order!r}, expected 'random' or 'last'.")
     seed = _seed(random_state)
     if holds_baskets(X):
-        return _split_lists(as_lists(X), hidden, order, seed)
-    matrix = sparse.csr_matrix(X, copy=True)
+        return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
+    matrix = sparse.csr_matrix(check_array(X, accept_sparse="csr", ensure_min_samples=0, input_name="X"), copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     if order == "last":
@@ -70,7 +71,9 @@ def basket_split(
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
-    return int(np.random.SeedSequence().generate_state(1)[0]) if random_state is None else random_state.randint(2**31)
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return check_random_state(random_state).randint(2**31)
 
 
 def _n_hidden(counts: np.ndarray, hidden: float) -> np.ndarray:
@@ -78,8 +81,8 @@ def _n_hidden(counts: np.ndarray, hidden: float) -> np.ndarray:
     return np.minimum(wanted, counts - 1).clip(0).astype(np.int64)
 
 
-def _split_lists(lists: list[Any], hidden: float, order: str, seed: int) -> tuple[list, list]:
-    rows = [list(dict.fromkeys(map(canonical_key, row))) for row in lists]
+def _split_lists(lists: Any, hidden: float, order: str, seed: int) -> tuple[list, list]:
+    rows = list(distinct_keys(lists))
     indptr = np.cumsum([0, *map(len, rows)])
     if order == "last":
         ranks = np.arange(indptr[-1], dtype=np.uint64)

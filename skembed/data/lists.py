@@ -1,6 +1,6 @@
 """Lists of keys, such as baskets and palettes, as sequences of ids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from skembed.data.canonical import canonical_key
 from skembed.data.ragged import NO_ROW, Ragged
 
-__all__ = ["encode_lists", "read_lists"]
+__all__ = ["distinct_keys", "encode_lists", "read_lists"]
 
 
 def read_lists(X: Any) -> tuple[Ragged, list[Any]]:
@@ -47,10 +47,18 @@ def encode_lists(X: Any, keys: Iterable[Any]) -> Ragged:
 
 
 def _numbered(X: Any, number: Any) -> Ragged:
-    if isinstance(X, (str, bytes)):
-        raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
     ids: list[int] = []
     ends = [0]
+    for keys in distinct_keys(X):
+        ids += [i for i in map(number, keys) if i != NO_ROW]
+        ends.append(len(ids))
+    return Ragged(np.array(ends, dtype=np.int64), np.array(ids, dtype=np.int32))
+
+
+def distinct_keys(X: Any) -> Iterator[list[Any]]:
+    """Yield the keys of each list in canonical form, each once; errors as of `read_lists`."""
+    if isinstance(X, (str, bytes)):
+        raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
     for row, entry in enumerate(X):
         if isinstance(entry, (str, bytes)) or not isinstance(entry, Iterable):
             raise TypeError(
@@ -58,9 +66,7 @@ def _numbered(X: Any, number: Any) -> Ragged:
                 f"[{entry!r}] for a list of one key."
             )
         try:
-            found = [number(key) for key in dict.fromkeys(map(canonical_key, entry))]
+            keys = list(dict.fromkeys(map(canonical_key, entry)))
         except TypeError as error:
             raise TypeError(f"entry {row} of X holds a key that cannot be hashed: {error}.") from error
-        ids += [i for i in found if i != NO_ROW]
-        ends.append(len(ids))
-    return Ragged(np.array(ends, dtype=np.int64), np.array(ids, dtype=np.int32))
+        yield keys

@@ -155,3 +155,30 @@ def test_what_is_hidden_of_a_basket_stays_so():
     assert basket_split([["tea", "milk", "rye", "jam", "oil"]], hidden=2, random_state=1) == KEPT[1]
     matrix = sparse.csr_matrix(np.ones((2, 8)))
     assert basket_split(matrix, hidden=3)[1].toarray().tolist() == [KEPT[2], KEPT[2]]
+
+
+def test_matrices_of_every_kind_are_split_alike():
+    pd = pytest.importorskip("pandas")
+    X = (np.random.default_rng(0).random((9, 6)) < 0.5) * 2.0
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    for given in (X, frame, frame.astype("Int64"), X.astype(object), X.tolist(), sparse.coo_matrix(X)):
+        for found, expected in zip(basket_split(given), basket_split(sparse.csr_matrix(X))):
+            assert np.array_equal(found.toarray(), expected.toarray())
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        basket_split(frame.where(X > 0))  # as of a table that was pivoted, where NaN is no item
+    with pytest.raises(ValueError, match="could not convert string to float: 'eva'"):
+        basket_split(frame.assign(user="eva"))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (["tea milk", "rye"], "entry 0 of X must be a list of keys, got 'tea milk' of type str; pass"),
+        ("tea", "X must be a list of lists of keys, got the single str 'tea'"),
+        ([["tea"], None], "entry 1 of X must be a list of keys, got None"),
+        ([[["tea"]]], "entry 0 of X holds a key that cannot be hashed"),
+    ],
+)
+def test_what_is_no_list_of_baskets(X, message):
+    with pytest.raises(TypeError, match=message):
+        basket_split(X)
