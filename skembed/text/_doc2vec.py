@@ -97,7 +97,8 @@ class Doc2VecVectorizer(WordVectorizer):
     -----
     `transform` gives each document one vector, that which its words alone decide, whether `fit` saw it or not: it
     solves the regression of which training is a rough form, with the words frozen, the noise words fixed and the
-    spread of the trained vectors as their prior. Nothing is drawn. `fit_transform` is ``fit(X).transform(X)``.
+    spread of the trained vectors as their prior. Nothing is drawn; the documents beside it change rounding alone, some
+    millionths of its length. `fit_transform` is ``fit(X).transform(X)``.
 
     Of "pv-dbow" the order of the words of a document does not matter; of "pv-dm" it does. A document that is empty, or
     none of whose words is known, becomes zeros. The documents may be what they may be for `Word2VecVectorizer`.
