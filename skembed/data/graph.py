@@ -138,7 +138,14 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
     ------
     ValueError
         If X is not square, holds a weight that is negative or not finite, or `nodes` does not fit.
+    TypeError
+        If X is all that `read_edges` returns.
     """
+    if isinstance(X, tuple) and len(X) == 2 and sparse.issparse(X[0]):
+        raise TypeError(
+            "X is all that read_edges returns, expected its first part: adjacency, nodes = read_edges(edges), then "
+            f"{type(estimator).__name__}(nodes=nodes).fit(adjacency)."
+        )
     if _is_networkx(X):
         adjacency, keys = _of_networkx(X)
         if nodes is not None:
@@ -205,10 +212,18 @@ def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_
     if not reset:
         _check_feature_names(estimator, X, reset=False)
     least = 2 if reset else 1  # a graph of one node has nothing to be learned from
-    given = check_array(
-        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
-        ensure_min_samples=least, ensure_min_features=least,
-    )  # fmt: skip
+    try:
+        given = check_array(
+            X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
+            ensure_min_samples=least, ensure_min_features=least,
+        )  # fmt: skip
+    except ValueError as error:
+        if "could not convert string to float" not in str(error):
+            raise
+        raise ValueError(
+            f"X holds text ({error}), expected the weights of an adjacency matrix. Edges in a list or frame are read "
+            "by skembed.graph.read_edges."
+        ) from error
     matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
     matrix.sum_duplicates()
     names = column_labels(X)

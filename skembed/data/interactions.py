@@ -190,7 +190,13 @@ def read_baskets(
     ------
     ValueError
         If a value is negative, NaN or infinite, or names do not fit; the user and the item are named.
+    TypeError
+        If X is all that `read_interactions` returns.
     """
+    if isinstance(X, Interactions):
+        raise TypeError(
+            "X is all that read_interactions returns, expected its matrix: pass its X, and items= its items."
+        )
     if holds_baskets(X):
         if items is not None:
             raise ValueError("items names the columns of a matrix, but X is a list of baskets: leave items=None.")
@@ -203,19 +209,30 @@ def read_baskets(
         if not len(ragged):
             raise ValueError("Found array with 0 sample(s): X holds no basket, expected at least one.")
         return _ones(ragged, len(keys)), keys
-    matrix = read_matrix(estimator, X, reset=known is None)
-    matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
+    matrix = read_matrix(
+        estimator, X, reset=known is None, ensure_all_finite=False,
+        for_text="expected a row a user and a column an item. A table with a row an interaction is read by "
+        "skembed.interactions.read_interactions; else ",
+    )  # fmt: skip
+    with np.errstate(over="ignore"):  # said below
+        matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     keys = _item_keys(X, items, matrix.shape[1]) if known is None else known.tolist()
     if known is not None:
         check_labels(X, keys)
-    if matrix.nnz and matrix.data.min() < 0:
-        place = int(np.argmin(matrix.data))
+    wrong = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
+    if wrong.any():
+        place = int(np.argmax(wrong))
         row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
+        value = matrix.data[place]
+        told, way_out = f"Negative values in data: X holds {value}", ""
+        if not np.isfinite(value):
+            told = f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}"
+            way_out = ", and 0 where a user does not have an item: X.fillna(0) of a pivoted frame"
         raise ValueError(
-            f"Negative values in data: X holds {matrix.data[place]} for row {row} and item "
-            f"{keys[matrix.indices[place]]!r}, expected counts, weights or ratings of at least 0."
+            f"{told} for row {row} and item {keys[matrix.indices[place]]!r}, expected counts, weights or ratings of at "
+            f"least 0{way_out}."
         )
     return matrix, keys
 

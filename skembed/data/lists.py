@@ -1,6 +1,6 @@
 """Lists of keys, such as baskets and palettes, as sequences of ids."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,10 @@ def _numbered(X: Any, number: Any) -> Ragged:
 
 
 def distinct_keys(X: Any) -> Iterator[list[Any]]:
-    """Yield the keys of each list in canonical form, each once; errors as of `read_lists`."""
+    """Yield the keys of each list in canonical form, each once; errors as of `read_lists`.
+
+    Those of a set come in an order of their own: as a set has them, texts lie otherwise in each process.
+    """
     if isinstance(X, (str, bytes)):
         raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
     for row, entry in enumerate(X):
@@ -66,7 +69,13 @@ def distinct_keys(X: Any) -> Iterator[list[Any]]:
                 f"[{entry!r}] for a list of one key."
             )
         try:
-            keys = list(dict.fromkeys(map(canonical_key, entry)))
+            keys = list(dict.fromkeys(map(canonical_key, _in_order(entry))))
         except TypeError as error:
             raise TypeError(f"entry {row} of X holds a key that cannot be hashed: {error}.") from error
         yield keys
+
+
+def _in_order(entry: Iterable[Any]) -> Iterable[Any]:
+    if not isinstance(entry, Set) or all(isinstance(key, int) for key in entry):
+        return entry
+    return sorted(entry, key=lambda key: (type(key).__name__, repr(key)))

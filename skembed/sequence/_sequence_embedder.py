@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import EmbeddingTransformer
 from skembed.data.canonical import canonical_key
+from skembed.data.case_table import CaseTable
 from skembed.data.cases import CaseReader, Cases
 from skembed.data.columns import Columns
 from skembed.data.roles import categorical_positions
@@ -280,7 +281,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         from skembed.training.nets.recurrent_net import learn_recurrent  # here, so that transform does not take torch
 
         self._validate_params()
-        columns = self._read_columns(as_cells(X), reset=True)
+        columns = self._read_columns(_cells(X), reset=True)
         rng = check_random_state(self.random_state)
         columns, kept_y, weight = weighted_rows(columns, y, sample_weight)
         reader, cases = self._fit_reader(columns, kept_y)
@@ -444,7 +445,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     # -------------------------------------------------------------------------------------------------------- applying
 
     def _states(self, X: Any, pooling: str) -> np.ndarray:
-        cases = self._reader.read(self._read_columns(as_cells(X), reset=False))
+        cases = self._reader.read(self._read_columns(_cells(X), reset=False))
         tables = [self.embeddings_[name] for name in self._reader.category_names]
         return states_after(cases, self._weights, tables, pooling)
 
@@ -514,3 +515,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _cells(X: Any) -> Any:
+    if isinstance(X, CaseTable):
+        raise TypeError("X is all that to_sequences returns, expected its first part: pass its X.")
+    return as_cells(X)

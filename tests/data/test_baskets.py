@@ -85,6 +85,26 @@ class TestBaskets:
         with pytest.raises(ValueError, match="leave items=None"):
             InteractionEmbedder(items=["a", "b"]).fit(BASKETS)
 
+    def test_long_tables_in_place_of_a_matrix_are_sent_to_their_reader(self):
+        long = pd.DataFrame({"user": ["eva", "eva", "max"], "item": ["tea", "rye", "tea"]})
+        with pytest.raises(
+            ValueError, match=r"a row an interaction is read by skembed\.interactions\.read_interactions"
+        ):
+            InteractionEmbedder().fit(long)
+        with pytest.raises(TypeError, match="X is all that read_interactions returns, expected its matrix: pass its X"):
+            InteractionEmbedder().fit(read_interactions(long))
+
+    def test_gaps_of_a_pivoted_table_are_named(self):
+        frame = pd.DataFrame({"tea": [1.0, 2.0], "rye": [3.0, np.nan]})
+        message = r"Input X contains NaN for row 1 and item 'rye', expected .*: X\.fillna\(0\) of a pivoted frame\."
+        with pytest.raises(ValueError, match=message):
+            InteractionEmbedder().fit(frame)
+        embedder = InteractionEmbedder(1, method="svd").fit(frame.fillna(0))
+        with pytest.raises(ValueError, match=message):
+            embedder.transform(frame)
+        with pytest.raises(ValueError, match="Input X contains infinity for row 0 and item 'tea'"):
+            InteractionEmbedder().fit(frame.fillna(0) * 1e39)  # beyond float32
+
     def test_labels_of_columns_that_are_numbers_are_the_items(self):
         """As a table has that was pivoted by the ids of items."""
         long = pd.DataFrame({"user": list("aabbccdd"), "item": [50, 60, 50, 60, 70, 80, 70, 80], "value": 1.0})

@@ -198,6 +198,18 @@ def test_labels_that_are_numbers_name_columns_and_nodes():
         read_links(plain, frame.set_axis([2, 1, 0], axis=1), [0, 1, 2])
 
 
+def test_edges_in_place_of_a_matrix_are_sent_to_their_reader():
+    edges = [("a", "b"), ("b", "c")]
+    for X in (edges, pd.DataFrame(edges), np.array(edges)):
+        with pytest.raises(ValueError, match=r"X holds text .* are read by skembed\.graph\.read_edges\."):
+            read_adjacency(Reader(), X, None)
+    with pytest.raises(TypeError, match=says(
+        "X is all that read_edges returns, expected its first part: adjacency, nodes = read_edges(edges), then "
+        "Reader(nodes=nodes).fit(adjacency)."
+    )):  # fmt: skip
+        read_adjacency(Reader(), read_edges(edges), None)
+
+
 @pytest.mark.parametrize(
     ("X", "nodes", "error", "message"),
     [

@@ -1,6 +1,9 @@
 """Lists of keys beside a slow twin, and what is no list of lists."""
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -160,3 +163,22 @@ def test_baskets_as_a_matrix():
     X, keys = read_baskets(InteractionEmbedder(), given_)
     assert (X.toarray().tolist(), X.nnz, keys) == ([[0, 3], [0, 0]], 1, [0, 1])
     assert given_.nnz == 3
+
+
+def test_sets_have_one_order_in_every_process():
+    code = (
+        "from skembed.data.lists import read_lists\n"
+        "ragged, keys = read_lists([{f'i{i}' for i in range(9)}, frozenset({'b', 2, 'a'}), {'i3', 'c'}])\n"
+        "print(ragged.indices.tolist(), keys)"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(runs) == 1
+    assert read_lists([{"b", "a"}])[1] == ["a", "b"]
+    numbers = {5, 3, 2**40, 1}
+    assert read_lists([numbers])[1] == list(numbers)  # which have an order already

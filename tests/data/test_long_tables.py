@@ -101,6 +101,16 @@ def test_values_that_are_one_float_are_in_their_order(kind):
         assert found["step"].to_pylist() == [["a", "b", "c"]]
 
 
+def test_all_that_is_returned_is_no_row():
+    from skembed import SequenceEmbedder
+
+    cases = to_sequences([[1, "a"], [1, "b"], [2, "a"]], by=0)
+    embedder = SequenceEmbedder(2, max_iter=1).fit(cases.X)
+    for use in (embedder.fit, embedder.transform):
+        with pytest.raises(TypeError, match="X is all that to_sequences returns, expected its first part: pass its X"):
+            use(cases)
+
+
 @pytest.mark.parametrize("unit", ["s", "ns"])
 def test_durations_are_the_same_keys_in_every_container(unit):
     from skembed import SequenceEmbedder
