@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skembed.inspection._words import check_table, positive_int
+from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
 
@@ -24,6 +25,7 @@ __all__ = [
 # Up to so many units of mass, assigning them one by one is faster than a linear program: beyond, the units of one word,
 # which cost the same, take it long.
 _ASSIGNED_UNITS = 128
+_COST_BYTES, _PROGRAM_BYTES = 8, 700  # of a pair of words, the latter while the linear program is solved
 
 
 class DocumentNeighbors(NamedTuple):
@@ -62,6 +64,12 @@ def word_movers_distance(
     -------
     float
         Exact up to the rounding of float64.
+
+    Raises
+    ------
+    MemoryError
+        If the costs of moving every word of `a` to every one of `b` would not fit into memory; with thousands of
+        different words in each, it takes minutes, too.
 
     References
     ----------
@@ -254,6 +262,7 @@ class _Corpus:
 
         if len(self.matrix) < len(self.vectors):  # after the last document was read, once
             self.matrix = np.array(self.vectors)
+        _check_memory(len(a.rows), len(b.rows), _COST_BYTES)
         return cdist(self.matrix[a.rows], self.matrix[b.rows])
 
     def distance(self, a: _Document, b: _Document) -> float:
@@ -302,6 +311,7 @@ def transport_cost(costs: np.ndarray, supply: np.ndarray, demand: np.ndarray) ->
         spread = np.repeat(np.repeat(costs, supply // unit, axis=0), demand // unit, axis=1)
         return float(spread[linear_sum_assignment(spread)].sum() * unit)
     n, m = costs.shape
+    _check_memory(n, m, _PROGRAM_BYTES)
     flow = np.arange(n * m)
     # each flow stands in the sum of its source and in that of its sink; the last of the sums follows from the others
     constraints = csr_array((np.ones(2 * n * m), (np.append(flow // m, n + flow % m), np.append(flow, flow))))[:-1]
@@ -314,6 +324,14 @@ def transport_cost(costs: np.ndarray, supply: np.ndarray, demand: np.ndarray) ->
     if not solved.success:
         raise RuntimeError(f"the linear program of a word mover's distance was not solved: {solved.message}")
     return float(np.ldexp(solved.fun, scale) * total)
+
+
+def _check_memory(n: int, m: int, bytes_a_pair: int) -> None:
+    check_memory(
+        n * m * bytes_a_pair,
+        f"word mover's distance of documents of {n} and {m} different words",
+        "leave stop words and rare words out, or compare parts of the documents",
+    )
 
 
 def _scale(costs: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> int:

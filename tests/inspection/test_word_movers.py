@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 from sklearn.neighbors import KNeighborsClassifier
 
-from skembed import EmbeddingTable, SubwordTable
+from skembed import EmbeddingTable, SubwordTable, memory
 from skembed.inspection import _word_movers, nearest_documents, pairwise_word_movers_distances, word_movers_distance
 from skembed.table.subwords import Subwords
 
@@ -133,3 +133,15 @@ def test_a_linear_program_that_is_not_solved_is_no_distance(table, monkeypatch):
     monkeypatch.setattr("scipy.optimize.linprog", lambda *args, **options: failed)
     with pytest.raises(RuntimeError, match=r"^the linear program of a word mover's distance was not solved: why$"):
         word_movers_distance(table, ["w1", "w2", "w2"], ["w3", "w4"])
+
+
+@pytest.mark.parametrize(("bytes_there", "bytes_needed"), [(47, 48), (4199, 4200)])
+def test_memory_is_predicted(table, monkeypatch, bytes_there, bytes_needed):
+    """Of two and three words, of the costs and of the linear program."""
+    monkeypatch.setattr(_word_movers, "_ASSIGNED_UNITS", 0)
+    a, b = ["w1", "w1", "w1", "w2"], ["w3", "w4", "w5", "w5"]
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: bytes_there)
+    with pytest.raises(MemoryError, match=f"of 2 and 3 different words needs at least {bytes_needed} bytes"):
+        word_movers_distance(table, a, b)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 4200)
+    assert word_movers_distance(table, a, b) > 0
