@@ -350,18 +350,20 @@ def column_labels(X: Any) -> list[Any] | None:
     return list(X.column_names) if _is(X, "pyarrow", "Table") else None
 
 
-def check_labels(X: Any, keys: list[Any]) -> None:
-    """Raise ValueError where labels of a frame that are no strings are not the keys that columns had in `fit`.
+def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
+    """Raise ValueError where columns of a frame are called by keys that other columns had in `fit`.
 
-    Strings are looked at by scikit-learn. Numbers from 0 on are what a frame has that was given no labels, and fit
-    keys of any kind; and if keys are such numbers, `fit` knew no labels.
+    Where `fit` had a frame whose labels are strings, scikit-learn has looked at them. Numbers from 0 on are what a
+    frame has that was given no labels, and other labels than any of the keys say nothing: keys may have been given.
     """
-    labels = column_labels(X)
-    if labels is None or all(isinstance(label, str) for label in labels) or len(labels) != len(keys):
+    labels = None if hasattr(estimator, "feature_names_in_") else column_labels(X)
+    if labels is None or len(labels) != len(keys):
         return
     labels = [canonical_key(label) for label in labels]
     positions = list(range(len(keys)))
-    if labels in (keys, positions) or (keys == positions and set(labels) != set(positions)):
+    known = set(keys)
+    unlike = known != set(labels) if keys == positions else known.isdisjoint(labels)
+    if labels in (keys, positions) or unlike:
         return
     place = next(i for i, (label, key) in enumerate(zip(labels, keys)) if label != key)
     raise ValueError(

@@ -184,7 +184,7 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
         )  # columns to where they were
         return _checked((undirected(adjacency) @ chosen).tocsr(), new, keys)
     matrix = _checked_sizes(estimator, X, reset=False)
-    check_labels(X, list(keys))
+    check_labels(estimator, X, list(keys))
     return matrix
 
 

@@ -220,7 +220,7 @@ def read_baskets(
     matrix.eliminate_zeros()
     keys = _item_keys(X, items, matrix.shape[1]) if known is None else known.tolist()
     if known is not None:
-        check_labels(X, keys)
+        check_labels(estimator, X, keys)
     wrong = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
     if wrong.any():
         place = int(np.argmax(wrong))

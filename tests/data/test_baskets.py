@@ -120,6 +120,9 @@ class TestBaskets:
             embedder.transform(frame[[80, 70, 60, 50]])
         with pytest.raises(ValueError, match="column 3 of X is 90, and 80 in `fit`; expected the same columns"):
             embedder.transform(frame.rename(columns={80: 90}))
+        named = InteractionEmbedder(2, method="svd", items=list("abcd"), random_state=0).fit(frame)
+        assert named.embedding_.keys.tolist() == list("abcd")
+        assert np.array_equal(named.transform(frame), rows)
 
     def test_the_matrix_that_was_given_stays_as_it_is(self):
         X = sparse.csr_matrix((np.array([1.0, 0.0, 2.0]), [1, 0, 1], [0, 2, 3]), shape=(2, 2))

@@ -191,6 +191,19 @@ def test_labels_that_are_numbers_name_columns_and_nodes():
         "`fit`."
     )):  # fmt: skip
         read_links(reader, frame[[10, 20, 30]], [30, 10, 20])
+    for named in (frame, frame.to_numpy()):  # ids that were given stand for labels of any kind
+        read_adjacency(given := Reader(), named, ["p", "q", "r"])
+        assert read_links(given, frame, ["p", "q", "r"]).toarray().tolist() == links
+    read_adjacency(texts := Reader(), nx.Graph([("p", "q"), ("q", "r")]), None)
+    with pytest.warns(UserWarning, match="X has feature names"):
+        assert read_links(texts, pd.DataFrame([[1.0, 0, 2]], columns=list("pqr")), list("pqr")).toarray().tolist() == [
+            [1, 0, 2]
+        ]
+    with (
+        pytest.warns(UserWarning, match="X has feature names"),
+        pytest.raises(ValueError, match="column 0 of X is 'q'"),
+    ):
+        read_links(texts, pd.DataFrame([[1.0, 0, 2]], columns=list("qpr")), list("pqr"))
     plain = Reader()
     read_adjacency(plain, frame.to_numpy(), None)
     assert read_links(plain, frame, [0, 1, 2]).toarray().tolist() == links  # labels that `fit` did not know
