@@ -14,6 +14,7 @@ from skembed.data.lists import encode_lists, read_lists
 from skembed.data.matrix import read_matrix
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times, to_seconds
+from skembed.warning import warn
 
 __all__ = ["Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
 
@@ -206,6 +207,8 @@ def read_baskets(
             estimator.n_features_in_ = len(keys)
         else:
             ragged, keys = encode_lists(lists, known), known.tolist()
+            if not len(ragged.indices):
+                _warn_of_another_type(lists, keys)
         if not len(ragged):
             raise ValueError("Found array with 0 sample(s): X holds no basket, expected at least one.")
         return _ones(ragged, len(keys)), keys
@@ -235,6 +238,18 @@ def read_baskets(
             f"least 0{way_out}."
         )
     return matrix, keys
+
+
+def _warn_of_another_type(lists: Any, keys: list[Any]) -> None:
+    """Warn where no item is known and none is of a type that the known ones have, as numbers that became strings."""
+    given = [canonical_key(key) for entry in lists for key in entry]
+    types = set(map(type, keys))
+    if given and not any(type(key) in types for key in given):
+        warn(
+            f"none of the {len(given)} items in X was met in fit: they are such as {given[0]!r} of type "
+            f"{type(given[0]).__name__}, those of fit such as {keys[0]!r} of type {type(keys[0]).__name__}; turn them "
+            "into the same type."
+        )
 
 
 def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:

@@ -49,6 +49,17 @@ class TestBaskets:
         X, _ = read_baskets(InteractionEmbedder(), [["soap", "rye"]], known=np.array(["tea", "rye"], dtype=object))
         assert X.toarray().tolist() == [[0, 1]]
 
+    def test_items_of_another_type_than_in_fit_are_a_warning(self, recwarn):
+        """As numbers that became strings are; an item that is new is none."""
+        embedder = InteractionEmbedder(1, method="svd").fit([[10, 20], [10, 30]])
+        embedder.transform([["10", 20]])
+        embedder.transform([[40], []])
+        embedder.transform([[], []])
+        assert not recwarn
+        message = "none of the 2 items in X .* such as '10' of type str, those of fit such as 10 of type int; turn them"
+        with pytest.warns(UserWarning, match=message):
+            embedder.recommend([["10"], ["20"]])
+
     def test_keys_that_are_equal_meet(self):
         _, keys = read_baskets(InteractionEmbedder(), [[1, np.int64(1), True, "1"], [None, float("nan")]])
         assert keys == [1, "1", None]
