@@ -318,7 +318,7 @@ class TestTokens:
             vectorizer = ContextualVectorizer(model(name))
             text, known = "my \ud800 ring \udce9x", "my \ufffd ring \ufffdx"
             np.testing.assert_allclose(*vectorizer.transform([text, known]), rtol=1e-4, atol=1e-5)
-            np.testing.assert_array_equal(*vectorizer.transform([text.split(), known.split()]))
+            np.testing.assert_allclose(*vectorizer.transform([text.split(), known.split()]), rtol=1e-4, atol=1e-5)
             found, expected = vectorizer.embed_tokens([text, known])
             assert found.spans.tolist() == expected.spans.tolist()
 
