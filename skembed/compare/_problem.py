@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from skembed.compare._columns import as_levels, is_code, is_row_number, to_numbers
+from skembed.compare._columns import as_levels, is_code, to_numbers
+from skembed.compare._left_out import held_type, is_hashable, leave_out
 from skembed.compare._read import InputError, read_table
 from skembed.data.target_type import infer_target_type
 
 MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
 _LARGEST = 1e100  # of numbers whose squares, and sums of many of these, are within float64
-_NAME_SHARE = 0.95  # of distinct values among rows, from which on text is a name of the row
-_FREE_TEXT_LENGTH, _FREE_TEXT_SHARE = 60, 0.5  # mean characters and share of distinct values of free text
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def make_problem(
         notes.append(f'{_count((~known).sum(), "row")} without a value of "{target}" left out')
     table, y = table[known], y[known]
     # identifiers show themselves among all rows, so columns are judged before rows are sampled
-    table, left_out = _leave_out(table.drop(columns=[target, *drop]), keep={*categorical, *numeric})
+    table, left_out = leave_out(table.drop(columns=[target, *drop]), keep={*categorical, *numeric})
     left_out = {**dict.fromkeys(drop, "as asked"), **left_out}
     rows = _sample(len(y), max_rows, random_state, notes)
     table, y = table.iloc[rows].reset_index(drop=True), y[rows]
@@ -233,7 +232,7 @@ def _is_huge(numbers):
 def _check_values(table, target, asked):
     named = [(f"--{option}: column", column) for option, columns in asked.items() for column in columns]
     for what, column in [("target", target), *named]:
-        held = _held_type(table[column].dropna(), _is_hashable)
+        held = held_type(table[column].dropna(), is_hashable)
         if held:
             raise InputError(f'{what} "{column}" holds values of type {held}: turn them into text or numbers first.')
 
@@ -331,66 +330,6 @@ def _sample(n_rows, max_rows, random_state, notes):
         return np.arange(n_rows)
     notes.append(f"{max_rows:,} of {n_rows:,} rows drawn at random (--max-rows 0 takes all)")
     return np.sort(np.random.default_rng(random_state).permutation(n_rows)[:max_rows])
-
-
-def _leave_out(table, keep):
-    """Drop columns that say nothing, or that name the row; return the rest and the reasons."""
-    reasons = {}
-    for name in table.columns:
-        reason = None if name in keep else _reason_to_leave_out(table[name])
-        if reason:
-            reasons[name] = reason
-    return table.drop(columns=list(reasons)), reasons
-
-
-def _reason_to_leave_out(column):
-    values = column.dropna()
-    if values.empty:
-        return "empty"
-    held = _held_type(values, _is_level)
-    if held:
-        return f"holds values of type {held}"
-    n_levels = values.nunique()
-    if n_levels == 1 and len(values) == len(column):
-        return f"always {_shorten(values.iloc[0])}"
-    numbers, how = to_numbers(column)
-    if numbers is not None:
-        return "different in every row, like a row number" if not how and is_row_number(numbers) else None
-    if len(values) < 20:
-        return None  # too few rows to tell a name from a category
-    if n_levels == len(column):
-        return "different in every row"
-    if n_levels > _NAME_SHARE * len(values):
-        return "different in nearly every row"
-    if n_levels > _FREE_TEXT_SHARE * len(values) and values.astype(str).str.len().mean() > _FREE_TEXT_LENGTH:
-        return "free text"
-    return None
-
-
-def _held_type(values, fits):
-    """The type of the first value among objects that does not fit; None if there is none."""
-    import pandas as pd
-
-    if values.dtype == object or isinstance(values.dtype, getattr(pd, "ArrowDtype", ())):
-        return next((type(value).__name__ for value in values.iloc[:1000] if not fits(value)), None)
-    return None
-
-
-def _is_hashable(value):
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _is_level(value):
-    return _is_hashable(value) and not isinstance(value, bytes)
-
-
-def _shorten(value, n_max=30):
-    text = str(value)
-    return text if len(text) <= n_max else text[: n_max - 1] + "\u2026"
 
 
 def _kinds_of_columns(table, targets, categorical, numeric, notes):
