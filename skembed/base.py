@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
-from skembed.data.columns import Columns, read_columns
+from skembed.data.columns import Columns, as_table, read_columns
 
 __all__ = ["EmbeddingEstimator", "EmbeddingTransformer", "check_weights"]
 
@@ -29,6 +29,7 @@ class EmbeddingEstimator(BaseEstimator):
 
     def _read_columns(self, X: Any, *, reset: bool, **y: Any) -> Columns:
         """Read the columns of X and let scikit-learn check, or with `reset` keep, their number and names."""
+        X = as_table(X)
         columns = read_columns(X, estimator=self)
         known = columns.names is None or _get_feature_names(X) is not None
         validate_data(self, X if known else _Named(columns), skip_check_array=True, reset=reset, **y)

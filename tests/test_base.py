@@ -53,7 +53,7 @@ def test_what_is_no_weight():
             check_weights(wrong, 3)
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, pa.RecordBatch.from_pydict])
 def test_names_of_columns_are_kept_and_checked(make):
     frame = make({"a": [1, 2], "b": ["x", "y"]})
     estimator = EmbeddingEstimator()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.data.columns import Columns, column_labels, factorize, read_columns
+from skembed.data.columns import Columns, as_table, column_labels, factorize, read_columns
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times
 
@@ -246,6 +246,7 @@ def _nested(column: Any, cases: Ragged, which: np.ndarray, kept: np.ndarray) -> 
 
 
 def _in_kind(frame: Any, columns: Columns, values: dict[Any, Any], ids: np.ndarray, by: Any) -> Any:
+    frame = as_table(frame)
     for package, name in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):
         cls = getattr(sys.modules.get(package), name, None)
         if cls is not None and isinstance(frame, cls):

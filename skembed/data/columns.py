@@ -28,6 +28,7 @@ from skembed.data.factor import (
 __all__ = [
     "Columns",
     "Factor",
+    "as_table",
     "check_labels",
     "column_labels",
     "factorize",
@@ -74,7 +75,7 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
 
     Parameters
     ----------
-    X : DataFrame of pandas or polars, pyarrow Table, array-like of shape (n_rows, n_columns)
+    X : DataFrame of pandas or polars, pyarrow Table or RecordBatch, array-like of shape (n_rows, n_columns)
         Lists and tuples keep their Python objects: ``[["a", 1]]`` holds a string and an integer.
     estimator : estimator instance or str, default=None
         Named in error messages.
@@ -98,6 +99,7 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
     """
     if _is(X, "polars", "LazyFrame"):
         raise TypeError("X is a polars LazyFrame, expected rows that are in memory: pass X.collect().")
+    X = as_table(X)
     if _is(X, "pandas", "DataFrame"):
         values = [X.iloc[:, position] for position in range(X.shape[1])]
         labels = list(X.columns)
@@ -123,6 +125,11 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
             raise ValueError(f"Complex data not supported: column {label!r} has dtype {column.dtype}.")
     names = labels if all(isinstance(label, str) for label in labels) else None
     return Columns(names=names, n_rows=X.shape[0], values=values)
+
+
+def as_table(X: Any) -> Any:
+    """Return a RecordBatch of pyarrow as a Table, whose names scikit-learn knows; anything else as it is."""
+    return sys.modules["pyarrow"].Table.from_batches([X]) if _is(X, "pyarrow", "RecordBatch") else X
 
 
 def _as_array(X: Any, estimator: Any) -> np.ndarray:
@@ -343,6 +350,7 @@ def column_labels(X: Any) -> list[Any] | None:
     >>> column_labels(pd.DataFrame([[1, 2]], columns=[20, 10]))
     [20, 10]
     """
+    X = as_table(X)
     if _is(X, "pandas", "DataFrame"):
         return X.columns.tolist()
     if _is(X, "polars", "DataFrame"):

@@ -30,6 +30,7 @@ FRAMES = {
     "pandas duplicate index": lambda columns: pd.DataFrame(columns).set_axis([7] * len(next(iter(columns.values())))),
     "polars": lambda columns: pl.DataFrame(columns, strict=False),
     "pyarrow": pa.table,
+    "pyarrow batch": pa.RecordBatch.from_pydict,
     "array": lambda columns: np.array(list(zip(*columns.values())), dtype=object),
     "Fortran array": lambda columns: np.asfortranarray(np.array(list(zip(*columns.values())), dtype=object)),
     "list": lambda columns: [list(row) for row in zip(*columns.values())],

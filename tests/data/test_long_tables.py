@@ -15,7 +15,8 @@ pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
 
-MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table,
+          "pyarrow batch": pa.RecordBatch.from_pydict}  # fmt: skip
 
 
 def slow_cases(columns, order, first, next_of, end):
@@ -57,7 +58,7 @@ def test_cases_are_those_of_a_loop(kind, events, order, asked):
     assert found.ids.tolist() == ids
     assert found.lengths.tolist() == [len(step) for step in steps]
     assert found.ids.dtype == object
-    X = found.X.to_pydict() if kind == "pyarrow" else found.X
+    X = found.X.to_pydict() if "pyarrow" in kind else found.X
     assert [list(cell) for cell in X["step"]] == steps
     assert (None if found.y is None else found.y.tolist()) == y
 
