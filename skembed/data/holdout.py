@@ -28,8 +28,9 @@ def basket_split(
         of a basket of one item nothing is hidden.
     order : {"random", "last"}, default="random"
         Whether items are hidden at random, or the last ones: of lists those at their end, of a matrix by `times`.
-    times : sparse matrix of shape (n_users, n_items), default=None
-        When each user met each item, as `read_interactions` returns it; of equal times the last columns are hidden.
+    times : sparse matrix or array-like of shape (n_users, n_items), default=None
+        When each user met each item, as `read_interactions` returns it, for ``order="last"`` of a matrix. Of a pair
+        that occurs more than once the latest counts; of equal times the last columns are hidden.
     random_state : int, RandomState instance or None, default=0
         What is hidden of a basket depends on it and on the basket alone, not on the other users or their order.
 
@@ -40,7 +41,8 @@ def basket_split(
     Raises
     ------
     ValueError
-        If `hidden` or `order` is no such value, or `times` is missing or lacks a pair of X.
+        If `hidden` or `order` is no such value, or `times` is missing, would not be looked at, lacks a pair of X or
+        has NaN for it.
 
     Examples
     --------
@@ -54,7 +56,11 @@ def basket_split(
     if order not in ("random", "last"):
         raise ValueError(f"order={order!r}, expected 'random' or 'last'.")
     seed = _seed(random_state)
+    if times is not None and order == "random":
+        raise ValueError("times is given, and order='random' does not look at it; pass order='last', or no times.")
     if holds_baskets(X):
+        if times is not None:
+            raise ValueError("times is given, and X holds lists of items, of which order='last' hides those at the end.")
         return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
     matrix = sparse.csr_matrix(check_array(X, accept_sparse="csr", ensure_min_samples=0, input_name="X"), copy=True)
     matrix.sum_duplicates()
@@ -98,17 +104,30 @@ def _split_lists(lists: Any, hidden: float, order: str, seed: int) -> tuple[list
 
 
 def _times_of(X: sparse.csr_matrix, times: Any) -> np.ndarray:
-    """Return the time of each entry of X."""
-    times = sparse.csr_matrix(times)
+    """Return the time of each entry of X: the latest of several."""
+    times = sparse.coo_matrix(times) if sparse.issparse(times) else np.asarray(times)
     if times.shape != X.shape:
         raise ValueError(f"times has shape {times.shape}, expected that of X, {X.shape}.")
-    places = sparse.csr_matrix((np.arange(1, times.nnz + 1), times.indices, times.indptr), shape=X.shape)
+    values = times.data if sparse.issparse(times) else times
+    if values.dtype.kind not in "iuf":
+        raise TypeError(f"times holds {values.dtype}, expected numbers, as read_interactions returns them.")
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    found = np.asarray(places[rows, X.indices]).ravel() if X.nnz else np.empty(0, dtype=np.int64)
-    if (found == 0).any():
-        at = int(np.argmin(found))
-        raise ValueError(f"times has no entry for row {rows[at]} and column {X.indices[at]}, which X has.")
-    return times.data[found - 1]
+    if sparse.issparse(times):
+        in_order = np.lexsort((values, times.col, times.row))
+        pairs = times.row[in_order].astype(np.int64) * X.shape[1] + times.col[in_order]
+        wanted = rows * X.shape[1] + X.indices
+        last = np.searchsorted(pairs, wanted, side="right") - 1
+        lacking = (last < 0) | (pairs[last] != wanted) if len(pairs) else np.ones(len(wanted), dtype=bool)
+        if lacking.any():
+            at = int(np.argmax(lacking))
+            raise ValueError(f"times has no entry for row {rows[at]} and column {X.indices[at]}, which X has.")
+        when = values[in_order[last]]
+    else:
+        when = values[rows, X.indices]
+    if np.isnan(when).any():
+        at = int(np.argmax(np.isnan(when)))
+        raise ValueError(f"times is NaN in row {rows[at]} and column {X.indices[at]}, which X has; expected a time.")
+    return when
 
 
 def hide_share(X: sparse.csr_matrix, share: float, seed: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

@@ -109,6 +109,45 @@ def test_faults_in_full():
     )
 
 
+def test_times_that_repeat_count_as_the_latest():
+    baskets = sparse.csr_matrix([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
+    row, column = [1, 0, 0, 0, 0, 1], [2, 0, 2, 1, 0, 1]
+    times = sparse.coo_matrix(([9.0, 4.0, 6.0, 5.0, 4.0, 1.0], (row, column)), shape=(2, 3))
+    for given in (times, sparse.csr_matrix((times.data[[1, 4, 3, 2, 5, 0]], [0, 0, 1, 2, 1, 2], [0, 4, 6]), shape=(2, 3))):
+        shown, rest = basket_split(baskets, hidden=1, order="last", times=given)
+        assert rest.toarray().tolist() == [[0, 0, 1], [0, 0, 1]]
+        assert shown.toarray().tolist() == [[1, 1, 0], [0, 1, 0]]
+
+
+def test_times_of_an_array_may_be_0():
+    baskets = sparse.csr_matrix([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
+    times = np.array([[0, 3, -1], [np.nan, 0, -2.0]])
+    rest = basket_split(baskets, hidden=1, order="last", times=times)[1]
+    assert rest.toarray().tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+def test_times_that_are_none():
+    def message_of(error, baskets, **options):
+        with pytest.raises(error) as caught:
+            basket_split(baskets, **options)
+        return str(caught.value)
+
+    baskets = sparse.csr_matrix([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    for times in (sparse.csr_matrix([[1.0, 0, 2.0], [0, 3.0, np.nan]]), np.array([[1.0, 0, 2.0], [0, 3.0, np.nan]])):
+        assert message_of(ValueError, baskets, order="last", times=times) == (
+            "times is NaN in row 1 and column 2, which X has; expected a time."
+        )
+    assert message_of(TypeError, baskets, order="last", times=[["a"] * 3] * 2) == (
+        "times holds <U1, expected numbers, as read_interactions returns them."
+    )
+    assert message_of(ValueError, baskets, times=baskets) == (
+        "times is given, and order='random' does not look at it; pass order='last', or no times."
+    )
+    assert message_of(ValueError, [["a", "b"]], order="last", times=[[1, 2]]) == (
+        "times is given, and X holds lists of items, of which order='last' hides those at the end."
+    )
+
+
 def test_seeds_of_every_kind():
     def hidden(random_state):
         return basket_split(X, random_state=random_state)[1].toarray()
