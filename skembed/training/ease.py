@@ -32,6 +32,7 @@ from skembed.training.run import Run
 
 __all__ = ["EaseSettings", "EaseTables", "gram_matrix", "learn_ease", "weigh_users"]
 
+LEAST_SQUARES = 1e-30  # of the largest sum of squares of an item: below, products of float32 lose digits, or vanish
 N_VALIDATED = 400  # users whose hidden items choose the penalty: more of them change little
 FOLD_SHARE = 0.2  # of the users leave at once
 TUNED_ITEMS = 750  # the most frequent ones choose the penalty: the cost of an inverse grows with their third power
@@ -152,7 +153,7 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     Raises
     ------
     ValueError
-        If the sum of squares of an item is beyond float32.
+        If the sum of squares of an item is beyond float32, or those of all items are so small that digits are lost.
     MemoryError
         If the matrices of all pairs of items do not fit the machine.
     """
@@ -166,7 +167,8 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     )
     X = weigh_users(X, settings.user_exponent)
     gram = gram_matrix(X, run.n_jobs)
-    if not np.isfinite(np.diagonal(gram)).all():
+    squares = np.diagonal(gram)
+    if not LEAST_SQUARES <= squares.max() < np.inf:
         raise ValueError(
             f"X has values up to {X.data.max():.3g}, expected such whose sums of squares are within float32; "
             "divide X by its largest value, or pass binary=True."

@@ -243,3 +243,18 @@ def test_a_file_whose_parts_do_not_fit_is_refused(changes, message, tmp_path):
     save_unchecked(fitted, tmp_path / "kept")
     with pytest.raises(FormatError, match=message):
         skembed.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-17, 1e-8, 1e8, 1e15, 1e25])
+def test_ease_of_values_whatever_their_unit(unit):
+    """Scores are in the unit of X, as penalties are relative to it, or an error says that float32 is left."""
+    items = sorted({item for basket in X for item in basket})
+    matrix = sparse.csr_matrix(np.array([[float(item in basket) for item in items] for basket in X]))
+    model = InteractionEmbedder(4, method="ease", random_state=0)
+    if 1e-15 < unit < 1e17:
+        expected = clone(model).fit(matrix).embedding_.vectors
+        found = model.fit(matrix * unit).embedding_.vectors / unit
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+        return
+    with pytest.raises(ValueError, match=r"X has values up to .*e[-+]\d+, expected such whose sums of squares are within"):
+        model.fit(matrix * unit)
