@@ -302,12 +302,14 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         X = read_rows(self, X, reset=first)
         if sparse.issparse(X):
             X = X.toarray()
+        callbacks = PassCallbacks(self, 1, X)
         known = None if first else getattr(self, "_increments", None) or (self._map, self._n_rows)
         solver = partial_pca(X, known, self.embedding_dim)
         self._increments = Increments.of(solver)
         self._n_rows = int(solver.n_samples_seen_)
         found = incremental_map(solver)
         self._expose_map(found.whitened_components() if self.whiten else found)
+        callbacks.end()
         return self
 
     def transform(self, X: Any) -> np.ndarray:
