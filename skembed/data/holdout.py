@@ -60,7 +60,9 @@ def basket_split(
         raise ValueError("times is given, and order='random' does not look at it; pass order='last', or no times.")
     if holds_baskets(X):
         if times is not None:
-            raise ValueError("times is given, and X holds lists of items, of which order='last' hides those at the end.")
+            raise ValueError(
+                "times is given, and X holds lists of items, of which order='last' hides those at the end."
+            )
         return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
     matrix = sparse.csr_matrix(check_array(X, accept_sparse="csr", ensure_min_samples=0, input_name="X"), copy=True)
     matrix.sum_duplicates()

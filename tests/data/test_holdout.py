@@ -113,7 +113,10 @@ def test_times_that_repeat_count_as_the_latest():
     baskets = sparse.csr_matrix([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
     row, column = [1, 0, 0, 0, 0, 1], [2, 0, 2, 1, 0, 1]
     times = sparse.coo_matrix(([9.0, 4.0, 6.0, 5.0, 4.0, 1.0], (row, column)), shape=(2, 3))
-    for given in (times, sparse.csr_matrix((times.data[[1, 4, 3, 2, 5, 0]], [0, 0, 1, 2, 1, 2], [0, 4, 6]), shape=(2, 3))):
+    for given in (
+        times,
+        sparse.csr_matrix((times.data[[1, 4, 3, 2, 5, 0]], [0, 0, 1, 2, 1, 2], [0, 4, 6]), shape=(2, 3)),
+    ):
         shown, rest = basket_split(baskets, hidden=1, order="last", times=given)
         assert rest.toarray().tolist() == [[0, 0, 1], [0, 0, 1]]
         assert shown.toarray().tolist() == [[1, 1, 0], [0, 1, 0]]

@@ -256,5 +256,7 @@ def test_ease_of_values_whatever_their_unit(unit):
         found = model.fit(matrix * unit).embedding_.vectors / unit
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
         return
-    with pytest.raises(ValueError, match=r"X has values up to .*e[-+]\d+, expected such whose sums of squares are within"):
+    with pytest.raises(
+        ValueError, match=r"X has values up to .*e[-+]\d+, expected such whose sums of squares are within"
+    ):
         model.fit(matrix * unit)
