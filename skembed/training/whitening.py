@@ -290,11 +290,15 @@ def learn_whitening(X: Any) -> Whitening | DualWhitening:
 
 
 def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, float]:
-    """Return s and mu from the squared lengths of centred rows and the sum of squares of their covariance."""
+    """Return s and mu from the squared lengths of centred rows and the sum of squares of their covariance.
+
+    Where S is mu I, as that of a single column and of whitened rows, no s changes the covariance: s is 0, and does not
+    hang on rounding.
+    """
     n, target = len(squares), float(squares.mean()) / p
     error = (float(squares @ squares) / n - frobenius) / n  # expected, of S
     distance = frobenius - p * target**2  # of S from mu I
-    if error <= 0 or distance <= 0:
+    if error <= 0 or distance <= RANK_TOLERANCE * frobenius:
         return 0.0, target
     return min(error / distance, 1.0), target
 

@@ -189,6 +189,14 @@ def test_scores_of_training_rows_are_those_of_a_fit_without_them(shape):
     np.testing.assert_allclose(fitted.training_scores_, expected, rtol=1e-4)
 
 
+def test_scores_of_one_column_do_not_depend_on_the_order_of_rows():
+    for seed in range(20):
+        X = rows(30, 1, seed=seed)
+        fitted, backwards = detector().fit(X), detector().fit(X[::-1])
+        assert fitted.shrinkage_ == backwards.shrinkage_ == 0.0
+        np.testing.assert_allclose(fitted.training_scores_, backwards.training_scores_[::-1], rtol=1e-5)
+
+
 def test_new_usual_rows_are_as_seldom_outliers_as_was_asked_for():
     """By a covariance that has seen the rows which make the threshold, most of these are."""
     for n, width in ((50, 200), (200, 100), (400, 6)):
