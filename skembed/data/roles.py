@@ -83,6 +83,8 @@ def is_number_column(column: Any) -> bool:
     dtype = column.dtype
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric())
+    if hasattr(dtype, "pyarrow_dtype"):  # pandas over pyarrow, to which decimals are objects
+        return _is_arrow_number(dtype.pyarrow_dtype)
     kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
     if kind == "O" and isinstance(column, np.ndarray):
         return all(v is None or _is_number(v) for v in column)

@@ -250,6 +250,7 @@ def _positions(output: Output, values: np.ndarray) -> np.ndarray:
 
 def as_columns(y: Any) -> np.ndarray:
     """Return y as a 2-D array of shape (n_samples, n_outputs): no missing or infinite values, no dates."""
+    y = _with_own_types(y)
     if getattr(y, "ndim", 1) == 2 or (isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], (list, tuple))):
         array = check_array(y, dtype=None, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     else:
@@ -271,6 +272,16 @@ def as_columns(y: Any) -> np.ndarray:
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
     return array
+
+
+def _with_own_types(y: Any) -> Any:
+    """Return frames and lists as arrays of the types that they hold.
+
+    numpy takes what is beside a text for a text, NaN too; scikit-learn takes pandas' nullable columns for float64.
+    """
+    if getattr(y, "ndim", 1) == 2 and hasattr(y, "to_numpy"):
+        return y.to_numpy()
+    return np.array(y, dtype=object) if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US" else y
 
 
 def as_python(value: Any) -> Any:

@@ -79,6 +79,7 @@ NUMBERS = [
     pl.Series([1]), pl.Series([1.5]), pl.Series([decimal.Decimal("1.5")]), pa.array([1]), pa.array([1.5]),
     pa.array([decimal.Decimal("1.5")]), pa.chunked_array([[1], [2]]), np.array([None, None], dtype=object),
     pd.Series([1], dtype=pd.ArrowDtype(pa.int8())),
+    pd.Series([decimal.Decimal("1.5"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
 ]  # fmt: skip
 OTHERS = [
     np.array(["1"]), np.array([True]), np.array([True, False], dtype=object), np.array([1, "a"], dtype=object),
@@ -86,6 +87,8 @@ OTHERS = [
     pd.Series([1, 2], dtype=object), pd.Series([1], dtype="category"), pd.Series([True], dtype="boolean"),
     pd.Series(["2020"], dtype="M8[ns]"), pl.Series(["1"]), pl.Series([True]), pa.array(["1"]), pa.array([True]),
     pa.array([None]), pl.Series([1], dtype=pl.Date), np.array([np.timedelta64(1, "s"), None], dtype=object),
+    pd.Series([True], dtype=pd.ArrowDtype(pa.bool_())), pd.Series(["1"], dtype=pd.ArrowDtype(pa.string())),
+    pd.Series([1], dtype=pd.ArrowDtype(pa.duration("s"))),
 ]  # fmt: skip
 
 
