@@ -16,7 +16,12 @@ from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times, to_seconds
 from skembed.warning import warn
 
-__all__ = ["Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
+__all__ = ["FOR_TEXT", "Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
+
+FOR_TEXT = (
+    "expected a row a user and a column an item. A table with a row an interaction is read by "
+    "skembed.interactions.read_interactions; else "
+)
 
 
 class Interactions(NamedTuple):
@@ -212,11 +217,7 @@ def read_baskets(
         if not len(ragged):
             raise ValueError("Found array with 0 sample(s): X holds no basket, expected at least one.")
         return _ones(ragged, len(keys)), keys
-    matrix = read_matrix(
-        estimator, X, reset=known is None, ensure_all_finite=False,
-        for_text="expected a row a user and a column an item. A table with a row an interaction is read by "
-        "skembed.interactions.read_interactions; else ",
-    )  # fmt: skip
+    matrix = read_matrix(estimator, X, reset=known is None, for_text=FOR_TEXT, ensure_all_finite=False)
     with np.errstate(over="ignore"):  # said below
         matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     matrix.sum_duplicates()

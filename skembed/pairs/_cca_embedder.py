@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skembed.base import EmbeddingTransformer
 from skembed.data.columns import read_columns
-from skembed.data.matrix import FLOATS, check_finite, read_finite_matrix
+from skembed.data.matrix import FLOATS, check_finite, naming_no_numbers, read_finite_matrix
 from skembed.state import stored
 from skembed.training.canonical import CanonicalSettings, learn_canonical
 from skembed.training.whitening import dense, slices
@@ -226,10 +226,11 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         names = None
         if not isinstance(y, np.ndarray) and not sparse.issparse(y) and len(getattr(y, "shape", ())) == 2:
             names = read_columns(y, estimator=self).names
-        matrix = check_array(
-            y, accept_sparse=("csr", "csc"), dtype=FLOATS, order="C", ensure_2d=False, ensure_all_finite=False,
-            estimator=self, input_name="y",
-        )  # fmt: skip
+        with naming_no_numbers(y, "y"):
+            matrix = check_array(
+                y, accept_sparse=("csr", "csc"), dtype=FLOATS, order="C", ensure_2d=False, ensure_all_finite=False,
+                estimator=self, input_name="y",
+            )  # fmt: skip
         flat = matrix.ndim == 1
         matrix = matrix.reshape(-1, 1) if flat else matrix
         check_finite(matrix, "y", names, type(self).__name__)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _check_y, check_consistent_length
 
-from skembed.data.matrix import read_matrix
+from skembed.data.matrix import read_finite_matrix
 from skembed.projection._solvers import NEEDS_Y
 
 __all__ = ["TAKES_SPARSE", "read_rows", "read_training"]
@@ -44,6 +44,6 @@ def read_training(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray | Non
 
 
 def read_rows(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
-    """Return X as `read_matrix` does, with the way out that methods which take numbers only have."""
+    """Return X as `read_finite_matrix` does, with the way out that methods which take numbers only have."""
     advice = f"but method={estimator.method!r} takes numbers only; use method='autoencoder', or "
-    return read_matrix(estimator, X, reset=reset, for_text=advice, **checks)
+    return read_finite_matrix(estimator, X, reset=reset, for_text=advice, **checks)

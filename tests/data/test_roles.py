@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from skembed.data.columns import read_columns
-from skembed.data.roles import categorical_positions, is_number_column, numeric_columns, some_categorical_positions
+from skembed.data.roles import (
+    categorical_positions,
+    is_number_column,
+    is_time_column,
+    numeric_columns,
+    some_categorical_positions,
+)
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -95,6 +101,21 @@ OTHERS = [
 @pytest.mark.parametrize(("column", "holds"), [(c, True) for c in NUMBERS] + [(c, False) for c in OTHERS])
 def test_columns_of_numbers(column, holds):
     assert is_number_column(column) is holds
+
+
+TIMES = [
+    np.array(["2020"], "M8[D]"), np.array([1], "m8[s]"), pd.Series(["2020"], dtype="M8[ns]"),
+    pd.Series(pd.to_datetime(["2020-01-01"]).tz_localize("UTC")), pd.Series([1], dtype="m8[s]"),
+    pd.Series([1], dtype=pd.ArrowDtype(pa.date32())), pd.Series([1], dtype=pd.ArrowDtype(pa.duration("s"))),
+    pl.Series([1], dtype=pl.Date), pl.Series([1], dtype=pl.Time), pl.Series([1], dtype=pl.Duration),
+    pa.array([1], pa.timestamp("s")), pa.array([1], pa.time32("s")),
+    pa.chunked_array([pa.array([1], pa.duration("s"))]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "holds"), [(c, True) for c in TIMES] + [(c, False) for c in NUMBERS])
+def test_columns_of_times(column, holds):
+    assert is_time_column(column) is holds
 
 
 def test_numbers_beside_categories():

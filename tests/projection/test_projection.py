@@ -97,6 +97,18 @@ def test_whitened_is_white_in_any_unit(rows, method, scale):
     np.testing.assert_allclose(np.cov(Z.T), np.eye(2), atol=1e-6)
 
 
+@pytest.mark.parametrize("method", LINEAR)
+def test_the_first_value_that_is_not_finite_is_named(method):
+    pd = pytest.importorskip("pandas")
+    y = np.tile([0, 1], 10)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=list("abc"))
+    fitted = embedder(method, 1).fit(frame, y)
+    frame.iloc[7, 1] = np.nan
+    for call in (lambda: fitted.transform(frame), lambda: embedder(method, 1).fit(frame, y)):
+        with pytest.raises(ValueError, match="Input X contains NaN in row 7 of column 'b'; ProjectionEmbedder expects"):
+            call()
+
+
 @pytest.mark.parametrize(("method", "form"), [("nca", np.asarray), ("pca", sparse.csr_matrix)])
 def test_rows_in_which_a_solver_finds_nothing_are_told_of(method, form):
     X, y = form(np.full((9, 3), 5.0)), np.arange(9) % 3
