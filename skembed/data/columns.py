@@ -28,6 +28,7 @@ from skembed.data.factor import (
 __all__ = [
     "Columns",
     "Factor",
+    "as_given",
     "as_table",
     "check_labels",
     "column_labels",
@@ -273,7 +274,12 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
 # -------------------------------------------------------------------------------------------------- numbers
 
 
-def to_float(column: Any, name: Any = None) -> np.ndarray:
+_NUMBERS_EXPECTED = (
+    "a finite number or a missing value. Declare the column categorical, turn it into numbers, or leave it out."
+)
+
+
+def to_float(column: Any, name: Any = None, *, expected: str = _NUMBERS_EXPECTED) -> np.ndarray:
     """Return a column of numbers as float64, missing values as NaN.
 
     Parameters
@@ -282,6 +288,8 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
         Numbers of any type, booleans and missing values.
     name : object, default=None
         The column's name in error messages; by default the container's own.
+    expected : str
+        What error messages say is expected, and the way out.
 
     Returns
     -------
@@ -316,8 +324,7 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
             row = int(np.argmax(factor.codes == position))
             label = "the column" if name is None else f"column {name!r}"
             raise ValueError(
-                f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected a finite number or a "
-                "missing value. Declare the column categorical, turn it into numbers, or leave it out."
+                f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected {expected}"
             ) from error
     return floats[factor.codes]
 
@@ -356,6 +363,29 @@ def column_labels(X: Any) -> list[Any] | None:
     if _is(X, "polars", "DataFrame"):
         return list(X.columns)
     return list(X.column_names) if _is(X, "pyarrow", "Table") else None
+
+
+def as_given(X: Any, matrix: Any) -> Any:
+    """Return the numbers of a sparse matrix as X is: in a frame of its kind, labels and index, else in an array.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from scipy import sparse
+    >>> as_given(pd.DataFrame([[1, 2]], columns=["a", "b"], index=["x"]), sparse.csr_matrix([[0, 2]]))
+       a  b
+    x  0  2
+    """
+    if _is(X, "pandas", "DataFrame"):
+        pd = sys.modules["pandas"]
+        if all(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
+            return pd.DataFrame.sparse.from_spmatrix(matrix, index=X.index, columns=X.columns)
+        return pd.DataFrame(matrix.toarray(), index=X.index, columns=X.columns)
+    if _is(X, "polars", "DataFrame"):
+        return sys.modules["polars"].DataFrame(matrix.toarray(), schema=X.columns)
+    if _is(X, "pyarrow", "Table"):
+        return sys.modules["pyarrow"].table(list(matrix.toarray().T), names=X.column_names)
+    return matrix.toarray()
 
 
 def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
