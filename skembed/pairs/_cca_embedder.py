@@ -31,8 +31,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     ----------
     embedding_dim : int or None, default=None
         Dimensions; fewer where there are not so many. None takes all that the pairs have: at most as many as either
-        side has columns, and one less than there are pairs. They come by falling canonical correlation, so that the
-        first of them are an embedding, too.
+        side has columns, and one less than there are pairs. They come by falling canonical correlation of the shrunk
+        covariances, so that the first of them are an embedding, too.
     shrinkage : float or "auto", default="auto"
         s of both covariances, (1 - s) S + s mu I with mu the mean variance: 0 is canonical correlation analysis, 1
         partial least squares. "auto" chooses it by how well partners of held-out rows are found; see Notes.
@@ -40,8 +40,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     Attributes
     ----------
     correlations_ : ndarray of shape (dim,)
-        Correlation of each dimension of both sides on the pairs of `fit`. With few pairs all are near 1;
-        `trials_` says what they are worth.
+        Correlation of each dimension of both sides on the pairs of `fit`, which need not fall where covariances were
+        shrunk. With few pairs all are near 1; `trials_` says what they are worth.
     shrinkage_ : float
     trials_ : list of tuple (shrinkage, power, score)
         What "auto" tried: weights of dimensions are their canonical correlations to this power, and the score is the

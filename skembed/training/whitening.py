@@ -229,8 +229,7 @@ class Centering:
         """Return centred rows, (n_samples, n_features), float32."""
         out = np.empty(X.shape, dtype=np.float32)
         for rows in slices(*X.shape):
-            with np.errstate(over="ignore"):  # infinite where beyond float32, which is for the caller to refuse
-                out[rows] = dense(X[rows]) - self.mean
+            out[rows] = dense(X[rows]) - self.mean  # infinite where beyond float32, which is for the caller to refuse
         return out
 
 

@@ -362,12 +362,18 @@ def test_missing_and_infinite_values_are_named(value, word, n, whiten):
 
 
 @pytest.mark.parametrize("whiten", [True, False])
-def test_numbers_beyond_what_can_be_squared(whiten):
-    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
-        detector(whiten=whiten).fit(rows() * 1e200)
-    fitted = detector(whiten=whiten).fit(rows(7))
-    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
-        fitted.score_samples(rows(7) * 1e200)
+@pytest.mark.parametrize("n", [120, 7])
+def test_numbers_beyond_what_can_be_squared(whiten, n, recwarn):
+    beyond = "beyond float64" if whiten else "row 0 of X is so far from the mean that it is beyond float32"
+    with pytest.raises(ValueError, match=beyond):
+        detector(whiten=whiten).fit(rows(n) * 1e200)
+    fitted = detector(whiten=whiten).fit(rows(n))
+    usual_first = np.concatenate([rows(3), rows(3) * 1e200])
+    with pytest.raises(ValueError, match="beyond float64" if whiten and n == 7 else "row 3 of X is so far"):
+        fitted.score_samples(usual_first)
+    with pytest.raises(ValueError, match="beyond float64" if whiten and n == 7 else "row 3 of X is so far"):
+        fitted.explain(usual_first)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(

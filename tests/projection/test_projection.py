@@ -423,12 +423,18 @@ def test_y_is_required_where_the_method_needs_it(rows):
         embedder("lda").fit(rows[0])
     with pytest.raises(ValueError, match=r"continuous.*method='nca' needs classes"):
         embedder("nca").fit(rows[0], rows[0][:, 0] + 0.123)
-    with pytest.raises(ValueError, match="y has one class only"):
+    with pytest.raises(ValueError, match=r"y has one class only, 0\.0;"):
         embedder("lda").fit(rows[0], np.zeros(150))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         embedder("lda").fit(rows[0], rows[1][:-1])
+    with pytest.raises(ValueError, match="y holds dates"):
+        embedder("lda").fit(rows[0], np.datetime64("2020-01-01") + rows[1])
     names = np.array(["a", "b", "c"])[rows[1]]
     np.testing.assert_allclose(embedder("lda").fit(rows[0], names).projection_, embedder("lda").fit(*rows).projection_)
+    with pytest.raises(ValueError, match="y contains NaN or None in row 149"):
+        embedder("nca").fit(rows[0], [*names[:-1], float("nan")])
+    with pytest.raises(ValueError, match=r"y should be a 1d array, got an array of shape \(150, 2\)"):
+        embedder("lda").fit(rows[0], np.column_stack([names, names]))
 
 
 @pytest.mark.parametrize(
