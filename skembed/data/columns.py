@@ -8,6 +8,7 @@ import decimal
 import numbers
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "as_given",
     "as_table",
     "check_labels",
+    "check_order",
     "column_labels",
     "factorize",
     "indexed_values",
@@ -407,6 +409,27 @@ def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
     raise ValueError(
         f"column {place} of X is {labels[place]!r}, and {keys[place]!r} in `fit`; expected the same columns in the "
         "same order: X[columns], with those of `fit`."
+    )
+
+
+def check_order(X: Any, names: Iterable[str]) -> None:
+    """Raise ValueError where a frame has the columns of these names in another order; other names say nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> check_order(pd.DataFrame([[1, 2]], columns=["b", "a"]), ["a", "b"])
+    Traceback (most recent call last):
+    ...
+    ValueError: column 0 of X is 'b', expected 'a': give the columns in the order of get_feature_names_out().
+    """
+    labels, names = column_labels(X), list(names)
+    if labels is None or labels == names or Counter(labels) != Counter(names):
+        return
+    place = next(i for i, (label, name) in enumerate(zip(labels, names)) if label != name)
+    raise ValueError(
+        f"column {place} of X is {labels[place]!r}, expected {names[place]!r}: give the columns in the order of "
+        "get_feature_names_out()."
     )
 
 

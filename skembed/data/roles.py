@@ -58,7 +58,10 @@ def categorical_positions(categorical_features: Any, columns: Columns) -> list[i
         elif isinstance(c, (int, np.integer)) and -n <= c < n:
             positions.add(int(c) % n)
         else:
-            raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
+            expected = f"a column name or a position below {n}"
+            if columns.names is None:
+                expected = f"a position below {n}, as X has no column names that are strings"
+            raise ValueError(f"categorical_features holds {c!r}; expected {expected}.")
     return sorted(positions)
 
 

@@ -57,6 +57,10 @@ def test_positions(features, positions):
          "categorical_features names 'some', which is not in X; the columns are ['a', 'b', 'c', 'd']."),
         (NAMED, [4], "categorical_features holds 4; expected a column name or a position below 4."),
         (NAMED, [-5], "categorical_features holds -5; expected a column name or a position below 4."),
+        (PLAIN, [5], "categorical_features holds 5; expected a position below 4, as X has no column names that are "
+         "strings."),
+        (PLAIN, [("a", "b")], "categorical_features holds ('a', 'b'); expected a position below 4, as X has no column "
+         "names that are strings."),
         (NAMED, [1.0], "categorical_features holds 1.0; expected a column name or a position below 4."),
         (NAMED, [None], "categorical_features holds None; expected a column name or a position below 4."),
         (NAMED, [True], "categorical_features is a mask of 1 values; expected 4, one for each column."),

@@ -322,6 +322,16 @@ def test_inverse_transform(rows, method, whiten):
         fitted.inverse_transform(X[:, :3])
 
 
+def test_the_way_back_of_a_frame_needs_its_order(rows):
+    pytest.importorskip("pandas")
+    fitted = embedder("pca").set_output(transform="pandas").fit(rows[0])
+    Z = fitted.transform(rows[0])
+    np.testing.assert_allclose(fitted.inverse_transform(Z), fitted.inverse_transform(Z.to_numpy()))
+    np.testing.assert_allclose(fitted.inverse_transform(Z.set_axis(["a", "b"], axis=1)), fitted.inverse_transform(Z))
+    with pytest.raises(ValueError, match="column 0 of X is 'projectionembedder1', expected 'projectionembedder0'"):
+        fitted.inverse_transform(Z[Z.columns[::-1]])
+
+
 @pytest.mark.parametrize("method", ["lda", "nca"])
 def test_no_way_back(rows, method):
     assert not hasattr(embedder(method), "inverse_transform")
