@@ -35,6 +35,7 @@ __all__ = [
     "check_order",
     "column_labels",
     "factorize",
+    "filled",
     "indexed_values",
     "read_columns",
     "row_labels",
@@ -138,13 +139,33 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any, estimator: Any) -> np.ndarray:
     # numpy would turn [["a", 1]] into strings and [[2**60 + 1, 0.5]] into floats.
     dtype = object if isinstance(X, (list, tuple)) else None
-    array = check_array(X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
+    array = check_array(filled(X), dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
     if array.dtype.kind == "V":
         raise ValueError(
             f"X is an array of records (dtype {array.dtype}), expected one value in each cell. "
             "Pass a DataFrame with one column for each field."
         )
     return array
+
+
+def filled(X: Any) -> Any:
+    """Return masked arrays as arrays in which masked values are missing, anything else as it is.
+
+    numpy and scikit-learn take what lies below a mask for values.
+
+    Examples
+    --------
+    >>> filled(np.ma.array([1.5, 2.5], mask=[True, False])), filled(np.ma.array([1, 2], mask=[True, False]))
+    (array([nan, 2.5]), array([None, 2], dtype=object))
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    mask = np.ma.getmaskarray(X)
+    if not mask.any():
+        return X.data
+    values = X.data.astype(X.dtype if X.dtype.kind == "f" else object)
+    values[mask] = np.nan if X.dtype.kind == "f" else None
+    return values
 
 
 def _is(value: Any, package: str, name: str) -> bool:

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_n_features, validate_data
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import Columns, read_columns
+from skembed.data.columns import Columns, filled, read_columns
 from skembed.data.roles import is_number_column, is_time_column
 
 __all__ = ["FLOATS", "check_finite", "naming_no_numbers", "read_finite_matrix", "read_matrix"]
@@ -30,6 +30,7 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         # to find that nothing else is to be done takes validate_data a tenth of the time of a small fit
         _check_n_features(estimator, X, reset=reset)
         return X
+    X = filled(X)
     with naming_no_numbers(X, "X", for_text):
         if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
             return validate_data(estimator, X, reset=reset, **checks)

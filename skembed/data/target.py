@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array
 
+from skembed.data.columns import filled
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
 from skembed.state import stored
@@ -275,10 +276,11 @@ def as_columns(y: Any) -> np.ndarray:
 
 
 def _with_own_types(y: Any) -> Any:
-    """Return frames and lists as arrays of the types that they hold.
+    """Return frames and lists as arrays of the types that they hold, and what is masked as missing.
 
     numpy takes what is beside a text for a text, NaN too; scikit-learn takes pandas' nullable columns for float64.
     """
+    y = filled(y)
     if getattr(y, "ndim", 1) == 2 and hasattr(y, "to_numpy"):
         return y.to_numpy()
     return np.array(y, dtype=object) if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US" else y

@@ -113,6 +113,16 @@ def test_text_is_told_of_with_the_way_out(make):
         read(NeighborAnomalyDetector(), make([["x", 1.0]]), for_text="as baskets; ")
 
 
+@pytest.mark.parametrize("dtype", [float, np.float32, int])
+def test_what_is_masked_is_missing(dtype):
+    given = np.ma.array(np.arange(18).reshape(6, 3).astype(dtype), mask=np.zeros((6, 3), dtype=bool))
+    np.testing.assert_array_equal(read_finite_matrix(NeighborAnomalyDetector(), given, reset=True), given.data)
+    given[4, 1] = np.ma.masked
+    with pytest.raises(ValueError, match="NaN in row 4 of column 1"):
+        read_finite_matrix(NeighborAnomalyDetector(), given, reset=True)
+    assert given.data[4, 1] == 13
+
+
 DAYS = pd.Series(pd.to_datetime(["2020-01-01", None]))
 
 

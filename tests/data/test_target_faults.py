@@ -40,6 +40,8 @@ def learn(y, kind="auto", **options):
          "y contains NaN or infinity: [nan, 2.0] in row 1; remove or fill these rows."),
         (["b", "a", float("nan")], "auto", {}, "y contains NaN or None in row 2; remove or fill these rows."),
         ([("b", "a"), (np.nan, "b")], "auto", {}, "y contains NaN or None in row 1; remove or fill these rows."),
+        (np.ma.array([0, 1, 1], mask=[0, 0, 1]), "auto", {},
+         "y contains NaN or None in row 2; remove or fill these rows."),
         (np.array(["a", 1], dtype=object), "auto", {},
          "y mixes values of type int, str; expected all strings or all numbers."),
         (["a", 1], "auto", {}, "y mixes values of type int, str; expected all strings or all numbers."),
