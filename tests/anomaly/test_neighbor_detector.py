@@ -189,6 +189,20 @@ def test_scores_of_training_rows_are_those_of_a_fit_without_them(shape):
     np.testing.assert_allclose(fitted.training_scores_, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("contamination", ["auto", 0.1, 0.3])
+def test_of_rows_that_have_equals_none_is_an_outlier_by_rounding(contamination):
+    """Their covariance is not shrunk, and products lose most of their digits."""
+    for seed in range(20):
+        kinds = rows(1 + seed % 2, 20, seed=seed)
+        X = kinds[np.arange(14) % len(kinds)]
+        fitted = detector(n_neighbors=5, contamination=contamination).fit(X)
+        assert fitted.shrinkage_ < 1e-15
+        assert (fitted.training_scores_ == 0).all()
+        assert (fitted.score_samples(X) == 0).all()
+        assert (fitted.predict(X) == 1).all()
+        assert (fitted.predict(rows(3, 20, seed=100)) == -1).all()
+
+
 def test_scores_of_one_column_do_not_depend_on_the_order_of_rows():
     for seed in range(20):
         X = rows(30, 1, seed=seed)
