@@ -415,4 +415,4 @@ def _offset(scores: np.ndarray, contamination: float | str) -> float:
     last = len(distances) - 1
     # np.quantile's linear interpolation, in a quarter of its time
     low, high = np.interp([0.25 * last, 0.75 * last], np.arange(last + 1), np.sort(distances))
-    return -float(high * (high / low) ** WHISKER)
+    return -float(high * max((high / low) ** WHISKER, 1 + ROUNDING))  # distances that are equal differ by rounding

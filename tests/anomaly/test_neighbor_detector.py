@@ -203,6 +203,14 @@ def test_of_rows_that_have_equals_none_is_an_outlier_by_rounding(contamination):
         assert (fitted.predict(rows(3, 20, seed=100)) == -1).all()
 
 
+def test_of_rows_that_are_as_far_from_each_other_none_is_an_outlier_by_rounding():
+    for seed in range(40):
+        kinds = rows(2, 20, seed=seed)
+        fitted = NeighborAnomalyDetector(5)
+        assert (fitted.fit_predict(kinds[np.arange(8) % 2]) == 1).all()
+        assert np.ptp(fitted.training_scores_) < 1e-6  # three equals and two others each
+
+
 def test_scores_of_one_column_do_not_depend_on_the_order_of_rows():
     for seed in range(20):
         X = rows(30, 1, seed=seed)
