@@ -31,15 +31,18 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         _check_n_features(estimator, X, reset=reset)
         return X
     X = filled(X)
-    with naming_no_numbers(X, "X", for_text):
-        if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
+    if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
+        with naming_no_numbers(X, "X", for_text):
             return validate_data(estimator, X, reset=reset, **checks)
-        estimator._read_columns(X, reset=reset)
+    columns = estimator._read_columns(X, reset=reset)
+    with naming_no_numbers(X, "X", for_text, columns):
         return check_array(X, estimator=estimator, input_name="X", **checks)
 
 
 @contextmanager
-def naming_no_numbers(X: Any, what: str, for_text: str = "expected numbers; ") -> Iterator[None]:
+def naming_no_numbers(
+    X: Any, what: str, for_text: str = "expected numbers; ", columns: Columns | None = None
+) -> Iterator[None]:
     """Where `check_array` makes floats of X: times are refused, and an error names the first value that is no number.
 
     Times have no one reading as numbers: numpy takes their ticks, of whatever length, and those of NaT.
@@ -51,6 +54,8 @@ def naming_no_numbers(X: Any, what: str, for_text: str = "expected numbers; ") -
         What errors call it: "X".
     for_text : str
         What they say to do where it holds text.
+    columns : Columns, optional
+        Those of a frame, where they have been read.
 
     Raises
     ------
@@ -60,7 +65,8 @@ def naming_no_numbers(X: Any, what: str, for_text: str = "expected numbers; ") -
         For text, and columns of times.
     """
     is_frame = len(getattr(X, "shape", ())) == 2 and not isinstance(X, np.ndarray) and not sparse.issparse(X)
-    columns = read_columns(X) if is_frame and 0 not in X.shape else None
+    if columns is None and is_frame and 0 not in X.shape:
+        columns = read_columns(X)
     for place, column in enumerate([X] if isinstance(X, np.ndarray) else [] if columns is None else columns.values):
         if is_time_column(column):
             where = what if columns is None else f"column {_label(columns, place)} of {what}"
@@ -72,7 +78,7 @@ def naming_no_numbers(X: Any, what: str, for_text: str = "expected numbers; ") -
     try:
         yield
     except (TypeError, ValueError) as error:
-        found = None if sparse.issparse(X) else _first_no_number(X)
+        found = None if sparse.issparse(X) else _first_no_number(X, columns)
         if found is None:
             raise
         row, label, value = found
@@ -90,12 +96,13 @@ def naming_no_numbers(X: Any, what: str, for_text: str = "expected numbers; ") -
         ) from error
 
 
-def _first_no_number(X: Any) -> tuple[int, str, Any] | None:
+def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | None:
     """Return row, column and value of the first one that Python makes no float of."""
-    try:
-        columns = read_columns(np.asarray(X, dtype=object)[:, None] if getattr(X, "ndim", 2) == 1 else X)
-    except (TypeError, ValueError):
-        return None
+    if columns is None:
+        try:
+            columns = read_columns(np.asarray(X, dtype=object)[:, None] if getattr(X, "ndim", 2) == 1 else X)
+        except (TypeError, ValueError):
+            return None
     for place, column in enumerate(columns.values):
         if is_number_column(column):
             continue

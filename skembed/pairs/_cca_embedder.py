@@ -225,10 +225,11 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
 
     def _read_y(self, y: Any) -> tuple[Any, bool, list[str] | None]:
         """Return y as a float matrix, whether it was one number a row, and the names of its columns if it has any."""
-        names = None
+        columns = None
         if not isinstance(y, np.ndarray) and not sparse.issparse(y) and len(getattr(y, "shape", ())) == 2:
-            names = read_columns(y, estimator=self).names
-        with naming_no_numbers(y, "y"):
+            columns = read_columns(y, estimator=self)
+        names = None if columns is None else columns.names
+        with naming_no_numbers(y, "y", columns=columns):
             matrix = check_array(
                 y, accept_sparse=("csr", "csc"), dtype=FLOATS, order="C", ensure_2d=False, ensure_all_finite=False,
                 estimator=self, input_name="y",
