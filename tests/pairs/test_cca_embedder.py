@@ -275,6 +275,15 @@ def test_a_file_of_arrays_that_do_not_fit_is_refused(name, change, tmp_path):
         skembed.load(tmp_path / "kept")
 
 
+def test_what_is_masked_is_missing():
+    X, Y = pairs()
+    masked = np.ma.array(Y, mask=np.arange(Y.size).reshape(Y.shape) == 13)
+    with pytest.raises(ValueError, match="Input y contains NaN in row 1 of column 4"):
+        CCAEmbedder().fit(X, masked)
+    with pytest.raises(ValueError, match=r"y holds text \('a' in row 0 of column 0\), expected numbers"):
+        CCAEmbedder().fit(X[:2], np.array([["a"], ["b"]]))
+
+
 def test_predictions_have_the_digits_of_a_y_that_is_far_from_zero():
     X, Y = pairs()
     fitted = CCAEmbedder(3, shrinkage=0.1).fit(X.astype(np.float32), Y + 1.7e9)  # as of seconds since 1970
