@@ -78,6 +78,11 @@ def naming_no_numbers(
     try:
         yield
     except (TypeError, ValueError) as error:
+        if "fill value must be 0" in str(error):  # of pandas, which does not say of what
+            raise ValueError(
+                f"{what} is a frame of sparse columns that are filled with other than 0, as pandas fills floats with "
+                f"NaN; pass {what}.sparse.to_dense(), or columns filled with 0."
+            ) from error
         found = None if sparse.issparse(X) else _first_no_number(X, columns)
         if found is None:
             raise
