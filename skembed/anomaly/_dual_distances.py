@@ -74,30 +74,37 @@ def own_blocks(placing: DualWhitening) -> Iterator[Block]:
 
 def mean_distances(placing: DualWhitening, blocks: Iterator[Block], k: int) -> np.ndarray:
     """Return the mean distance of each row of the blocks to its k nearest, (n_rows,), float64."""
-    means, longest = [], placing.squared_lengths.max()
+    means, longest, near_share = [], placing.squared_lengths.max(), _near_share(placing)
     for block in blocks:
         found = 2 * least_values(block.halves, k)
         found += block.squared_lengths
-        near = np.flatnonzero(found.min(axis=1) < NEAR * (block.squared_lengths[:, 0] + longest))
+        near = np.flatnonzero(found.min(axis=1) < near_share * (block.squared_lengths[:, 0] + longest))
         found *= block.factor
         if len(near):
-            found[near] = _nearest(placing, block, near, k)[0]
+            found[near] = _nearest(placing, block, near, k, near_share)[0]
         means.append(np.sqrt(found, out=found).mean(axis=1))
     return np.concatenate(means)
 
 
 def nearest(placing: DualWhitening, blocks: Iterator[Block], k: int) -> Neighbors:
     """Return the k nearest rows of `fit` of each row of the blocks, nearest first."""
-    found = [best(*_nearest(placing, block, np.arange(len(block.halves)), k), k) for block in blocks]
+    near_share = _near_share(placing)
+    found = [best(*_nearest(placing, block, np.arange(len(block.halves)), k, near_share), k) for block in blocks]
     return Neighbors(*map(np.concatenate, zip(*found)))
 
 
-def _nearest(placing: DualWhitening, block: Block, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _near_share(placing: DualWhitening) -> float:
+    return max(NEAR, placing.rounding)
+
+
+def _nearest(
+    placing: DualWhitening, block: Block, rows: np.ndarray, k: int, near_share: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return squared distances of some rows of a block to their k nearest, and which these are."""
     halves, lengths = block.halves[rows], block.squared_lengths[rows]
     others = least_columns(halves, k)
     found = 2 * np.take_along_axis(halves, others, axis=1) + lengths
-    near = np.nonzero(found < NEAR * (lengths + placing.squared_lengths[others]))
+    near = np.nonzero(found < near_share * (lengths + placing.squared_lengths[others]))
     found *= block.factor
     if len(near[0]):
         found[near] = _by_differences(placing, block, rows[near[0]], others[near])

@@ -198,7 +198,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             self.__dict__.pop("embedding_", None)
             self._keys = keys
         else:
-            table = EmbeddingTable.of_keys(keys, placing.apply(read), metric="euclidean")
+            table = EmbeddingTable.of_keys(keys, _placed(placing, read), metric="euclidean")
             scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
             longest = float(row_norms(table.vectors).max())
             self.__dict__.pop("_keys", None)
@@ -346,7 +346,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             with self._naming_what_is_not_finite(read):
                 return nearest(self._placing, new_blocks(self._placing, read), k)
         self._check_finite(read)
-        return self.embedding_.kneighbors(self._placing.apply(read), k)
+        return self.embedding_.kneighbors(_placed(self._placing, read), k)
 
     def _check_fitted(self) -> None:
         placing, metric = self._placing, "euclidean"
@@ -382,6 +382,20 @@ def _shrinkage(placing: Whitening | DualWhitening | Centering) -> float | None:
     return None if isinstance(placing, Centering) else placing.shrinkage
 
 
+def _placed(placing: Whitening | Centering, read: Any) -> np.ndarray:
+    """Return rows as distances are measured between them, float32; ValueError naming the first that float32 has not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = placing.apply(read)
+        finite = np.isfinite(rows.sum(dtype=np.float64))
+    if not finite:
+        row = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise ValueError(
+            f"row {row} of X is so far from the mean that it is beyond float32, in which rows are compared; scale X, "
+            "or leave the row out."
+        )
+    return rows
+
+
 def _own_neighbors(table: EmbeddingTable, placing: Whitening | Centering, k: int) -> Neighbors:
     """Return the nearest others of each row of `fit`."""
     return own_neighbors(ExactIndex(table.vectors), k, _shrinkage(placing))
@@ -401,4 +415,4 @@ def _offset(scores: np.ndarray, contamination: float | str) -> float:
     last = len(distances) - 1
     # np.quantile's linear interpolation, in a quarter of its time
     low, high = np.interp([0.25 * last, 0.75 * last], np.arange(last + 1), np.sort(distances))
-    return -float(high * (high / low) ** WHISKER)
+    return -float(high * max((high / low) ** WHISKER, 1 + ROUNDING))  # distances that are equal differ by rounding

@@ -8,7 +8,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skembed.apply.columns import gather, invert, output_names
 from skembed.base import EmbeddingTransformer
-from skembed.data.columns import Columns
+from skembed.data.columns import Columns, check_order
 from skembed.data.levels import encode_levels, warn_strangers
 from skembed.data.roles import numeric_columns
 from skembed.data.vocabulary import Vocabulary
@@ -105,7 +105,8 @@ class ColumnEncoder(EmbeddingTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features_out)
+        X : array-like or frame of shape (n_samples, n_features_out)
+            Columns as those of `transform`, in their order.
 
         Returns
         -------
@@ -113,6 +114,7 @@ class ColumnEncoder(EmbeddingTransformer):
             None where a level is missing, or a numeric column was dropped.
         """
         check_is_fitted(self)
+        check_order(X, self.get_feature_names_out())
         tables = list(self.embeddings_.values())
         return invert(X, tables, self._schema.positions, self._passed_positions(), self.n_features_in_)
 

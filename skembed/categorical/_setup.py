@@ -269,7 +269,8 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -
     check_consistent_length(np.empty(n_samples), np.empty(_num_samples(y)))
     weight = check_weights(sample_weight, n_samples)
     if class_weight is not None:
-        weight = weight * compute_sample_weight(class_weight, as_columns(y))
+        rows = np.flatnonzero(weight)  # what "balanced" counts
+        weight[rows] *= compute_sample_weight(class_weight, as_columns(y)[rows])
     return weight
 
 

@@ -206,6 +206,11 @@ def drop_rare_classes(y, target, notes, n_min):
             f"{_count(rare.sum(), 'class', 'classes')} of fewer than {n_min} rows left out "
             f"({_count(counts[rare].sum(), 'row')}): {shown}"
         )
+    if rare.any() and rare.sum() == len(classes) - 1:
+        raise InputError(
+            f'target "{target}" has one class of {n_min} rows or more ("{classes[~rare][0]}"), and {shown} of fewer: '
+            "a class needs a row for each fold. Give more rows, or a smaller --cv."
+        )
     return ~rare[codes]
 
 

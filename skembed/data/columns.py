@@ -8,6 +8,7 @@ import decimal
 import numbers
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,13 @@ from skembed.data.factor import (
 __all__ = [
     "Columns",
     "Factor",
+    "as_given",
     "as_table",
     "check_labels",
+    "check_order",
     "column_labels",
     "factorize",
+    "filled",
     "indexed_values",
     "read_columns",
     "row_labels",
@@ -135,13 +139,33 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any, estimator: Any) -> np.ndarray:
     # numpy would turn [["a", 1]] into strings and [[2**60 + 1, 0.5]] into floats.
     dtype = object if isinstance(X, (list, tuple)) else None
-    array = check_array(X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
+    array = check_array(filled(X), dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
     if array.dtype.kind == "V":
         raise ValueError(
             f"X is an array of records (dtype {array.dtype}), expected one value in each cell. "
             "Pass a DataFrame with one column for each field."
         )
     return array
+
+
+def filled(X: Any) -> Any:
+    """Return masked arrays as arrays in which masked values are missing, anything else as it is.
+
+    numpy and scikit-learn take what lies below a mask for values.
+
+    Examples
+    --------
+    >>> filled(np.ma.array([1.5, 2.5], mask=[True, False])), filled(np.ma.array([1, 2], mask=[True, False]))
+    (array([nan, 2.5]), array([None, 2], dtype=object))
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    mask = np.ma.getmaskarray(X)
+    if not mask.any():
+        return X.data
+    values = X.data.astype(X.dtype if X.dtype.kind == "f" else object)
+    values[mask] = np.nan if X.dtype.kind == "f" else None
+    return values
 
 
 def _is(value: Any, package: str, name: str) -> bool:
@@ -273,7 +297,12 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
 # -------------------------------------------------------------------------------------------------- numbers
 
 
-def to_float(column: Any, name: Any = None) -> np.ndarray:
+_NUMBERS_EXPECTED = (
+    "a finite number or a missing value. Declare the column categorical, turn it into numbers, or leave it out."
+)
+
+
+def to_float(column: Any, name: Any = None, *, expected: str = _NUMBERS_EXPECTED) -> np.ndarray:
     """Return a column of numbers as float64, missing values as NaN.
 
     Parameters
@@ -282,6 +311,8 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
         Numbers of any type, booleans and missing values.
     name : object, default=None
         The column's name in error messages; by default the container's own.
+    expected : str
+        What error messages say is expected, and the way out.
 
     Returns
     -------
@@ -316,8 +347,7 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
             row = int(np.argmax(factor.codes == position))
             label = "the column" if name is None else f"column {name!r}"
             raise ValueError(
-                f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected a finite number or a "
-                "missing value. Declare the column categorical, turn it into numbers, or leave it out."
+                f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected {expected}"
             ) from error
     return floats[factor.codes]
 
@@ -358,6 +388,29 @@ def column_labels(X: Any) -> list[Any] | None:
     return list(X.column_names) if _is(X, "pyarrow", "Table") else None
 
 
+def as_given(X: Any, matrix: Any) -> Any:
+    """Return the numbers of a sparse matrix as X is: in a frame of its kind, labels and index, else in an array.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from scipy import sparse
+    >>> as_given(pd.DataFrame([[1, 2]], columns=["a", "b"], index=["x"]), sparse.csr_matrix([[0, 2]]))
+       a  b
+    x  0  2
+    """
+    if _is(X, "pandas", "DataFrame"):
+        pd = sys.modules["pandas"]
+        if all(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
+            return pd.DataFrame.sparse.from_spmatrix(matrix, index=X.index, columns=X.columns)
+        return pd.DataFrame(matrix.toarray(), index=X.index, columns=X.columns)
+    if _is(X, "polars", "DataFrame"):
+        return sys.modules["polars"].DataFrame(matrix.toarray(), schema=X.columns)
+    if _is(X, "pyarrow", "Table"):
+        return sys.modules["pyarrow"].table(list(matrix.toarray().T), names=X.column_names)
+    return matrix.toarray()
+
+
 def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
     """Raise ValueError where columns of a frame are called by keys that other columns had in `fit`.
 
@@ -377,6 +430,27 @@ def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
     raise ValueError(
         f"column {place} of X is {labels[place]!r}, and {keys[place]!r} in `fit`; expected the same columns in the "
         "same order: X[columns], with those of `fit`."
+    )
+
+
+def check_order(X: Any, names: Iterable[str]) -> None:
+    """Raise ValueError where a frame has the columns of these names in another order; other names say nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> check_order(pd.DataFrame([[1, 2]], columns=["b", "a"]), ["a", "b"])
+    Traceback (most recent call last):
+    ...
+    ValueError: column 0 of X is 'b', expected 'a': give the columns in the order of get_feature_names_out().
+    """
+    labels, names = column_labels(X), list(names)
+    if labels is None or labels == names or Counter(labels) != Counter(names):
+        return
+    place = next(i for i, (label, name) in enumerate(zip(labels, names)) if label != name)
+    raise ValueError(
+        f"column {place} of X is {labels[place]!r}, expected {names[place]!r}: give the columns in the order of "
+        "get_feature_names_out()."
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
-from skembed.data.interactions import as_lists, holds_baskets
+from skembed.data.columns import filled
+from skembed.data.interactions import FOR_TEXT, as_lists, holds_baskets
 from skembed.data.lists import distinct_keys
+from skembed.data.matrix import naming_no_numbers
 
 __all__ = ["basket_split", "hide_share"]
 
@@ -64,7 +66,9 @@ def basket_split(
                 "times is given, and X holds lists of items, of which order='last' hides those at the end."
             )
         return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
-    matrix = sparse.csr_matrix(check_array(X, accept_sparse="csr", ensure_min_samples=0, input_name="X"), copy=True)
+    with naming_no_numbers(X, "X", FOR_TEXT):
+        read = check_array(filled(X), accept_sparse="csr", ensure_min_samples=0, input_name="X")
+    matrix = sparse.csr_matrix(read, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     if order == "last":

@@ -16,7 +16,12 @@ from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times, to_seconds
 from skembed.warning import warn
 
-__all__ = ["Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
+__all__ = ["FOR_TEXT", "Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
+
+FOR_TEXT = (
+    "expected a row a user and a column an item. A table with a row an interaction is read by "
+    "skembed.interactions.read_interactions; else "
+)
 
 
 class Interactions(NamedTuple):
@@ -62,7 +67,8 @@ def read_interactions(
     Raises
     ------
     ValueError
-        If there is no such column, an id is missing, or a value is negative, NaN or infinite; the row is named.
+        If there is no such column, an id is missing, or a value is negative, NaN or infinite, the row is named; if the
+        values of a pair add up to more than float32 has, the pair.
 
     Examples
     --------
@@ -89,7 +95,11 @@ def read_interactions(
             raise ValueError(f"row {row} has no {parameter}: column {name!r} is missing there; drop such rows before.")
         factors.append(factor)
     codes = [factor.codes for factor in factors]
-    values = np.ones(columns.n_rows) if value is None else to_float(column("value", value), value)
+    values = np.ones(columns.n_rows)
+    if value is not None:
+        values = to_float(
+            column("value", value), value, expected="a number of at least 0. Turn the column into numbers."
+        )
     wrong = ~(np.isfinite(values) & (values >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -107,12 +117,24 @@ def read_interactions(
         last = np.append(pair[1:] != pair[:-1], True)
         times = sparse.csr_matrix((when[order][last], X.indices, X.indptr), shape=shape)
     users, names_of_items = (_objects(factor.keys) for factor in factors)
-    return Interactions(X.astype(np.float32), users, names_of_items, times)
+    with np.errstate(over="ignore"):  # said below
+        narrow = X.astype(np.float32)
+    if not np.isfinite(narrow.data).all():
+        place = int(np.argmin(np.isfinite(narrow.data)))
+        user_row = int(np.searchsorted(X.indptr, place, side="right")) - 1
+        raise ValueError(
+            f"the values in column {value!r} of user {users[user_row]!r} and item {names_of_items[X.indices[place]]!r} "
+            f"add up to {X.data[place]:.3g}, which is beyond float32; divide the column."
+        )
+    return Interactions(narrow, users, names_of_items, times)
 
 
 def _seconds(column: Any, name: Any) -> np.ndarray:
     values = column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
-    when = to_seconds(values, name) if holds_times(values) else to_float(column, name)
+    expected = (
+        "a number, or a date or time with a date. Turn the column into dates, for instance by pandas.to_datetime."
+    )
+    when = to_seconds(values, name) if holds_times(values) else to_float(column, name, expected=expected)
     if not np.isfinite(when).all():
         row = int(np.argmin(np.isfinite(when)))
         raise ValueError(f"row {row} has no time in column {name!r}; drop such rows before.")
@@ -212,11 +234,7 @@ def read_baskets(
         if not len(ragged):
             raise ValueError("Found array with 0 sample(s): X holds no basket, expected at least one.")
         return _ones(ragged, len(keys)), keys
-    matrix = read_matrix(
-        estimator, X, reset=known is None, ensure_all_finite=False,
-        for_text="expected a row a user and a column an item. A table with a row an interaction is read by "
-        "skembed.interactions.read_interactions; else ",
-    )  # fmt: skip
+    matrix = read_matrix(estimator, X, reset=known is None, for_text=FOR_TEXT, ensure_all_finite=False)
     with np.errstate(over="ignore"):  # said below
         matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     matrix.sum_duplicates()

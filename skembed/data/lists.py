@@ -64,9 +64,10 @@ def distinct_keys(X: Any) -> Iterator[list[Any]]:
         raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
     for row, entry in enumerate(X):
         if isinstance(entry, (str, bytes)) or not isinstance(entry, Iterable):
+            way_out = "[] for a list of none" if canonical_key(entry) is None else f"[{entry!r}] for a list of one key"
             raise TypeError(
-                f"entry {row} of X must be a list of keys, got {entry!r} of type {type(entry).__name__}; pass "
-                f"[{entry!r}] for a list of one key."
+                f"entry {row} of X must be a list of keys, got {entry!r} of type {type(entry).__name__}; "
+                f"pass {way_out}."
             )
         try:
             keys = list(dict.fromkeys(map(canonical_key, _in_order(entry))))

@@ -1,5 +1,7 @@
 """X as one matrix of floats, dense or sparse, from any container."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,11 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_n_features, validate_data
 
-__all__ = ["FLOATS", "check_finite", "read_finite_matrix", "read_matrix"]
+from skembed.data.canonical import canonical_key
+from skembed.data.columns import Columns, filled, read_columns
+from skembed.data.roles import is_number_column, is_time_column
+
+__all__ = ["FLOATS", "check_finite", "naming_no_numbers", "read_finite_matrix", "read_matrix"]
 
 FLOATS = [np.float64, np.float32]
 _CHECKED = {"accept_sparse", "dtype", "order", "ensure_min_samples", "ensure_all_finite"}
@@ -24,17 +30,104 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         # to find that nothing else is to be done takes validate_data a tenth of the time of a small fit
         _check_n_features(estimator, X, reset=reset)
         return X
-    try:
-        if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
+    X = filled(X)
+    if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
+        with naming_no_numbers(X, "X", for_text):
             return validate_data(estimator, X, reset=reset, **checks)
-        estimator._read_columns(X, reset=reset)
+    columns = estimator._read_columns(X, reset=reset)
+    with naming_no_numbers(X, "X", for_text, columns):
         return check_array(X, estimator=estimator, input_name="X", **checks)
-    except ValueError as error:
-        if "could not convert string to float" not in str(error):
+
+
+@contextmanager
+def naming_no_numbers(
+    X: Any, what: str, for_text: str = "expected numbers; ", columns: Columns | None = None
+) -> Iterator[None]:
+    """Where `check_array` makes floats of X: times are refused, and an error names the first value that is no number.
+
+    Times have no one reading as numbers: numpy takes their ticks, of whatever length, and those of NaT.
+
+    Parameters
+    ----------
+    X : array-like or frame
+    what : str
+        What errors call it: "X".
+    for_text : str
+        What they say to do where it holds text.
+    columns : Columns, optional
+        Those of a frame, where they have been read.
+
+    Raises
+    ------
+    TypeError
+        For a value that is neither number nor text.
+    ValueError
+        For text, and columns of times.
+    """
+    is_frame = len(getattr(X, "shape", ())) == 2 and not isinstance(X, np.ndarray) and not sparse.issparse(X)
+    if columns is None and is_frame and 0 not in X.shape:
+        columns = read_columns(X)
+    for place, column in enumerate([X] if isinstance(X, np.ndarray) else [] if columns is None else columns.values):
+        if is_time_column(column):
+            where = what if columns is None else f"column {_label(columns, place)} of {what}"
+            kind = getattr(column, "dtype", None) or column.type
+            raise ValueError(
+                f"{where} holds dates, times or durations (dtype {kind}), expected numbers. Turn them into numbers, "
+                "such as days since the first of them, or leave the column out."
+            )
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if "fill value must be 0" in str(error):  # of pandas, which does not say of what
+            raise ValueError(
+                f"{what} is a frame of sparse columns that are filled with other than 0, as pandas fills floats with "
+                f"NaN; pass {what}.sparse.to_dense(), or columns filled with 0."
+            ) from error
+        found = None if sparse.issparse(X) else _first_no_number(X, columns)
+        if found is None:
             raise
-        raise ValueError(
-            f"X holds text ({error}), {for_text}encode the column before, for instance by EntityEmbeddingEncoder."
+        row, label, value = found
+        cell = f"in row {row} of column {label}"
+        if isinstance(value, (str, bytes)):
+            raise ValueError(
+                f"{what} holds text ({value!r:.60} {cell}), {for_text}encode the column before, for instance by "
+                "EntityEmbeddingEncoder."
+            ) from error
+        way_out = "Turn it into a number, or leave the column out."
+        if _is_missing(value):
+            way_out = "Fill in missing values before, for instance by SimpleImputer, or leave these rows out."
+        raise TypeError(
+            f"{what} holds {value!r:.60} of type {type(value).__name__} {cell}, expected a number ({error}). {way_out}"
         ) from error
+
+
+def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | None:
+    """Return row, column and value of the first one that Python makes no float of."""
+    if columns is None:
+        try:
+            columns = read_columns(np.asarray(X, dtype=object)[:, None] if getattr(X, "ndim", 2) == 1 else X)
+        except (TypeError, ValueError):
+            return None
+    for place, column in enumerate(columns.values):
+        if is_number_column(column):
+            continue
+        for row, value in enumerate(np.asarray(column, dtype=object)):
+            try:
+                float(0 if value is None else value)
+            except (TypeError, ValueError):
+                return row, _label(columns, place), value
+    return None
+
+
+def _label(columns: Columns, place: int) -> str:
+    return str(place) if columns.names is None else repr(columns.names[place])
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return canonical_key(value) is None
+    except (TypeError, ValueError):
+        return False
 
 
 def read_finite_matrix(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:

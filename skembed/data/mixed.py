@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skembed.data.columns import Columns, factorize, to_float
+from skembed.data.columns import Columns, factorize, filled, to_float
 from skembed.data.roles import categorical_positions
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import check_state, stored
@@ -123,7 +123,7 @@ class MixedColumns:
     def _numbers(self, columns: Columns, X: Any) -> np.ndarray:
         """Return the numeric columns side by side, missing ones as NaN; refuse infinity."""
         if isinstance(X, np.ndarray) and not self.categorical and X.dtype.kind in "fiu":
-            return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
+            return check_array(filled(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
         parts = [columns.values[i] for i in self.numeric]
         single = bool(parts) and all(_is_float32(part) for part in parts)
         out = np.empty((columns.n_rows, len(parts)), dtype=np.float32 if single or not parts else np.float64)

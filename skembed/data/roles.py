@@ -8,7 +8,13 @@ import numpy as np
 
 from skembed.data.columns import Columns, to_float
 
-__all__ = ["categorical_positions", "is_number_column", "numeric_columns", "some_categorical_positions"]
+__all__ = [
+    "categorical_positions",
+    "is_number_column",
+    "is_time_column",
+    "numeric_columns",
+    "some_categorical_positions",
+]
 
 
 def categorical_positions(categorical_features: Any, columns: Columns) -> list[int]:
@@ -52,7 +58,10 @@ def categorical_positions(categorical_features: Any, columns: Columns) -> list[i
         elif isinstance(c, (int, np.integer)) and -n <= c < n:
             positions.add(int(c) % n)
         else:
-            raise ValueError(f"categorical_features holds {c!r}; expected a column name or a position below {n}.")
+            expected = f"a column name or a position below {n}"
+            if columns.names is None:
+                expected = f"a position below {n}, as X has no column names that are strings"
+            raise ValueError(f"categorical_features holds {c!r}; expected {expected}.")
     return sorted(positions)
 
 
@@ -83,10 +92,30 @@ def is_number_column(column: Any) -> bool:
     dtype = column.dtype
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric())
+    if hasattr(dtype, "pyarrow_dtype"):  # pandas over pyarrow, to which decimals are objects
+        return _is_arrow_number(dtype.pyarrow_dtype)
     kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
     if kind == "O" and isinstance(column, np.ndarray):
         return all(v is None or _is_number(v) for v in column)
     return kind in "iuf"
+
+
+def is_time_column(column: Any) -> bool:
+    """Return whether the type of a column of any container says dates, times or durations."""
+    dtype = column.dtype if hasattr(column, "dtype") else column.type  # of pyarrow
+    if hasattr(dtype, "is_temporal"):  # polars
+        return bool(dtype.is_temporal())
+    if hasattr(dtype, "kind"):  # numpy and pandas
+        return dtype.kind in "mM" or _is_arrow_time(getattr(dtype, "pyarrow_dtype", None))
+    return _is_arrow_time(dtype)
+
+
+def _is_arrow_time(kind: Any) -> bool:
+    if kind is None:
+        return False
+    import pyarrow as pa  # whoever passes its columns has it
+
+    return bool(pa.types.is_temporal(kind))
 
 
 def _is_number(value: Any) -> bool:

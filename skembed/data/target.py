@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array
 
+from skembed.data.columns import filled
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
 from skembed.state import stored
@@ -193,7 +194,7 @@ def _outputs(y: np.ndarray, kinds: list[str], classes: Any) -> list[Output]:
         if kind == _CONTINUOUS:
             outputs.append(Output(kind, None, start, start + 1))
         else:
-            found = np.unique(y[:, j]) if classes is None else np.unique(np.asarray(classes))
+            found = np.unique(y[:, j] if classes is None else as_columns(list(classes), "classes"))
             if len(found) < 2:
                 raise ValueError(
                     f"y has one class only, {as_python(found[0])!r}; a target needs two or more classes to learn "
@@ -248,8 +249,9 @@ def _positions(output: Output, values: np.ndarray) -> np.ndarray:
     return position
 
 
-def as_columns(y: Any) -> np.ndarray:
+def as_columns(y: Any, what: str = "y") -> np.ndarray:
     """Return y as a 2-D array of shape (n_samples, n_outputs): no missing or infinite values, no dates."""
+    y = _with_own_types(y)
     if getattr(y, "ndim", 1) == 2 or (isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], (list, tuple))):
         array = check_array(y, dtype=None, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     else:
@@ -262,15 +264,28 @@ def as_columns(y: Any) -> np.ndarray:
         missing = np.array([is_missing(v) for v in array.ravel()], dtype=bool)
         if missing.any():
             row = int(np.flatnonzero(missing)[0]) // array.shape[1]
-            raise ValueError(f"y contains NaN or None in row {row}; remove or fill these rows.")
+            raise ValueError(f"{what} contains NaN or None in row {row}; remove or fill these rows.")
         array = as_own_dtype(array)
         types = sorted({type(v).__name__ for v in array.ravel()}) if array.dtype.kind == "O" else []
         if len(types) > 1:
-            raise ValueError(f"y mixes values of type {', '.join(types)}; expected all strings or all numbers.")
+            raise ValueError(f"{what} mixes values of type {', '.join(types)}; expected all strings or all numbers.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ValueError(f"y contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows.")
+        raise ValueError(
+            f"{what} contains NaN or infinity: {array[row].tolist()} in row {row}; remove or fill these rows."
+        )
     return array
+
+
+def _with_own_types(y: Any) -> Any:
+    """Return frames and lists as arrays of the types that they hold, and what is masked as missing.
+
+    numpy takes what is beside a text for a text, NaN too; scikit-learn takes pandas' nullable columns for float64.
+    """
+    y = filled(y)
+    if getattr(y, "ndim", 1) == 2 and hasattr(y, "to_numpy"):
+        return y.to_numpy()
+    return np.array(y, dtype=object) if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US" else y
 
 
 def as_python(value: Any) -> Any:

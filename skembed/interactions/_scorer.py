@@ -1,11 +1,13 @@
 """Scorer of recommendations: parts of baskets are hidden, and looked for among the best items."""
 
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from skembed.data.columns import as_given
 from skembed.data.holdout import basket_split
 from skembed.ranking import discounted_gain
 
@@ -45,10 +47,12 @@ class recommendation_scorer:
     5
     """
 
-    def __init__(self, measure: str = "ndcg", k: int = 100, *, hidden: float = 0.2, random_state: int = 0) -> None:
+    def __init__(self, measure: str = "ndcg", k: Any = 100, *, hidden: float = 0.2, random_state: int = 0) -> None:
         if measure not in MEASURES:
             raise ValueError(f"measure={measure!r}, expected one of {', '.join(map(repr, MEASURES))}.")
-        self.measure, self.k, self.hidden, self.random_state = measure, k, hidden, random_state
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"k={k!r}, expected a whole number of items from 1 on.")
+        self.measure, self.k, self.hidden, self.random_state = measure, int(k), hidden, random_state
 
     def __repr__(self) -> str:
         return (
@@ -63,6 +67,8 @@ class recommendation_scorer:
         recommend = step.recommend if read is None else step._recommend
         shown, hidden = basket_split(X if read is None else read(X), hidden=self.hidden, random_state=self.random_state)
         if hasattr(estimator, "steps"):
+            if sparse.issparse(shown) and not sparse.issparse(X):  # transformers may need names, or dense rows
+                shown, hidden = (as_given(X, part) for part in (shown, hidden))
             for _, transformer in estimator.steps[:-1]:
                 if transformer not in (None, "passthrough"):
                     shown, hidden = transformer.transform(shown), transformer.transform(hidden)
@@ -87,6 +93,6 @@ def _rows_of_keys(estimator: Any, baskets: Any) -> list[set[Any]]:
     """Return the keys that each basket holds."""
     if isinstance(baskets, list):
         return [set(basket) for basket in baskets]
-    matrix = sparse.csr_matrix(baskets)
+    matrix = sparse.csr_matrix(baskets if sparse.issparse(baskets) else np.asarray(baskets))
     keys = estimator.embedding_.keys
     return [set(keys[matrix.indices[a:b]]) for a, b in pairwise(matrix.indptr)]

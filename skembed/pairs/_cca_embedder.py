@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skembed.base import EmbeddingTransformer
-from skembed.data.columns import read_columns
-from skembed.data.matrix import FLOATS, check_finite, read_finite_matrix
+from skembed.data.columns import filled, read_columns
+from skembed.data.matrix import FLOATS, check_finite, naming_no_numbers, read_finite_matrix
 from skembed.state import stored
 from skembed.training.canonical import CanonicalSettings, learn_canonical
 from skembed.training.whitening import dense, slices
@@ -31,8 +31,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     ----------
     embedding_dim : int or None, default=None
         Dimensions; fewer where there are not so many. None takes all that the pairs have: at most as many as either
-        side has columns, and one less than there are pairs. They come by falling canonical correlation, so that the
-        first of them are an embedding, too.
+        side has columns, and one less than there are pairs. They come by falling canonical correlation of the shrunk
+        covariances, so that the first of them are an embedding, too.
     shrinkage : float or "auto", default="auto"
         s of both covariances, (1 - s) S + s mu I with mu the mean variance: 0 is canonical correlation analysis, 1
         partial least squares. "auto" chooses it by how well partners of held-out rows are found; see Notes.
@@ -40,8 +40,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     Attributes
     ----------
     correlations_ : ndarray of shape (dim,)
-        Correlation of each dimension of both sides on the pairs of `fit`. With few pairs all are near 1;
-        `trials_` says what they are worth.
+        Correlation of each dimension of both sides on the pairs of `fit`, which need not fall where covariances were
+        shrunk. With few pairs all are near 1; `trials_` says what they are worth.
     shrinkage_ : float
     trials_ : list of tuple (shrinkage, power, score)
         What "auto" tried: weights of dimensions are their canonical correlations to this power, and the score is the
@@ -105,13 +105,14 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     _state = {
         "correlations_": np.ndarray, "shrinkage_": float, "trials_": list[tuple[float, float, float]],
         "x_rotations_": np.ndarray, "y_rotations_": np.ndarray, "y_loadings_": np.ndarray, "x_mean_": np.ndarray,
-        "y_mean_": np.ndarray, "_y_is_flat": bool,
+        "y_mean_": np.ndarray, "_y_is_flat": bool, "_y_names": list[str] | None,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
     }
     _y_is_flat: bool
+    _y_names: list[str] | None = None  # which files of before do not have
 
     def __init__(self, embedding_dim: int | None = None, *, shrinkage: float | str = "auto") -> None:
         self.embedding_dim = embedding_dim
@@ -141,14 +142,14 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
                 "CCAEmbedder requires y to be passed, but the target y is None: it learns from pairs, fit(X, Y)."
             )
         read = read_finite_matrix(self, X, reset=True, ensure_min_samples=2)
-        other, flat = self._read_y(y)
+        other, flat, names = self._read_y(y)
         check_consistent_length(read, other)
         maps = learn_canonical(read, other, CanonicalSettings(self.embedding_dim, self.shrinkage))
         self.x_mean_, self.x_rotations_ = maps.x_mean, maps.x_rotations
         self.y_mean_, self.y_rotations_, self.y_loadings_ = maps.y_mean, maps.y_rotations, maps.y_loadings
         self.correlations_, self.shrinkage_ = maps.correlations, maps.shrinkage
         self.trials_ = [tuple(trial) for trial in maps.trials]
-        self._y_is_flat = flat
+        self._y_is_flat, self._y_names = flat, names
         return self
 
     def transform(self, X: Any, y: Any = None) -> Any:
@@ -169,7 +170,7 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         Raises
         ------
         ValueError
-            If a side has another number of columns than in `fit`, or is not finite.
+            If a side has another number of columns than in `fit`, or columns of other names, or is not finite.
         """
         check_is_fitted(self)
         if X is None and y is None:
@@ -177,7 +178,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         x_vectors = None if X is None else _mapped(self._read_x(X), self.x_mean_, self.x_rotations_)
         if y is None:
             return x_vectors
-        other, _ = self._read_y(y, known=True)
+        other, _, names = self._read_y(y)
+        self._check_y(other, names)
         y_vectors = _mapped(other, self.y_mean_, self.y_rotations_)
         return y_vectors if x_vectors is None else (x_vectors, y_vectors)
 
@@ -204,12 +206,12 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_targets), or (n_samples,) if y was
+        ndarray of shape (n_samples, n_targets), or (n_samples,) if y was, float64
         """
         check_is_fitted(self)
         read = self._read_x(X)
-        out = _mapped(read, self.x_mean_, self.x_rotations_) @ self.y_loadings_.T.astype(read.dtype)
-        out += self.y_mean_.astype(read.dtype)
+        out = _mapped(read, self.x_mean_, self.x_rotations_) @ self.y_loadings_.T
+        out += self.y_mean_  # float32 would lose the digits of a y that is far from 0
         return out[:, 0] if self._y_is_flat else out
 
     @property
@@ -221,21 +223,33 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     def _read_x(self, X: Any) -> Any:
         return read_finite_matrix(self, X, reset=False)
 
-    def _read_y(self, y: Any, *, known: bool = False) -> tuple[Any, bool]:
-        """Return y as a float matrix, and whether it was one number a row."""
-        names = None
+    def _read_y(self, y: Any) -> tuple[Any, bool, list[str] | None]:
+        """Return y as a float matrix, whether it was one number a row, and the names of its columns if it has any."""
+        y, columns = filled(y), None
         if not isinstance(y, np.ndarray) and not sparse.issparse(y) and len(getattr(y, "shape", ())) == 2:
-            names = read_columns(y, estimator=self).names
-        matrix = check_array(
-            y, accept_sparse=("csr", "csc"), dtype=FLOATS, order="C", ensure_2d=False, ensure_all_finite=False,
-            estimator=self, input_name="y",
-        )  # fmt: skip
+            columns = read_columns(y, estimator=self)
+        names = None if columns is None else columns.names
+        with naming_no_numbers(y, "y", columns=columns):
+            matrix = check_array(
+                y, accept_sparse=("csr", "csc"), dtype=FLOATS, order="C", ensure_2d=False, ensure_all_finite=False,
+                estimator=self, input_name="y",
+            )  # fmt: skip
         flat = matrix.ndim == 1
         matrix = matrix.reshape(-1, 1) if flat else matrix
         check_finite(matrix, "y", names, type(self).__name__)
-        if known and matrix.shape[1] != self.n_targets_:
-            raise ValueError(f"y has {matrix.shape[1]} columns, but CCAEmbedder was fitted with {self.n_targets_}.")
-        return matrix, flat
+        return matrix, flat, names
+
+    def _check_y(self, y: Any, names: list[str] | None) -> None:
+        """Raise ValueError where y has other columns than in `fit`."""
+        if y.shape[1] != self.n_targets_:
+            raise ValueError(f"y has {y.shape[1]} columns, but CCAEmbedder was fitted with {self.n_targets_}.")
+        if names is None or self._y_names is None or names == self._y_names:
+            return
+        place = next(i for i, (name, known) in enumerate(zip(names, self._y_names)) if name != known)
+        raise ValueError(
+            f"column {place} of y is {names[place]!r}, and {self._y_names[place]!r} in `fit`; expected the same "
+            "columns in the same order."
+        )
 
     def _check_fitted(self) -> None:
         p, q, dim = self.n_features_in_, len(self.y_mean_), len(self.correlations_)
@@ -249,6 +263,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
                 raise ValueError(f"expected {name} to be finite float64 of shape {shape}, got shape {array.shape}")
         if dim < 1 or not 0 <= self.shrinkage_ <= 1 or (self._y_is_flat and q != 1):
             raise ValueError("expected a dimension at least, and a shrinkage from 0 to 1")
+        if self._y_names is not None and len(self._y_names) != q:
+            raise ValueError(f"expected a name for each of {q} columns of y, or none")
 
     @property
     def _n_features_out(self) -> int:

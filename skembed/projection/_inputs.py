@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils import check_consistent_length, column_or_1d
 
-from skembed.data.matrix import read_matrix
+from skembed.data.matrix import read_finite_matrix
+from skembed.data.target import as_columns
 from skembed.projection._solvers import NEEDS_Y
 
 __all__ = ["TAKES_SPARSE", "read_rows", "read_training"]
@@ -38,12 +39,12 @@ def read_training(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray | Non
             f"This ProjectionEmbedder estimator requires y to be passed, but the target y is None: method={method!r} "
             "learns from classes."
         )
-    y = _check_y(y, multi_output=False, y_numeric=False, estimator=estimator)
-    check_consistent_length(read, y)
-    return read, y
+    classes = column_or_1d(as_columns(y), warn=getattr(y, "ndim", 1) == 2)
+    check_consistent_length(read, classes)
+    return read, classes
 
 
 def read_rows(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
-    """Return X as `read_matrix` does, with the way out that methods which take numbers only have."""
+    """Return X as `read_finite_matrix` does, with the way out that methods which take numbers only have."""
     advice = f"but method={estimator.method!r} takes numbers only; use method='autoencoder', or "
-    return read_matrix(estimator, X, reset=reset, for_text=advice, **checks)
+    return read_finite_matrix(estimator, X, reset=reset, for_text=advice, **checks)

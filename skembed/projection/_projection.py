@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from skembed.base import EmbeddingTransformer
+from skembed.data.columns import check_order
 from skembed.data.matrix import FLOATS
 from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.projection._autoencoder import Codec, fit_codec
@@ -334,7 +335,8 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, embedding_dim)
+        X : array-like or frame of shape (n_samples, embedding_dim)
+            Columns as those of `transform`, in their order.
 
         Returns
         -------
@@ -343,6 +345,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
             "random". From "autoencoder" objects if there are categorical columns: numbers and the likeliest levels.
         """
         check_is_fitted(self)
+        check_order(X, self.get_feature_names_out())
         Z = check_array(X, dtype=FLOATS, input_name="X")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(

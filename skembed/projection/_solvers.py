@@ -22,6 +22,7 @@ from sklearn.random_projection import (
 )
 from sklearn.utils.multiclass import check_classification_targets
 
+from skembed.data.target import as_python
 from skembed.memory import check_memory
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
 from skembed.projection._memory import Cache
@@ -199,7 +200,7 @@ def check_classes(y: Any, method: str) -> None:
         ) from error
     classes = np.unique(y)
     if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes[0]!r}; method={method!r} needs at least 2.")
+        raise ValueError(f"y has one class only, {as_python(classes[0])!r}; method={method!r} needs at least 2.")
 
 
 def check_dim(X: Any, y: Any, task: Task) -> None:

@@ -35,6 +35,7 @@ __all__ = [
 
 VALUES_AT_ONCE = 1 << 20  # of rows or columns that are centred, and made dense, in one go
 RANK_TOLERANCE = 1e-10  # of the largest variance: below, a direction is rounding
+DUAL_TOLERANCE = 1e-6  # of the total variance, where products with rows lose digits with the square of what is below
 LEAST_WEIGHT = 1e-6  # of the rows' own covariance, 1 - s: below, a difference that is divided by it would lose digits
 _OUT_OF_RANGE = "X holds numbers whose squares are beyond float64, or so small that they vanish; scale X first."
 SMALL = 64  # rows of a triangle that scipy's LAPACK inverts, in one thread
@@ -135,6 +136,12 @@ class DualWhitening:
         """Of each row's square in the covariance."""
         return (1 - self.shrinkage) / len(self.rows)
 
+    @property
+    def rounding(self) -> float:
+        """Of squared lengths by products, relative; more where the covariance is hardly shrunk."""
+        condition = 1 + self.weight * float(np.vdot(self.rows, self.rows)) / self.floor
+        return float(np.finfo(np.float64).eps) * condition**2
+
     def check(self) -> None:
         """Raise ValueError if the parts do not fit together."""
         n, n_features = self.rows.shape if self.rows.ndim == 2 else (-1, -1)
@@ -229,8 +236,7 @@ class Centering:
         """Return centred rows, (n_samples, n_features), float32."""
         out = np.empty(X.shape, dtype=np.float32)
         for rows in slices(*X.shape):
-            with np.errstate(over="ignore"):  # infinite where beyond float32, which is for the caller to refuse
-                out[rows] = dense(X[rows]) - self.mean
+            out[rows] = dense(X[rows]) - self.mean  # infinite where beyond float32, which is for the caller to refuse
         return out
 
 
@@ -275,7 +281,8 @@ def learn_whitening(X: Any) -> Whitening | DualWhitening:
     if not np.isfinite(frobenius):
         raise ValueError(_OUT_OF_RANGE)
     shrinkage, target = ledoit_wolf(squares, frobenius, p)
-    floor = max(shrinkage * target, RANK_TOLERANCE * float(products.diagonal().max()) / n)
+    least = RANK_TOLERANCE * float(products.diagonal().max()) if n > p else DUAL_TOLERANCE * float(squares.sum())
+    floor = max(shrinkage * target, least / n)
     floor = floor if floor > 0 else 1.0  # of equal rows, whose distances are left as they are
     products *= (1 - shrinkage) / n
     products.flat[:: side + 1] += floor
@@ -290,11 +297,15 @@ def learn_whitening(X: Any) -> Whitening | DualWhitening:
 
 
 def ledoit_wolf(squares: np.ndarray, frobenius: float, p: int) -> tuple[float, float]:
-    """Return s and mu from the squared lengths of centred rows and the sum of squares of their covariance."""
+    """Return s and mu from the squared lengths of centred rows and the sum of squares of their covariance.
+
+    Where S is mu I, as that of a single column and of whitened rows, no s changes the covariance: s is 0, and does not
+    hang on rounding.
+    """
     n, target = len(squares), float(squares.mean()) / p
     error = (float(squares @ squares) / n - frobenius) / n  # expected, of S
     distance = frobenius - p * target**2  # of S from mu I
-    if error <= 0 or distance <= 0:
+    if error <= 0 or distance <= RANK_TOLERANCE * frobenius:
         return 0.0, target
     return min(error / distance, 1.0), target
 

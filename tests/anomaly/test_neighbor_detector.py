@@ -189,6 +189,36 @@ def test_scores_of_training_rows_are_those_of_a_fit_without_them(shape):
     np.testing.assert_allclose(fitted.training_scores_, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("contamination", ["auto", 0.1, 0.3])
+def test_of_rows_that_have_equals_none_is_an_outlier_by_rounding(contamination):
+    """Their covariance is not shrunk, and products lose most of their digits."""
+    for seed in range(20):
+        kinds = rows(1 + seed % 2, 20, seed=seed)
+        X = kinds[np.arange(14) % len(kinds)]
+        fitted = detector(n_neighbors=5, contamination=contamination).fit(X)
+        assert fitted.shrinkage_ < 1e-15
+        assert (fitted.training_scores_ == 0).all()
+        assert (fitted.score_samples(X) == 0).all()
+        assert (fitted.predict(X) == 1).all()
+        assert (fitted.predict(rows(3, 20, seed=100)) == -1).all()
+
+
+def test_of_rows_that_are_as_far_from_each_other_none_is_an_outlier_by_rounding():
+    for seed in range(40):
+        kinds = rows(2, 20, seed=seed)
+        fitted = NeighborAnomalyDetector(5)
+        assert (fitted.fit_predict(kinds[np.arange(8) % 2]) == 1).all()
+        assert np.ptp(fitted.training_scores_) < 1e-6  # three equals and two others each
+
+
+def test_scores_of_one_column_do_not_depend_on_the_order_of_rows():
+    for seed in range(20):
+        X = rows(30, 1, seed=seed)
+        fitted, backwards = detector().fit(X), detector().fit(X[::-1])
+        assert fitted.shrinkage_ == backwards.shrinkage_ == 0.0
+        np.testing.assert_allclose(fitted.training_scores_, backwards.training_scores_[::-1], rtol=1e-5)
+
+
 def test_new_usual_rows_are_as_seldom_outliers_as_was_asked_for():
     """By a covariance that has seen the rows which make the threshold, most of these are."""
     for n, width in ((50, 200), (200, 100), (400, 6)):
@@ -354,12 +384,18 @@ def test_missing_and_infinite_values_are_named(value, word, n, whiten):
 
 
 @pytest.mark.parametrize("whiten", [True, False])
-def test_numbers_beyond_what_can_be_squared(whiten):
-    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
-        detector(whiten=whiten).fit(rows() * 1e200)
-    fitted = detector(whiten=whiten).fit(rows(7))
-    with pytest.raises(ValueError, match=r"beyond float64|finite float32"):
-        fitted.score_samples(rows(7) * 1e200)
+@pytest.mark.parametrize("n", [120, 7])
+def test_numbers_beyond_what_can_be_squared(whiten, n, recwarn):
+    beyond = "beyond float64" if whiten else "row 0 of X is so far from the mean that it is beyond float32"
+    with pytest.raises(ValueError, match=beyond):
+        detector(whiten=whiten).fit(rows(n) * 1e200)
+    fitted = detector(whiten=whiten).fit(rows(n))
+    usual_first = np.concatenate([rows(3), rows(3) * 1e200])
+    with pytest.raises(ValueError, match="beyond float64" if whiten and n == 7 else "row 3 of X is so far"):
+        fitted.score_samples(usual_first)
+    with pytest.raises(ValueError, match="beyond float64" if whiten and n == 7 else "row 3 of X is so far"):
+        fitted.explain(usual_first)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(

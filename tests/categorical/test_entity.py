@@ -213,6 +213,14 @@ def test_inverse_transform_gives_the_levels_back(shop, frame):
         fitted.inverse_transform(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="finite"):
         fitted.inverse_transform(np.full((1, fitted.transform(X).shape[1]), np.nan))
+    fitted.set_output(transform="pandas" if hasattr(X, "iloc") else "polars")
+    Z = fitted.transform(X)
+    np.testing.assert_array_equal(fitted.inverse_transform(Z), back)
+    names = list(Z.columns)
+    with pytest.raises(
+        ValueError, match=f"^column 0 of X is {names[-1]!r}, expected {names[0]!r}: give the columns in"
+    ):
+        fitted.inverse_transform(Z[names[::-1]])
 
 
 def test_copies(shop, make_objects):

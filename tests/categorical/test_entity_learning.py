@@ -249,6 +249,14 @@ class TestWeights:
         with pytest.raises(ValueError, match="class_weight is 'balanced' and the target is continuous"):
             encoder(class_weight="balanced").fit(X, shop.y)
 
+    def test_rows_of_weight_zero_do_not_count_where_classes_are_balanced(self, X, shop):
+        y = np.where(shop.y > np.quantile(shop.y, 0.8), "high", "low")
+        weight = np.where(y == "low", np.arange(len(y)) % 3, 1)
+        kept = weight > 0
+        balanced = encoder(class_weight="balanced")
+        out = balanced.fit_transform(X, y, sample_weight=weight)
+        np.testing.assert_array_equal(out[kept], balanced.fit_transform(X[kept], y[kept], sample_weight=weight[kept]))
+
 
 class TestRouting:
     @pytest.fixture(autouse=True)

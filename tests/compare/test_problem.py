@@ -348,6 +348,11 @@ def test_whole_messages():
     )
     assert message_of(table(y=1.5), "y") == 'target "y" has one value only (1.5): nothing to predict.'
     assert message_of(table(y="a"), "y") == 'target "y" has one class only ("a"): nothing to predict.'
+    assert message_of(table(y=["a"] * 4 + ["b"] * 56), "y") == (
+        'target "y" has one class of 5 rows or more ("b"), and "a" of fewer: a class needs a row for each fold. Give '
+        "more rows, or a smaller --cv."
+    )
+    assert make_problem(table(y=["a"] * 4 + ["b"] * 56), "y", cv=4).task == "binary"
     assert message_of(table(n=606, y=[f"c{i % 101}" for i in range(606)]), "y") == (
         'target "y" has 101 classes, at most 100 are compared: give another --target, or --task regression if it holds '
         "numbers."

@@ -80,6 +80,22 @@ def test_a_list_of_rows_keeps_its_objects():
         assert list(map(type, kept)) == list(map(type, row))
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([["a", "b"], ["c", "d"]]), [[None, "c"], ["b", "d"]]),
+        (np.array([[1, 2], [3, 4]]), [[None, 3], [2, 4]]), (np.array([[1.0, 2.0], [3.5, 4.0]]), [[None, 3.5], [2, 4]]),
+        (np.array([[1, 2], [3, 4]], dtype="m8[D]"), [[None, dt.timedelta(3)], [dt.timedelta(2), dt.timedelta(4)]]),
+    ],
+)  # fmt: skip
+def test_what_is_masked_is_missing(values, expected):
+    masked = np.ma.array(values, mask=[[True, False], [False, False]])
+    found = [factorize(column) for column in read_columns(masked).values]
+    assert [[None if c < 0 else f.keys[c] for c in f.codes] for f in found] == expected
+    plain = read_columns(np.ma.array(values)).values
+    assert [factorize(column).keys for column in plain] == [factorize(column).keys for column in values.T]
+
+
 def test_names_that_are_not_all_strings_are_no_names():
     assert read_columns(pd.DataFrame([[1, 2]])).names is None
     assert read_columns(pd.DataFrame([[1, 2]], columns=["a", 0])).names is None

@@ -1,9 +1,12 @@
 """Hidden parts of baskets: how much, which, and that others have no say in it."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from skembed import InteractionEmbedder
 from skembed.interactions import basket_split
 
 RNG = np.random.default_rng(0)
@@ -208,8 +211,12 @@ def test_matrices_of_every_kind_are_split_alike():
             assert np.array_equal(found.toarray(), expected.toarray())
     with pytest.raises(ValueError, match="Input X contains NaN"):
         basket_split(frame.where(X > 0))  # as of a table that was pivoted, where NaN is no item
-    with pytest.raises(ValueError, match="could not convert string to float: 'eva'"):
+    with pytest.raises(ValueError, match=r"X holds text \('eva' in row 0 of column 'user'\), expected a row") as told:
         basket_split(frame.assign(user="eva"))
+    with pytest.raises(ValueError, match=re.escape(str(told.value))):
+        InteractionEmbedder().fit(frame.assign(user="eva"))
+    with pytest.raises(ValueError, match="column 'a' of X holds dates"):
+        basket_split(frame.assign(a=np.datetime64("2020-01-01")))
 
 
 @pytest.mark.parametrize(

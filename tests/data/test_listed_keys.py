@@ -55,6 +55,14 @@ def test_lists_beside_a_loop(lists, known):
             "entry 1 of X must be a list of keys, got 'rye' of type str; pass ['rye'] for a list of one key.",
         ),
         ([7], "entry 0 of X must be a list of keys, got 7 of type int; pass [7] for a list of one key."),
+        (
+            [["tea"], None],
+            "entry 1 of X must be a list of keys, got None of type NoneType; pass [] for a list of none.",
+        ),
+        (
+            pd.Series([["tea"], np.nan]),
+            "entry 1 of X must be a list of keys, got nan of type float; pass [] for a list of none.",
+        ),
         ([["tea"], [["rye"]]], "entry 1 of X holds a key that cannot be hashed: unhashable type: 'list'."),
     ],
 )
@@ -110,11 +118,27 @@ def test_columns_of_one_frame_are_lists():
         ({"item": "t"}, "row 2 has no item: column 't' is missing there; drop such rows before."),
         ({"value": "v"}, "row 1 has the value -2.0 in column 'v', expected a finite one of at least 0."),
         ({"time": "t"}, "row 2 has no time in column 't'; drop such rows before."),
+        (
+            {"time": "u"},
+            "Row 0 of column 'u' holds 'x' of type str, expected a number, or a date or time with a date. "
+            "Turn the column into dates, for instance by pandas.to_datetime.",
+        ),
+        (
+            {"value": "u"},
+            "Row 0 of column 'u' holds 'x' of type str, expected a number of at least 0. Turn the column into numbers.",
+        ),
+        (
+            {"value": "h"},
+            "the values in column 'h' of user 'x' and item 1 add up to 4e+38, which is beyond float32; "
+            "divide the column.",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_long_table(options, message):
     frame = pd.DataFrame({"u": ["x", "y", "x"], "i": [1, 2, 3], "v": [1.0, -2.0, 1.0]})
     frame["t"] = pd.to_datetime(["2024-01-01", "2024-01-02", None])
+    if "h" in options.values():
+        frame = pd.concat([frame.assign(h=2e38)] * 2)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         read_interactions(frame, **({"user": "u", "item": "i"} | options))
 

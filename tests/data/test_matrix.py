@@ -104,13 +104,64 @@ def test_of_several_the_first_row_counts_and_large_numbers_are_finite():
 
 @pytest.mark.parametrize("make", [list, np.array, pd.DataFrame, lambda rows: pd.DataFrame(rows, columns=["a", "b"])])
 def test_text_is_told_of_with_the_way_out(make):
-    with pytest.raises(ValueError, match=re.escape("X holds text (could not convert string to float: ")) as caught:
-        read(NeighborAnomalyDetector(), make([["x", 1.0], ["y", 2.0]]))
+    with pytest.raises(ValueError, match=re.escape("X holds text ('x' in row 1 of column ")) as caught:
+        read(NeighborAnomalyDetector(), make([["3", 1.0], ["x", 2.0]]))
     assert str(caught.value).endswith(
-        "expected numbers; encode the column before, for instance by EntityEmbeddingEncoder."
+        "), expected numbers; encode the column before, for instance by EntityEmbeddingEncoder."
     )
     with pytest.raises(ValueError, match=r"\), as baskets; encode the column before"):
         read(NeighborAnomalyDetector(), make([["x", 1.0]]), for_text="as baskets; ")
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, int])
+def test_what_is_masked_is_missing(dtype):
+    given = np.ma.array(np.arange(18).reshape(6, 3).astype(dtype), mask=np.zeros((6, 3), dtype=bool))
+    np.testing.assert_array_equal(read_finite_matrix(NeighborAnomalyDetector(), given, reset=True), given.data)
+    given[4, 1] = np.ma.masked
+    with pytest.raises(ValueError, match="NaN in row 4 of column 1"):
+        read_finite_matrix(NeighborAnomalyDetector(), given, reset=True)
+    assert given.data[4, 1] == 13
+
+
+def test_sparse_frames_are_filled_with_zeros():
+    found = read(NeighborAnomalyDetector(), pd.DataFrame(X).astype(pd.SparseDtype(float, 0.0)))
+    np.testing.assert_array_equal(found.toarray(), X)
+    with pytest.raises(
+        ValueError, match=r"^X is a frame of sparse columns .*; pass X\.sparse\.to_dense\(\), or columns"
+    ):
+        read(NeighborAnomalyDetector(), pd.DataFrame(X).astype(pd.SparseDtype(float)))
+
+
+DAYS = pd.Series(pd.to_datetime(["2020-01-01", None]))
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        (pd.DataFrame({"a": [1.0, 2.0], "b": DAYS}), "column 'b' of X"),
+        (pd.DataFrame({"a": DAYS.dt.tz_localize("UTC")}), "column 'a' of X"),
+        (pd.DataFrame({"a": DAYS - DAYS[0]}), "column 'a' of X"),
+        (pd.DataFrame({5: DAYS}), "column 0 of X"), (DAYS.to_numpy()[:, None], "X"),
+    ],
+)  # fmt: skip
+def test_times_have_no_one_reading_as_numbers(given, where):
+    with pytest.raises(ValueError, match=f"^{where} holds dates, times or durations .* expected numbers"):
+        read(NeighborAnomalyDetector(), given)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_name", "way_out"),
+    [
+        (DAYS[0], "Timestamp", "Turn it into a number"), ({"a": 1}, "dict", "Turn it into a number"),
+        ([1.0], "list", "Turn it into a number"), (pd.NA, "NAType", "Fill in missing values before"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_named(value, type_name, way_out):
+    frame = pd.DataFrame({"a": ["3", "4"], "b": pd.Series([None, value], dtype=object)})
+    message = f"X holds {value!r} of type {type_name} in row 1 of column 'b', expected a number ("
+    with pytest.raises(TypeError, match=re.escape(message)) as caught:
+        read(NeighborAnomalyDetector(), frame)
+    assert f"). {way_out}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

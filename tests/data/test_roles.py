@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from skembed.data.columns import read_columns
-from skembed.data.roles import categorical_positions, is_number_column, numeric_columns, some_categorical_positions
+from skembed.data.roles import (
+    categorical_positions,
+    is_number_column,
+    is_time_column,
+    numeric_columns,
+    some_categorical_positions,
+)
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -51,6 +57,10 @@ def test_positions(features, positions):
          "categorical_features names 'some', which is not in X; the columns are ['a', 'b', 'c', 'd']."),
         (NAMED, [4], "categorical_features holds 4; expected a column name or a position below 4."),
         (NAMED, [-5], "categorical_features holds -5; expected a column name or a position below 4."),
+        (PLAIN, [5], "categorical_features holds 5; expected a position below 4, as X has no column names that are "
+         "strings."),
+        (PLAIN, [("a", "b")], "categorical_features holds ('a', 'b'); expected a position below 4, as X has no column "
+         "names that are strings."),
         (NAMED, [1.0], "categorical_features holds 1.0; expected a column name or a position below 4."),
         (NAMED, [None], "categorical_features holds None; expected a column name or a position below 4."),
         (NAMED, [True], "categorical_features is a mask of 1 values; expected 4, one for each column."),
@@ -79,6 +89,7 @@ NUMBERS = [
     pl.Series([1]), pl.Series([1.5]), pl.Series([decimal.Decimal("1.5")]), pa.array([1]), pa.array([1.5]),
     pa.array([decimal.Decimal("1.5")]), pa.chunked_array([[1], [2]]), np.array([None, None], dtype=object),
     pd.Series([1], dtype=pd.ArrowDtype(pa.int8())),
+    pd.Series([decimal.Decimal("1.5"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
 ]  # fmt: skip
 OTHERS = [
     np.array(["1"]), np.array([True]), np.array([True, False], dtype=object), np.array([1, "a"], dtype=object),
@@ -86,12 +97,29 @@ OTHERS = [
     pd.Series([1, 2], dtype=object), pd.Series([1], dtype="category"), pd.Series([True], dtype="boolean"),
     pd.Series(["2020"], dtype="M8[ns]"), pl.Series(["1"]), pl.Series([True]), pa.array(["1"]), pa.array([True]),
     pa.array([None]), pl.Series([1], dtype=pl.Date), np.array([np.timedelta64(1, "s"), None], dtype=object),
+    pd.Series([True], dtype=pd.ArrowDtype(pa.bool_())), pd.Series(["1"], dtype=pd.ArrowDtype(pa.string())),
+    pd.Series([1], dtype=pd.ArrowDtype(pa.duration("s"))),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("column", "holds"), [(c, True) for c in NUMBERS] + [(c, False) for c in OTHERS])
 def test_columns_of_numbers(column, holds):
     assert is_number_column(column) is holds
+
+
+TIMES = [
+    np.array(["2020"], "M8[D]"), np.array([1], "m8[s]"), pd.Series(["2020"], dtype="M8[ns]"),
+    pd.Series(pd.to_datetime(["2020-01-01"]).tz_localize("UTC")), pd.Series([1], dtype="m8[s]"),
+    pd.Series([1], dtype=pd.ArrowDtype(pa.date32())), pd.Series([1], dtype=pd.ArrowDtype(pa.duration("s"))),
+    pl.Series([1], dtype=pl.Date), pl.Series([1], dtype=pl.Time), pl.Series([1], dtype=pl.Duration),
+    pa.array([1], pa.timestamp("s")), pa.array([1], pa.time32("s")),
+    pa.chunked_array([pa.array([1], pa.duration("s"))]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "holds"), [(c, True) for c in TIMES] + [(c, False) for c in NUMBERS])
+def test_columns_of_times(column, holds):
+    assert is_time_column(column) is holds
 
 
 def test_numbers_beside_categories():

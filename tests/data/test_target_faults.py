@@ -33,13 +33,22 @@ def learn(y, kind="auto", **options):
         ([["a", "b"], ["b", "a"]], "multiclass", {"classes": ["a", "b"]},
          "classes is given and y is multiclass with 2 output(s); expected one output of classes. Leave classes out."),
         (["a", None], "auto", {}, "y contains NaN or None in row 1; remove or fill these rows."),
+        (["a", "b"], "auto", {"classes": ["a", "b", None]},
+         "classes contains NaN or None in row 2; remove or fill these rows."),
+        (["a", "b"], "auto", {"classes": ["a", 1]},
+         "classes mixes values of type int, str; expected all strings or all numbers."),
         (np.array([["a", "b"], ["a", None]], dtype=object), "auto", {},
          "y contains NaN or None in row 1; remove or fill these rows."),
         ([0.5, 1.0, np.inf], "auto", {}, "y contains NaN or infinity: [inf] in row 2; remove or fill these rows."),
         (np.array([[0.5, 1.0], [np.nan, 2.0]]), "auto", {},
          "y contains NaN or infinity: [nan, 2.0] in row 1; remove or fill these rows."),
+        (["b", "a", float("nan")], "auto", {}, "y contains NaN or None in row 2; remove or fill these rows."),
+        ([("b", "a"), (np.nan, "b")], "auto", {}, "y contains NaN or None in row 1; remove or fill these rows."),
+        (np.ma.array([0, 1, 1], mask=[0, 0, 1]), "auto", {},
+         "y contains NaN or None in row 2; remove or fill these rows."),
         (np.array(["a", 1], dtype=object), "auto", {},
          "y mixes values of type int, str; expected all strings or all numbers."),
+        (["a", 1], "auto", {}, "y mixes values of type int, str; expected all strings or all numbers."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_learned(y, kind, options, message):
@@ -143,3 +152,11 @@ def test_y_as_columns(y, expected):
     found = as_columns(y)
     assert found.tolist() == expected
     assert found.dtype.kind != "O"
+
+
+@pytest.mark.parametrize(("dtype", "values"), [("boolean", [True, False]), ("Int64", [2**60, 2**60 + 1])])
+def test_nullable_columns_of_a_frame_keep_their_values(dtype, values):
+    for y in (pd.DataFrame({"a": pd.array(values, dtype)}), pd.DataFrame({c: pd.array(values, dtype) for c in "ab"})):
+        (classes,) = {tuple(output.classes.tolist()) for output in learn(y, "multiclass").outputs}
+        assert list(classes) == sorted(values)
+        assert set(map(type, classes)) == {type(values[0])}

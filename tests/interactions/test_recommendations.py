@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from constraints import check_taken_and_refused
 from scipy import sparse
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer, MinMaxScaler
 
 from skembed import InteractionEmbedder
 from skembed.interactions import _interaction_embedder, basket_split, recommendation_scorer
@@ -81,6 +83,10 @@ def test_ten_are_recommended_of_what_a_user_has_not(fitted):
             ValueError,
             "measure='precision', expected one of 'ndcg', 'recall', 'hit",
         ),
+        (lambda e: recommendation_scorer(k=0), ValueError, "k=0, expected a whole number of items from 1 on"),
+        (lambda e: recommendation_scorer(k=2.5), ValueError, "k=2.5, expected a whole number of items from 1 on"),
+        (lambda e: recommendation_scorer(k=True), ValueError, "k=True, expected a whole number of items from 1 on"),
+        (lambda e: recommendation_scorer(k=None), ValueError, "k=None, expected a whole number of items from 1 on"),
         (
             lambda e: recommendation_scorer()(e, [["i1"], []]),
             ValueError,
@@ -117,6 +123,27 @@ def test_measures_by_a_loop(fitted, measure, k, hidden):
     assert scorer(fitted, X, "not used") == scorer(fitted, X)
     assert type(scorer(fitted, X)) is float
     assert repr(scorer) == f"recommendation_scorer({measure!r}, k={k}, hidden={hidden}, random_state=3)"
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "polars", "pyarrow", "sparse"])
+def test_transformers_before_an_embedder_are_given_what_they_know(kind, output, recwarn):
+    dense = (np.random.default_rng(0).random((40, 9)) < 0.4) * 2.0
+    if kind == "sparse":
+        pd = pytest.importorskip("pandas")
+        frame = pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(dense), columns=ITEMS)
+        output = "default"  # scikit-learn makes no frame of what a transformer leaves sparse
+    elif kind == "numpy":
+        frame = dense
+    else:
+        pd = pytest.importorskip(kind)
+        columns = {item: dense[:, i] for i, item in enumerate(ITEMS)}
+        frame = pd.table(columns) if kind == "pyarrow" else pd.DataFrame(columns)
+    scale = Binarizer() if kind == "sparse" else MinMaxScaler()
+    pipeline = make_pipeline(scale, InteractionEmbedder(4, random_state=0)).set_output(transform=output)
+    scorer = recommendation_scorer("recall", 3)
+    assert scorer(pipeline.fit(frame), frame) == scorer(InteractionEmbedder(4, random_state=0).fit(dense > 0), dense)
+    assert not recwarn.list
 
 
 def test_the_score_is_the_gain_at_a_hundred_of_a_fifth_that_is_hidden(fitted):

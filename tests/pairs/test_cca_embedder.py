@@ -1,5 +1,7 @@
 """CCAEmbedder: canonical correlations beside scikit-learn and beside formulas, choices within fit, faults."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,6 +184,18 @@ def test_frames_and_pipelines_and_grids():
     frame.iloc[7, 1] = np.inf
     with pytest.raises(ValueError, match="Input X contains infinity in row 7 of column 'x1'"):
         embedder.transform(frame)
+    names = other.columns.tolist()
+    other.iloc[5, 2] = 0.0
+    with pytest.raises(
+        ValueError, match=f"^column 0 of y is {names[-1]!r}, and {names[0]!r} in `fit`; expected the same"
+    ):
+        embedder.transform(None, other[names[::-1]])
+    assert embedder.transform(None, other.to_numpy()).shape == (240, 2)
+    copied = pickle.loads(pickle.dumps(embedder))
+    with pytest.raises(ValueError, match="expected the same columns in the same order"):
+        copied.transform(None, other[names[::-1]])
+    del copied._y_names  # as of a file of before
+    assert copied.transform(None, other[names[::-1]]).shape == (240, 2)
     pipeline = make_pipeline(StandardScaler(), CCAEmbedder(3)).fit(X, Y)
     assert pipeline.transform(X).shape == (240, 3)
     np.testing.assert_allclose(pipeline.predict(X[:2]).shape, (2, 9))
@@ -258,6 +272,30 @@ def test_a_file_of_arrays_that_do_not_fit_is_refused(name, change, tmp_path):
         vars(embedder)[name] = change(vars(embedder)[name])
     save_unchecked(embedder, tmp_path / "kept")
     with pytest.raises(FormatError, match=r"expected \w+_ to be finite float64 of shape"):
+        skembed.load(tmp_path / "kept")
+
+
+def test_what_is_masked_is_missing():
+    X, Y = pairs()
+    masked = np.ma.array(Y, mask=np.arange(Y.size).reshape(Y.shape) == 13)
+    with pytest.raises(ValueError, match="Input y contains NaN in row 1 of column 4"):
+        CCAEmbedder().fit(X, masked)
+    with pytest.raises(ValueError, match=r"y holds text \('a' in row 0 of column 0\), expected numbers"):
+        CCAEmbedder().fit(X[:2], np.array([["a"], ["b"]]))
+
+
+def test_predictions_have_the_digits_of_a_y_that_is_far_from_zero():
+    X, Y = pairs()
+    fitted = CCAEmbedder(3, shrinkage=0.1).fit(X.astype(np.float32), Y + 1.7e9)  # as of seconds since 1970
+    expected = CCAEmbedder(3, shrinkage=0.1).fit(X, Y).predict(X) + 1.7e9
+    np.testing.assert_allclose(fitted.predict(X.astype(np.float32)), expected, rtol=0, atol=1e-3)
+
+
+def test_a_file_with_other_than_a_name_for_each_column_of_y_is_refused(tmp_path):
+    embedder = CCAEmbedder(3, shrinkage=0.1).fit(*pairs())
+    embedder._y_names = ["a"]
+    save_unchecked(embedder, tmp_path / "kept")
+    with pytest.raises(FormatError, match="expected a name for each of 9 columns of y, or none"):
         skembed.load(tmp_path / "kept")
 
 

@@ -97,6 +97,18 @@ def test_whitened_is_white_in_any_unit(rows, method, scale):
     np.testing.assert_allclose(np.cov(Z.T), np.eye(2), atol=1e-6)
 
 
+@pytest.mark.parametrize("method", LINEAR)
+def test_the_first_value_that_is_not_finite_is_named(method):
+    pd = pytest.importorskip("pandas")
+    y = np.tile([0, 1], 10)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=list("abc"))
+    fitted = embedder(method, 1).fit(frame, y)
+    frame.iloc[7, 1] = np.nan
+    for call in (lambda: fitted.transform(frame), lambda: embedder(method, 1).fit(frame, y)):
+        with pytest.raises(ValueError, match="Input X contains NaN in row 7 of column 'b'; ProjectionEmbedder expects"):
+            call()
+
+
 @pytest.mark.parametrize(("method", "form"), [("nca", np.asarray), ("pca", sparse.csr_matrix)])
 def test_rows_in_which_a_solver_finds_nothing_are_told_of(method, form):
     X, y = form(np.full((9, 3), 5.0)), np.arange(9) % 3
@@ -310,6 +322,16 @@ def test_inverse_transform(rows, method, whiten):
         fitted.inverse_transform(X[:, :3])
 
 
+def test_the_way_back_of_a_frame_needs_its_order(rows):
+    pytest.importorskip("pandas")
+    fitted = embedder("pca").set_output(transform="pandas").fit(rows[0])
+    Z = fitted.transform(rows[0])
+    np.testing.assert_allclose(fitted.inverse_transform(Z), fitted.inverse_transform(Z.to_numpy()))
+    np.testing.assert_allclose(fitted.inverse_transform(Z.set_axis(["a", "b"], axis=1)), fitted.inverse_transform(Z))
+    with pytest.raises(ValueError, match="column 0 of X is 'projectionembedder1', expected 'projectionembedder0'"):
+        fitted.inverse_transform(Z[Z.columns[::-1]])
+
+
 @pytest.mark.parametrize("method", ["lda", "nca"])
 def test_no_way_back(rows, method):
     assert not hasattr(embedder(method), "inverse_transform")
@@ -411,12 +433,18 @@ def test_y_is_required_where_the_method_needs_it(rows):
         embedder("lda").fit(rows[0])
     with pytest.raises(ValueError, match=r"continuous.*method='nca' needs classes"):
         embedder("nca").fit(rows[0], rows[0][:, 0] + 0.123)
-    with pytest.raises(ValueError, match="y has one class only"):
+    with pytest.raises(ValueError, match=r"y has one class only, 0\.0;"):
         embedder("lda").fit(rows[0], np.zeros(150))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         embedder("lda").fit(rows[0], rows[1][:-1])
+    with pytest.raises(ValueError, match="y holds dates"):
+        embedder("lda").fit(rows[0], np.datetime64("2020-01-01") + rows[1])
     names = np.array(["a", "b", "c"])[rows[1]]
     np.testing.assert_allclose(embedder("lda").fit(rows[0], names).projection_, embedder("lda").fit(*rows).projection_)
+    with pytest.raises(ValueError, match="y contains NaN or None in row 149"):
+        embedder("nca").fit(rows[0], [*names[:-1], float("nan")])
+    with pytest.raises(ValueError, match=r"y should be a 1d array, got an array of shape \(150, 2\)"):
+        embedder("lda").fit(rows[0], np.column_stack([names, names]))
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,15 @@ def test_frames_of_each_kind(frame, mixed):
     assert list(fitted.embeddings_) == (["tree", "code"] if frame.named else ["x1", "x2"])
 
 
+def test_what_is_masked_is_missing():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    masked = np.ma.array(X, mask=X > 1)
+    embedder = ProjectionEmbedder("autoencoder", 2, max_iter=2, random_state=0)
+    found = embedder.fit_transform(masked)
+    np.testing.assert_array_equal(found, embedder.fit_transform(np.where(X > 1, np.nan, X)))
+    np.testing.assert_array_equal(found, embedder.transform(masked))
+
+
 def test_missing_numbers_and_levels(mixed):
     X, _ = mixed
     X = X.copy()

@@ -117,6 +117,15 @@ def test_the_shrinkage_is_that_of_ledoit_and_wolf(n):
     assert target == pytest.approx(np.trace(np.cov(X.T, bias=True)) / 6)
 
 
+@pytest.mark.parametrize("p", [1, 5])
+def test_what_no_shrinkage_changes_is_not_shrunk_by_rounding(p):
+    """A single column, and rows that are white: S is mu I but for rounding, which has either sign."""
+    for seed in range(20):
+        X = np.random.default_rng(seed).normal(size=(40, p))
+        X = np.linalg.qr(X - X.mean(axis=0))[0] * 3 + 0.1
+        assert learn_whitening(X).shrinkage == 0.0
+
+
 @pytest.mark.parametrize("rank", [1, 3])
 @pytest.mark.parametrize("repeated", [False, True])
 def test_coordinates_of_dependent_rows_have_their_rank(rank, repeated):
