@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import zlib
@@ -16,6 +17,7 @@ FREE_BYTES = 1 << 26  # what any file may expand to: less than a small table
 MAX_EXPANSION = 100  # text compresses by 2 to 10, the worst of deflate is 1,000
 _XZ_MEMORY = 1 << 28  # what the largest preset of xz needs is 65 MB
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Compression(NamedTuple):
@@ -65,7 +67,7 @@ def most_bytes(n_compressed: int, max_expansion: int = MAX_EXPANSION) -> int:
 def text_lines(
     path: str | os.PathLike, *, encoding: str, errors: str = "strict", newline: str | None = None
 ) -> Iterator[str]:
-    """The lines of a text file, compressed or not, with what ends them.
+    """The lines of a text file, compressed or not, with what ends them; a byte order mark is no part of the first.
 
     Parameters
     ----------
@@ -85,6 +87,14 @@ def text_lines(
         If one line of a compressed file is longer than `most_bytes` of what was read, since a line is in memory as a
         whole; the file itself may be of any length. As UnicodeDecodeError for bytes that are no text.
     """
+    lines = _marked_lines(path, encoding=encoding, errors=errors, newline=newline)
+    for first in itertools.islice(lines, 1):
+        yield first.removeprefix(_BYTE_ORDER_MARK)
+    yield from lines
+
+
+def _marked_lines(path: str | os.PathLike, *, encoding: str, errors: str, newline: str | None) -> Iterator[str]:
+    """The lines as they are, the first with a byte order mark if there is one."""
     with open(path, "rb") as file:
         compression = find_compression(file.peek(8))
         content: Any = file if compression is None else compression.open(file)

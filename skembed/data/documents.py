@@ -12,7 +12,6 @@ from skembed.data.compression import text_lines
 __all__ = ["MISSING", "LineCorpus", "read_documents"]
 
 MISSING = ("error", "empty")  # what the parameter `missing` of whatever reads documents may be
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 class LineCorpus:
@@ -58,10 +57,7 @@ class LineCorpus:
     def __iter__(self) -> Iterator[str]:
         try:
             # Lines end at \n alone: a stray \r within a document must not shift all that follow.
-            lines = text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n")
-            for number, line in enumerate(lines):
-                if not number:
-                    line = line.removeprefix(_BYTE_ORDER_MARK)
+            for line in text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n"):
                 yield line.removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise ValueError(

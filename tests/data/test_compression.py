@@ -127,6 +127,13 @@ def test_lines_of_compressed_files_are_those_of_plain_ones(codec, compressed, tm
         list(text_lines(path, encoding="utf-8"))
 
 
+@each_codec
+def test_a_byte_order_mark_is_no_text(codec, compressed):
+    assert list(text_lines(compressed(codec, b"\xef\xbb\xbfa\n\xef\xbb\xbfb"), encoding="utf-8")) == ["a\n", "\ufeffb"]
+    assert list(text_lines(compressed(codec, b"\xef\xbb\xbf"), encoding="utf-8")) == [""]
+    assert list(text_lines(compressed(codec, b""), encoding="utf-8")) == []
+
+
 @pytest.mark.parametrize("length", [998, 999, 1000, 1001, 2500])
 def test_lines_as_long_as_what_is_read_at_once(length, compressed, small_limit):
     content = b"x" * length + b"\n" + b"y\n"
