@@ -111,14 +111,19 @@ def _duplicates_message(keys: list) -> str:
 
 
 def hashable(key: Any) -> bool:
-    """Whether `key` can be a key at all; a list, an array and a Series are several keys instead."""
-    if not isinstance(key, Hashable):
+    """Whether `key` can be a key at all; a list, an array, a tensor and a Series are several keys instead."""
+    if not isinstance(key, Hashable) or is_tensor(key):
         return False
     try:
         hash(key)
     except TypeError:  # a tuple with a list in it
         return False
     return True
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is an array of a library whose arrays can be hashed, by what they are and not what they hold."""
+    return isinstance(value, Hashable) and bool(getattr(value, "ndim", 0)) and hasattr(value, "__array__")
 
 
 def find_rows(keys: list, index: dict[Any, int]) -> np.ndarray:
