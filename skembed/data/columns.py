@@ -273,7 +273,10 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
 # -------------------------------------------------------------------------------------------------- numbers
 
 
-def to_float(column: Any, name: Any = None) -> np.ndarray:
+_NUMBERS_WANTED = "Declare the column categorical, turn it into numbers, or leave it out."
+
+
+def to_float(column: Any, name: Any = None, way_out: str = _NUMBERS_WANTED) -> np.ndarray:
     """Return a column of numbers as float64, missing values as NaN.
 
     Parameters
@@ -282,6 +285,8 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
         Numbers of any type, booleans and missing values.
     name : object, default=None
         The column's name in error messages; by default the container's own.
+    way_out : str
+        What errors say to do.
 
     Returns
     -------
@@ -317,7 +322,7 @@ def to_float(column: Any, name: Any = None) -> np.ndarray:
             label = "the column" if name is None else f"column {name!r}"
             raise ValueError(
                 f"Row {row} of {label} holds {key!r} of type {type(key).__name__}, expected a finite number or a "
-                "missing value. Declare the column categorical, turn it into numbers, or leave it out."
+                f"missing value. {way_out}"
             ) from error
     return floats[factor.codes]
 

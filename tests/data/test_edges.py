@@ -1,6 +1,7 @@
 """Graphs of any container: lists and frames of edges, matrices, networkx, and what is wrong with them."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -131,6 +132,62 @@ def test_the_name_of_a_weight_is_in_its_error():
         read_edges([("a", "b", 1.0), ("b", "c", "far")])
     with pytest.raises(ValueError, match="Row 0 of column 'km' holds 'far' of type str"):
         read_edges(pd.DataFrame({"a": ["x"], "b": ["y"], "km": ["far"]}))
+    for edges in ([("a", "b", "0.5")], pd.DataFrame({"a": ["x"], "b": ["y"], "kind": ["friend"]})):
+        with pytest.raises(ValueError, match="Turn weights into numbers; of a frame, name another colu"):
+            read_edges(edges)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (nx.path_graph(3), "edges is a Graph, which NodeEmbedder takes as it is: NodeEmbedder().fit(edges)."),
+        (nx.MultiDiGraph([(1, 2)]), "edges is a MultiDiGraph, which NodeEmbedder takes as it is: NodeEmbedder().fit("),
+        (
+            sparse.eye(3, format="csr"),
+            "edges is a csr_matrix, which NodeEmbedder takes as it is: NodeEmbedder().fit(ed",
+        ),
+        (
+            sparse.coo_array(np.eye(3)),
+            "edges is a coo_array, which NodeEmbedder takes as it is: NodeEmbedder().fit(edg",
+        ),
+        (
+            "edges.csv",
+            "edges is the str 'edges.csv', expected a frame or a list; read a file before: read_edges(pandas.",
+        ),
+        (
+            {("a", "b"): 2.5},
+            "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for p",
+        ),
+        (
+            {"a": ["b"]},
+            "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, ",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_edges_but_not_as_rows(edges, message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        read_edges(edges)
+
+
+def test_attributes_of_networkx_are_no_weights():
+    graph = nx.Graph([("a", "b", {"weight": 2.0}), ("b", "c")])
+    with pytest.raises(
+        ValueError, match=re.escape("edges has attributes in row 0, ('a', 'b', {'weight': 2.0}); expect")
+    ):
+        read_edges(graph.edges(data=True))
+    adjacency, nodes = read_edges(graph.edges(data="weight", default=1.0))
+    assert (nodes, adjacency.toarray().tolist()) == (["a", "b", "c"], [[0, 2, 0], [2, 0, 1], [0, 1, 0]])
+
+
+def test_a_number_and_its_text_are_two_nodes_with_a_warning():
+    frame = pd.DataFrame({"a": [1, 2, 2], "b": ["2", "1", "x"]})
+    with pytest.warns(UserWarning, match="2 nodes are there as a number and as text, as 1 and '1': they are two nodes"):
+        assert read_edges(frame)[1] == [1, 2, "2", "1", "x"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_edges([(1, "a"), (2, "b")])
+        read_edges([(1, 2.5), (2, True)])
 
 
 # --------------------------------------------------------------------------------------------------------- matrices

@@ -138,7 +138,7 @@ def test_a_byte_order_mark_is_part_of_no_word(tmp_path, encoding):
     assert list(pairs) == [("a", "b", 1.0), ("b", "c", 2.0)]
     assert [number for number, *_ in read_lines(written("\n# x\na b 1\n"), encoding)] == [2, 3]
     assert list(_read_questions(written(": x\na b A c\n"), encoding)) == [("x", ("a", "b", "A", "c"))]
-    assert list(_read_sentences(written("1\ta b\tc\n2\tc\ta\n"), None, encoding))[0] == ("a b", "c", 1.0)
+    assert next(_read_sentences(written("1\ta b\tc\n2\tc\ta\n"), None, encoding)) == ("a b", "c", 1.0)
 
 
 # -------------------------------------------------------------------------------------------------------------- given
