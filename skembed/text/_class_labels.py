@@ -26,8 +26,8 @@ def read_labels(y: Any) -> np.ndarray:
                 )
             if isinstance(label, Set) or (isinstance(label, list | tuple) and len(label) != 1):
                 raise ValueError(
-                    f"y has the labels {label!r:.60} for document {position}, expected one class. Documents of several are "
-                    "for sklearn.multiclass.OneVsRestClassifier(FastTextClassifier()), with the matrix that "
+                    f"y has the labels {label!r:.60} for document {position}, expected one class. Documents of several "
+                    "are for sklearn.multiclass.OneVsRestClassifier(FastTextClassifier()), with the matrix that "
                     "sklearn.preprocessing.MultiLabelBinarizer makes of y."
                 )
     labels = column_or_1d(labels, warn=True)
