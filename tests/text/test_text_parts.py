@@ -1,6 +1,7 @@
 """Parts of what learns from texts at their edges: columns of cells, calibration, vocabularies, files and warnings."""
 
 import re
+import unicodedata
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from skembed.text._column_inputs import ColumnInputs, missing_vector
 from skembed.text._model_training import hold_out, is_line, read_vocabulary, write_vocabulary
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._subword_rows import NgramRule, ngram_rule, rows_of_words, starting_rows
-from skembed.text._tokens import Tokenizer
+from skembed.text._tokens import Tokenizer, word_pattern
 from skembed.text._word_training import check_init, known_output, next_seed, starting_tables, warn_of_no_pairs
 from skembed.training.sequences import uniform_vectors
 
@@ -367,3 +368,17 @@ def test_each_parameter_of_an_estimator_has_a_constraint():
             assert set(cls._parameter_constraints) == set(cls(**given).get_params(deep=False)), name
             seen.append(name)
     assert len(seen) == 8
+
+
+def test_words_are_letters_with_their_marks():
+    marks = [
+        chr(code) for code in range(0x110000)
+        if unicodedata.category(chr(code)) in ("Mn", "Mc") and not unicodedata.name(chr(code)).startswith("VARIATION")
+    ]  # fmt: skip
+    found = re.compile(word_pattern()).findall(" ".join(f"a{mark}b" for mark in marks))
+    assert found == [f"a{mark}b" for mark in marks]
+    assert re.findall(word_pattern(), "\u0301a_1 1\ufe0f\u20e3 don't 日本語") == ["a_1", "1", "don", "t", "日本語"]
+    text = "A cat's mat, x_1\n\tand more"
+    with_marks, plain = (Tokenizer(True, None, pattern) for pattern in (word_pattern(), r"(?u)\b\w+\b"))
+    assert list(with_marks.token_chunks(text)) == list(plain.token_chunks(text))
+    assert list(with_marks.token_chunks(f"{text} é")) == list(plain.token_chunks(f"{text} é"))
