@@ -110,7 +110,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         Raises
         ------
         ValueError
-            If no word occurs `min_count` times, or a parameter is out of its range.
+            If no word occurs `min_count` times, a parameter is out of its range, or a table `init` has none of the
+            words.
         TypeError
             If `X` is one string, or a document is missing or no text.
         MemoryError

@@ -10,7 +10,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import skembed.text
-from skembed import EmbeddingTable, FastTextClassifier, PretrainedVectorizer, Word2VecVectorizer
+from skembed import (
+    EmbeddingTable,
+    FastTextClassifier,
+    FastTextVectorizer,
+    GloVeVectorizer,
+    PretrainedVectorizer,
+    Word2VecVectorizer,
+)
 from skembed.data.columns import read_columns
 from skembed.data.ragged import NO_ROW, Ragged
 from skembed.text import _column_inputs, _retraining
@@ -382,3 +389,29 @@ def test_words_are_letters_with_their_marks():
     with_marks, plain = (Tokenizer(True, None, pattern) for pattern in (word_pattern(), r"(?u)\b\w+\b"))
     assert list(with_marks.token_chunks(text)) == list(plain.token_chunks(text))
     assert list(with_marks.token_chunks(f"{text} é")) == list(plain.token_chunks(f"{text} é"))
+
+
+@pytest.mark.filterwarnings("ignore:there was nothing to learn from")
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, GloVeVectorizer, FastTextVectorizer, FastTextClassifier])
+def test_init_without_a_word_of_the_texts_is_refused(estimator):
+    """As of words in another case: all would begin at random, as if no table had been given."""
+    texts, y = ["the cat sat on the mat", "a dog ate the cat"] * 10, [0, 1] * 10
+    made = estimator(4, min_count=1, max_iter=2, random_state=0, init=EmbeddingTable(["CAT", "DOG"], np.eye(2, 4)))
+    message = (
+        r"^init has none of the \d+ words of X: its keys are such as \['CAT', 'DOG'\], the words such as \['the', .*\]"
+        ". Give a table whose keys are written as the words are; lowercase=False keeps the case of the texts.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        made.fit(texts, y)
+    one = EmbeddingTable(["CAT", "dog"], np.eye(2, 4))
+    first, further = (texts, y), (["quite other words here", "and further ones"], [0, 1])
+    made.set_params(init=one).fit(*first)
+    if hasattr(made, "partial_fit"):
+        made.partial_fit(*further)  # whose words need not be in the table
+
+
+@pytest.mark.filterwarnings("ignore:there was nothing to learn from")
+def test_ngrams_of_init_are_shared_where_no_word_is():
+    given = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0).fit(["cats dogs"] * 5).embedding_
+    learned = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0, init=given).fit(["cat dog"] * 5)
+    assert learned.vocabulary_.keys.tolist() == ["cat", "dog"]
