@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -222,12 +223,22 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
     Returns
     -------
     csr_matrix of shape (n_rows, len(keys)), float64
+
+    Warns
+    -----
+    UserWarning
+        If no node of a networkx graph is known, as where numbers became strings.
     """
     if _is_networkx(X):
         adjacency, new = _of_networkx(X)
         place_of = {key: place for place, key in enumerate(new)}
         places = np.array([place_of.get(key, -1) for key in keys])
         known = np.flatnonzero(places >= 0)
+        if new and not len(known):
+            warn(
+                f"X has no node of fit: its nodes are such as {new[0]!r}, those of fit such as {keys[0]!r}. All rows are "
+                "zeros; give nodes the ids that they had in fit."
+            )
         chosen = sparse.csr_matrix(
             (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
         )  # columns to where they were
@@ -331,8 +342,11 @@ def _of_networkx(graph: Any) -> tuple[sparse.csr_matrix, list[Any]]:
     place = dict(zip(graph, range(len(keys))))
     rows, columns, values = [], [], []
     for source, target, weight in graph.edges(data="weight", default=1.0):
-        if not isinstance(weight, Real):
-            raise ValueError(f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number.")
+        if not isinstance(weight, Real | Decimal | np.bool_):
+            raise ValueError(
+                f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number. Set the attribute "
+                "'weight' of this edge, or delete it from all edges."
+            )
         rows.append(place[source])
         columns.append(place[target])
         values.append(float(weight))

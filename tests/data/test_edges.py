@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -308,7 +309,8 @@ def test_edges_in_place_of_a_matrix_are_sent_to_their_reader():
          "Negative values in data passed: X has the weight -1.0 from node 'a' to 'b'; expected finite weights of at "
          "least 0. Drop the edge or correct it."),
         (nx.Graph([("a", "b", {"weight": "far"})]), None, ValueError,
-         "X has the weight 'far' from node 'a' to 'b'; expected a number."),
+         "X has the weight 'far' from node 'a' to 'b'; expected a number. Set the attribute 'weight' of this edge, or "
+         "delete it from all edges."),
     ],
 )  # fmt: skip
 def test_what_is_no_graph(X, nodes, error, message):
@@ -331,6 +333,23 @@ def test_ids_that_cannot_be_hashed_and_graphs_of_one_node():
 
 
 # --------------------------------------------------------------------------------------------------------- networkx
+
+
+@pytest.mark.parametrize("weight", [Decimal("0.5"), np.float32(0.5), 0.5])
+def test_weights_of_any_kind_of_number(weight):
+    graph = nx.Graph([("a", "b", {"weight": weight}), ("b", "c", {"weight": np.True_})])
+    assert read_adjacency(Reader(), graph, None)[0].toarray().tolist() == [[0, 0.5, 0], [0.5, 0, 1], [0, 1, 0]]
+
+
+def test_nodes_none_of_which_is_known_are_told_of():
+    read_adjacency(reader := Reader(), nx.path_graph(3), None)
+    message = "^X has no node of fit: its nodes are such as '0', those of fit such as 0. All rows are zeros; give nodes"
+    with pytest.warns(UserWarning, match=message):
+        assert read_links(reader, nx.Graph([("0", "1")]), [0, 1, 2]).nnz == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_links(reader, nx.Graph([("0", 1)]), [0, 1, 2]).toarray().tolist() == [[0, 1, 0], [0, 0, 0]]
+        assert read_links(reader, nx.Graph(), [0, 1, 2]).shape == (0, 3)
 
 
 def test_graphs_of_networkx():
