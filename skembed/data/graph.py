@@ -236,8 +236,8 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
         known = np.flatnonzero(places >= 0)
         if new and not len(known):
             warn(
-                f"X has no node of fit: its nodes are such as {new[0]!r}, those of fit such as {keys[0]!r}. All rows are "
-                "zeros; give nodes the ids that they had in fit."
+                f"X has no node of fit: its nodes are such as {new[0]!r}, those of fit such as {keys[0]!r}. All rows "
+                "are zeros; give nodes the ids that they had in fit."
             )
         chosen = sparse.csr_matrix(
             (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
