@@ -116,11 +116,12 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
     for at, row in enumerate(rows):
         if not isinstance(row, tuple) or len(row) != width or width not in (2, 3):
             raise ValueError(f"edges has {row!r} in row {at}; expected (node, node) or (node, node, weight) in each.")
-        if width == 3 and isinstance(row[2], Mapping):
-            raise ValueError(
-                f"edges has attributes in row {at}, {row!r:.80}; expected a weight in their place, as "
-                "graph.edges(data='weight', default=1) of networkx gives it."
-            )
+    if width == 3 and any(issubclass(kind, Mapping) for kind in {type(row[2]) for row in rows}):
+        at = next(at for at, row in enumerate(rows) if isinstance(row[2], Mapping))
+        raise ValueError(
+            f"edges has attributes in row {at}, {rows[at]!r:.80}; expected a weight in their place, as "
+            "graph.edges(data='weight', default=1) of networkx gives it."
+        )
     columns: list[Any] = []
     for values in zip(*rows):
         column = np.empty(len(rows), dtype=object)
