@@ -313,7 +313,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         stop_words = (
             frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
         )
-        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
+        with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
             labels = class_numbers(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
