@@ -47,7 +47,7 @@ def read_edges(
     ValueError
         If an id is missing, a weight is no finite number of at least 0, or the columns are not there.
     TypeError
-        If edges is a graph, a matrix, a dict or the path of a file.
+        If edges is a graph, a matrix, a dict, the path of a file, or has its nodes in an index.
 
     Warns
     -----
@@ -140,6 +140,8 @@ def _refuse_no_edges(edges: Any) -> None:
             f"edges is the {kind} {edges!r:.60}, expected a frame or a list; read a file before: "
             "read_edges(pandas.read_csv(path))."
         )
+    if getattr(getattr(edges, "index", None), "nlevels", 1) > 1 and len(getattr(edges, "columns", ())) < 2:
+        raise TypeError(f"edges is a {kind} with its nodes in the index; pass edges.reset_index().")
     if isinstance(edges, Mapping):
         raise TypeError(
             f"edges is a {kind}, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, weight "

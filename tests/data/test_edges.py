@@ -160,6 +160,14 @@ def test_the_name_of_a_weight_is_in_its_error():
             "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for p",
         ),
         (
+            pd.Series([2.0], pd.MultiIndex.from_tuples([("a", "b")])),
+            "edges is a Series with its nodes in the index; pass edges.reset_index().",
+        ),
+        (
+            pd.DataFrame({"w": [2.0]}, pd.MultiIndex.from_tuples([("a", "b")])),
+            "edges is a DataFrame with its nodes in the index; pass edges.reset_index().",
+        ),
+        (
             {"a": ["b"]},
             "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, ",
         ),
