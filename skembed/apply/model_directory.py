@@ -155,7 +155,10 @@ def _modules(root: Path) -> list[tuple[str, Path]]:
             raise ValueError(f"{path}: expected paths within the directory, got {place!r}.")
         steps.append((kind.rpartition(".")[2], root / place))
     if not steps or steps[0][0] != "Transformer":
-        raise ValueError(f"{path}: expected a first step of the type Transformer, got {steps[:1]!r:.80}.")
+        first = steps[0][0] if steps else None
+        static = "; its vectors of tokens, without a context, make a table: EmbeddingTable(tokens, vectors)"
+        way_out = static if first == "StaticEmbedding" else ""
+        raise ValueError(f"{path}: expected a first step of the type Transformer, got {first!r:.60}{way_out}.")
     return steps
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.images import UnreadableImage
+
 __all__ = ["OnnxModel"]
 
 
@@ -104,6 +106,11 @@ class OnnxModel:
         ndarray of shape (width,), float32
             Of an output with places, (n, channels, height, width), the mean over them; of one with tokens,
             (n, tokens, channels), likewise.
+
+        Raises
+        ------
+        UnreadableImage
+            If the model cannot run on an image of this size.
         """
         image = pixels if self.channels_last else pixels.transpose(2, 0, 1)
         batch = np.zeros((self._n_images, *image.shape), self._dtype)
@@ -113,7 +120,7 @@ class OnnxModel:
         except Exception as error:
             if isinstance(error, ValueError) and "layer=" in str(error):
                 raise
-            raise ValueError(
+            raise UnreadableImage(
                 f"{self._path} cannot run on an image of {pixels.shape[0]} x {pixels.shape[1]} pixels: "
                 f"{_first_line(error)}"
             ) from error

@@ -1,6 +1,7 @@
 """Long tables, a row an event, made a row a case whose cells hold sequences."""
 
 import datetime
+import re
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,6 +15,20 @@ from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times
 
 __all__ = ["CaseTable", "to_sequences"]
+
+_MONTHS = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    "nov(?:ember)?|dec(?:ember)?"
+)
+_NOT_IN_ORDER_AS_TEXT = re.compile(  # dates and times that sorting as text puts elsewhere, unlike those of ISO 8601
+    rf"""\s*(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+)?(?:
+      \d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}(?!\d) | \d{{1,2}}-\d{{1,2}}-\d{{4}}(?!\d)  # the day or the month first
+    | (?:\d{{1,2}}[ .-]+)?(?:{_MONTHS})[ .-]+\d  # a month by its name
+    | \d{{4}}[-/.](?:\d|\d\d[-/.]\d)(?!\d) | (?:\d{{4}}-\d\d-\d\d[ T])?\d:\d  # one digit where others have two
+    | [-0-9 T]*\d{{1,2}}:\d\d[:.0-9]*\s?[ap]\.?m\b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 class CaseTable(NamedTuple):
@@ -57,8 +72,9 @@ def to_sequences(
     by : column name, of an array position
         Which case an event belongs to; it may not be missing.
     order : column name or position, or list of them, default=None
-        Events of a case are sorted by it, equal ones stay as they are; None: as they stand. A column of dates is then a
-        column of X, too; numbers that only say the order are not.
+        Events of a case are sorted by it, equal ones stay as they are; None: as they stand. Ordered categories stand in
+        their order, text that holds numbers in that of the numbers. A column of dates is then a column of X, too;
+        numbers that only say the order are not.
     case_columns : sequence of column names or positions, default=()
         Columns that hold one value for the whole case. All others become sequences.
     prefixes : int, default=None
@@ -76,7 +92,8 @@ def to_sequences(
     Raises
     ------
     ValueError
-        If there is no such column, an id or an order is missing, or a case column has two values in a case.
+        If there is no such column, an id or an order is missing, a case column has two values in a case, or an order
+        holds dates as text that stand in another order as text, such as "31/1/2024".
 
     Examples
     --------
@@ -148,6 +165,10 @@ def _flat(column: Any) -> Any:
 
 def _rank(column: Any, name: Any) -> np.ndarray:
     """Return numbers that sort a column: its own, or the places of its sorted values."""
+    codes = _ordered_codes(column)
+    if codes is not None:
+        _require("order", name, codes >= 0)
+        return codes
     flat = _flat(column)
     kind = flat.dtype.kind if isinstance(flat, np.ndarray) else "O"
     if kind in "iufb":
@@ -163,12 +184,37 @@ def _rank(column: Any, name: Any) -> np.ndarray:
         try:
             ranks: list[Any] = [float(key) for key in keys]
         except ValueError:
+            _refuse_dates(keys, name)
             ranks = keys
     else:
         ranks = [_sortable(key) for key in keys]
     places = np.empty(len(keys), dtype=np.int64)
     places[sorted(range(len(keys)), key=ranks.__getitem__)] = np.arange(len(keys))
     return places[factor.codes]
+
+
+def _ordered_codes(column: Any) -> np.ndarray | None:
+    """Return the places of the values of a column among its ordered categories, -1 for missing ones; None without."""
+    pl, pa = sys.modules.get("polars"), sys.modules.get("pyarrow")
+    if pl is not None and isinstance(column, pl.Series):
+        is_ordered = isinstance(column.dtype, pl.Enum)
+        return column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy() if is_ordered else None
+    if pa is not None and isinstance(column, pa.ChunkedArray):
+        if not (pa.types.is_dictionary(column.type) and column.type.ordered):
+            return None
+        chunks = column.unify_dictionaries().chunks
+        return np.concatenate([chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy() for chunk in chunks])
+    is_ordered = hasattr(column, "cat") and getattr(column.dtype, "ordered", False)
+    return column.cat.codes.to_numpy() if is_ordered else None
+
+
+def _refuse_dates(keys: list[str], name: Any) -> None:
+    found = next((key for key in keys if _NOT_IN_ORDER_AS_TEXT.match(key)), None)
+    if found is not None:
+        raise ValueError(
+            f"order={name!r} holds dates or times as text, such as {found!r:.60}, and as text they stand in another "
+            f"order; turn them into dates before, with their format: pandas.to_datetime(frame[{name!r}], format=...)."
+        )
 
 
 def _sortable(key: Any) -> tuple:

@@ -12,6 +12,7 @@ import numpy as np
 
 from skembed.data.columns import Columns, factorize, to_float
 from skembed.data.factor import Factor
+from skembed.data.levels import warn_strangers
 from skembed.data.ragged import Ragged
 from skembed.data.roles import is_number_column
 from skembed.data.sequences import Cells, holds_times, split_cells, to_seconds
@@ -179,7 +180,7 @@ class CaseReader:
                 reader.inputs.append(labels[place])
                 reader.knots.append(knots)
                 reader.flagged.append(bool(missing.any()))
-        return reader, reader._cases(indptr, factors, numbers)
+        return reader, reader._cases(indptr, reader._ids(factors), numbers)
 
     def read(self, columns: Columns) -> Cases:
         """Read further rows.
@@ -188,6 +189,11 @@ class CaseReader:
         ------
         TypeError
             If a column holds sequences where it did not in `fit`, or the other way.
+
+        Warns
+        -----
+        UserWarning
+            If no value of a column of categories is known, as when numbers became strings.
         """
         cells: list[Cells | None] = []
         for name, column, is_sequence in zip(self.names, columns.values, self.are_sequences):
@@ -197,7 +203,9 @@ class CaseReader:
             cells.append(found)
         flat = [column if c is None else c.values for column, c in zip(columns.values, cells)]
         indptr = _common_indptr(cells, self.names, columns.n_rows)
-        return self._cases(indptr, self._factors(flat), self._numbers(flat, indptr))
+        ids = self._ids(self._factors(flat))
+        warn_strangers(Columns(self.names, columns.n_rows, flat), self._positions(_CATEGORY), self.vocabularies, ids)
+        return self._cases(indptr, ids, self._numbers(flat, indptr))
 
     # ------------------------------------------------------------------------------------------------------- layout
 
@@ -235,6 +243,9 @@ class CaseReader:
     def _factors(self, flat: list[Any]) -> list[Factor]:
         return [factorize(flat[i], self.names[i]) for i in self._positions(_CATEGORY)]
 
+    def _ids(self, factors: list[Factor]) -> list[np.ndarray]:
+        return [vocabulary.encode(factor) for vocabulary, factor in zip(self.vocabularies, factors)]
+
     def _numbers(self, flat: list[Any], indptr: np.ndarray) -> list[np.ndarray]:
         """Return all numbers, parts of times among them, whether in use or not."""
         found = []
@@ -252,10 +263,9 @@ class CaseReader:
                 found += _event_times(seconds, indptr) if self.are_sequences[i] else _case_times(seconds)
         return found
 
-    def _cases(self, indptr: np.ndarray, factors: list[Factor], numbers: list[np.ndarray]) -> Cases:
+    def _cases(self, indptr: np.ndarray, ids: list[np.ndarray], numbers: list[np.ndarray]) -> Cases:
         """Return rows and places, of the last events only where there is a `max_length`."""
         kept, indptr = _last_events(indptr, self.max_length)
-        ids = [vocabulary.encode(factor) for vocabulary, factor in zip(self.vocabularies, factors)]
         places = [
             _places(numbers[place], knots, flagged)
             for place, knots, flagged in zip(self.used, self.knots, self.flagged)

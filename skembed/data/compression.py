@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import zlib
@@ -16,6 +17,12 @@ FREE_BYTES = 1 << 26  # what any file may expand to: less than a small table
 MAX_EXPANSION = 100  # text compresses by 2 to 10, the worst of deflate is 1,000
 _XZ_MEMORY = 1 << 28  # what the largest preset of xz needs is 65 MB
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_BYTE_ORDER_MARK = "\ufeff"
+_NO_TEXT = {
+    b"PK\x03\x04": "a zip archive; unpack it before",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it before",
+    b"PAR1": "a table of parquet; read it by pandas or polars, and pass the column",
+}
 
 
 class Compression(NamedTuple):
@@ -65,7 +72,7 @@ def most_bytes(n_compressed: int, max_expansion: int = MAX_EXPANSION) -> int:
 def text_lines(
     path: str | os.PathLike, *, encoding: str, errors: str = "strict", newline: str | None = None
 ) -> Iterator[str]:
-    """The lines of a text file, compressed or not, with what ends them.
+    """The lines of a text file, compressed or not, with what ends them; a byte order mark is no part of the first.
 
     Parameters
     ----------
@@ -83,10 +90,23 @@ def text_lines(
         If the file is not there or its compressed data are damaged.
     ValueError
         If one line of a compressed file is longer than `most_bytes` of what was read, since a line is in memory as a
-        whole; the file itself may be of any length. As UnicodeDecodeError for bytes that are no text.
+        whole; the file itself may be of any length. If the file is an archive or a table. As UnicodeDecodeError for
+        bytes that are no text.
     """
+    lines = _marked_lines(path, encoding=encoding, errors=errors, newline=newline)
+    for first in itertools.islice(lines, 1):
+        yield first.removeprefix(_BYTE_ORDER_MARK)
+    yield from lines
+
+
+def _marked_lines(path: str | os.PathLike, *, encoding: str, errors: str, newline: str | None) -> Iterator[str]:
+    """The lines as they are, the first with a byte order mark if there is one."""
     with open(path, "rb") as file:
-        compression = find_compression(file.peek(8))
+        start = file.peek(8)
+        other = next((what for magic, what in _NO_TEXT.items() if start.startswith(magic)), None)
+        if other is not None:
+            raise ValueError(f"{os.fspath(path)!r} is no text, but {other}.")
+        compression = find_compression(start)
         content: Any = file if compression is None else compression.open(file)
         with io.TextIOWrapper(content, encoding=encoding, errors=errors, newline=newline) as text:
             if compression is None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from skembed.data.compression import text_lines
+from skembed.warning import warn
 
 __all__ = ["MISSING", "LineCorpus", "read_documents"]
 
 MISSING = ("error", "empty")  # what the parameter `missing` of whatever reads documents may be
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 class LineCorpus:
@@ -58,10 +58,7 @@ class LineCorpus:
     def __iter__(self) -> Iterator[str]:
         try:
             # Lines end at \n alone: a stray \r within a document must not shift all that follow.
-            lines = text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n")
-            for number, line in enumerate(lines):
-                if not number:
-                    line = line.removeprefix(_BYTE_ORDER_MARK)
+            for line in text_lines(self.path, encoding=self.encoding, errors=self.errors, newline="\n"):
                 yield line.removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise ValueError(
@@ -97,19 +94,35 @@ def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -
         If `X` has more than one column.
     TypeError
         If `X` is one string or no iterable, or a document is missing, is bytes, or is no text, or a token is no string.
+
+    Warns
+    -----
+    UserWarning
+        If documents are lists of one text, which is then one word.
     """
+    n_lists_of_one = n_texts = n_documents = 0
     for row, document in enumerate(_as_iterable(X)):
+        n_documents += 1
         if isinstance(document, str):
             yield document
         elif isinstance(document, list | tuple) or (isinstance(document, np.ndarray) and document.ndim == 1):
             tokens = list(document)
             if not all(issubclass(kind, str) for kind in set(map(type, tokens))):
                 raise TypeError(_not_a_token(row, tokens))
+            if len(tokens) == 1:
+                n_lists_of_one += 1
+                n_texts += len(tokens[0].split(maxsplit=1)) > 1
+                example = document
             yield [token.lower() for token in tokens] if lowercase else tokens
         elif missing == "empty" and _is_missing(document):
             yield ""
         else:
             raise TypeError(_not_a_document(row, document))
+    if n_lists_of_one == n_documents and 2 * n_texts > n_documents:
+        warn(
+            f"all {n_documents} documents of X are lists of one text, such as {_short(example)}; a list holds the "
+            "words of a document, so that each text is one word. Pass the texts themselves: [text for (text,) in X]."
+        )
 
 
 def _as_iterable(X: Any) -> Iterable:

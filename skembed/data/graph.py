@@ -1,7 +1,9 @@
 """Graphs of scipy, numpy, networkx and lists of edges as one sparse adjacency matrix beside the ids of its nodes."""
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -12,6 +14,7 @@ from sklearn.utils.validation import _check_feature_names, validate_data
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import check_labels, column_labels, factorize, read_columns, to_float
+from skembed.warning import warn
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
 
@@ -27,7 +30,8 @@ def read_edges(
     ----------
     edges : dataframe, ndarray or list of (node, node) or (node, node, weight)
     source, target, weight : str, default=None
-        Names of a frame's columns. None: its first two columns, and its third where it has three.
+        Names of a frame's columns. None of them: its first two columns, and its third where it has three. Without
+        `weight`, where `source` and `target` are named or there are more columns, each edge weighs 1.
     directed : bool, default=False
         Whether (a, b) is an edge from a to b alone.
 
@@ -42,6 +46,13 @@ def read_edges(
     ------
     ValueError
         If an id is missing, a weight is no finite number of at least 0, or the columns are not there.
+    TypeError
+        If edges is a graph, a matrix, a dict, the path of a file, or has its nodes in an index.
+
+    Warns
+    -----
+    UserWarning
+        If a number and its text, as 1 and "1", are both nodes.
 
     Examples
     --------
@@ -63,14 +74,22 @@ def read_edges(
         np.array([numbers.setdefault(key, len(numbers)) for key in factor.keys], dtype=np.int64)[factor.codes]
         for factor in (first, second)
     )
-    values = np.ones(len(rows)) if len(columns) < 3 else to_float(columns[2], names[2])
+    values = np.ones(len(rows)) if len(columns) < 3 else to_float(columns[2], names[2], expected=_WEIGHTS_EXPECTED)
     nodes = list(numbers)
+    _warn_of_twins(nodes)
     _check_weights(values, lambda at: f"edges has the weight {values[at]} in row {at}")
     return _assembled(rows, places, values, len(nodes), directed), nodes
 
 
+_WEIGHTS_EXPECTED = (
+    "a finite number or a missing value. Turn weights into numbers; of a frame, name another column by weight, or "
+    "source and target alone."
+)
+
+
 def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[list[Any], list[Any]]:
     """Return the columns of sources, targets and perhaps weights, and what errors call them."""
+    _refuse_no_edges(edges)
     if hasattr(edges, "columns") or hasattr(edges, "column_names"):
         frame = read_columns(edges)
         labels = column_labels(edges) or [frame.label(i) for i in range(len(frame.values))]
@@ -100,12 +119,49 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
     for at, row in enumerate(rows):
         if not isinstance(row, tuple) or len(row) != width or width not in (2, 3):
             raise ValueError(f"edges has {row!r} in row {at}; expected (node, node) or (node, node, weight) in each.")
+    if width == 3 and any(issubclass(kind, Mapping) for kind in {type(row[2]) for row in rows}):
+        at = next(at for at, row in enumerate(rows) if isinstance(row[2], Mapping))
+        raise ValueError(
+            f"edges has attributes in row {at}, {rows[at]!r:.80}; expected a weight in their place, as "
+            "graph.edges(data='weight', default=1) of networkx gives it."
+        )
     columns: list[Any] = []
     for values in zip(*rows):
         column = np.empty(len(rows), dtype=object)
         column[:] = values
         columns.append(column)
     return columns, ["source", "target", "weight"][:width]
+
+
+def _refuse_no_edges(edges: Any) -> None:
+    """TypeError with the way out for what holds edges, but not as rows."""
+    kind = type(edges).__name__
+    if _is_networkx(edges) or sparse.issparse(edges):
+        raise TypeError(f"edges is a {kind}, which NodeEmbedder takes as it is: NodeEmbedder().fit(edges).")
+    if isinstance(edges, str | bytes | os.PathLike):
+        raise TypeError(
+            f"edges is the {kind} {edges!r:.60}, expected a frame or a list; read a file before: "
+            "read_edges(pandas.read_csv(path))."
+        )
+    if getattr(getattr(edges, "index", None), "nlevels", 1) > 1 and len(getattr(edges, "columns", ())) < 2:
+        raise TypeError(f"edges is a {kind} with its nodes in the index; pass edges.reset_index().")
+    if isinstance(edges, Mapping):
+        raise TypeError(
+            f"edges is a {kind}, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, weight "
+            "in edges.items()] where keys are pairs, [(a, b) for a, others in edges.items() for b in others] where "
+            "they are nodes."
+        )
+
+
+def _warn_of_twins(nodes: list[Any]) -> None:
+    """Warn where a number and its text are two nodes, as of a column of numbers beside one that was read as text."""
+    texts = {node for node in nodes if isinstance(node, str)}
+    twins = [node for node in nodes if type(node) in (int, float) and str(node) in texts] if texts else []
+    if twins:
+        warn(
+            f"{len(twins)} nodes are there as a number and as text, as {twins[0]!r} and {str(twins[0])!r}: they are "
+            "two nodes each. Convert the columns of edges to one type before, if they are the same."
+        )
 
 
 def _assembled(
@@ -173,12 +229,22 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
     Returns
     -------
     csr_matrix of shape (n_rows, len(keys)), float64
+
+    Warns
+    -----
+    UserWarning
+        If no node of a networkx graph is known, as where numbers became strings.
     """
     if _is_networkx(X):
         adjacency, new = _of_networkx(X)
         place_of = {key: place for place, key in enumerate(new)}
         places = np.array([place_of.get(key, -1) for key in keys])
         known = np.flatnonzero(places >= 0)
+        if new and not len(known):
+            warn(
+                f"X has no node of fit: its nodes are such as {new[0]!r}, those of fit such as {keys[0]!r}. All rows "
+                "are zeros; give nodes the ids that they had in fit."
+            )
         chosen = sparse.csr_matrix(
             (np.ones(len(known)), (places[known], known)), shape=(len(new), len(keys))
         )  # columns to where they were
@@ -282,8 +348,11 @@ def _of_networkx(graph: Any) -> tuple[sparse.csr_matrix, list[Any]]:
     place = dict(zip(graph, range(len(keys))))
     rows, columns, values = [], [], []
     for source, target, weight in graph.edges(data="weight", default=1.0):
-        if not isinstance(weight, Real):
-            raise ValueError(f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number.")
+        if not isinstance(weight, Real | Decimal | np.bool_):
+            raise ValueError(
+                f"X has the weight {weight!r} from node {source!r} to {target!r}; expected a number. Set the attribute "
+                "'weight' of this edge, or delete it from all edges."
+            )
         rows.append(place[source])
         columns.append(place[target])
         values.append(float(weight))

@@ -275,8 +275,14 @@ def _upright(image: Any) -> Any:
 def _rgb(image: Any) -> Any:
     Image = pillow().Image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_pixels(_sixteen_bits(image)))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        values = _sixteen_bits(image)
+        pixels = _pixels(values)
+        if isinstance(clear := image.info.get("transparency"), int):  # a value that a PNG names
+            pixels[values == clear] = 255
+        return Image.fromarray(pixels)
+    if image.mode == "La":
+        image = image.convert("LA")  # of premultiplied grey Pillow makes nothing else
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         white = Image.new("RGBA", opaque.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, opaque).convert("RGB")

@@ -1,8 +1,9 @@
 """Comma-separated values (RFC 4180): a key, perhaps its count, and a number for each component in a row.
 
 A first row of names says which column is which: that named `key` (or `word`, `token`, `id`, ...) or, where none is, the
-one that holds no numbers; `count`; all others are components in their order, whatever their names. Without names the
-key comes first. Fields may be quoted, and keys hold commas and newlines; a semicolon or a tab may stand in the place of
+one that holds no numbers; `count`; all others are components in their order, whatever their names. Further numbers in a
+column named as keys are, or not at all, as pandas names its index, are left out. Without names the key comes first.
+Fields may be quoted, and keys hold commas and newlines; a semicolon or a tab may stand in the place of
 the comma. Keys are strings, also those that look like numbers.
 """
 
@@ -26,6 +27,7 @@ from skembed.table import EmbeddingTable
 
 _DELIMITERS = ",;\t"
 _KEY_NAMES = ("", "key", "keys", "word", "token", "id", "index")
+_INDEX_NAMES = ("", "index")
 _COUNT_NAMES = ("count", "counts")
 _OF_NUMBERS = frozenset("0123456789+-.eE ")
 _MAX_LINE = 1 << 26
@@ -149,13 +151,15 @@ def _columns(name: str, first: list[str], second: list[str]) -> tuple[_Columns, 
     texts = [place for place in places if not _is_number(first[place].strip())]
     if not _are_names(names, texts):
         return _checked(name, _Columns(len(first), 0, None, list(places)[1:])), False
-    keys = [place for place in places if names[place] in _KEY_NAMES]
-    if not keys and len(second) == len(first):
-        keys = [place for place in places if not _is_number(second[place].strip())]
+    named = [place for place in places if names[place] in _KEY_NAMES]
+    texts = [place for place in places if not _is_number(second[place].strip())] if len(second) == len(first) else []
+    # pandas' index of numbers is no key beside a column named so, and no component
+    keys = sorted(named, key=lambda place: (place not in texts, names[place] in _INDEX_NAMES)) or texts
     if not keys:
         raise FormatError(f"{name}: expected a column of keys, named 'key', got the columns {first[:10]}.")
+    left_out = {keys[0], *(place for place in named if place not in texts)}
     count = next((place for place in places if names[place] in _COUNT_NAMES and place != keys[0]), None)
-    components = [place for place in places if place not in (keys[0], count)]
+    components = [place for place in places if place != count and place not in left_out]
     return _checked(name, _Columns(len(first), keys[0], count, components)), True
 
 

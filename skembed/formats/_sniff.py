@@ -11,6 +11,8 @@ from skembed.formats._open import Source
 _LOOKED_AT = 1 << 16
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEADER = re.compile(rb"[+-]?[0-9]+[ \t]+[+-]?[0-9]+[ \t]*\r?")
+_FIELD_ENDS = re.compile(rb"[ \t,;]+")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -37,7 +39,29 @@ def sniffed(source: Source) -> str:
         return "text" if _is_text(rest, int(head.split()[1])) else "word2vec-binary"
     if _CONTROL.search(start[:1024]):
         raise source.error(0, f"expected vectors in a format that skembed reads, got bytes of none: {start[:16]!r}")
+    _refuse_numbers_alone(source, start)
     return "csv" if looks_like_csv(start) else "text"
+
+
+def _refuse_numbers_alone(source: Source, start: bytes) -> None:
+    """FormatError for vectors without keys, as TensorFlow's projector and numpy.savetxt write them.
+
+    Keys may be numbers, those of nodes for instance, but most are then whole.
+    """
+    lines = start.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    rows = [
+        _FIELD_ENDS.split(line.strip()) for line in (lines[:-1] if len(start) == _LOOKED_AT else lines) if line.strip()
+    ]
+    if not rows or not all(_is_number(field) for row in rows for field in row):
+        return
+    parts = [row[0] for row in rows if b"." in row[0] and not float(row[0]).is_integer()]
+    if 2 * len(parts) > len(rows):
+        raise source.error(
+            0,
+            f"expected a key before the numbers of each row, got numbers alone, such as {parts[0][:40]!r}; read them "
+            "by numpy.loadtxt, and put the keys beside them: EmbeddingTable(keys, vectors). If the first numbers are "
+            "the keys, name the format: format='glove', or 'csv'",
+        )
 
 
 def is_native(start: bytes) -> bool:

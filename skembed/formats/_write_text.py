@@ -70,7 +70,8 @@ def check_lengths(keys: list[bytes]) -> None:
     """ValueError for the first key that is longer than readers of binary files look for its end."""
     row = next((row for row, key in enumerate(keys) if len(key) >= MAX_WORD), None)
     if row is not None:
-        raise ValueError(_unfit(keys[row].decode("utf-8", "replace"), row, f"of less than {MAX_WORD} bytes"))
+        way_out = f"without such keys: table.subset([key for key in table if len(key.encode()) < {MAX_WORD}])"
+        raise ValueError(_unfit(keys[row].decode("utf-8", "replace"), row, f"of less than {MAX_WORD} bytes", way_out))
 
 
 def string_key(key: object, row: int) -> bytes:
@@ -83,11 +84,13 @@ def string_key(key: object, row: int) -> bytes:
     try:
         return key.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError(_unfit(key, row, "of characters that UTF-8 has")) from None
+        way_out = "with other keys: EmbeddingTable([ascii(key) for key in table], table.vectors)"
+        raise ValueError(_unfit(key, row, "of characters that UTF-8 has", way_out)) from None
 
 
-def _unfit(key: str, row: int, expected: str) -> str:
-    return (
-        f"this format needs keys {expected}, got {key[:40]!r} (row {row}). Save the table as 'safetensors', or with "
-        "other keys: EmbeddingTable([key.replace(' ', '_') for key in table], table.vectors)."
-    )
+_WITHOUT_SPACES = "with other keys: EmbeddingTable(['_'.join(key.split()) for key in table], table.vectors)"
+
+
+def _unfit(key: str, row: int, expected: str, way_out: str = _WITHOUT_SPACES) -> str:
+    got = f"this format needs keys {expected}, got {key[:40]!r} (row {row})"
+    return f"{got}. Save the table as 'safetensors', or {way_out}."

@@ -134,7 +134,10 @@ class HashedFile:
         text = metadata.get("skembed") if isinstance(metadata, dict) else None
         if not isinstance(text, str):
             raise self.error(
-                8, "expected '__metadata__' with a 'skembed' manifest; this safetensors file was not saved by skembed"
+                8,
+                "expected '__metadata__' with a 'skembed' manifest; this safetensors file was not saved by skembed. "
+                "Put the keys of its vectors beside them: EmbeddingTable(keys, "
+                "safetensors.numpy.load_file(path)[name])",
             )
         try:
             manifest = _json_object(text)

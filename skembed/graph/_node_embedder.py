@@ -204,6 +204,8 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
         adjacency, keys = read_adjacency(self, X, self.nodes)
         if adjacency.nnz:
             adjacency.data /= adjacency.data.max()  # sums of huge weights may be beyond float64
+            adjacency.data[adjacency.data < np.finfo(np.float64).tiny] = 0.0  # and so would be what is divided by these
+            adjacency.eliminate_zeros()
         adjacency = undirected(adjacency)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "nodes of walks")

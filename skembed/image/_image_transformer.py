@@ -28,6 +28,14 @@ class _Failed(NamedTuple):
     reason: str
 
 
+def _attempt(function: Callable[[Any], Any], value: Any) -> Any:
+    """What a function makes of a value, or why it cannot be made of this image."""
+    try:
+        return function(value)
+    except UnreadableImage as error:
+        return _Failed(str(error))
+
+
 class ImageTransformer(EmbeddingTransformer):
     """Base of the transformers of images.
 
@@ -76,7 +84,7 @@ class ImageTransformer(EmbeddingTransformer):
         decode : callable
             Of one image, in threads; may raise UnreadableImage.
         embed : callable
-            What was decoded -> row (width,); in this thread.
+            What was decoded -> row (width,); in this thread. May raise UnreadableImage.
         width : int
         n_threads : int, default=1
             That decode at least, whatever `n_jobs` says.
@@ -92,11 +100,12 @@ class ImageTransformer(EmbeddingTransformer):
         run = Run(0, self.n_jobs, self.verbose, label="images")
         with run.bar(len(images), unit="image") as bar:
             for row, decoded in enumerate(self._decoded(images, decode, n_threads)):
-                if isinstance(decoded, _Failed):
-                    failed[row] = decoded.reason
-                    self._refuse_or_fill(out, row, images[row], decoded.reason)
+                made = decoded if isinstance(decoded, _Failed) else _attempt(embed, decoded)
+                if isinstance(made, _Failed):
+                    failed[row] = made.reason
+                    self._refuse_or_fill(out, row, images[row], made.reason)
                 else:
-                    out[row] = embed(decoded)
+                    out[row] = made
                 bar.update()
         if failed:
             _warn_of(failed, images, self.on_error)
@@ -104,19 +113,12 @@ class ImageTransformer(EmbeddingTransformer):
 
     def _decoded(self, images: list[Any], decode: Callable[[Any], Any], n_threads: int) -> Iterator[Any]:
         """Yield what images decode to, in order; at most `batch_size` images are decoded ahead."""
-
-        def attempt(image: Any) -> Any:
-            try:
-                return decode(image)
-            except UnreadableImage as error:
-                return _Failed(str(error))
-
         n_threads = max(n_threads, count_workers(self.n_jobs))
         pool = ThreadPoolExecutor(n_threads, thread_name_prefix="skembed")
         ahead: deque[Future] = deque()
         try:
             for image in images:
-                ahead.append(pool.submit(attempt, image))
+                ahead.append(pool.submit(_attempt, decode, image))
                 if len(ahead) > self.batch_size:
                     yield ahead.popleft().result()
             while ahead:

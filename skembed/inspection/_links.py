@@ -58,7 +58,7 @@ def link_prediction_auc(
     KeyError
         For a node of an edge that is not in a table without a vector for unknown keys.
     ValueError
-        If there are no edges, or no pair is left to be drawn.
+        If there are no edges, or no pair is left to be drawn, or no node of `known_edges` is in the table.
 
     Examples
     --------
@@ -75,9 +75,13 @@ def link_prediction_auc(
         raise ValueError("edges must hold at least one edge, got none.")
     positive = _pair_scores(table, edges, score)
     if non_edges is None:
-        rows = _draw_non_edges(
-            table, [*edges, *rows_given(known_edges, 2, "known_edges")], len(edges), directed, random_state
-        )
+        known = rows_given(known_edges, 2, "known_edges")
+        if known and not any(node in table for edge in known for node in edge):
+            raise ValueError(
+                f"known_edges has no node of the table: its nodes are such as {known[0][0]!r}, the table's such as "
+                f"{table.keys[0]!r}; convert them to the type of the table's keys."
+            )
+        rows = _draw_non_edges(table, [*edges, *known], len(edges), directed, random_state)
         negative = _scores(table.vectors, table.vectors, rows, score)
     else:
         non_edges = rows_given(non_edges, 2, "non_edges")

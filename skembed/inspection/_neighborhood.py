@@ -36,7 +36,8 @@ def trustworthiness(
     X : array-like or sparse matrix of shape (n_samples, n_features), or EmbeddingTable
         The points before. With ``metric="precomputed"`` all their distances, (n_samples, n_samples).
     X_embedded : array-like of shape (n_samples, embedding_dim), or EmbeddingTable
-        The same points after; here neighbours are those of the Euclidean distance.
+        The same points after, row by row; of two tables, by their keys. Here neighbours are those of the Euclidean
+        distance.
     n_neighbors : int, default=5
         Less than half of n_samples.
     metric : str or callable, default="euclidean"
@@ -54,7 +55,8 @@ def trustworthiness(
     Raises
     ------
     ValueError
-        If the two do not hold the same number of points, finite, or `n_neighbors` does not fit.
+        If the two do not hold the same number of points, finite, or are tables of other keys, or `n_neighbors` does
+        not fit.
 
     Notes
     -----
@@ -72,7 +74,7 @@ def trustworthiness(
     >>> round(trustworthiness(X, X % 7), 2)
     0.47
     """
-    X, X_embedded = _points(X, "X", sparse_too=True), _points(X_embedded, "X_embedded")
+    X, X_embedded = _same_points(X, X_embedded)
     n_neighbors = _check(X, X_embedded, n_neighbors, metric)
     n_samples = X.shape[0]
     if n_neighbors >= n_samples / 2:
@@ -106,7 +108,7 @@ def neighborhood_preservation(
     X : array-like or sparse matrix of shape (n_samples, n_features), or EmbeddingTable
         The points before. With ``metric="precomputed"`` all their distances, (n_samples, n_samples).
     X_embedded : array-like of shape (n_samples, embedding_dim), or EmbeddingTable
-        The same points after.
+        The same points after, row by row; of two tables, by their keys.
     n_neighbors : int, default=10
         Less than n_samples.
     metric, embedded_metric : str or callable, default="euclidean"
@@ -124,7 +126,8 @@ def neighborhood_preservation(
     Raises
     ------
     ValueError
-        If the two do not hold the same number of points, finite, or `n_neighbors` does not fit.
+        If the two do not hold the same number of points, finite, or are tables of other keys, or `n_neighbors` does
+        not fit.
 
     Examples
     --------
@@ -134,7 +137,7 @@ def neighborhood_preservation(
     >>> neighborhood_preservation(X, X[:, :1], n_neighbors=4)
     1.0
     """
-    X, X_embedded = _points(X, "X", sparse_too=True), _points(X_embedded, "X_embedded")
+    X, X_embedded = _same_points(X, X_embedded)
     n_neighbors = _check(X, X_embedded, n_neighbors, metric)
     rows = sampled_rows(X.shape[0], sample_size, random_state)
     before = _neighbors(X, rows, n_neighbors, metric)
@@ -153,6 +156,21 @@ def sampled_rows(n_samples: int, sample_size: int | None, random_state: Any) -> 
     if sample_size is None or positive_int(sample_size, "sample_size", "or None for all points") >= n_samples:
         return np.arange(n_samples)
     return np.sort(check_random_state(random_state).choice(n_samples, sample_size, replace=False))
+
+
+def _same_points(X: Any, X_embedded: Any) -> tuple[Any, np.ndarray]:
+    """Points before and after, row by row; of two tables, those of each key."""
+    if isinstance(X, EmbeddingTable) and isinstance(X_embedded, EmbeddingTable):
+        keys, others = X.keys.tolist(), X_embedded.keys.tolist()
+        if len(keys) == len(others) and keys != others:
+            stranger = next((key for key in others if key not in X), None)
+            if stranger is not None:
+                raise ValueError(
+                    f"X and X_embedded must be tables of the same keys, got {stranger!r:.60} in X_embedded alone; "
+                    "compare_tables compares two tables by their shared keys."
+                )
+            X_embedded = X_embedded.subset(keys)
+    return _points(X, "X", sparse_too=True), _points(X_embedded, "X_embedded")
 
 
 def _points(points: Any, name: str, *, sparse_too: bool = False) -> Any:

@@ -25,6 +25,7 @@ _SCRIPTS = ("data.js", "points.js", "map.js", "panel.js")
 _MAX_NEIGHBORS = 100
 _LONGEST_KEY = 300  # characters: a document may be its own key
 _STEPS = 65_535  # of a number held in two bytes
+_FLOAT32_INTEGERS = 2**24  # up to it float32 holds every integer, and the page shows integers as they are
 
 
 def make_page(display: Any, *, title: str | None, n_neighbors: int, metric: Any) -> str:
@@ -120,13 +121,15 @@ def _field(field: Field) -> dict[str, Any]:
     if field.numbers is not None:
         low, high = field.limits()
         least, most = np.nanmin(field.numbers, initial=low), np.nanmax(field.numbers, initial=high)
+        is_double = bool(max(-least, most) > _FLOAT32_INTEGERS)
         return {
             "name": field.name,
             "low": low,
             "high": high,
             "below": bool(least < low),
             "above": bool(most > high),
-            "numbers": _packed(field.numbers.astype(np.float32)),
+            "isDouble": is_double,
+            "numbers": _packed(field.numbers.astype(np.float64 if is_double else np.float32)),
         }
     groups, group_of = field.groups()
     codes = np.where(field.codes < 0, len(field.categories), field.codes)

@@ -12,6 +12,7 @@ from skembed.data.canonical import canonical_key
 # Near misses are looked for among this many keys of similar spelling at most; difflib compares about 100 a millisecond.
 _MAX_COMPARED = 5_000
 _SHOWN = 5
+_LONGEST_SHOWN = 100  # characters of a key in a message
 _CANONICAL_TYPES = {str, int, bool, bytes}  # whose values are keys as they are
 
 
@@ -27,7 +28,7 @@ class UnseenKeyError(KeyError):
         self._index = index
 
     def __str__(self) -> str:
-        message = f"the key {self.args[0]!r} is not among the {len(self._keys)} keys of this table"
+        message = f"the key {_shown(self.args[0])} is not among the {len(self._keys)} keys of this table"
         similar = near_misses(self.args[0], self._keys, self._index)
         if similar:
             message += f"; did you mean {' or '.join(map(repr, similar))}?"
@@ -38,6 +39,11 @@ class UnseenKeyError(KeyError):
     def __reduce__(self) -> tuple:
         # the message travels to another process, the table does not
         return KeyError, (str(self),)
+
+
+def _shown(key: Any) -> str:
+    text = repr(key)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def near_misses(key: Any, keys: np.ndarray, index: dict[Any, int]) -> list:
@@ -111,14 +117,19 @@ def _duplicates_message(keys: list) -> str:
 
 
 def hashable(key: Any) -> bool:
-    """Whether `key` can be a key at all; a list, an array and a Series are several keys instead."""
-    if not isinstance(key, Hashable):
+    """Whether `key` can be a key at all; a list, an array, a tensor and a Series are several keys instead."""
+    if not isinstance(key, Hashable) or is_tensor(key):
         return False
     try:
         hash(key)
     except TypeError:  # a tuple with a list in it
         return False
     return True
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is an array of a library whose arrays can be hashed, by what they are and not what they hold."""
+    return isinstance(value, Hashable) and bool(getattr(value, "ndim", 0)) and hasattr(value, "__array__")
 
 
 def find_rows(keys: list, index: dict[Any, int]) -> np.ndarray:
@@ -133,5 +144,5 @@ def find_rows(keys: list, index: dict[Any, int]) -> np.ndarray:
 def unseen_message(keys: list, rows: np.ndarray) -> str:
     """What lookup says of keys that are not there: how many, and the first few."""
     unseen = list(dict.fromkeys(keys[row] for row in np.flatnonzero(rows < 0)))
-    shown = ", ".join(map(repr, unseen[:_SHOWN]))
+    shown = ", ".join(map(_shown, unseen[:_SHOWN]))
     return f"{len(unseen)} keys are not in this table: {shown}{', ...' if len(unseen) > _SHOWN else ''}"

@@ -10,7 +10,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.keys import Keys
 from skembed.table.approximate import ApproximateIndex
 from skembed.table.csls import CSLSIndex
-from skembed.table.keys import UnseenKeyError, find_rows, hashable, key_list, unseen_message
+from skembed.table.keys import UnseenKeyError, find_rows, hashable, is_tensor, key_list, unseen_message
 from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
 
 
@@ -92,7 +92,8 @@ class KeyedVectors:
         Parameters
         ----------
         query : key, list of n keys, array of shape (embedding_dim,) or (n, embedding_dim)
-            Anything hashable is a key; an array of numbers is a vector or a matrix. A key is not its own neighbour.
+            Anything hashable is a key; an array or a tensor of numbers is a vector or a matrix. A key is not its own
+            neighbour.
         k : int, default=10
         metric : {"cosine", "euclidean", "dot", "csls"}, default=None
             The score: cosine (0 where a vector is zero), distance, or dot product. None: that of the table's own
@@ -326,6 +327,7 @@ class KeyedVectors:
 
     def _terms(self, given: Iterable, name: str) -> "_Terms":
         """What `analogy` adds up: the vectors of keys, weighted or not, and vectors as they are."""
+        given = np.asarray(given) if is_tensor(given) else given
         if not isinstance(given, np.ndarray) or given.ndim == 1:
             given = list(given) if isinstance(given, list | tuple) else key_list(given, name)
         keys: list[Any] = []
@@ -337,7 +339,7 @@ class KeyedVectors:
                 entry, weight = entry[0], float(entry[1])
                 if not np.isfinite(weight):
                     raise ValueError(f"{name} holds the weight {weight} of {entry!r}; expected a finite number.")
-            if isinstance(entry, np.ndarray) and entry.ndim:
+            if (isinstance(entry, np.ndarray) and entry.ndim) or is_tensor(entry):
                 vector = as_float32(entry, name)
                 if vector.shape != (self.embedding_dim,) or not np.isfinite(vector).all():
                     raise ValueError(
@@ -433,6 +435,7 @@ class KeyedVectors:
 
     def _queries(self, query: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Vectors, (embedding_dim,) or (n, embedding_dim), and where they came from keys, the rows of those."""
+        query = np.asarray(query) if is_tensor(query) else query
         if isinstance(query, np.ndarray) and query.dtype.kind in "fiub":
             return self._matrix(query, "query"), None
         if hashable(query):

@@ -1,5 +1,6 @@
 """Labels of documents and the classes that there may be: what `FastTextClassifier` asks of y."""
 
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ def read_labels(y: Any) -> np.ndarray:
             if not isinstance(label, str) and np.ndim(label) == 0 and is_missing(label):
                 raise ValueError(
                     f"y has no class for document {position}, got {label!r}; drop such documents, or give them a class."
+                )
+            if isinstance(label, Set) or (isinstance(label, list | tuple) and len(label) != 1):
+                raise ValueError(
+                    f"y has the labels {label!r:.60} for document {position}, expected one class. Documents of several "
+                    "are for sklearn.multiclass.OneVsRestClassifier(FastTextClassifier()), with the matrix that "
+                    "sklearn.preprocessing.MultiLabelBinarizer makes of y."
                 )
     labels = column_or_1d(labels, warn=True)
     check_classification_targets(labels)

@@ -32,7 +32,7 @@ from skembed.text._class_learning import (
 )
 from skembed.text._class_model import ClassModel
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
-from skembed.text._word_training import check_init
+from skembed.text._word_training import check_init, check_shares_words
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.run import Run, draw_seed
@@ -313,7 +313,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         stop_words = (
             frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
         )
-        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
+        with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
             labels = class_numbers(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
@@ -385,6 +385,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         rows = random_rows(reader.n_rows, self.embedding_dim, seed)
         if self.init is not None:
             words = reader.keys.array
+            if not earlier:
+                check_shares_words(self.init, words)
             given = np.array([word in self.init for word in words])
             rows[1 : 1 + n_words][given] = self.init.lookup(words[given])
         if not earlier:

@@ -1,6 +1,7 @@
 """ContextualVectorizer: documents and their tokens as the states of a model that reads them in their context."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -57,9 +58,16 @@ class TokenVectors:
         return f"TokenVectors([{shown}], {n_tokens} x {n_columns})"
 
     def of(self, token: str) -> np.ndarray:
-        """Return the vectors of a token wherever it occurs, whatever its case: (n_occurrences, n_columns)."""
-        folded = token.casefold()
-        return self.vectors[[i for i, found in enumerate(self.tokens) if found.casefold() == folded]]
+        """Return the vectors of a token wherever it occurs, whatever its case: (n_occurrences, n_columns).
+
+        Accents may be composed with their letters or not.
+        """
+        folded = _folded(token)
+        return self.vectors[[i for i, found in enumerate(self.tokens) if _folded(found) == folded]]
+
+
+def _folded(token: str) -> str:
+    return unicodedata.normalize("NFC", token.casefold())
 
 
 @stored

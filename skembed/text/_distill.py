@@ -17,11 +17,10 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.table.queries import positive_int
 from skembed.text._contextual_settings import settings_for
-from skembed.text._tokens import Tokenizer
+from skembed.text._tokens import Tokenizer, word_pattern
 
 __all__ = ["distill", "fit_means"]
 
-_TOKEN_PATTERN = r"(?u)\b\w+\b"
 _PASSAGE = 32  # words of a text that the model reads; most sentences are shorter
 _SHARE_OF_MOVES = 0.5  # texts to come are other ones than those of the sample
 _PENALTIES = np.logspace(-5, 2, 22)  # of the regression, beside the mean squared length of a text's shares of words
@@ -34,7 +33,7 @@ def distill(
     words: Iterable[str] = (),
     min_count: int = 1,
     n_passages: int = 1000,
-    token_pattern: str = _TOKEN_PATTERN,
+    token_pattern: str | None = None,
     device: str = "auto",
     random_state: Any = None,
 ) -> EmbeddingTable:
@@ -58,8 +57,9 @@ def distill(
         Words of `texts` that occur less often get none.
     n_passages : int, default=1000
         How many texts the model reads, at most; of a longer one 32 words in a row. 0: words alone.
-    token_pattern : str, default=r"(?u)\\b\\w+\\b"
-        What a word is. `PretrainedVectorizer` finds the same ones by default.
+    token_pattern : str, default=None
+        What a word is. None: a run of letters, digits and underscores, with the marks of the letters, as
+        `PretrainedVectorizer` finds them.
     device : str, default="auto"
         "auto" is the first CUDA device if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=None
@@ -101,7 +101,7 @@ def distill(
     if n_passages != 0:
         positive_int(n_passages, "n_passages", "or 0")
     model = _SentenceModel(model_dir, device)
-    tokenizer = Tokenizer(model.lowercase, None, token_pattern)
+    tokenizer = Tokenizer(model.lowercase, None, word_pattern() if token_pattern is None else token_pattern)
     sample = PassageSample(n_passages, check_random_state(random_state))
     with EncodedCorpus.read(sample.read(tokenizer.documents(texts)), tokenizer) as corpus:
         vocabulary = _vocabulary(corpus, min_count)

@@ -22,6 +22,7 @@ from skembed.text._word_training import (
     LearnedWords,
     WordTraining,
     check_init,
+    check_shares_words,
     known_output,
     next_seed,
     warn_of_no_pairs,
@@ -282,6 +283,8 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         rows, buckets = rows_of_words(words, rule, held)
         n_rows = len(words) + len(buckets)
         check_table_memory(n_rows, self.embedding_dim)
+        if earlier is None and held is None:
+            check_shares_words(self.init, vocabulary.keys)
         start = None
         if known is not None:
             first = uniform_vectors(n_rows, self.embedding_dim, seed)

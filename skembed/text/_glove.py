@@ -11,7 +11,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import DocumentVectorizer
-from skembed.text._word_training import LearnedWords, WordTraining, check_init
+from skembed.text._word_training import LearnedWords, WordTraining, check_init, check_shares_words
 from skembed.training.run import Run, draw_seed, settings_of
 from skembed.warning import warn
 
@@ -239,6 +239,7 @@ class GloVeVectorizer(DocumentVectorizer):
             return None
         from skembed.training.glove import glove_vectors
 
+        check_shares_words(self.init, vocabulary.keys)
         words, contexts = glove_vectors(len(vocabulary), self.embedding_dim, seed)
         given = np.array([word in self.init for word in vocabulary.keys], dtype=bool)
         vectors = self.init.lookup(vocabulary.keys[given])

@@ -1,10 +1,13 @@
 """Normalization of words as the makers of word vectors wrote them: case, digits, punctuation, told by the keys."""
 
 import re
+import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from skembed.state import stored
+from skembed.text._tokens import combining_marks, word_pattern
 
 __all__ = ["DIGITS", "PUNCTUATION", "TextNormalizer", "find_normalizer"]
 
@@ -14,7 +17,6 @@ PUNCTUATION = ("drop", "keep")
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SPELLED = {str(digit): f" {name} " for digit, name in enumerate(_NAMES)}
 _DIGIT = re.compile(r"[0-9]")
-_PART = re.compile(r"[^\W_]+")
 _CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
 _MARKS = frozenset(".,;:!?()\"'-")
 
@@ -51,8 +53,11 @@ class TextNormalizer:
     @property
     def token_pattern(self) -> str:
         """A regular expression that finds the tokens of a text that `normalize` takes."""
+        word = word_pattern()
+        if self.punctuation == "drop":
+            return word
         # Inner marks stay, so that what the vectors hold as one word is found as one; `normalize` splits the others.
-        return r"(?u)\w+(?:[^\w\s]+\w+)*|[^\w\s]" if self.punctuation == "keep" else r"(?u)\b\w+\b"
+        return rf"{word}(?:[^\w\s]+{word.removeprefix('(?u)')})*|[^\w\s]"
 
     def normalize(self, token: str, known: Container[str]) -> tuple[str, ...]:
         """Return the words that a token is: the first of its normalized forms that is known, or else the last one.
@@ -78,6 +83,9 @@ class TextNormalizer:
         """Yield the forms of a token as words, the plainest first: as it is, and then in more parts."""
         word = token.lower() if self.lowercase else token
         yield (word,)
+        if (composed := _composed(word)) != word:
+            word = composed
+            yield (word,)
         if word.isalpha():
             return
         if (recoded := self._recoded(word)) != (word,):
@@ -88,13 +96,14 @@ class TextNormalizer:
                 yield (plain,)
             if contraction := _CONTRACTION.fullmatch(plain):
                 yield contraction.groups()
-        parts = tuple(_PART.findall(word))
+        parts = tuple(_parts().findall(word))
         if parts != (word,):
             yield tuple(code for part in parts for code in self._recoded(part))
 
     def whole_forms(self, level: str) -> list[str]:
         """Return the keys under which a category, of one word or several, may stand as a whole."""
         forms = [level, level.lower()] if self.lowercase else [level]
+        forms += [_composed(form) for form in forms]
         return list(dict.fromkeys([*forms, *(form.strip().replace(" ", "_") for form in forms)]))
 
     def _recoded(self, word: str) -> tuple[str, ...]:
@@ -103,6 +112,16 @@ class TextNormalizer:
         if self.digits == "spelled":
             return tuple(_DIGIT.sub(lambda digit: _SPELLED[digit.group()], word).split())
         return (_DIGIT.sub(self.digits, word),)
+
+
+@cache
+def _parts() -> re.Pattern[str]:
+    return re.compile(rf"[^\W_](?:[^\W_]|[{combining_marks()}])*")
+
+
+def _composed(word: str) -> str:
+    """A word in the form that nearly all texts have, letters and their accents one character (NFC)."""
+    return word if word.isascii() else unicodedata.normalize("NFC", word)
 
 
 def find_normalizer(keys: Sequence[str], known: Container[str]) -> TextNormalizer:
@@ -150,5 +169,5 @@ def _digits_of(keys: Sequence[str], known: Container[str]) -> str:
 def _punctuation_of(keys: Sequence[str], known: Container[str]) -> str:
     if sum(mark in known for mark in _MARKS) >= _LEAST_MARKS:
         return "keep"
-    within = re.compile(r"\w[^\w\s#]+\w")  # '#' may stand for a digit
+    within = re.compile(rf"\w[^\w\s#{combining_marks()}]+\w")  # '#' may stand for a digit
     return "keep" if sum(within.search(key) is not None for key in keys) > _FEW * len(keys) else "drop"

@@ -2,20 +2,57 @@
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from skembed.data.documents import read_documents
 from skembed.state import check_state, stored
+from skembed.warning import warn
 
-__all__ = ["TOKEN_PATTERN", "Tokenizer"]
+__all__ = ["TOKEN_PATTERN", "Tokenizer", "combining_marks", "word_pattern"]
 
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # as in CountVectorizer
 # patterns of runs of letters, digits and underscores -> the shortest run that is a word
 _RUNS = {TOKEN_PATTERN: 2, r"(?u)\b\w+\b": 1}
+_WITH_MARKS = r"(?u)\w[\w"  # what `word_pattern` begins with
+# where Unicode has marks that are combined with letters; between lie ideographs, Hangul, and selectors of variants
+_PLANES_OF_MARKS = (range(0x300, 0x3100), range(0xA66F, 0xAC00), range(0xFB1E, 0xFB1F), range(0xFE20, 0xFE30),
+                    range(0x101FD, 0x12000), range(0x16A00, 0x1E960))  # fmt: skip
+_LOOKED_AT_WORDS, _LOOKED_AT_CHARACTERS = 20_000, 10_000  # of a corpus, and of a text, that tell how words are written
 _LONG_TEXT = 2**22  # characters; longer documents are tokenized chunk by chunk
 _PIECE_TOKENS = 2**18
 _WHITESPACE = re.compile(r"\s")
+
+
+@cache
+def combining_marks() -> str:
+    """Vowel signs, accents and other marks of letters, as they are written in a class of a regular expression.
+
+    To `re` they are no part of a word, which breaks those of Hindi, and accents that are characters of their own.
+    """
+    codes = itertools.chain.from_iterable(_PLANES_OF_MARKS)
+    marks = [code for code in codes if unicodedata.category(chr(code)) in ("Mn", "Mc")]
+    firsts = [code for code, before in zip(marks, [-1, *marks]) if code != before + 1]
+    lasts = [code for code, after in zip(marks, [*marks[1:], -1]) if after != code + 1]
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts))
+
+
+def word_pattern() -> str:
+    """A regular expression of a run of letters, digits and underscores, with the marks of the letters.
+
+    Examples
+    --------
+    >>> re.findall(word_pattern(), "cafe\u0301 au lait")
+    ['café', 'au', 'lait']
+    """
+    return f"{_WITH_MARKS}{combining_marks()}]*"
+
+
+@cache
+def _words_with_marks() -> re.Pattern[str]:
+    return re.compile(rf"\w+[{combining_marks()}][\w{combining_marks()}]*")
 
 
 @stored
@@ -62,7 +99,7 @@ class Tokenizer:
                 f"token_pattern={token_pattern!r} has {self._pattern.groups} groups, expected at most one, which is "
                 "the word; write the others as (?:...)."
             )
-        self._shortest = _RUNS.get(token_pattern or "") if tokenizer is None else None
+        self._shortest = _shortest_run(token_pattern or "") if tokenizer is None else None
         ascii_characters = map(chr, range(128))
         # For ASCII such a pattern is: everything else is a space, and words have so many characters or more.
         self._ascii_table = "".join(
@@ -79,6 +116,24 @@ class Tokenizer:
     def documents(self, X: Any) -> Iterator[str | list]:
         """Yield the documents of `X`, as `token_chunks` takes them, and token lists as it would return their words."""
         return read_documents(X, missing=self.missing, lowercase=self.lowercase)
+
+    def documents_to_learn(self, X: Any) -> Iterator[str | list]:
+        """Yield what `documents` does; warns where a tenth of the words are cut at their vowel signs or accents."""
+        cuts = self.tokenizer is None and self.token_pattern in _RUNS
+        n_words, cut = 0, []
+        for document in self.documents(X):
+            if cuts and isinstance(document, str) and n_words < _LOOKED_AT_WORDS:
+                start = document[:_LOOKED_AT_CHARACTERS]
+                n_words += len(start.split())
+                cut += [] if start.isascii() else _words_with_marks().findall(start)
+            yield document
+        if 10 * len(cut) > n_words:
+            warn(
+                f"words of X, such as {cut[0]!r:.60}, have vowel signs or accents that are characters of their own, "
+                "and token_pattern cuts words there, as CountVectorizer's does. Pass "
+                "token_pattern=r'[^\\s.,;:!?()\u0964]+' or a tokenizer; accents become one character with their "
+                "letters by unicodedata.normalize('NFC', text)."
+            )
 
     def token_chunks(self, text: str) -> Iterable[list[str]]:
         """Return the words of one text in lists, one list unless the text is long."""
@@ -114,3 +169,10 @@ class Tokenizer:
                 "expected a list of words: str.split, for instance."
             )
         return list(returned)
+
+
+def _shortest_run(token_pattern: str) -> int | None:
+    """The shortest run of letters, digits and underscores that is a word; None for patterns of other words."""
+    if token_pattern.startswith(_WITH_MARKS) and token_pattern == word_pattern():
+        return 1
+    return _RUNS.get(token_pattern)

@@ -110,7 +110,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         Raises
         ------
         ValueError
-            If no word occurs `min_count` times, or a parameter is out of its range.
+            If no word occurs `min_count` times, a parameter is out of its range, or a table `init` has none of the
+            words.
         TypeError
             If `X` is one string, or a document is missing or no text.
         MemoryError
@@ -119,7 +120,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         Warns
         -----
         UserWarning
-            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on.
+            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on. Or if
+            `token_pattern` cuts words at their vowel signs, as of Hindi.
         ConvergenceWarning
             If `subsample` leaves nothing to learn from, as happens with a handful of documents.
         """
@@ -142,7 +144,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         self._validate_params()
         self._check_parameters()
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
-        with EncodedCorpus.read(tokenizer.documents(X), tokenizer) as corpus:
+        with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
             vocabulary, rounds = self._vocabulary_of(corpus, earlier)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)

@@ -12,6 +12,7 @@ from skembed.text._word_training import (
     LearnedWords,
     WordTraining,
     check_init,
+    check_shares_words,
     known_output,
     next_seed,
     starting_tables,
@@ -223,7 +224,9 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         start = frozen = None
         if earlier is not None or self.init is not None:
             known = None
-            if earlier is not None:
+            if earlier is None:
+                check_shares_words(self.init, vocabulary.keys)
+            else:
                 known = earlier.words.table, known_output(earlier.words, len(vocabulary), self.loss)
             tables, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             start = SequenceTables(*tables, [])  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ __all__ = [
     "LearnedWords",
     "WordTraining",
     "check_init",
+    "check_shares_words",
     "known_output",
     "next_seed",
     "starting_tables",
@@ -129,6 +130,17 @@ def check_init(init: EmbeddingTable | None, embedding_dim: int, learned: Embeddi
             f"embedding_dim={embedding_dim}, but the vectors learned so far have {learned.embedding_dim} components; "
             "partial_fit cannot change it, fit can."
         )
+
+
+def check_shares_words(init: EmbeddingTable | None, words: np.ndarray) -> None:
+    """Raise ValueError if the table `init` has none of the words that are to begin with its vectors."""
+    if init is None or any(word in init for word in words):
+        return
+    raise ValueError(
+        f"init has none of the {len(words)} words of X: its keys are such as {init.keys[:3].tolist()!r:.100}, the "
+        f"words such as {words[:3].tolist()!r:.100}. Give a table whose keys are written as the words are; "
+        "lowercase=False keeps the case of the texts."
+    )
 
 
 def next_seed(seed: int, earlier: EarlierFit | None) -> int:

@@ -26,6 +26,7 @@ __all__ = ["NodeSettings", "NodeTables", "learn_nodes"]
 NETMF_BUDGET = 1 << 28
 WINDOW = 10  # of walks
 PROJECTION_WEIGHTS = (0.0, 1.0, 1.0, 4.0)  # of powers of the transition matrix; the first ones are nearly the noise
+LEAST_ROOT = 1e-15  # of the largest root of a degree: what is divided by less may be beyond float32
 DENSE_NODES = 512  # below it all eigenvectors are faster than some
 
 
@@ -149,7 +150,9 @@ def _spectral(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers:
     normal = (sparse.diags(inverse) @ graph.adjacency @ sparse.diags(inverse)).tocsr()
     trivial = roots / max(np.linalg.norm(roots), 1e-300)
     n_nodes = len(degrees)
-    if n_nodes <= max(DENSE_NODES, 3 * dim):
+    if not normal.nnz:  # ARPACK finds no direction to begin with
+        values, vectors = np.empty(0), np.empty((n_nodes, 0))
+    elif n_nodes <= max(DENSE_NODES, 3 * dim):
         values, vectors = np.linalg.eigh(normal.toarray() - np.outer(trivial, trivial))
     else:
         start = np.random.default_rng(run.seed).standard_normal(n_nodes)
@@ -159,7 +162,8 @@ def _spectral(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers:
         values, vectors = scipy.sparse.linalg.eigsh(operator, dim, which="LA", v0=start, tol=1e-4)
     order = np.argsort(-values, kind="stable")[:dim]
     order = order[values[order] > 1e-3]
-    found = vectors[:, order] * inverse[:, None] * np.sqrt(max(degrees.sum(), 1e-300))
+    bounded = np.minimum(inverse, 1.0 / (LEAST_ROOT * max(roots.max(initial=0.0), 1e-300)))
+    found = vectors[:, order] * bounded[:, None] * np.sqrt(max(degrees.sum(), 1e-300))
     return NodeTables(None, _signed((found / values[order]).astype(np.float32)))
 
 
@@ -167,7 +171,8 @@ def _random_projection(graph: Graph, settings: NodeSettings, dim: int, run: Run,
     """Random directions, carried over the graph (Chen et al. 2019, "FastRP"); hubs carry less."""
     steps = RowMatrix(graph.transitions(), workers)
     noise = np.random.default_rng(run.seed).standard_normal((len(graph.degrees), settings.embedding_dim))
-    noise = noise[:, :dim] / np.sqrt(np.where(graph.degrees > 0, graph.degrees, 1.0))[:, None]
+    roots = np.sqrt(np.where(graph.degrees > 0, graph.degrees, 1.0))
+    noise = noise[:, :dim] / np.maximum(roots, LEAST_ROOT * roots.max(initial=0.0))[:, None]
     at = noise.astype(np.float32)
     total = np.zeros_like(at)
     for weight in PROJECTION_WEIGHTS:

@@ -1,6 +1,7 @@
 """Sequences in cells, long tables made of them, and what a net reads of them."""
 
 import datetime
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -204,3 +205,24 @@ def test_what_holds_no_sequences_is_left_to_those_who_read_columns(X):
         with pytest.raises(ValueError, match="2D array") as caught:
             read_columns(as_cells(X))
         assert repr(X)[:5] in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_events_none_of_which_is_known_are_told_of(kind):
+    X = {"step": [[1, 2, 3], [2], [3, 1]], "n": [[0.5, 0.25, 0.125], [0.5], [0.25, 0.5]], "region": ["n", "s", "n"]}
+    reader, _ = reader_of(make_frame(kind, X), categorical_features=[0, 2])
+
+    def read(**changed):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cases = reader.read(read_columns(make_frame(kind, X | changed)))
+        return cases.ids[:, 0].tolist(), [str(warning.message) for warning in caught]
+
+    assert read() == ([1, 2, 3, 2, 3, 1], [])
+    texts = [["1", "2", "3"], ["2"], ["3", "1"]]
+    assert read(step=texts) == ([0] * 6, [
+        "no value is known: column 'step' holds values such as '1' (str), fit met such as 1 (int). All rows get the "
+        "unknown vector; convert the column to the type that it had in fit."
+    ])  # fmt: skip
+    assert read(step=[[7, 8, 3], [9], [7, 7]]) == ([0, 0, 3, 0, 0, 0], [])
+    assert "column 'region' holds values such as 'x' (str), fit met such as 'n'" in read(region=["x", "y", "x"])[1][0]

@@ -127,6 +127,30 @@ def test_lines_of_compressed_files_are_those_of_plain_ones(codec, compressed, tm
         list(text_lines(path, encoding="utf-8"))
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\x14\0", "a zip archive; unpack it before"),
+        (b"\x28\xb5\x2f\xfd\0", "compressed by zstd; unpack it before"),
+        (b"PAR1\x15", "a table of parquet; read it by pandas or polars, and pass the column"),
+    ],
+)
+def test_archives_and_tables_are_no_text(tmp_path, content, what):
+    """Some of which may be decoded, and all of which decode errors would ask for another encoding."""
+    path = tmp_path / "corpus"
+    path.write_bytes(content + b" some text\n")
+    for errors in ("strict", "replace"):
+        with pytest.raises(ValueError, match=re.escape(f"{str(path)!r} is no text, but {what}.")):
+            list(LineCorpus(path, errors=errors))
+
+
+@each_codec
+def test_a_byte_order_mark_is_no_text(codec, compressed):
+    assert list(text_lines(compressed(codec, b"\xef\xbb\xbfa\n\xef\xbb\xbfb"), encoding="utf-8")) == ["a\n", "\ufeffb"]
+    assert list(text_lines(compressed(codec, b"\xef\xbb\xbf"), encoding="utf-8")) == [""]
+    assert list(text_lines(compressed(codec, b""), encoding="utf-8")) == []
+
+
 @pytest.mark.parametrize("length", [998, 999, 1000, 1001, 2500])
 def test_lines_as_long_as_what_is_read_at_once(length, compressed, small_limit):
     content = b"x" * length + b"\n" + b"y\n"

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -76,6 +77,27 @@ def test_missing_documents_are_empty_where_that_is_asked_for(X):
         list(read_documents(X))
     with pytest.raises(TypeError, match=r"document 0 .*1\.5"):  # a number is no missing document
         list(read_documents([1.5], missing="empty"))
+
+
+def test_texts_in_lists_of_one_are_told_of():
+    """As a column of a frame is turned into lists: each text would be one word, which no table has."""
+    nested = [["the cat sat"], ["on mats"], ["cat"], ["a mat"]]
+    message = r"^all 4 documents of X are lists of one text, such as \['a mat'\]; .* \[text for \(text,\) in X\]\.$"
+    with pytest.warns(UserWarning, match=message):
+        assert list(read_documents(nested)) == nested
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for X in (
+            [],
+            [["cat"], ["mat"]],
+            [*nested, ["a", "cat"]],
+            [*nested, "a cat"],
+            [*nested, []],
+            ["a cat", "mats"],
+        ):
+            list(read_documents(X))
+        list(read_documents([["New York"], ["Ulm"], ["Bern"]]))
+        list(read_documents(text for (text,) in nested))
 
 
 def test_token_lists_are_put_in_lower_case_where_that_is_asked_for():

@@ -1,6 +1,8 @@
 """Graphs of any container: lists and frames of edges, matrices, networkx, and what is wrong with them."""
 
 import re
+import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -131,6 +133,70 @@ def test_the_name_of_a_weight_is_in_its_error():
         read_edges([("a", "b", 1.0), ("b", "c", "far")])
     with pytest.raises(ValueError, match="Row 0 of column 'km' holds 'far' of type str"):
         read_edges(pd.DataFrame({"a": ["x"], "b": ["y"], "km": ["far"]}))
+    for edges in ([("a", "b", "0.5")], pd.DataFrame({"a": ["x"], "b": ["y"], "kind": ["friend"]})):
+        with pytest.raises(ValueError, match="Turn weights into numbers; of a frame, name another colu"):
+            read_edges(edges)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (nx.path_graph(3), "edges is a Graph, which NodeEmbedder takes as it is: NodeEmbedder().fit(edges)."),
+        (nx.MultiDiGraph([(1, 2)]), "edges is a MultiDiGraph, which NodeEmbedder takes as it is: NodeEmbedder().fit("),
+        (
+            sparse.eye(3, format="csr"),
+            "edges is a csr_matrix, which NodeEmbedder takes as it is: NodeEmbedder().fit(ed",
+        ),
+        (
+            sparse.coo_array(np.eye(3)),
+            "edges is a coo_array, which NodeEmbedder takes as it is: NodeEmbedder().fit(edg",
+        ),
+        (
+            "edges.csv",
+            "edges is the str 'edges.csv', expected a frame or a list; read a file before: read_edges(pandas.",
+        ),
+        (
+            {("a", "b"): 2.5},
+            "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for p",
+        ),
+        (
+            pd.Series([2.0], pd.MultiIndex.from_tuples([("a", "b")])),
+            "edges is a Series with its nodes in the index; pass edges.reset_index().",
+        ),
+        (
+            pd.DataFrame({"w": [2.0]}, pd.MultiIndex.from_tuples([("a", "b")])),
+            "edges is a DataFrame with its nodes in the index; pass edges.reset_index().",
+        ),
+        (
+            {"a": ["b"]},
+            "edges is a dict, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, ",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_edges_but_not_as_rows(edges, message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        read_edges(edges)
+
+
+def test_attributes_of_networkx_are_no_weights():
+    graph = nx.Graph([("a", "b", {"weight": 2.0}), ("b", "c")])
+    with pytest.raises(
+        ValueError, match=re.escape("edges has attributes in row 0, ('a', 'b', {'weight': 2.0}); expect")
+    ):
+        read_edges(graph.edges(data=True))
+    adjacency, nodes = read_edges(graph.edges(data="weight", default=1.0))
+    assert (nodes, adjacency.toarray().tolist()) == (["a", "b", "c"], [[0, 2, 0], [2, 0, 1], [0, 1, 0]])
+
+
+def test_a_number_and_its_text_are_two_nodes_with_a_warning():
+    frame = pd.DataFrame({"a": [1, 2, 2], "b": ["2", "1", "x"]})
+    with pytest.warns(UserWarning, match="2 nodes are there as a number and as text, as 1 and '1': they are two nodes"):
+        assert read_edges(frame)[1] == [1, 2, "2", "1", "x"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_edges([(1, "a"), (2, "b")])
+        read_edges([(1, 2.5), (2, True)])
 
 
 # --------------------------------------------------------------------------------------------------------- matrices
@@ -251,7 +317,8 @@ def test_edges_in_place_of_a_matrix_are_sent_to_their_reader():
          "Negative values in data passed: X has the weight -1.0 from node 'a' to 'b'; expected finite weights of at "
          "least 0. Drop the edge or correct it."),
         (nx.Graph([("a", "b", {"weight": "far"})]), None, ValueError,
-         "X has the weight 'far' from node 'a' to 'b'; expected a number."),
+         "X has the weight 'far' from node 'a' to 'b'; expected a number. Set the attribute 'weight' of this edge, or "
+         "delete it from all edges."),
     ],
 )  # fmt: skip
 def test_what_is_no_graph(X, nodes, error, message):
@@ -274,6 +341,23 @@ def test_ids_that_cannot_be_hashed_and_graphs_of_one_node():
 
 
 # --------------------------------------------------------------------------------------------------------- networkx
+
+
+@pytest.mark.parametrize("weight", [Decimal("0.5"), np.float32(0.5), 0.5])
+def test_weights_of_any_kind_of_number(weight):
+    graph = nx.Graph([("a", "b", {"weight": weight}), ("b", "c", {"weight": np.True_})])
+    assert read_adjacency(Reader(), graph, None)[0].toarray().tolist() == [[0, 0.5, 0], [0.5, 0, 1], [0, 1, 0]]
+
+
+def test_nodes_none_of_which_is_known_are_told_of():
+    read_adjacency(reader := Reader(), nx.path_graph(3), None)
+    message = "^X has no node of fit: its nodes are such as '0', those of fit such as 0. All rows are zeros; give nodes"
+    with pytest.warns(UserWarning, match=message):
+        assert read_links(reader, nx.Graph([("0", "1")]), [0, 1, 2]).nnz == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_links(reader, nx.Graph([("0", 1)]), [0, 1, 2]).toarray().tolist() == [[0, 1, 0], [0, 0, 0]]
+        assert read_links(reader, nx.Graph(), [0, 1, 2]).shape == (0, 3)
 
 
 def test_graphs_of_networkx():

@@ -134,6 +134,65 @@ def test_columns_are_found_by_labels_that_are_numbers():
     assert (found.ids.tolist(), [list(cell) for cell in found.X[2]]) == ([7, 8], [["a", "b"], ["c"]])
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_ordered_categories_stand_in_their_order(kind):
+    given, sizes = ["large", "small", "medium", "small"], ["small", "medium", "large"]
+    columns = {"case": [1, 1, 1, 2], "step": ["c", "a", "b", "a"]}
+    if kind == "pandas":
+        log = pd.DataFrame(columns).assign(size=pd.Categorical(given, sizes, ordered=True))
+        unordered = log.assign(size=pd.Categorical(given, sizes))
+    elif kind == "polars":
+        log = pl.DataFrame(columns).with_columns(size=pl.Series(given, dtype=pl.Enum(sizes)))
+        unordered = log.with_columns(size=pl.Series(given, dtype=pl.Categorical))
+    else:
+        halves = [pa.DictionaryArray.from_arrays(codes, sizes, ordered=True) for codes in ([2, 0], [1, 0])]
+        log = pa.table({**columns, "size": pa.chunked_array(halves)})
+        unordered = pa.table({**columns, "size": pa.chunked_array([pa.array(given).dictionary_encode()])})
+
+    def steps(log):
+        found = to_sequences(log, by="case", order="size").X["step"]
+        return [list(cell) for cell in (found.to_pylist() if kind == "pyarrow" else found.to_list())]
+
+    assert steps(log) == [["a", "b", "c"], ["a"]]
+    assert steps(unordered) == [["c", "b", "a"], ["a"]]  # as texts
+    missing = log.to_pandas() if kind != "pandas" else log
+    missing = missing.assign(size=pd.Categorical(["large", None, "medium", "small"], sizes, ordered=True))
+    if kind != "pandas":
+        missing = (pl.from_pandas if kind == "polars" else pa.Table.from_pandas)(missing)
+    with pytest.raises(ValueError, match="row 1 has no value in column 'size', order; drop such rows before"):
+        to_sequences(missing, by="case", order="size")
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        "31/1/2024", "1/31/24", "31.01.2024 09:00", "1-2-2024", "05 Jan 2024", "5-Jan-24", "January 5, 2024",
+        "Mon, 02 Jan 2024 10:00", "2024-1-5", "2024/01/5 3:00", "2024-01-05 9:30", "9:30", "2024-01-05 01:05 PM",
+    ],
+)  # fmt: skip
+def test_dates_as_text_that_text_does_not_sort_are_refused(late):
+    log = pd.DataFrame({"case": [1, 1], "when": ["1", late], "step": ["a", "b"]})
+    message = (
+        f"^order='when' holds dates or times as text, such as {re.escape(repr(late))}, and as text they stand in an"
+    )
+    with pytest.raises(ValueError, match=message):
+        to_sequences(log, by="case", order="when")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2024-01-05", "2024-01-31"], ["2024-01-05 09:30", "2024-01-05 10:00"], ["2024-01", "2024-02"],
+        ["09:30", "10:30"], ["2024-01-05T09:30:00Z", "2024-01-05T10:30:00Z"], ["24-01-31", "24-02-01"],
+        ["2024-W05", "2024-W10"],
+        ["1.2.3", "1.2.4"], ["mayor 3", "mayor 4"], ["march", "may"], ["20240105", "20240131"],
+    ],
+)  # fmt: skip
+def test_texts_that_are_in_order_as_text(texts):
+    log = pd.DataFrame({"case": [1, 1], "when": texts[::-1], "step": ["b", "a"]})
+    assert to_sequences(log, by="case", order="when").X["step"][1].tolist() == ["a", "b"]
+
+
 def test_what_an_order_column_is():
     """Numbers that only say the order are gone; dates are a column, too, in the place that they had."""
     log = pd.DataFrame(

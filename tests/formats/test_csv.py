@@ -105,3 +105,28 @@ def test_what_the_format_cannot_hold(tmp_path):
     EmbeddingTable(["a"], [[1, 2]]).save(tmp_path / "v.csv")
     with pytest.raises(ValueError, match="mmap=True cannot be had"):
         EmbeddingTable.load(tmp_path / "v.csv", mmap=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        (",d0,d1,word\n0,1,2,a\n1,3,4,b\n", ["a", "b"]),
+        (",word,0,1\n0,a,1,2\n1,b,3,4\n", ["a", "b"]),
+        (",id,0,1\n0,70,1,2\n1,80,3,4\n", ["70", "80"]),
+        ("index,id,word,0,1\n0,70,a,1,2\n1,80,b,3,4\n", ["a", "b"]),
+        ("word,0,1\n7,1,2\n8,3,4\n", ["7", "8"]),
+        (",0,1\n7,1,2\n8,3,4\n", ["7", "8"]),
+    ],
+)
+def test_an_index_of_pandas_is_no_component(load, content, keys):
+    table = load(content)
+    assert (table.keys.tolist(), table.vectors.tolist()) == (keys, [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("content", [",0,1,club\n0,1,2,a\n1,3,4,a\n", "key,word,0\na,b,1\nc,d,2\n"])
+def test_a_second_column_of_text_is_an_error(load, content):
+    for options in ({}, {"format": "csv"}):
+        with pytest.raises(
+            FormatError, match=r"in line 2: expected a number, got '[ab]'|expected lines of a key and num"
+        ):
+            load(content, **options)

@@ -349,7 +349,9 @@ class TestForeignFiles:
     def test_another_safetensors_file(self, tmp_path):
         safetensors_numpy = pytest.importorskip("safetensors.numpy")
         safetensors_numpy.save_file({"vectors": np.ones((2, 2), np.float32)}, tmp_path / "table")
-        with pytest.raises(FormatError, match="was not saved by skembed"):
+        with pytest.raises(
+            FormatError, match=r"was not saved by skembed. Put the keys of its vectors beside them: Embed"
+        ):
             load_table(tmp_path / "table")
 
     def test_no_file(self, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import samples
 
-from skembed import EmbeddingTable
+from skembed import EmbeddingDisplay, EmbeddingTable
 from skembed.formats import FormatError, _numbers, _text, load_table
 
 
@@ -240,6 +240,46 @@ def test_lines_across_blocks(parser, load, monkeypatch):
 def test_what_is_no_file_of_vectors(load, content):
     with pytest.raises(FormatError, match=r"vectors: at byte \d+: expected"):
         load(content)
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ","])
+@pytest.mark.parametrize("head", ["", "0,1,2\n", "\ufeff"])
+@pytest.mark.filterwarnings("ignore:.* rows repeat the key")
+def test_numbers_without_keys_are_refused(load, separator, head):
+    """As TensorFlow's projector, numpy.savetxt and pandas without its index write them."""
+    rows = np.random.default_rng(0).normal(size=(2_000, 3))
+    rows[::3, 0] = np.round(rows[::3, 0])  # not all of them have a fraction
+    lines = [head.replace(",", separator), *(separator.join(map(str, row)) + "\n" for row in rows.tolist())]
+    content = "".join(lines).encode()
+    with pytest.raises(
+        FormatError, match="at byte 0: expected a key before the numbers of each row, got numbers alone"
+    ):
+        load(content)
+    assert load(content, format="csv" if separator == "," else "glove").embedding_dim == 2
+
+
+def test_what_the_display_writes_for_tensorboard_is_no_table(tmp_path):
+    EmbeddingDisplay.from_table(EmbeddingTable(["a", "b"], [[0.5, 0.25], [1.5, -1.0]])).to_tensorboard(tmp_path)
+    with pytest.raises(FormatError, match="got numbers alone"):
+        EmbeddingTable.load(tmp_path / "tensors.tsv")
+
+
+@pytest.mark.parametrize(
+    "keys", [["7", "12", "0.5"], ["1.0", "2.0"], ["1e5", "2e5"], ["0.5", "a"], ["nan", "inf", "1_0"]]
+)
+def test_keys_that_are_numbers_are_keys(load, keys):
+    for separator in " ,":
+        content = "".join(separator.join([key, "0.5", "-1.25\n"]) for key in keys).encode()
+        assert load(content).keys.tolist() == keys
+
+
+def test_a_table_of_keys_that_look_like_components_names_its_format(tmp_path):
+    table = EmbeddingTable(["0.5", "0.25"], [[1.0, 2.0], [3.0, 4.0]])
+    with pytest.warns(UserWarning, match=r"the first rows, with keys such as '0.5', look like those of another format"):
+        table.save(tmp_path / "t", "glove")
+    assert EmbeddingTable.load(tmp_path / "t", format="glove") == table
+    table.save(tmp_path / "t.csv")
+    assert EmbeddingTable.load(tmp_path / "t.csv") == table  # the column is named
 
 
 def test_an_empty_file_is_said_to_be_empty(load):

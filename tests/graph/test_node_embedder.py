@@ -199,6 +199,38 @@ def test_weights_count_by_their_ratios(method, scale):
 
 
 @each_method
+@pytest.mark.parametrize("far", [27.0, 38.0])
+def test_affinities_of_points_far_away(method, far):
+    """Weights of radial basis functions fall below all that float32 and float64 hold; no vector may."""
+    points = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)), [[far, 0], [0, -far], [0, -far - 0.1]]])
+    X = np.exp(-0.5 * ((points[:, None] - points) ** 2).sum(axis=2))
+    np.fill_diagonal(X, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = embedder(method)
+        Z = model.fit_transform(X)
+    assert np.isfinite(Z).all()
+    assert np.isfinite(model.transform(X)).all()
+
+
+@each_method
+def test_weights_of_all_that_float64_holds(method):
+    rng = np.random.default_rng(0)
+    pairs, weights = rng.integers(0, 200, size=(600, 2)), 10.0 ** rng.uniform(-300, 300, 600)
+    X = np.zeros((200, 200))
+    X[pairs[:, 0], pairs[:, 1]] = weights
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(embedder(method).fit_transform(X)).all()
+
+
+@pytest.mark.parametrize("n_nodes", [5, 2_000])
+def test_eigenvectors_of_a_graph_without_edges(n_nodes):
+    Z = embedder("spectral").fit_transform(sparse.csr_matrix((n_nodes, n_nodes)))
+    assert (Z.shape, Z.any()) == ((n_nodes, 1), False)
+
+
+@each_method
 def test_graphs_with_next_to_nothing(method):
     for X in (np.zeros((5, 5)), np.eye(4), np.ones((2, 2)), np.array([[0.0, 1], [1, 0]])):
         model = embedder(method)

@@ -190,6 +190,25 @@ def test_images_too_small_for_the_net_are_named(squeezenet):
         ImageEmbedder(squeezenet, resize=None, crop=2).fit_transform([np.zeros((9, 9))])
 
 
+@pytest.mark.parametrize("n_beside", [1, 2])
+def test_images_too_small_for_the_net_are_images_that_cannot_be_read(squeezenet, monkeypatch, n_beside):
+    monkeypatch.setattr(ImageNet, "n_beside", n_beside)
+    images = [np.ones((40, 30)), np.zeros((2, 9)), np.ones((30, 40))]
+    embedder = ImageEmbedder(squeezenet, resize=None, crop=None)
+    message = (
+        r"^X\[1\], an array of shape \(2, 9\), cannot be read as an image: squeezenet1_1 cannot run on an image of "
+        r"2 x 9 pixels: its first kernel sees 3 x 3 pixels. on_error='nan' or 'zero' keeps its row"
+    )
+    with pytest.raises(ValueError, match=message):
+        embedder.fit_transform(images)
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 images cannot be read.*X\[1\], an array of shape \(2, 9\) \(squeezenet"
+    ):
+        rows = embedder.set_params(on_error="nan").fit_transform(images)
+    assert np.isnan(rows).any(axis=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(rows[::2], embedder.fit_transform(images[::2]))
+
+
 # --------------------------------------------------------------------------------------------------------- weights
 
 

@@ -119,6 +119,13 @@ def test_what_is_transparent_is_white():
     for image in (colours, Image.fromarray(colours), encoded(Image.fromarray(colours))):
         np.testing.assert_array_equal(np.asarray(open_image(image)), expected)
     assert open_image(clear).getpixel((0, 0)) == (255, 255, 255)
+    fine = GREY.astype(np.uint16) * 257
+    sixteen = encoded(Image.fromarray(fine), transparency=int(fine[0, 0]))
+    assert Image.open(io.BytesIO(sixteen)).mode.startswith("I")
+    grey = np.where(GREY[0, 0] == GREY, 255, GREY)
+    np.testing.assert_array_equal(np.asarray(open_image(sixteen)), np.repeat(grey[..., None], 3, axis=2))
+    half = Image.fromarray(np.dstack([GREY, np.full_like(GREY, 128)]))
+    np.testing.assert_allclose(open_image(half.convert("La")), open_image(half), atol=1)
 
 
 def test_palettes_bits_and_cmyk_are_colours():

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -109,6 +110,17 @@ class TestPage:
         with pytest.raises(ValueError, match=message):
             write(tmp_path / "map.html", words()[0], **kwargs)
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(("most", "dtype"), [(2**24, "f4"), (1_411_778_724, "f8"), (1e300, "f8"), (2.5, "f4")])
+    def test_numbers_are_those_that_were_given(self, tmp_path, most, dtype):
+        """A page shows integers in full, such as populations, of which float32 has the first seven digits."""
+        table = EmbeddingTable(list("abcd"), np.eye(4))
+        numbers = [most, -most, 0.5, None]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            field = data_of(write(tmp_path / "map.html", table, color=numbers)[1])["fields"][0]
+        assert field["isDouble"] == (dtype == "f8")
+        np.testing.assert_array_equal(unpack(field["numbers"], f"<{dtype}"), [most, -most, 0.5, np.nan])
 
     def test_bytes_a_point(self, tmp_path):
         table = EmbeddingTable([f"word {i}" for i in range(5000)], np.random.default_rng(0).normal(size=(5000, 8)))

@@ -246,6 +246,17 @@ def test_links_are_scored_by_the_vectors_of_both_nodes():
         link_prediction_auc(table, edges, known_edges=every)
 
 
+def test_known_edges_of_another_type_are_refused():
+    """They would be drawn as pairs without an edge."""
+    table = EmbeddingTable([1, 2, 3, 4], np.eye(4))
+    message = (
+        "^known_edges has no node of the table: its nodes are such as '1', the table's such as 1; convert them to the"
+    )
+    with pytest.raises(ValueError, match=message):
+        link_prediction_auc(table, [(1, 2)], known_edges=[("1", "3"), ("2", "4")])
+    assert link_prediction_auc(table, [(1, 2)], known_edges=[("x", 3), (2, 4)], random_state=0) in (0.0, 0.5, 1.0)
+
+
 # -------------------------------------------------------------------------------------------------- probes and ranking
 
 

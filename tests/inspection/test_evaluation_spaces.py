@@ -354,3 +354,20 @@ def test_tables_that_do_not_fit_are_named():
         compare_tables(table, np.eye(2))
     with pytest.raises(ValueError, match="metric must be one of 'cosine', 'euclidean', 'dot', got 'l1'"):
         compare_tables(table, table, metric="l1")
+
+
+@pytest.mark.parametrize("measure", [trustworthiness, neighborhood_preservation])
+def test_tables_are_compared_key_by_key(measure):
+    """Rows of one table may stand in another order than those of the other."""
+    vectors = np.random.default_rng(0).normal(size=(30, 5))
+    keys = [f"k{i}" for i in range(30)]
+    before, after = EmbeddingTable(keys, vectors), EmbeddingTable(keys, vectors[:, :3])
+    expected = measure(before.vectors, after.vectors)
+    order = np.random.default_rng(1).permutation(30)
+    assert measure(before, after) == measure(before, after.subset([keys[i] for i in order])) == expected
+    assert measure(before, after.vectors) == expected
+    others = EmbeddingTable([*keys[:-1], "x"], after.vectors)
+    with pytest.raises(
+        ValueError, match=r"^X and X_embedded must be tables of the same keys, got 'x' in X_embedded alone"
+    ):
+        measure(before, others)

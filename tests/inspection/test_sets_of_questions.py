@@ -126,6 +126,21 @@ def test_lines_have_their_numbers_and_no_ends(tmp_path):
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_byte_order_mark_is_part_of_no_word(tmp_path, encoding):
+    path = tmp_path / "set"
+
+    def written(text):
+        path.write_bytes(("\ufeff" * (encoding == "utf-8") + text).encode(encoding))
+        return path
+
+    pairs = _read_pairs(written("a b 1\nb c 2\n"), None, encoding)
+    assert list(pairs) == [("a", "b", 1.0), ("b", "c", 2.0)]
+    assert [number for number, *_ in read_lines(written("\n# x\na b 1\n"), encoding)] == [2, 3]
+    assert list(_read_questions(written(": x\na b A c\n"), encoding)) == [("x", ("a", "b", "A", "c"))]
+    assert next(_read_sentences(written("1\ta b\tc\n2\tc\ta\n"), None, encoding)) == ("a b", "c", 1.0)
+
+
 # -------------------------------------------------------------------------------------------------------------- given
 
 

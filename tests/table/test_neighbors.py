@@ -273,3 +273,51 @@ def test_queries_are_keys_of_any_container_behind_all_that_is_searched_too():
     assert {key for key, _ in expected} < {"k0", "k1", "k3"}
     for query in ({"k5"}, {"k5": 1}.keys()):
         assert table.nearest(query, 2, restrict_to=["k0", "k1", "k3"]) == [expected]
+
+
+class Tensor:
+    """What tensors of other libraries are: hashed by what they are, compared number by number."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values, dtype=np.float64)
+
+    ndim = property(lambda self: self.values.ndim)
+    __hash__ = object.__hash__
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values.astype(dtype)
+
+    def __iter__(self):
+        return map(Tensor, self.values)
+
+    def __eq__(self, other):
+        return Tensor(self.values == np.asarray(other))
+
+    def __ne__(self, other):
+        return Tensor(self.values != np.asarray(other))
+
+    def __bool__(self):
+        if self.values.size != 1:
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self.values)
+
+
+def torch_tensor(values):
+    return pytest.importorskip("torch").tensor(values)
+
+
+@pytest.mark.parametrize("tensor", [Tensor, torch_tensor])
+def test_tensors_are_vectors(tensor):
+    table = EmbeddingTable(["a", "b", "c"], [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    one, two = tensor([1.0, 0.25]), tensor([[1.0, 0.25], [0.0, 2.0]])
+    assert table.nearest(one, k=2) == table.nearest(np.asarray(one), k=2)
+    assert table.nearest(two, k=2) == table.nearest(np.asarray(two), k=2)
+    assert [row.tolist() for row in table.kneighbors(two, k=1)[1]] == [[0], [2]]
+    assert table.similarity(one, "a") == table.similarity(np.asarray(one), "a")
+    assert table.analogy([one], ["c"], k=1) == table.analogy([np.asarray(one)], ["c"], k=1)
+    assert table.analogy(two, k=1) == table.analogy(np.asarray(two), k=1)
+    assert one not in table
+    with pytest.raises(ValueError, match=r"query must have shape \(2,\) or \(n, 2\), got \(3,\)"):
+        table.nearest(tensor([1.0, 2.0, 3.0]))
+    with pytest.raises(KeyError, match="2 keys are not in this table"):
+        table[one]

@@ -511,3 +511,12 @@ def test_keys_in_another_case_or_with_spaces_are_what_may_have_been_meant(asked)
     meant = {"rome": "ROME", "oslo": "Oslo"}.get(asked, "paris")
     with pytest.raises(KeyError, match=f"did you mean '{meant}'"):
         table[asked]
+
+
+def test_long_keys_are_shown_in_part():
+    table = EmbeddingTable(["a"], [[1.0]])
+    for ask in (lambda: table["x" * 10_000], lambda: table.lookup(["x" * 10_000])):
+        with pytest.raises(KeyError) as caught:
+            ask()
+        assert "'" + "x" * 99 + "..." in str(caught.value)
+        assert len(str(caught.value)) < 300

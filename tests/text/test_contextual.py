@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from skembed.apply.contextual_model import ModelDefaults, ScalarMix, TokenSequen
 from skembed.apply.contextual_states import Reading, read_states, scalar_mix, vectors_of
 from skembed.apply.model_directory import read_model_directory
 from skembed.testing import parametrize_with_text_checks
+from skembed.text._contextual import TokenVectors
 
 needs_transformers = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="transformers is not installed"
@@ -331,6 +333,12 @@ class TestTokens:
             assert listed.spans.tolist() == [[0, 1], [1, 2], [3, 4]]
             np.testing.assert_array_equal(listed.of("rang"), written.of("RANG"))
             np.testing.assert_array_equal(vectorizer.transform([tokens]), vectorizer.transform([" ".join(tokens)]))
+
+    def test_tokens_are_found_whether_their_accents_are_composed_or_not(self):
+        for form, asked in (("NFC", "NFD"), ("NFD", "NFC")):
+            tokens = [unicodedata.normalize(form, token) for token in ("Café", "cafe", "CAFÉ")]
+            found = TokenVectors(tokens, np.arange(3.0)[:, None], np.zeros((3, 2), np.int64))
+            assert found.of(unicodedata.normalize(asked, "café")).ravel().tolist() == [0, 2]
 
     def test_one_word_in_two_contexts(self):
         mine, boxers = ContextualVectorizer(TINY_BERT).embed_tokens(["my wedding ring", "boxers in the Ring ring"])

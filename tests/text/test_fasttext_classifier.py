@@ -1,6 +1,7 @@
 """FastTextClassifier: what it learns, what decides its bits, its probabilities, and bad input."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed.data.keys import Keys
@@ -85,6 +88,24 @@ def test_documents_without_a_class_are_named(missing, container):
     for learn in (small().fit, small().partial_fit):
         with pytest.raises(ValueError, match=r"y has no class for document 7, got (None|nan); drop such documents"):
             learn(TEXTS, container(labels))
+
+
+@pytest.mark.parametrize("labels", [["sara", "long"], ("sara", "long"), [], {"sara"}, frozenset()], ids=repr)
+@pytest.mark.parametrize("in_array", [False, True])
+def test_documents_of_several_labels_are_named(labels, in_array):
+    y = [[label] for label in LABELS.tolist()] if isinstance(labels, list) else LABELS.tolist()
+    y[7] = labels
+    if in_array:
+        y = np.fromiter(y, dtype=object, count=len(y))
+    message = f"y has the labels {labels!r} for document 7, expected one class. Documents of several are for"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small().fit(TEXTS, y)
+
+
+def test_several_labels_by_a_classifier_of_each():
+    y = MultiLabelBinarizer().fit_transform([[label, "text"] for label in LABELS])
+    classifier = OneVsRestClassifier(small()).fit(TEXTS, y[:, :3])
+    assert (classifier.predict(TEXTS) == y[:, :3]).mean() > 0.9
 
 
 def test_labels_may_be_strings_or_numbers(fitted):

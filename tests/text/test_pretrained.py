@@ -4,6 +4,7 @@ import gzip
 import pickle
 import subprocess
 import sys
+import unicodedata
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -149,6 +150,31 @@ def test_texts_are_read_as_the_vectors_were_made(normalizer, known, text, words)
     known_words = [word for word in read if word in table]
     if known_words:
         np.testing.assert_allclose(vectorizer.transform([text])[0], table.lookup(known_words).mean(axis=0), rtol=1e-5)
+
+
+SCRIPTS = ["नमस्ते", "दुनिया", "வணக்கம்", "សួស្តី", "café", "été", "việt", "שלום", "i̇stanbul"]
+
+
+@pytest.mark.parametrize("marks", [[], [".", ",", "(", ")"]], ids=["drop", "keep"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_letters_keep_their_vowel_signs_and_accents(marks, form):
+    """Which are characters of their own in many scripts, and in any script as file names and PDF have them."""
+    table = table_of([*SCRIPTS, *marks, *"ab"])
+    words = [unicodedata.normalize(form, word) for word in [*SCRIPTS[:4], "Café", "été", "VIỆT", *SCRIPTS[7:]]]
+    vectorizer = PretrainedVectorizer(table).fit([f"({words[0]}) {', '.join(words[1:])}."])
+    assert vectorizer.punctuation_ == ("keep" if marks else "drop")
+    assert set(vectorizer.vocabulary_) - set(marks) == set(SCRIPTS)
+    assert vectorizer.unknown_words_ == []
+    np.testing.assert_array_equal(vectorizer.transform(words), table.lookup(SCRIPTS))
+    cells = PretrainedVectorizer(table).fit_transform(np.array(words, dtype=object)[:, None])
+    np.testing.assert_array_equal(cells, table.lookup(SCRIPTS))
+
+
+def test_words_that_are_composed_of_ngrams_are_whole():
+    table = subword_table_of(["रात", "दिन"])
+    vectorizer = PretrainedVectorizer(table).fit(["रात और दिन"])
+    np.testing.assert_array_equal(vectorizer.transform(["दुनिया"]), [table["दुनिया"]])
+    np.testing.assert_array_equal(vectorizer.transform([unicodedata.normalize("NFD", "châteaux")]), [table["châteaux"]])
 
 
 def test_what_was_found_can_be_overruled_and_token_lists_are_read_too():

@@ -1,6 +1,8 @@
 """Parts of what learns from texts at their edges: columns of cells, calibration, vocabularies, files and warnings."""
 
 import re
+import unicodedata
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +11,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import skembed.text
-from skembed import EmbeddingTable, FastTextClassifier, PretrainedVectorizer, Word2VecVectorizer
+from skembed import (
+    EmbeddingTable,
+    FastTextClassifier,
+    FastTextVectorizer,
+    GloVeVectorizer,
+    PretrainedVectorizer,
+    Word2VecVectorizer,
+)
 from skembed.data.columns import read_columns
 from skembed.data.ragged import NO_ROW, Ragged
 from skembed.text import _column_inputs, _retraining
@@ -19,7 +28,7 @@ from skembed.text._column_inputs import ColumnInputs, missing_vector
 from skembed.text._model_training import hold_out, is_line, read_vocabulary, write_vocabulary
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._subword_rows import NgramRule, ngram_rule, rows_of_words, starting_rows
-from skembed.text._tokens import Tokenizer
+from skembed.text._tokens import TOKEN_PATTERN, Tokenizer, word_pattern
 from skembed.text._word_training import check_init, known_output, next_seed, starting_tables, warn_of_no_pairs
 from skembed.training.sequences import uniform_vectors
 
@@ -367,3 +376,69 @@ def test_each_parameter_of_an_estimator_has_a_constraint():
             assert set(cls._parameter_constraints) == set(cls(**given).get_params(deep=False)), name
             seen.append(name)
     assert len(seen) == 8
+
+
+def test_words_are_letters_with_their_marks():
+    marks = [
+        chr(code) for code in range(0x110000)
+        if unicodedata.category(chr(code)) in ("Mn", "Mc") and not unicodedata.name(chr(code)).startswith("VARIATION")
+    ]  # fmt: skip
+    found = re.compile(word_pattern()).findall(" ".join(f"a{mark}b" for mark in marks))
+    assert found == [f"a{mark}b" for mark in marks]
+    assert re.findall(word_pattern(), "\u0301a_1 1\ufe0f\u20e3 don't 日本語") == ["a_1", "1", "don", "t", "日本語"]
+    text = "A cat's mat, x_1\n\tand more"
+    with_marks, plain = (Tokenizer(True, None, pattern) for pattern in (word_pattern(), r"(?u)\b\w+\b"))
+    assert list(with_marks.token_chunks(text)) == list(plain.token_chunks(text))
+    assert list(with_marks.token_chunks(f"{text} é")) == list(plain.token_chunks(f"{text} é"))
+
+
+@pytest.mark.filterwarnings("ignore:there was nothing to learn from")
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, GloVeVectorizer, FastTextVectorizer, FastTextClassifier])
+def test_init_without_a_word_of_the_texts_is_refused(estimator):
+    """As of words in another case: all would begin at random, as if no table had been given."""
+    texts, y = ["the cat sat on the mat", "a dog ate the cat"] * 10, [0, 1] * 10
+    made = estimator(4, min_count=1, max_iter=2, random_state=0, init=EmbeddingTable(["CAT", "DOG"], np.eye(2, 4)))
+    message = (
+        r"^init has none of the \d+ words of X: its keys are such as \['CAT', 'DOG'\], the words such as \['the', .*\]"
+        ". Give a table whose keys are written as the words are; lowercase=False keeps the case of the texts.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        made.fit(texts, y)
+    one = EmbeddingTable(["CAT", "dog"], np.eye(2, 4))
+    first, further = (texts, y), (["quite other words here", "and further ones"], [0, 1])
+    made.set_params(init=one).fit(*first)
+    if hasattr(made, "partial_fit"):
+        made.partial_fit(*further)  # whose words need not be in the table
+
+
+@pytest.mark.filterwarnings("ignore:there was nothing to learn from")
+def test_ngrams_of_init_are_shared_where_no_word_is():
+    given = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0).fit(["cats dogs"] * 5).embedding_
+    learned = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0, init=given).fit(["cat dog"] * 5)
+    assert learned.vocabulary_.keys.tolist() == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextClassifier])
+def test_words_that_are_cut_at_vowel_signs_are_told_of(estimator):
+    hindi = ["आधुनिक मानक हिन्दी", "नमस्ते दुनिया", "यह अच्छी किताब है"] * 4
+    english = ["the cat sat on the mat", "a naïve café and a piñata"] * 6
+    y = [0, 1] * 6
+    made = estimator(4, min_count=1, max_iter=1, random_state=0)
+
+    def said(X, **parameters):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made.set_params(token_pattern=TOKEN_PATTERN, tokenizer=None).set_params(**parameters).fit(X, y)
+        return [str(warning.message) for warning in caught if "vowel signs" in str(warning.message)]
+
+    (message,) = said(hindi)
+    assert message.startswith(
+        "words of X, such as 'आधुनिक', have vowel signs or accents that are characters of their own,"
+    )
+    pattern = re.search(r"token_pattern=r'(.*)' or", message)[1]
+    assert said(hindi, token_pattern=pattern) == said(hindi, tokenizer=str.split) == []
+    learned = made.set_params(token_pattern=pattern, tokenizer=None).fit(hindi, y)
+    assert {"आधुनिक", "हिन्दी", "नमस्ते"} <= set(learned.vocabulary_)
+    decomposed = [unicodedata.normalize("NFD", text) for text in english]
+    assert said(decomposed)[0].startswith(f"words of X, such as {unicodedata.normalize('NFD', 'naïve')!r}, have")
+    assert said(english) == said([text.split() for text in hindi]) == said(["a b"] * 11 + ["नमस्ते"]) == []

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from skembed.apply.nets.efficientnet_lite import EfficientNetLite0
 from skembed.apply.nets.squeezenet import SQUEEZENETS, SqueezeNet
 from skembed.apply.nets.threads import on_one_thread, on_one_thread_in_forks
+from skembed.data.images import UnreadableImage
 
 __all__ = ["ImageNet"]
 
@@ -95,7 +96,7 @@ class ImageNet:
 
         Raises
         ------
-        ValueError
+        UnreadableImage
             If the image is too small for the net.
         """
         with torch.inference_mode():
@@ -103,7 +104,7 @@ class ImageNet:
             try:
                 return self._net(x, layer)[0].numpy()
             except RuntimeError as error:
-                raise ValueError(
+                raise UnreadableImage(
                     f"{self.architecture} cannot run on an image of {pixels.shape[0]} x {pixels.shape[1]} pixels: "
                     f"{_first_line(error)}"
                 ) from error

@@ -27,7 +27,7 @@ async function readData() {
   }
   for (const field of data.fields) {
     if (field.numbers) {
-      field.numbers = await unpack(field.numbers, Float32Array);
+      field.numbers = await unpack(field.numbers, field.isDouble ? Float64Array : Float32Array);
     } else {
       field.codes = await unpack(field.codes, Uint32Array);
       field.groupOf = await unpack(field.groupOf, Uint8Array);
