@@ -14,10 +14,9 @@ __all__ = ["MARGINAL_SCALE", "lay_out"]
 MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they count less in distances
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
-MIN_DIRECTION_ERRORS = 1.0  # and those along a further direction of several targets, which were sought for their spread
+SURE_ERRORS = 1.0  # and by as many where there is reason to doubt: see `is_sure`
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
-KEPT_OF_COLUMN = 0.95  # share of a column's own spread that its directions of several targets hold
 MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
 MAX_SIMILARITY = 0.9  # squared correlation of marginal and crossed effects, above which one of them is enough
 MAX_DIRECTIONS = 16
@@ -37,6 +36,7 @@ class _Dimension:
     number: int
     spread: float  # variance over the rows, in units of the target's
     limit: float  # what it may be in truth
+    is_sure: bool  # to say something, however little that is
 
 
 def lay_out(
@@ -45,12 +45,17 @@ def lay_out(
     effects: Effects,
     fold_effects: list[Effects],
     net_rows: list[np.ndarray],
+    interacting: set[int],
 ) -> list[Layout]:
     """Choose the dimensions of every column's vectors.
 
     Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row,
-    and of several targets those directions of them that do. Of all dimensions, those of the least spread are left out
-    that together hold next to none of it.
+    alone or beside the other columns, and of several targets those directions of them that do. Of all dimensions, those
+    of the least spread are left out that together hold next to none of it.
+
+    The one dimension of a column of two levels tells them apart and is learned from all rows, so that it brings next to
+    no noise. It is not left out where it surely says something, and it also stays if the column interacts: trees find
+    what its levels mean for those of the others.
 
     Parameters
     ----------
@@ -61,6 +66,8 @@ def lay_out(
     fold_effects : list of Effects
     net_rows : list of ndarray of shape (n_table_rows, dim)
         Of the net; tables of `init` as they are.
+    interacting : set of int
+        Columns that interact with others beyond doubt, whether or not the net has learned how.
 
     Returns
     -------
@@ -78,14 +85,17 @@ def lay_out(
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
         crossed, marginal = np.empty((standardised.shape[1], 0)), np.empty((standardised.shape[1], 0))
+        sure = False
         if c not in problem.from_init and variance > 0:
             n_levels = int((counts > 0).sum())
-            if n_levels == 2:  # the vector of a row can only say which level it has: there is nothing to hold out
-                crossed_gain = marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
-            else:
-                crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
+            crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
+            says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
+            if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
+                marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
+                sure = c in interacting or is_sure(crossed_gain) or is_sure(marginal_gain)
+                says_something = sure or is_gain(marginal_gain)
             max_directions = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
-            if n_levels > 1 and (is_gain(crossed_gain) or is_gain(marginal_gain)):
+            if n_levels > 1 and says_something:
                 crossed = directions(effects.crossed[c], counts, max_directions)
                 if crossed.shape[1] > 1:
                     own = held_out_effects(problem, [e.crossed[c] for e in fold_effects], c)
@@ -99,9 +109,9 @@ def lay_out(
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
-            dimensions.append(_Dimension(c, False, i, s, s + error))
+            dimensions.append(_Dimension(c, False, i, s, s + error, i == 0 and sure))
         if c not in problem.from_init:  # validation has borne out the net's
-            dimensions += [_Dimension(c, True, i, s, s) for i, s in enumerate(spreads(net_rows[c], counts))]
+            dimensions += [_Dimension(c, True, i, s, s, False) for i, s in enumerate(spreads(net_rows[c], counts))]
     dropped = least_dimensions(dimensions)
     layouts = []
     for c, (crossed, marginal) in enumerate(kept):
@@ -157,6 +167,14 @@ def is_gain(gain: Gain) -> bool:
     return gain.errors > MIN_ERRORS and gain.share > MIN_SHARE
 
 
+def is_sure(gain: Gain) -> bool:
+    """Whether they do beyond a standard error: where what they explain is next to nothing of all, or one of many looks.
+
+    Further directions of several targets were sought for their spread, and columns of two levels were looked at before.
+    """
+    return is_gain(gain) and gain.errors > SURE_ERRORS
+
+
 def gains(
     problem: Problem,
     beside_numbers: np.ndarray,
@@ -196,14 +214,15 @@ def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.
     ndarray of shape (n_targets, n_kept)
     """
     values = gained(own @ axes, target @ axes)
-    kept = [d == 0 or gain_of(values[:, [d]], weight, 1.0).errors > MIN_DIRECTION_ERRORS for d in range(axes.shape[1])]
+    kept = [d == 0 or gain_of(values[:, [d]], weight, 1.0).errors > SURE_ERRORS for d in range(axes.shape[1])]
     return axes[:, kept]
 
 
 def contrast_gain(problem: Problem, beside_numbers: np.ndarray, column: int, variance: float) -> Gain:
     """Return what the difference of a column's two levels explains, less what chance would explain.
 
-    As of an adjusted R²: the squared t statistic of the difference less 1, the errors being those of the target.
+    As of an adjusted R²: the squared t statistic of the difference less 1, the errors being those of the target. The
+    standard error of the square of t is 2 t.
     """
     ids, weight = problem.ids[:, column], problem.weight
     mass = np.bincount(ids, weight)
@@ -211,7 +230,7 @@ def contrast_gain(problem: Problem, beside_numbers: np.ndarray, column: int, var
     first, second = np.flatnonzero(mass > 0)
     difference = sums[first] / mass[first] - sums[second] / mass[second]
     squared_t = float((difference**2).sum()) / variance / (1.0 / mass[first] + 1.0 / mass[second])
-    return Gain((squared_t - 1.0) / weight.sum(), squared_t - 1.0)
+    return Gain((squared_t - 1.0) / weight.sum(), (squared_t - 1.0) / max(2.0 * np.sqrt(squared_t), 1e-300))
 
 
 def differ(crossed: np.ndarray, marginal: np.ndarray, counts: np.ndarray) -> bool:
@@ -237,20 +256,14 @@ def spread_error(counts: np.ndarray) -> float:
 
 
 def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]:
-    """Return the dimensions to leave out: the least ones of each column's directions, and the least of all.
+    """Return the dimensions to leave out: the least ones, which together hold next to nothing.
 
-    What is least of all is judged by what each may hold, not by what was found: with few rows nothing is known to be
-    small, and leaving out would be a gamble.
+    That is judged by what each may hold, not by what was found: with few rows nothing is known to be small, and leaving
+    out would be a gamble.
     """
     dropped = set()
-    for c in {d.column for d in dimensions}:
-        own = [d for d in dimensions if d.column == c and not d.is_net]  # by falling spread
-        total = np.cumsum([d.spread for d in own])
-        for d, before in zip(own[1:], total):
-            if before >= KEPT_OF_COLUMN * total[-1]:
-                dropped.add((d.column, d.is_net, d.number))
-    rest = sorted(dimensions, key=lambda d: d.limit)
-    of_all = sum(d.spread for d in rest)
+    rest = sorted((d for d in dimensions if not d.is_sure), key=lambda d: d.limit)
+    of_all = sum(d.spread for d in dimensions)
     for d, so_far in zip(rest, np.cumsum([d.limit for d in rest])):
         if so_far <= LEFT_OUT * of_all:
             dropped.add((d.column, d.is_net, d.number))

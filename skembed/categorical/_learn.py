@@ -51,15 +51,21 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
     interactions, net = Interactions(), without_net(problem)
     fold_interactions: list[list[np.ndarray]] = []
+    interacting: set[int] = set()
     if settings.max_iter > 0 and problem.weight.sum() >= MIN_NET_WEIGHT and problem.target.varies:
         if settings.hidden_layer_sizes:
             net = hidden_net(problem, fold_effects, settings, rng, run)
         else:
             beside_numbers = standardised - problem.numeric @ effects.numeric
-            interactions, fold_interactions = pairwise_net(problem, model, beside_numbers, settings, rng, run)
+            pairs, edges = interacting_pairs(problem, model)
+            interacting = {c for pair in pairs for c in pair}
+            if pairs:
+                interactions, fold_interactions = pairwise_net(
+                    problem, pairs, edges, beside_numbers, settings, rng, run
+                )
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
-    layouts = lay_out(problem, standardised, effects, fold_effects, all_rows)
+    layouts = lay_out(problem, standardised, effects, fold_effects, all_rows, interacting)
     tables = assemble(effects, all_rows, layouts)
     training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
     codes = list(problem.ids.T)
@@ -95,36 +101,45 @@ def _learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     return replace(learned, training_rows=[rows.shared() for rows in learned.training_rows])
 
 
+def interacting_pairs(problem: Problem, model: EffectsModel) -> tuple[list[tuple[int, int]], list[np.ndarray]]:
+    """Return the pairs of columns, or of a column and a binned side input, that interact, and the edges of the bins."""
+    bins, edges = numeric_bins(problem.numeric)
+    if float((model.residual**2).mean()) < MIN_RESIDUAL:
+        return [], edges
+    rows = model.sampled
+    residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
+    ids = np.hstack([problem.ids, bins])[rows]
+    pairs = screen_pairs(ids, pair_sizes(problem, edges), len(problem.counts), residual, problem.weight[rows])
+    return [(a, b) for a, b in pairs if a not in problem.from_init or b not in problem.from_init], edges
+
+
 def pairwise_net(
     problem: Problem,
-    model: EffectsModel,
+    pairs: list[tuple[int, int]],
+    edges: list[np.ndarray],
     target: np.ndarray,
     settings: NetSettings,
     rng: np.random.RandomState,
     run: Run,
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
-    """Learn the interactions of the pairs of columns that have any: of all rows, and for each fold.
+    """Learn the interactions of some pairs of columns: of all rows, and for each fold.
 
     The target is less what the numeric side inputs explain.
     """
-    if float((model.residual**2).mean()) < MIN_RESIDUAL:
-        return Interactions(), []
-    bins, edges = numeric_bins(problem.numeric)
-    rows = model.sampled
-    residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
+    bins, _ = numeric_bins(problem.numeric, edges)
     ids = np.hstack([problem.ids, bins])
-    sizes = [*(len(c) for c in problem.counts), *(len(e) + 2 for e in edges)]
-    pairs = screen_pairs(ids[rows], sizes, len(problem.counts), residual, problem.weight[rows])
-    pairs = [(a, b) for a, b in pairs if a not in problem.from_init or b not in problem.from_init]
-    if not pairs:
-        return Interactions(), []
     validation = settings.held_out_rows(len(problem.ids), rng)
-    samples = Samples(ids, sizes, problem.numeric[:, :0], target, problem.weight)
+    samples = Samples(ids, pair_sizes(problem, edges), problem.numeric[:, :0], target, problem.weight)
     include = problem.include() if problem.holds_out else None
     interactions, by_fold = learn_interactions(samples, pairs, include, validation, settings, run)
     interactions.find_axes(len(problem.counts))
     interactions.bin_edges = edges
     return interactions, by_fold
+
+
+def pair_sizes(problem: Problem, edges: list[np.ndarray]) -> list[int]:
+    """Return the table rows of each column, and of each binned side input."""
+    return [*(len(c) for c in problem.counts), *(len(e) + 2 for e in edges)]
 
 
 def hidden_net(

@@ -394,7 +394,8 @@ class TestLayout:
         means = [np.average(target[ids[:, 0] == level], axis=0, weights=weight[ids[:, 0] == level]) for level in (1, 2)]
         t = ((means[0] - means[1]) ** 2).sum() / 2.5 / (1 / masses[0] + 1 / masses[1])
         found = contrast_gain(SimpleNamespace(ids=ids, weight=weight), target, 0, 2.5)
-        assert found == pytest.approx(Gain((t - 1) / 8, t - 1))
+        assert found == pytest.approx(Gain((t - 1) / 8, (t - 1) / (2 * np.sqrt(t))))
+        assert contrast_gain(SimpleNamespace(ids=ids, weight=weight), 0 * target, 0, 2.5).errors < 0
 
     def test_effects_differ_unless_they_are_much_the_same(self):
         counts, one = np.array([4.0, 1, 2]), np.array([[1.0], [2], [-1]])
@@ -437,15 +438,9 @@ class TestLayout:
 
     def test_the_least_dimensions_are_left_out(self):
         def dropped(*dimensions):
-            return least_dimensions([_Dimension(*one) for one in dimensions])
+            return least_dimensions([_Dimension(*one, is_sure=False) for one in dimensions])
 
         assert dropped((0, False, 0, 1.0, 1.0), (0, False, 1, 0.5, 0.5)) == set()
-        # what comes behind 95 % of a column's own spread
-        assert dropped((0, False, 0, 95.0, 95.0), (0, False, 1, 3.0, 3.0), (0, False, 2, 2.0, 2.0)) == {
-            (0, False, 1),
-            (0, False, 2),
-        }
-        assert dropped((0, False, 0, 94.0, 94.0), (0, False, 1, 6.0, 6.0)) == set()
         # of all, what together may hold a two hundredth
         assert dropped((0, False, 0, 100.0, 100.0), (1, False, 0, 0.3, 0.3), (2, True, 0, 0.15, 0.15)) == {
             (1, False, 0),
@@ -454,9 +449,15 @@ class TestLayout:
         assert dropped((0, False, 0, 100.0, 100.0), (1, False, 0, 0.3, 0.3), (2, True, 0, 0.25, 0.25)) == {(2, True, 0)}
         # judged by what it may hold
         assert dropped((0, False, 0, 100.0, 100.0), (1, False, 0, 0.1, 0.6)) == set()
-        # a net's dimensions are no directions of a column
-        assert dropped((0, True, 0, 99.0, 99.0), (0, True, 1, 1.0, 1.0)) == set()
         assert least_dimensions([]) == set()
+
+    def test_what_is_sure_is_not_left_out_and_does_not_stand_for_the_others(self):
+        def dropped(is_sure):
+            sizes = [100.0, 0.3, 0.25]
+            return least_dimensions([_Dimension(c, False, 0, s, s, is_sure and c == 2) for c, s in enumerate(sizes)])
+
+        assert dropped(False) == {(2, False, 0)}
+        assert dropped(True) == {(1, False, 0)}
 
 
 def small_problem(**changes):

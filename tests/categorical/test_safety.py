@@ -89,6 +89,44 @@ def test_columns_with_nothing_to_say_are_zero_and_named(capsys):
     assert "nothing to say of the target: 'x" in capsys.readouterr().err
 
 
+def test_a_column_of_two_levels_that_says_something_beside_another_alone():
+    """Simpson's paradox: levels differ within each group, and the groups make up for it."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(2, size=3000)
+    level = (rng.random(3000) < np.where(group, 0.8, 0.2)).astype(int)
+    y = group - level / 0.6 + 0.5 * rng.standard_normal(3000)  # of both levels the same mean
+    y -= np.array([y[level == k].mean() for k in (0, 1)])[level]
+    X = np.stack([group, level], axis=1).astype(str)
+    fitted = encoder(max_iter=0)
+    Z = fitted.fit_transform(X, y)
+    assert not len(fitted.uninformative_features_)
+    best = LinearRegression().fit(np.stack([group, level], axis=1), y).score(np.stack([group, level], axis=1), y)
+    assert best > 0.2
+    assert LinearRegression().fit(Z, y).score(Z, y) == pytest.approx(best, abs=0.01)
+
+
+def test_columns_of_two_levels_that_interact_too_little_to_be_learned():
+    """Trees find what the net has not learned, if the levels are told apart."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(2, size=(6000, 3))
+    y = 0.08 * (2 * X[:, 0] - 1) * (2 * X[:, 1] - 1) + rng.standard_normal(6000)
+    y -= np.array([[y[(X[:, 0] == k) & (X[:, 2] == m)].mean() for m in (0, 1)] for k in (0, 1)])[X[:, 0], X[:, 2]]
+    y -= np.array([y[X[:, 1] == k].mean() for k in (0, 1)])[X[:, 1]]
+    fitted = encoder().fit(X.astype(str), y)
+    assert not fitted.interactions_
+    assert fitted.uninformative_features_ == ["x2"]
+
+
+def test_a_class_that_is_told_apart_by_little_of_a_columns_spread():
+    rng = np.random.default_rng(0)
+    y = rng.integers(4, size=4000).clip(1)  # half of them 1
+    x = np.where(y == 1, 0, rng.integers(2, size=4000) * 2 + 1) + (rng.random(4000) < np.choose(y - 1, [0.5, 0.6, 0.4]))
+    table = encoder(max_iter=0).fit(x.astype(str)[:, None], y).embeddings_["x0"]
+    spread = table.vectors.var(axis=0)
+    assert table.embedding_dim == 2
+    assert spread[1] < 0.05 * spread.sum()
+
+
 def test_a_hundred_columns_are_not_a_thousand():
     rng = np.random.default_rng(0)
     X = rng.integers(6, size=(800, 100)).astype(str).astype(object)
@@ -286,11 +324,14 @@ def test_a_frame_without_categories_passes_through(remainder):
         encoder(categorical_features=[]).fit(frame, frame["u"])
 
 
-@pytest.mark.parametrize(("n", "kept"), [(120, True), (12_000, False)])
-def test_a_small_effect_is_left_out_only_where_there_are_rows_enough_to_tell(n, kept):
-    """With few rows nothing is known to be small; leaving columns out on a guess cost .2 AUC on real tables."""
+@pytest.mark.parametrize(("n", "n_levels", "kept"), [(120, 3, True), (12_000, 3, False), (12_000, 2, True)])
+def test_a_small_effect_is_left_out_only_where_there_are_rows_enough_to_tell(n, n_levels, kept):
+    """With few rows nothing is known to be small; leaving columns out on a guess cost .2 AUC on real tables.
+
+    A column of two levels stays: what its vectors say of a row is not learned from others, and so is no noise.
+    """
     rng = np.random.default_rng(1)
-    strong, weak = rng.integers(4, size=n), np.tile([0, 1], n // 2)
-    y = 3.0 * strong + 0.25 * weak + 0.001 * rng.standard_normal(n)
+    strong, weak = rng.integers(4, size=n), np.arange(n) % n_levels
+    y = 3.0 * strong + 0.25 * (weak > 0) + 0.001 * rng.standard_normal(n)
     fitted = encoder(max_iter=0).fit(np.stack([strong, weak], axis=1), y)
     assert (len(fitted.uninformative_features_) == 0) == kept
