@@ -124,6 +124,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         Classes of y, for each output if there are several; None for a continuous target.
     uninformative_features_ : list of str
         Categorical columns whose held-out effects predict nothing and that do not interact: their vectors are zero.
+        What they may say beside numbers that the encoder is not given is not known to it.
     interactions_ : list of (str, str)
         Pairs of columns whose interactions are in the vectors, the most significant first; a numeric side input may be
         the second. Empty where none was found worth it, or the net has hidden layers.
@@ -156,6 +157,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     What `transform` gives a level never leaves the range that each output column had over the training rows: where a
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned
     what to make of anything else.
+
+    Numbers belong to its input, too, with `categorical_features` and ``remainder="passthrough"``: effects then are those
+    beside the numbers, and a column that says something together with a number alone is not taken for noise.
 
     Two values are the same level if they are equal in Python: 1, 1.0 and True are one level, "1" is another. None,
     NaN, pandas' NA and NaT are the level "missing", whose key is None.
