@@ -158,8 +158,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned
     what to make of anything else.
 
-    Numbers belong to its input, too, with `categorical_features` and ``remainder="passthrough"``: effects then are those
-    beside the numbers, and a column that says something together with a number alone is not taken for noise.
+    Numbers belong to its input, too, with `categorical_features` and ``remainder="passthrough"``: effects are then
+    those beside the numbers, and a column that only says something together with a number is not taken for noise.
 
     Two values are the same level if they are equal in Python: 1, 1.0 and True are one level, "1" is another. None,
     NaN, pandas' NA and NaT are the level "missing", whose key is None.

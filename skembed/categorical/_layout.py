@@ -1,7 +1,7 @@
 """The dimensions of each column's vectors: which of the effects and of the net's say something, and in which order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ def lay_out(
     fold_effects: list[Effects],
     net_rows: list[np.ndarray],
     interacting: set[int],
-) -> list[Layout]:
+) -> tuple[list[Layout], set[int]]:
     """Choose the dimensions of every column's vectors.
 
     Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row,
@@ -54,8 +54,8 @@ def lay_out(
     of the least spread are left out that together hold next to none of it.
 
     The one dimension of a column of two levels tells them apart and is learned from all rows, so that it brings next to
-    no noise. It is not left out where it surely says something, and it also stays if the column interacts: trees find
-    what its levels mean for those of the others.
+    no noise. It is not left out where it surely says something beside the others, and it also stays if the column
+    interacts: trees find what its levels mean for those of the others.
 
     Parameters
     ----------
@@ -71,8 +71,10 @@ def lay_out(
 
     Returns
     -------
-    list of Layout
+    layouts : list of Layout
         Without limits yet.
+    faint : set of int
+        Columns that stay although their spread is next to none of all.
     """
     weight = problem.weight
     ids, numeric = problem.ids, problem.numeric
@@ -92,7 +94,7 @@ def lay_out(
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
-                sure = c in interacting or is_sure(crossed_gain) or is_sure(marginal_gain)
+                sure = c in interacting or is_sure(crossed_gain)
                 says_something = sure or is_gain(marginal_gain)
             max_directions = min(max(n_levels - 1, 1), MAX_DIRECTIONS)
             if n_levels > 1 and says_something:
@@ -109,7 +111,7 @@ def lay_out(
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
-            dimensions.append(_Dimension(c, False, i, s, s + error, i == 0 and sure))
+            dimensions.append(_Dimension(c, False, i, s, s + error, sure))
         if c not in problem.from_init:  # validation has borne out the net's
             dimensions += [_Dimension(c, True, i, s, s, False) for i, s in enumerate(spreads(net_rows[c], counts))]
     dropped = least_dimensions(dimensions)
@@ -125,7 +127,7 @@ def lay_out(
             order = np.argsort(-spreads(np.hstack(parts), problem.counts[c]), kind="stable")
         limits = np.full(width, np.inf)
         layouts.append(Layout(crossed, marginal, net, order, -limits, limits))
-    return layouts
+    return layouts, faint_columns(dimensions)
 
 
 def held_out(
@@ -268,6 +270,13 @@ def least_dimensions(dimensions: list[_Dimension]) -> set[tuple[int, bool, int]]
         if so_far <= LEFT_OUT * of_all:
             dropped.add((d.column, d.is_net, d.number))
     return dropped
+
+
+def faint_columns(dimensions: list[_Dimension]) -> set[int]:
+    """Return the columns that surely say something, but hold next to nothing of all spread, or of the target's."""
+    least = least_dimensions([replace(d, is_sure=False) for d in dimensions])
+    sure = [d for d in dimensions if d.is_sure]
+    return {d.column for d in sure if d.spread < MIN_SHARE or (d.column, d.is_net, d.number) in least}
 
 
 def directions(table: np.ndarray, counts: np.ndarray, n_directions: int) -> np.ndarray:

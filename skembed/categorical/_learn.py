@@ -65,7 +65,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
                 )
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
-    layouts = lay_out(problem, standardised, effects, fold_effects, all_rows, interacting)
+    layouts, faint = lay_out(problem, standardised, effects, fold_effects, all_rows, interacting)
     tables = assemble(effects, all_rows, layouts)
     training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
     codes = list(problem.ids.T)
@@ -76,7 +76,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
             if c not in problem.from_init:
                 layout.low, layout.high = rows.min(axis=0), rows.max(axis=0)
     informative = [bool(table.size) and bool((table != table[0]).any()) for table in tables]
-    scale = unit_scale(problem, training_rows, informative)
+    scale = unit_scale(problem, training_rows, [says and c not in faint for c, says in enumerate(informative)])
     history = net.history if settings.hidden_layer_sizes else interactions.history
     for c, layout in enumerate(layouts):
         if c not in problem.from_init:
@@ -255,7 +255,7 @@ def own_shares(counts: np.ndarray, total: float, ratios: VarianceRatios, layout:
 def unit_scale(problem: Problem, training_rows: list[np.ndarray], informative: list[bool]) -> float:
     """Return the factor that brings the root mean square of the columns' total spread over the training rows to 1.
 
-    Columns that say nothing, and those whose tables were given, have no say in it.
+    Columns that say nothing or are faint, and those whose tables were given, have no say in it.
     """
     share = problem.weight / problem.weight.sum()
     totals = []

@@ -25,6 +25,7 @@ from skembed.categorical._layout import (
     contrast_gain,
     differ,
     directions,
+    faint_columns,
     gain_of,
     is_gain,
     least_dimensions,
@@ -458,6 +459,15 @@ class TestLayout:
 
         assert dropped(False) == {(2, False, 0)}
         assert dropped(True) == {(1, False, 0)}
+
+    def test_columns_that_are_sure_and_faint(self):
+        def faint(*spreads):
+            return faint_columns([_Dimension(c, False, 0, s, s, is_sure=c > 0) for c, s in enumerate(spreads)])
+
+        assert faint(100.0, 0.3, 0.25) == {2}
+        assert faint(100.0, 0.3, 0.9) == {1}
+        assert faint(0.0, 2e-4, 0.9e-4) == {2}  # of the target's variance
+        assert faint(0.0, 0.4, 0.25) == set()
 
 
 def small_problem(**changes):

@@ -115,6 +115,11 @@ def test_columns_of_two_levels_that_interact_too_little_to_be_learned():
     fitted = encoder().fit(X.astype(str), y)
     assert not fitted.interactions_
     assert fitted.uninformative_features_ == ["x2"]
+    strong = rng.integers(4, size=6000)
+    beside = encoder().fit(np.column_stack([strong, X]).astype(str), y + 0.5 * strong)
+    assert np.std(beside.embeddings_["x0"].vectors) == pytest.approx(
+        1.0, abs=0.1
+    )  # the faint ones have no say in the unit
 
 
 def test_a_class_that_is_told_apart_by_little_of_a_columns_spread():
