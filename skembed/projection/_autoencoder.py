@@ -12,7 +12,8 @@ from sklearn import config_context
 from skembed.data.mixed import MixedColumns, MixedRows
 from skembed.memory import check_memory
 from skembed.projection._linear import reciprocal, with_fixed_signs
-from skembed.projection._solvers import Task, principal_map
+from skembed.projection._spectral import principal_map
+from skembed.projection._task import Task
 from skembed.state import stored
 from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
 from skembed.training.passes import History

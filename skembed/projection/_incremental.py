@@ -10,7 +10,7 @@ from sklearn.decomposition import IncrementalPCA
 
 from skembed.memory import check_memory
 from skembed.projection._linear import LinearMap
-from skembed.projection._solvers import AUTO_SHARE
+from skembed.projection._task import AUTO_SHARE
 from skembed.state import stored
 
 __all__ = ["Increments", "incremental_map", "partial_pca"]

@@ -8,7 +8,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skembed.data.matrix import read_finite_matrix
 from skembed.data.target import as_columns
-from skembed.projection._solvers import NEEDS_Y
+from skembed.projection._task import NEEDS_Y
 
 __all__ = ["TAKES_SPARSE", "read_rows", "read_training"]
 

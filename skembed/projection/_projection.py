@@ -25,7 +25,8 @@ from skembed.projection._inputs import TAKES_SPARSE, read_rows, read_training
 from skembed.projection._linear import LinearMap
 from skembed.projection._memory import Cache
 from skembed.projection._parameters import CONSTRAINTS, check_settings
-from skembed.projection._solvers import NEEDS_Y, Task, check_params, solve
+from skembed.projection._solvers import solve
+from skembed.projection._task import NEEDS_Y, Task, check_params
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.autoencoder import AutoencoderSettings

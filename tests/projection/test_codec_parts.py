@@ -10,7 +10,7 @@ from skembed.data.columns import read_columns
 from skembed.data.mixed import MixedColumns
 from skembed.projection import _autoencoder
 from skembed.projection._autoencoder import Codec, fit_codec, linear_start, predict_memory, with_flags
-from skembed.projection._solvers import Task
+from skembed.projection._task import Task
 from skembed.training.autoencoder import AutoencoderSettings
 from skembed.training.run import Run
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed import ProjectionEmbedder
-from skembed.projection import _solvers
+from skembed.projection import _solvers, _spectral
 
 LINEAR = ["pca", "lda", "svd", "random", "nca"]
 ROUNDING = {"rtol": 1e-6, "atol": 1e-6}
@@ -155,8 +155,8 @@ def test_rows_of_low_rank_and_constant_rows(tmp_path):
 
 def test_a_sparse_matrix_that_is_wide_gets_no_matrix_of_its_columns(tmp_path, monkeypatch):
     solvers = []
-    original = _solvers.PCA.fit
-    monkeypatch.setattr(_solvers.PCA, "fit", lambda self, X: solvers.append(self.svd_solver) or original(self, X))
+    original = _spectral.PCA.fit
+    monkeypatch.setattr(_spectral.PCA, "fit", lambda self, X: solvers.append(self.svd_solver) or original(self, X))
     X = sparse.random(40, 3000, density=0.05, format="csr", random_state=0)
     ProjectionEmbedder("pca", 5, memory=str(tmp_path), random_state=0).fit(X)
     assert solvers == ["auto"]
@@ -179,7 +179,7 @@ def test_what_a_method_cannot_give_is_refused_as_without_memory(tmp_path):
 def test_a_grid_over_dimensions_learns_once_a_fold(tmp_path, monkeypatch, method):
     X, y = load_digits(return_X_y=True)
     calls = []
-    solver = {"pca": _solvers.PCA, "svd": _solvers.TruncatedSVD, "lda": _solvers.LinearDiscriminantAnalysis}[method]
+    solver = {"pca": _spectral.PCA, "svd": _spectral.TruncatedSVD, "lda": _solvers.LinearDiscriminantAnalysis}[method]
     name = "fit_transform" if method == "svd" else "fit"
     original = getattr(solver, name)
     monkeypatch.setattr(solver, name, lambda self, *a: calls.append(len(a[0])) or original(self, *a))

@@ -13,11 +13,13 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import get_tags
 
 from skembed import ProjectionEmbedder
-from skembed.projection import _incremental, _projection, _solvers
+from skembed.projection import _incremental, _projection, _solvers, _spectral
 from skembed.projection._incremental import Increments, incremental_map, partial_pca
 from skembed.projection._linear import LinearMap, reciprocal, whitened, with_fixed_signs
 from skembed.projection._parameters import METHODS
-from skembed.projection._solvers import Task, check_dim, check_params, principal_map, solve
+from skembed.projection._solvers import check_dim, solve
+from skembed.projection._spectral import principal_map
+from skembed.projection._task import Task, check_params
 
 
 def map_of(n=5, dim=3, seed=0, **parts):
@@ -283,7 +285,7 @@ def test_lda_that_has_no_way_to_a_projection_says_so():
     ("n", "p", "tall"), [(100, 10, True), (99, 10, False), (20_000, 1000, True), (20_000, 1001, False)]
 )
 def test_tall_is_ten_times_as_many_rows_and_no_more_than_a_thousand_columns(n, p, tall):
-    assert _solvers._is_tall(np.broadcast_to(np.zeros(()), (n, p))) == tall
+    assert _spectral._is_tall(np.broadcast_to(np.zeros(()), (n, p))) == tall
 
 
 def test_what_the_solver_of_principal_components_finds_at_most():
@@ -299,7 +301,7 @@ def test_what_the_solver_of_principal_components_finds_at_most():
         ((600, 50), np.asarray, "arpack", (49, False)),
         ((60, 50), np.asarray, "randomized", (50, False)),
     ]:
-        assert _solvers._limit_of_pca(form(np.zeros(shape)), solver) == expected
+        assert _spectral._limit_of_pca(form(np.zeros(shape)), solver) == expected
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_what_the_solver_of_principal_components_finds_at_most():
      (300, 400, False, 400), (60, 50, True, 60), (1, 500, False, 64)],
 )  # fmt: skip
 def test_as_many_dimensions_are_kept_as_usual_cuts_need(dim, limit, computes_all, expected):
-    assert _solvers._cached_size(dim, limit, computes_all) == expected
+    assert _spectral._cached_size(dim, limit, computes_all) == expected
 
 
 def test_components_are_doubled_until_they_keep_the_share():
@@ -320,16 +322,16 @@ def test_components_are_doubled_until_they_keep_the_share():
         return map_of(300, 3, projection=np.zeros((300, n)), inverse=np.zeros((n, 300)), variance=np.ones(n),
                       share=np.full(n, 1 / 200))  # fmt: skip
 
-    assert _solvers._grow(learned, 0.6, 300).projection.shape[1] == 120
+    assert _spectral._grow(learned, 0.6, 300).projection.shape[1] == 120
     assert asked == [64, 128]
     asked.clear()
-    assert _solvers._grow(learned, 0.9, 150).projection.shape[1] == 150
+    assert _spectral._grow(learned, 0.9, 150).projection.shape[1] == 150
     assert asked == [64, 128, 150]
     asked.clear()
-    assert _solvers._grow(learned, 64 / 200, 300).projection.shape[1] in (64, 65)
+    assert _spectral._grow(learned, 64 / 200, 300).projection.shape[1] in (64, 65)
     assert asked[0] == 64
     asked.clear()
-    assert _solvers._grow(learned, 0.9, 30).projection.shape[1] == 30
+    assert _spectral._grow(learned, 0.9, 30).projection.shape[1] == 30
     assert asked == [30]
 
 
@@ -349,9 +351,9 @@ def test_a_share_of_the_variance_takes_as_many_components_as_keep_it(share, form
 
 
 def test_auto_takes_at_most_as_many_as_are_not_too_many(monkeypatch):
-    monkeypatch.setattr(_solvers, "EXACT_SIZE", 10)
-    monkeypatch.setattr(_solvers, "AUTO_LIMIT", 5)
-    monkeypatch.setattr(_solvers, "FIRST_GUESS", 2)
+    monkeypatch.setattr(_spectral, "EXACT_SIZE", 10)
+    monkeypatch.setattr(_spectral, "AUTO_LIMIT", 5)
+    monkeypatch.setattr(_spectral, "FIRST_GUESS", 2)
     X = np.random.default_rng(0).normal(size=(40, 30))
     for method in ("pca", "svd"):
         params = {"pca": {"svd_solver": "arpack"}, "svd": {"algorithm": "arpack"}}[method]
