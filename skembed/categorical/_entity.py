@@ -45,7 +45,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     ----------
     embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
         Columns of each level's vector. Dimensions are ordered by falling spread, and are learned before they are cut,
-        so that each prefix is a good embedding. "auto" takes all that say something, one that is zero where none does;
+        so that each prefix is a good embedding. "auto" takes all that say something, at most one less than there are
+        levels, and one that is zero where none does;
         a number takes the first ones, with zeros behind them if there are fewer. "fourth_root" is the number of levels
         to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A callable maps the number of levels to an int. A
         dict maps column names to any of these; columns that are not in it follow "auto".
@@ -152,7 +153,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     ``fit(X, y).transform(X)`` and ``fit_transform(X, y)`` differ, as in TargetEncoder: a vector that was learned from
     a row's own target says more to the model behind it than it can say about a new row. In `fit_transform` a row's
     vector is learned from the other folds. Levels with so many rows that a row's own target hardly weighs in their
-    vector have the same one in all folds, which spares the model behind the noise of folds.
+    vector have the same one in all folds, which spares the model behind the noise of folds. So have columns of few
+    levels, of which a model gains next to nothing by chance: of n rows n/100 levels in all, of a column at most 32,
+    unless `cv` splits by groups or by time.
 
     What `transform` gives a level never leaves the range that each output column had over the training rows: where a
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned

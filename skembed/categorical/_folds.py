@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, column_or_1d
 
-__all__ = ["DEFAULT_FOLDS", "make_folds"]
+__all__ = ["DEFAULT_FOLDS", "are_random", "make_folds"]
 
 DEFAULT_FOLDS = 5
 
@@ -62,6 +62,11 @@ def make_folds(
             f"cv={_short(cv)} leaves no rows to learn from in one of its folds; use fewer folds or more rows."
         )
     return folds
+
+
+def are_random(cv: Any) -> bool:
+    """Whether `cv` holds out rows without regard to groups or to their order in time."""
+    return cv is None or isinstance(cv, (int, np.integer, KFold, StratifiedKFold))
 
 
 def _with_beginning(splits: list[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

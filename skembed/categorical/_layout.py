@@ -121,13 +121,37 @@ def lay_out(
         marginal = marginal[:, : max(crossed.shape[1], 1)]
         net = np.array([i for i in range(net_rows[c].shape[1]) if (c, True, i) not in dropped], dtype=np.int64)
         parts = [effects.crossed[c] @ crossed, MARGINAL_SCALE * (effects.marginal[c] @ marginal), net_rows[c][:, net]]
-        width = sum(part.shape[1] for part in parts)
-        order = np.arange(width)
+        order = np.arange(sum(part.shape[1] for part in parts))
         if c not in problem.from_init:
             order = np.argsort(-spreads(np.hstack(parts), problem.counts[c]), kind="stable")
-        limits = np.full(width, np.inf)
+            order = order[: max(int((problem.counts[c] > 0).sum()) - 1, 1)]
+            crossed, marginal, net, order = only(order, crossed, marginal, net)
+        limits = np.full(len(order), np.inf)
         layouts.append(Layout(crossed, marginal, net, order, -limits, limits))
     return layouts, faint_columns(dimensions)
+
+
+def only(
+    order: np.ndarray, crossed: np.ndarray, marginal: np.ndarray, net: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return those of the dimensions, crossed ones first, then marginal, then the net's, that are in an order.
+
+    Returns
+    -------
+    crossed, marginal : ndarray of shape (n_targets, n_kept)
+    net : ndarray of int
+    order : ndarray of int
+        Of those kept.
+    """
+    kept = np.sort(order)
+    first, second = crossed.shape[1], crossed.shape[1] + marginal.shape[1]
+    of_marginal = kept[(kept >= first) & (kept < second)] - first
+    return (
+        crossed[:, kept[kept < first]],
+        marginal[:, of_marginal],
+        net[kept[kept >= second] - second],
+        np.searchsorted(kept, order),
+    )
 
 
 def held_out(

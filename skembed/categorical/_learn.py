@@ -28,6 +28,8 @@ __all__ = ["assemble", "learn", "learn_cached"]
 MIN_NET_WEIGHT = 300.0  # fewer samples than this tell a net nothing that survives validation
 MIN_RESIDUAL = 1e-6  # of the target's variance; with less the effects leave nothing but rounding errors
 MAX_OWN_SHARE = 0.05  # of a vector's distance from the column's mean, up to which a row's own target may be in it
+MAX_CHANCE_SHARE = 0.01  # of the noise, that a model behind may gain by chance from all columns not held out together
+MAX_FEW_LEVELS = 32
 
 
 def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
@@ -215,7 +217,8 @@ def hold_out(
 
     A level that the other folds do not show gets the unknown level's vector: that of all rows where it was learned from
     so many that one hardly weighs. One for each fold would tell a linear model which fold a row is in. In a column of
-    two levels there is nothing to hold out: a vector can only say which of the two a row has.
+    two levels there is nothing to hold out: a vector can only say which of the two a row has. Nor is it worth it in
+    columns of few levels, see `columns_of_few_levels`.
 
     Returns
     -------
@@ -223,11 +226,13 @@ def hold_out(
         Of every column: rows with one code have one vector.
     """
     codes = [ids.astype(np.int64) for ids in problem.ids.T]
+    shares = [own_shares(n, n.sum(), ratios, layouts[c], c) for c, n in enumerate(problem.counts)]
+    in_full = columns_of_few_levels(problem, shares)
     for c, (rows, layout) in enumerate(zip(training_rows, layouts)):
         ids, counts = problem.ids[:, c], problem.counts[c]
-        if (c in problem.from_init and c in problem.frozen) or ((counts > 0).sum() == 2 and not layout.net.size):
+        if c in in_full or (c in problem.from_init and c in problem.frozen):
             continue
-        from_fold = (own_shares(counts, counts.sum(), ratios, layout, c) > MAX_OWN_SHARE)[ids]
+        from_fold = (shares[c] > MAX_OWN_SHARE)[ids]
         pooled = counts[pooled_levels(counts)].sum()
         one_unknown = own_shares(pooled, counts.sum(), ratios, layout, c) <= MAX_OWN_SHARE
         for k, ((train, test), of_fold) in enumerate(zip(problem.folds, fold_tables), start=1):
@@ -239,6 +244,35 @@ def hold_out(
             rows[affected] = table[ids[affected]]
             codes[c][affected] += k * len(table)
     return codes
+
+
+def columns_of_few_levels(problem: Problem, shares: list[np.ndarray]) -> set[int]:
+    """Return the columns whose training rows keep the vectors of all rows, though own targets have a say in some.
+
+    From the effects of k levels a model behind gains k/n of the variance of the noise by chance (n: rows), as it does
+    from k indicator columns. Where that is next to nothing, vectors that differ between folds do more harm: trees find
+    out which fold a row is in, and new rows have none. Columns of the fewest such levels come first, as many as cost
+    `MAX_CHANCE_SHARE` together; those of two levels cost nothing. Of many levels in the order of their noise a tree
+    takes two thirds of that gain by a single split, which indicator columns do not let it do: more than
+    `MAX_FEW_LEVELS` are held out in any case. So are all where the folds are not drawn from all rows alike: rows are
+    not independent then, and n says little.
+
+    Parameters
+    ----------
+    problem : Problem
+    shares : list of ndarray of shape (n_table_rows,)
+        The `own_shares` of each column's levels.
+    """
+    n_affected = {}
+    for c, (counts, share) in enumerate(zip(problem.counts, shares)):
+        seen = counts > 0
+        affected = 0 if seen.sum() <= 2 else int((seen & (share > MAX_OWN_SHARE)).sum())
+        if c not in problem.from_init and affected <= MAX_FEW_LEVELS:
+            n_affected[c] = affected
+    allowed = MAX_CHANCE_SHARE * problem.weight.sum() if problem.random_folds else 0.0
+    by_cost = sorted(n_affected, key=lambda c: (n_affected[c], c))
+    so_far = np.cumsum([n_affected[c] for c in by_cost])
+    return {c for c, cost in zip(by_cost, so_far) if cost <= allowed}
 
 
 def own_shares(counts: np.ndarray, total: float, ratios: VarianceRatios, layout: Layout, column: int) -> np.ndarray:

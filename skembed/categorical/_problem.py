@@ -44,6 +44,8 @@ class Problem:
         Disjoint test rows; together all of them.
     holds_out : bool
         Whether training rows get the vectors of their folds.
+    random_folds : bool
+        Whether the folds are drawn from all rows alike, not by groups or by time.
     head : list of ndarray
         Weights and biases that the net's hidden layers begin from; empty without a warm start.
     offset : ndarray of shape (n_samples, n_targets) or None
@@ -62,6 +64,7 @@ class Problem:
     frozen: set[int]
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool = True
+    random_folds: bool = True
     head: list[np.ndarray] = field(default_factory=list)
     offset: np.ndarray | None = None
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _num_samples
 from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import check_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
-from skembed.categorical._folds import DEFAULT_FOLDS, make_folds
+from skembed.categorical._folds import DEFAULT_FOLDS, are_random, make_folds
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.data.columns import Columns
@@ -209,6 +209,7 @@ def set_up(
             rng=rng,
         ),
         holds_out=estimator.cv is not None,
+        random_folds=are_random(estimator.cv),
         head=[] if previous is None or not hidden else previous[1].net.head,
     )
     others = np.flatnonzero(weight <= 0)

@@ -9,13 +9,20 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, TimeSeriesSplit
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder
 from skembed.categorical import _effects, _interaction_screening, _partial
 from skembed.categorical._dims import RULES, cut, hidden_dim, resolve_dims
 from skembed.categorical._effects import Effects, Prior, VarianceRatios, crossed_ratios, sampled_rows, solve_effects
-from skembed.categorical._folds import make_folds
+from skembed.categorical._folds import are_random, make_folds
 from skembed.categorical._interaction_learning import cells_of, is_worth_it
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Cells, Interactions, combinations_of, packed, principal_axes, unpacked
@@ -31,7 +38,15 @@ from skembed.categorical._layout import (
     least_dimensions,
     spreads,
 )
-from skembed.categorical._learn import as_read, assemble, hold_out, own_shares, unit_scale, within
+from skembed.categorical._learn import (
+    as_read,
+    assemble,
+    columns_of_few_levels,
+    hold_out,
+    own_shares,
+    unit_scale,
+    within,
+)
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._parameters import check_settings
 from skembed.categorical._problem import Layout, Problem, RowVectors
@@ -566,8 +581,35 @@ class TestLearning:
         hold_out(problem, rows, table, of_folds, [layout()], ratios)
         assert rows[0].ravel().tolist() == [1, 2, 1, 2]
         rows = [table[0][ids[:, 0]]]
-        hold_out(problem, rows, table, of_folds, [layout(crossed=0, net=1)], ratios)  # a net may know more
-        assert rows[0].ravel().tolist() == [7, 7, 8, 8]
+        hold_out(problem, rows, table, of_folds, [layout(crossed=0, net=1)], ratios)
+        assert rows[0].ravel().tolist() == [1, 2, 1, 2]
+        rows = [table[0][ids[:, 0]]]
+        hold_out(replace(problem, from_init={0}), rows, table, of_folds, [layout(crossed=0, net=1)], ratios)
+        assert rows[0].ravel().tolist() == [7, 7, 8, 8]  # a table that was given may know more
+
+    def test_columns_of_few_levels_are_not_held_out(self):
+        """The fewest first, as long as all together cost no more than a hundredth of the rows."""
+        n_affected = [4, 0, 5, 40, 2, 3]
+        shares = [np.where(np.arange(60) < n, 0.06, 0.04) for n in n_affected]
+        counts = [np.ones(60)] * 6
+        counts[4] = np.where(np.arange(60) < 2, 1.0, 0)  # two levels cost nothing
+        shares[5][50:], counts[5] = 0.06, np.where(np.arange(60) < 50, 1.0, 0)  # nor do levels without rows
+
+        def kept(n_rows, **changes):
+            return columns_of_few_levels(small_problem(counts=counts, weight=np.full(4, n_rows / 4), **changes), shares)
+
+        assert kept(100) == {1, 4}
+        assert kept(300) == {1, 4, 5}
+        assert kept(700) == {0, 1, 4, 5}
+        assert kept(1199) == {0, 1, 4, 5}
+        assert kept(1200) == {0, 1, 2, 4, 5}
+        assert kept(1e6) == {0, 1, 2, 4, 5}  # of very many levels, a tree gains too much by one split
+        assert kept(1e6, random_folds=False) == {1, 4}
+        assert kept(1e6, from_init={0, 1}) == {2, 4, 5}
+
+    def test_folds_are_random_but_by_groups_or_by_time(self):
+        assert all(map(are_random, (None, 5, np.int64(3), KFold(3), StratifiedKFold())))
+        assert not any(map(are_random, (GroupKFold(), TimeSeriesSplit(), StratifiedGroupKFold(), [([0], [1])])))
 
     def test_one_unknown_vector_where_many_rows_tell_it(self):
         many = [np.array([2000.0, 3, 2, 1]), np.array([1.0, 3, 2])]

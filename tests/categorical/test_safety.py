@@ -340,3 +340,22 @@ def test_a_small_effect_is_left_out_only_where_there_are_rows_enough_to_tell(n, 
     y = 3.0 * strong + 0.25 * (weak > 0) + 0.001 * rng.standard_normal(n)
     fitted = encoder(max_iter=0).fit(np.stack([strong, weak], axis=1), y)
     assert (len(fitted.uninformative_features_) == 0) == kept
+
+
+@pytest.mark.parametrize(("n_levels", "cv", "equal"), [(4, 5, True), (4, "groups", False), (200, 5, False)])
+def test_columns_of_few_levels_have_one_vector_a_level(n_levels, cv, equal):
+    """Five that differ a little tell a tree which fold a row is in, and new rows have none of them.
+
+    Of 365 targets of real tables boosting gained on 81 by more than .002, and lost on 18.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.integers(n_levels, size=4000), rng.integers(3, size=4000)], axis=1)
+    effects = np.linspace(-0.12, 0.12, n_levels) * (1 if n_levels == 4 else 3)
+    y = effects[X[:, 0]] + 0.1 * X[:, 1] + rng.normal(size=4000)
+    groups = np.arange(4000) // 40 if cv == "groups" else None
+    fitted = encoder(cv=cv if groups is None else GroupKFold(5), max_iter=0)
+    Z = fitted.fit_transform(X, y, groups=groups)
+    assert np.array_equal(Z[:, :1], fitted.transform(X)[:, :1]) == equal
+    assert len(np.unique(Z[:, 0])) >= n_levels
