@@ -41,6 +41,8 @@ def canonical_key(value: Any) -> Any:
         return datetime.datetime.combine(value, datetime.time.min)
     if isinstance(value, datetime.timedelta) and hasattr(value, "to_timedelta64"):  # a pandas.Timedelta
         return canonical_times(np.array([value.to_timedelta64()]))[0]
+    if hasattr(value, "as_py"):  # a scalar of pyarrow, as one iterates over
+        return canonical_key(value.as_py())
     return value
 
 

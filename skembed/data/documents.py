@@ -131,7 +131,11 @@ def _as_iterable(X: Any) -> Iterable:
             f"X must be a list of documents, got the single {type(X).__name__} {_short(X)}; pass [X] if it "
             "is one document."
         )
+    if isinstance(X, os.PathLike):
+        raise TypeError(f"X must be documents, got the path {os.fspath(X)!r}; pass LineCorpus(X), a document a line.")
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
+    if hasattr(X, "toarray"):
+        raise TypeError(f"X must be an iterable of documents (strings or token lists), got a {type(X).__name__}.")
     if len(shape) == 2 and shape[1] == 1:
         return _as_iterable(_only_column(X))
     if len(shape) == 2:
@@ -153,7 +157,7 @@ def _only_column(X: Any) -> Any:
         return X.iloc[:, 0]
     if hasattr(X, "to_series"):
         return X.to_series()
-    return X[:, 0] if isinstance(X, np.ndarray) else X.column(0)
+    return np.asarray(X)[:, 0] if isinstance(X, np.ndarray) else X.column(0)  # of a numpy.matrix a column is a matrix
 
 
 def _not_a_document(row: int, document: Any) -> str:

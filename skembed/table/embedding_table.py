@@ -13,8 +13,9 @@ from skembed.state import check_state, stored
 from skembed.table.counts import checked_counts, frozen_array, same_counts
 from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import METRICS, Metric
-from skembed.table.queries import KeyedVectors, as_float32, one_of, unit_vectors
+from skembed.table.queries import KeyedVectors, one_of, unit_vectors
 from skembed.table.torch_module import TorchEmbedding, torch_embedding
+from skembed.table.vectors import as_float32
 from skembed.warning import warn
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()

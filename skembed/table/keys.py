@@ -75,11 +75,14 @@ def key_list(keys: Iterable, name: str = "keys") -> list:
         raise TypeError(
             f"{name} must be a list of keys, got the single {type(keys).__name__} {keys!r}; pass [{keys!r}]."
         )
-    if isinstance(keys, np.ndarray):
-        if keys.ndim != 1:
-            raise ValueError(f"{name} must be one-dimensional, got an array of shape {keys.shape}.")
-        if keys.dtype.kind in "SUbiu":
-            return keys.tolist()  # nothing can be missing: numpy's own loop
+    shape = getattr(keys, "shape", (0,))
+    if len(shape) != 1:  # a frame would give the names of its columns
+        what = "array" if isinstance(keys, np.ndarray) else type(keys).__name__
+        raise ValueError(f"{name} must be one-dimensional, got an {what} of shape {tuple(shape)}.")
+    if hasattr(keys, "to_pylist"):
+        keys = keys.to_pylist()  # pyarrow iterates over scalars of its own, and slowly
+    if isinstance(keys, np.ndarray) and keys.dtype.kind in "SUbiu":
+        return keys.tolist()  # nothing can be missing: numpy's own loop
     if isinstance(keys, list | tuple) and not set(map(type, keys)) - _CANONICAL_TYPES:
         return list(keys)
     try:

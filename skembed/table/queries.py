@@ -12,6 +12,7 @@ from skembed.table.approximate import ApproximateIndex
 from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, is_tensor, key_list, unseen_message
 from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
+from skembed.table.vectors import as_float32
 
 
 class _Terms(NamedTuple):
@@ -436,18 +437,18 @@ class KeyedVectors:
     def _queries(self, query: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Vectors, (embedding_dim,) or (n, embedding_dim), and where they came from keys, the rows of those."""
         query = np.asarray(query) if is_tensor(query) else query
-        if isinstance(query, np.ndarray) and query.dtype.kind in "fiub":
+        if len(getattr(query, "shape", ())) == 2 or (isinstance(query, np.ndarray) and query.dtype.kind in "fiub"):
             return self._matrix(query, "query"), None
         if hashable(query):
             row = self._row(query)
             return self._vectors[row], np.array([row])
-        query = list(query)
+        query = key_list(query, "query") if hasattr(query, "to_pylist") else list(query)
         if query and not hashable(query[0]):
             return self._matrix(query, "query"), None
         try:
             rows = self._seen_rows(query, "query")
         except KeyError as error:
-            if all(isinstance(number, int | float) for number in query):
+            if all(isinstance(number, Real) for number in query):
                 raise KeyError(f"{error.args[0]} A list is a list of keys; np.array(query) is a vector.") from None
             raise
         return np.take(self._vectors, rows, axis=0), rows
@@ -487,13 +488,3 @@ def one_of(value: Any, allowed: tuple, name: str) -> Any:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
     return value
-
-
-def as_float32(values: Any, name: str) -> np.ndarray:
-    """`values` as C-ordered float32 of native byte order, copied unless it is a read-only array or a memory map."""
-    array = values if isinstance(values, np.memmap) else np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    kept = isinstance(array, np.memmap) or not array.flags.writeable
-    with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
-        return array.astype(np.float32, order="C", copy=not kept)

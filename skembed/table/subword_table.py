@@ -11,8 +11,8 @@ from skembed.state import check_state, stored
 from skembed.table.embedding_table import RAISE, EmbeddingTable
 from skembed.table.keys import find_rows, hashable, key_list, unseen_message
 from skembed.table.neighbors import Metric
-from skembed.table.queries import as_float32
 from skembed.table.subwords import Subwords
+from skembed.table.vectors import as_float32
 
 __all__ = ["SubwordTable"]
 

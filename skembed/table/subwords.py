@@ -12,7 +12,7 @@ import numpy as np
 
 from skembed.data.keys import smallest
 from skembed.state import check_state, stored
-from skembed.table.queries import as_float32
+from skembed.table.vectors import as_float32
 
 __all__ = ["Subwords", "encode_word", "hash_ngrams", "word_ngrams"]
 

@@ -5,9 +5,11 @@ import gzip
 import lzma
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from skembed.data.documents import read_documents
 from skembed.text import LineCorpus
@@ -24,6 +26,7 @@ CONTAINERS = {
     "array": np.array,
     "object array": lambda texts: np.array(texts, dtype=object),
     "one column": lambda texts: np.array(texts, dtype=object)[:, None],
+    "numpy matrix": lambda texts: np.array(texts, dtype=object)[:, None].view(np.matrix),
     "pandas": pd.Series,
     "pandas object": lambda texts: pd.Series(texts, dtype=object),
     "pandas categories": lambda texts: pd.Series(texts, dtype="category"),
@@ -200,6 +203,10 @@ def test_a_corpus_of_lines_names_its_file(tmp_path):
          "the column of text, or name it in a ColumnTransformer: (vectorizer, 'column')."),
         (7, TypeError, "X must be an iterable of documents (strings or token lists), got 7."),
         ({"a": "b"}, TypeError, "X must be an iterable of documents (strings or token lists), got {'a': 'b'}."),
+        (sparse.csr_array(np.ones((2, 1))), TypeError,
+         "X must be an iterable of documents (strings or token lists), got a csr_array."),
+        (Path("corpus.txt"), TypeError,
+         "X must be documents, got the path 'corpus.txt'; pass LineCorpus(X), a document a line."),
         (np.zeros((1, 1, 1)), TypeError,
          "X must be an iterable of documents (strings or token lists), got array([[[0.]]])."),
         (["a", None], TypeError,

@@ -1,0 +1,91 @@
+"""Vectors as float32, from any container that holds real numbers."""
+
+from collections.abc import Iterator, ValuesView
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from skembed.data.canonical import canonical_key
+
+__all__ = ["as_float32"]
+
+
+def as_float32(values: Any, name: str) -> np.ndarray:
+    """`values` as C-ordered float32 of native byte order, copied unless it is a read-only array or a memory map.
+
+    Parameters
+    ----------
+    values : array-like
+        Rows may stand in one column of lists or arrays, and numbers be Python objects; missing ones are NaN.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but real numbers, or is a sparse matrix.
+    ValueError
+        If its rows are not of one length, or numbers are masked.
+    """
+    array = values if isinstance(values, np.memmap) else _as_array(values, name)
+    if array.dtype == object:
+        array = _of_objects(array, name)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    kept = isinstance(array, np.memmap) or not array.flags.writeable
+    with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
+        return array.astype(np.float32, order="C", copy=not kept)
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} must be dense, got a {type(values).__name__}; pass {name}.toarray().")
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} holds {np.ma.count_masked(values)} masked numbers, of which nothing is known; fill them, or leave "
+            "these rows out."
+        )
+    if isinstance(values, ValuesView | Iterator):
+        values = list(values)
+    try:
+        return np.asarray(values)
+    except ValueError:
+        if not isinstance(values, list | tuple):
+            raise
+        return np.fromiter(values, dtype=object, count=len(values))  # rows of several lengths, which are told apart
+
+
+def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
+    """An array of objects as float64: of numbers, or of rows of numbers."""
+    if array.ndim == 1 and len(array) and np.ndim(array[0]) == 1:
+        rows = [np.atleast_1d(as_float32(row, name)) for row in array]
+        strange = next((place for place, row in enumerate(rows) if row.shape != rows[0].shape), None)
+        if strange is not None:
+            raise ValueError(
+                f"{name} must have rows of one length, got {rows[strange].shape} in row {strange} beside "
+                f"{rows[0].shape} in row 0."
+            )
+        return np.stack(rows)
+    values = array.ravel().tolist()
+    for kind in set(map(type, values)):
+        if not issubclass(kind, Real | Decimal):
+            strange = next(value for value in values if type(value) is kind)
+            if not _is_missing(strange):
+                raise TypeError(
+                    f"{name} must hold real numbers, got {strange!r:.60} of type {kind.__name__} in an array of dtype "
+                    "object."
+                )
+            values = [np.nan if type(value) is kind else value for value in values]
+    try:
+        return np.array(values, dtype=np.float64).reshape(array.shape)
+    except OverflowError as error:
+        raise ValueError(f"{name} must be finite float32: {error}.") from None
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return canonical_key(value) is None
+    except (TypeError, ValueError):
+        return False
