@@ -47,12 +47,11 @@ class _Columns(NamedTuple):
 def looks_like_csv(start: bytes) -> bool:
     """Whether the first lines of a file have two fields or more, as many in each, numbers but for the key.
 
-    A key with a comma among numbers that spaces part, as of a text of vectors, makes no such line.
+    A key with a comma among numbers that spaces part, as of a text of vectors, makes no such line. Names above cells
+    that are no numbers do, so that an error says which.
     """
     text = start.decode("utf-8-sig", "replace")
     delimiter = _delimiter(text)
-    if delimiter == "\t":  # between a key and numbers, this is a text of vectors
-        return False
     whole = text[: text.rfind("\n") + 1] if len(start) >= _LOOKED_AT else text
     try:
         rows = list(islice(filter(None, csv.reader(io.StringIO(whole, newline=""), delimiter=delimiter)), 6))
@@ -60,9 +59,16 @@ def looks_like_csv(start: bytes) -> bool:
         return False
     if not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
-    body = rows[1:] or rows
-    numeric = [all(_is_number(row[column]) for row in body) for column in range(len(rows[0]))]
-    return sum(numeric) >= len(numeric) - 1
+    named, body = not any(_is_number(field.strip()) for field in rows[0]), rows[1:] or rows
+    numeric = [all(_is_number(row[column].strip()) for row in body) for column in range(len(rows[0]))]
+    if sum(numeric) >= len(numeric) - 1:
+        return delimiter != "\t" or named  # between a key and numbers, a tab is one of a text of vectors
+    return delimiter != "\t" and named and len(rows) > 1 and not any(map(_ends_in_numbers, body))
+
+
+def _ends_in_numbers(row: list[str]) -> bool:
+    words = row[-1].split()
+    return len(words) > 1 and _is_number(words[-1])
 
 
 def _delimiter(text: str) -> str:
@@ -218,7 +224,10 @@ class _Reader:
         try:
             value = as_float32(number(field.strip().encode("utf-8", "replace")))
         except ValueError:
-            raise self.error(line, f"expected a number, got {field[:40]!r}") from None
+            way_out = ""
+            if field.lstrip().startswith("["):
+                way_out = "; read cells of lists by pandas and json: EmbeddingTable(keys, cells.map(json.loads))"
+            raise self.error(line, f"expected a number, got {field[:40]!r}{way_out}") from None
         if not (np.isfinite(value) or self.options.allow_nonfinite):
             raise self.error(line, not_finite_message(field[:40], "in it"))
         return value

@@ -16,6 +16,13 @@ _FOREIGN = {
     **{compression.magic: f"compressed with {compression.name}" for compression in COMPRESSIONS},
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a .npy array",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\x04\x22\x4d\x18": "compressed with lz4",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"SQLite format 3\0": "an SQLite database, as those of pymagnitude are",
+    b"ARROW1": "an Arrow or Feather file",
+    b"FiFu": "a file of finalfusion",
 }
 
 

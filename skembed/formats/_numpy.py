@@ -13,7 +13,14 @@ import numpy as np
 from skembed.formats._errors import FormatError
 from skembed.formats._open import Source, checked_members, open_member
 from skembed.formats._options import ReadOptions
-from skembed.formats._rows import Selection, decode_keys, first_not_finite, not_finite_message, table_of
+from skembed.formats._rows import (
+    BYTE_ORDER_MARK,
+    Selection,
+    decode_keys,
+    first_not_finite,
+    not_finite_message,
+    table_of,
+)
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
 
@@ -77,7 +84,7 @@ def read_npy(source: Source, path: str | os.PathLike, options: ReadOptions) -> E
 
 
 def _lines(path: Path, options: ReadOptions) -> list[str]:
-    content = path.read_bytes()
+    content = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     raw = content.removesuffix(b"\n").split(b"\n") if content else []
     return decode_keys(
         [line.removesuffix(b"\r") for line in raw],

@@ -12,6 +12,7 @@ from skembed.table.counts import frozen_array
 from skembed.table.embedding_table import EmbeddingTable, object_array
 from skembed.warning import warn
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK_ROWS = 16_384
 
 

@@ -7,12 +7,19 @@ from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._fasttext import MAGIC, plausible_without_magic
 from skembed.formats._numbers import number
 from skembed.formats._open import Source
+from skembed.formats._rows import BYTE_ORDER_MARK
 
 _LOOKED_AT = 1 << 16
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEADER = re.compile(rb"[+-]?[0-9]+[ \t]+[+-]?[0-9]+[ \t]*\r?")
 _FIELD_ENDS = re.compile(rb"[ \t,;]+")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PAIR = re.compile(rb"[0-9]+:[-+.0-9eE]+")
+_A_PAGE = "a web page, which a server sends in place of a file; download the file anew"
+_JSON = "JSON; read it by json.load, and pass keys and vectors: EmbeddingTable(content.keys(), content.values())"
+_OTHER_TEXTS = {
+    b"version https://git-lfs": "a pointer of Git LFS in place of the file; fetch it by git lfs pull",
+    b"<!doctype html": _A_PAGE, b"<html": _A_PAGE, b"{": _JSON,
+}  # fmt: skip
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,11 +43,35 @@ def sniffed(source: Source) -> str:
         raise source.error(0, "expected text in UTF-8, the file looks like UTF-16; convert it first")
     head, newline, rest = start.partition(b"\n")
     if newline and _HEADER.fullmatch(head):
+        _refuse_sparse_rows(source, len(head) + 1, rest)
         return "text" if _is_text(rest, int(head.split()[1])) else "word2vec-binary"
     if _CONTROL.search(start[:1024]):
         raise source.error(0, f"expected vectors in a format that skembed reads, got bytes of none: {start[:16]!r}")
+    _refuse_other_texts(source, head)
     _refuse_numbers_alone(source, start)
     return "csv" if looks_like_csv(start) else "text"
+
+
+def _refuse_sparse_rows(source: Source, offset: int, rest: bytes) -> None:
+    """FormatError for rows of components that are not zero, each beside its number, as those of PPMI are."""
+    pairs = rest.split(b"\n", 1)[0].split()[1:]
+    if pairs and all(_PAIR.fullmatch(pair) for pair in pairs):
+        raise source.error(
+            offset,
+            f"expected a number for each component, found pairs such as {pairs[0][:40]!r}, as of sparse vectors; make "
+            "dense ones of few components, by sklearn.decomposition.TruncatedSVD for instance, and pass them to "
+            "EmbeddingTable(keys, vectors)",
+        )
+
+
+def _refuse_other_texts(source: Source, head: bytes) -> None:
+    """FormatError for what stands where vectors should: a page of an error, a pointer of Git, JSON."""
+    words = head.split()
+    if not words or _is_number(words[-1]):
+        return
+    for beginning, found in _OTHER_TEXTS.items():
+        if head.strip().lower().startswith(beginning):
+            raise source.error(0, f"expected vectors, found {found}")
 
 
 def _refuse_numbers_alone(source: Source, start: bytes) -> None:
@@ -48,7 +79,7 @@ def _refuse_numbers_alone(source: Source, start: bytes) -> None:
 
     Keys may be numbers, those of nodes for instance, but most are then whole.
     """
-    lines = start.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    lines = start.removeprefix(BYTE_ORDER_MARK).split(b"\n")
     rows = [
         _FIELD_ENDS.split(line.strip()) for line in (lines[:-1] if len(start) == _LOOKED_AT else lines) if line.strip()
     ]

@@ -15,14 +15,13 @@ from skembed.formats import _numbers
 from skembed.formats._errors import FormatError
 from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
-from skembed.formats._rows import RowBuffer, Selection, decode_keys, not_finite_message, table_of
+from skembed.formats._rows import BYTE_ORDER_MARK, RowBuffer, Selection, decode_keys, not_finite_message, table_of
 from skembed.table import EmbeddingTable
 
 _BLOCK = 1 << 20
 _MAX_LINE = 1 << 26
 _COMPILED_FROM = 1 << 23  # bytes of a file for which loading the compiler pays
 _LOOKED_AT = 1_000  # lines from which the number of components is told where no header says it
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _INTEGER = re.compile(rb"[+-]?[0-9]+")
 
 
@@ -59,16 +58,19 @@ def text_layout(source: Source, header: bool | None) -> Layout:
     while len(start) == size < _MAX_LINE and b"\n" not in start:
         size *= 2
         start = source.peek(size)
-    mark = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
+    mark = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
     lines = start[mark:].split(b"\n")
     if len(start) == size:
         lines.pop()  # cut by the end of the block
     first = _fields(lines[0]) if lines else []
     rest = [len(fields) for line in lines[1 : _LOOKED_AT + 1] if (fields := _fields(line))]
-    if header is None:
+    told = header is None
+    if told:
         header = len(first) == 2 and not _is_row_of_one(first, rest)
     if header:
         count, dim = parse_header(source, lines[0] if lines else b"", mark)
+        if told:
+            check_header(source, dim, lines[1 : _LOOKED_AT + 1], mark)
         return Layout(mark + len(lines[0]) + 1, count, dim)
     if len(start) < size and not start.endswith(b"\n"):
         check_last_line(source, lines, mark)
@@ -78,6 +80,20 @@ def text_layout(source: Source, header: bool | None) -> Layout:
     if n_fields < 2:
         raise source.error(mark, f"expected lines of a key and numbers, got {start[mark : mark + 40]!r}")
     return Layout(mark, None, n_fields - 1)
+
+
+def check_header(source: Source, dim: int, lines: list[bytes], mark: int) -> None:
+    """Refuse a header of fewer numbers than each row has, which would make the first of them words of the keys."""
+    rows = [fields for line in lines if (fields := _fields(line))]
+    n_numbers = {len(fields) - 1 for fields in rows}
+    if len(rows) < 2 or len(n_numbers) > 1 or not min(n_numbers) > dim:
+        return
+    if all(_is_number(field) for fields in rows for field in fields[1:]):
+        raise source.error(
+            mark,
+            f"expected a key and {dim} numbers in each row, as the header says, found {min(n_numbers)}. If the keys "
+            "are words and numbers, name the format: format='word2vec-text'",
+        )
 
 
 def check_last_line(source: Source, lines: list[bytes], mark: int) -> None:

@@ -61,10 +61,10 @@ def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
     """An array of objects as float64: of numbers, or of rows of numbers."""
     if array.ndim == 1 and len(array) and np.ndim(array[0]) == 1:
         rows = [np.atleast_1d(as_float32(row, name)) for row in array]
-        strange = next((place for place, row in enumerate(rows) if row.shape != rows[0].shape), None)
-        if strange is not None:
+        other = next((place for place, row in enumerate(rows) if row.shape != rows[0].shape), None)
+        if other is not None:
             raise ValueError(
-                f"{name} must have rows of one length, got {rows[strange].shape} in row {strange} beside "
+                f"{name} must have rows of one length, got {rows[other].shape} in row {other} beside "
                 f"{rows[0].shape} in row 0."
             )
         return np.stack(rows)

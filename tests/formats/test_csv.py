@@ -48,6 +48,8 @@ def test_many_rows_one_by_one_and_as_a_part(tmp_path):
         "x,y,name\n1,2.5,Ulm\n-3,4e1,Bern\n",
         '"word","dim 1","dim 2"\n"Ulm","1","2.5"\n"Bern","-3","4e1"\n',
         "1,word,2\n1,Ulm,2.5\n-3,Bern,4e1\n",
+        "word\tx\ty\nUlm\t1\t2.5\nBern\t-3\t4e1\n",
+        "word, x, y\nUlm, 1, 2.5\nBern, -3, 4e1\n",
     ],
 )
 def test_what_others_write(load, content):
@@ -67,7 +69,9 @@ def test_spaces_around_numbers_where_the_format_is_named(load):
     assert load("a, 1, 2\nb , 3, 4\n", format="csv") == EmbeddingTable(["a", "b "], [[1, 2], [3, 4]])
 
 
-@pytest.mark.parametrize("content", [", 0.1 0.2\n. 0.3 0.4\n", "a,b 1 2\nc,d 3 4\n", "2 2\na, 1 2\nb 3 4\n"])
+@pytest.mark.parametrize(
+    "content", [", 0.1 0.2\n. 0.3 0.4\n", "a,b 1 2\nc,d 3 4\n", "2 2\na, 1 2\nb 3 4\n", "Ulm,D 1 2\nBern,CH 3 4\n"]
+)
 def test_texts_of_vectors_stay_texts(load, content):
     assert load(content).embedding_dim == 2
 
@@ -92,6 +96,21 @@ def test_texts_of_vectors_stay_texts(load, content):
 def test_what_is_wrong_is_named(load, content, message):
     with pytest.raises(FormatError, match=message):
         load(content, format="csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("word,x,y\na,1,2\nb,,4\n", "line 3: expected a number, got ''"),
+        ("word;x;y\na;1,5;2,5\nb;3,1;4,1\n", "line 2: expected a number, got '1,5'"),
+        ("word,kind,x\na,noun,1\nb,verb,2\n", "line 2: expected a number, got 'noun'"),
+        ('word,vector\na,"[1, 2]"\nb,"[3, 4]"\n', r"got '\[1, 2\]'; read cells of lists by pandas and json"),
+        ("word,vector\na,[1. 2.]\nb,[3. 4.]\n", r"got '\[1. 2.\]'; read cells of lists by pandas and json"),
+    ],
+)
+def test_what_is_wrong_below_names_is_named_without_the_format(load, content, message):
+    with pytest.raises(FormatError, match=message):
+        load(content)
 
 
 def test_what_the_format_cannot_hold(tmp_path):

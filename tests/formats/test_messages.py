@@ -295,6 +295,7 @@ def test_an_npy_is_as_long_as_it_says(tmp_path, size):
         (samples.VECTORS * [1, np.nan, 1, 1], b"a\nb\nc\nd\ne", r"at byte 136: expected finite.*got nan \(key 'a'\)"),
         (np.asfortranarray(samples.VECTORS), b"a\nb\nc\nd\ne\n", None),
         (samples.VECTORS, b"a\r\nb\r\nc\r\nd\r\ne\r\n", None),
+        (samples.VECTORS, b"\xef\xbb\xbfa\nb\nc\nd\ne\n", None),
         (samples.VECTORS[:0], b"", None),
     ],
 )

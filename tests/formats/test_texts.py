@@ -119,6 +119,36 @@ def test_headers_that_lie(parser, load, head):
         load(samples.text().replace(b"5 4", head, 1), format="word2vec-text")
 
 
+def test_a_header_of_fewer_numbers_than_the_rows_have(parser, load):
+    content = b"2 1\na 1 2\nb 3 4\n"
+    with pytest.raises(
+        FormatError, match="at byte 0: expected a key and 1 numbers in each row, as the header says, found"
+    ):
+        load(content)
+    assert load(content, format="word2vec-text").keys.tolist() == ["a 1", "b 3"]
+    assert load(b"2 1\nroute 66 2\nb 4\n").keys.tolist() == ["route 66", "b"]
+    assert load(b"2 1\nnew york 2\nold town 4\n").keys.tolist() == ["new york", "old town"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a pointer of Git LFS"),
+        (b"<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n", "a web page"),
+        (b'{"a": [1, 2], "b": [3, 4]}', r"JSON; read it by json.load.*content.keys\(\), content.values\(\)"),
+        (b"2 9\na 0:0.5 1:0.2\nb 9:0.02 3:1\n", "at byte 4: .* found pairs such as b'0:0.5', as of sparse vectors"),
+    ],
+)
+def test_texts_of_something_else_are_named(load, content, message):
+    with pytest.raises(FormatError, match=message):
+        load(content)
+
+
+def test_keys_that_begin_as_something_else_are_keys(load):
+    assert load(b"<html> 1 2\n{ 3 4\n0:0.5 1 2\n").keys.tolist() == ["<html>", "{", "0:0.5"]
+    assert load(b"{ 3 4\n<html> 1 2\n").keys.tolist() == ["{", "<html>"]
+
+
 def test_a_header_larger_than_the_file_is_refused_before_anything_is_allocated(load):
     with pytest.raises(FormatError, match=r"at byte 0: expected at least \d{18,} bytes for the 10000000000000 rows"):
         load(samples.text().replace(b"5 4", b"10000000000000 99999999", 1))
