@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from skembed.data.compression import most_bytes
 from skembed.formats._errors import FormatError
 from skembed.formats._open import Source, checked_members, open_member
 from skembed.formats._options import ReadOptions
@@ -28,6 +29,7 @@ _MAX_HEADER = 10_000
 _KEY_DTYPES = re.compile(r"[<>=|]?(?:U[0-9]{1,7}|S[0-9]{1,7}|[iu][1248]|f[248]|b1)")
 _COUNT_DTYPES = re.compile(r"[<>=|]?(?:i[1248]|u[124])")
 _VECTOR_DTYPES = re.compile(r"[<>=|]?f[248]")
+_BYTES_OF_CHARACTER = 4
 _MAX_WIDTH = 10_000  # characters of a key: all keys of a numpy array take as much as the longest
 
 
@@ -226,6 +228,13 @@ def _key_array(table: EmbeddingTable) -> np.ndarray:
     if kinds == {str}:
         longest = max(keys, key=len)
         ends = [key for key in keys if key.endswith("\0")]
+        n_bytes = _BYTES_OF_CHARACTER * len(longest) * len(keys)
+        if n_bytes > most_bytes(_BYTES_OF_CHARACTER * sum(map(len, keys))):
+            raise ValueError(
+                f"a numpy array of strings has as many characters for each key as for the longest: {n_bytes:,} bytes "
+                f"for {len(keys)} keys beside {longest[:40]!r}, of {len(longest)} characters; save the table as "
+                "'safetensors', or without such keys."
+            )
         if len(longest) > _MAX_WIDTH or ends:
             raise ValueError(
                 f"a numpy array of strings cannot hold the key {(ends or [longest])[0][:40]!r}: one of more than "

@@ -34,7 +34,8 @@ def _write_lines(table: EmbeddingTable, file: BinaryIO, *, header: bool, end: st
     pattern = (" ".join(["%.9g"] * table.embedding_dim) + end).encode()
     for start in range(0, len(table), _ROWS_AT_ONCE):
         rows = table.vectors[start : start + _ROWS_AT_ONCE].tolist()
-        file.write(b"".join(b"%b %b" % (key, pattern % tuple(row)) for key, row in zip(keys[start:], rows)))
+        block = zip(keys[start : start + len(rows)], rows)
+        file.write(b"".join(b"%b %b" % (key, pattern % tuple(row)) for key, row in block))
 
 
 def write_word2vec_binary(table: EmbeddingTable, file: BinaryIO) -> None:

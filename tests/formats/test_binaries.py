@@ -205,6 +205,15 @@ class TestNumpy:
                 EmbeddingTable(keys, np.ones((2, 2))).save(tmp_path / "t", "numpy")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_long_key_does_not_make_all_keys_as_long(self, tmp_path):
+        table = EmbeddingTable([*map(str, range(5_000)), "u" * 9_000], np.ones((5_001, 1)))
+        with pytest.raises(
+            ValueError, match=r"180,036,000 bytes for 5001 keys beside 'uu.*save the table as 'safetensor"
+        ):
+            table.save(tmp_path / "t.npz")
+        table.subset(table.keys[-500:]).save(tmp_path / "t.npz")
+        assert EmbeddingTable.load(tmp_path / "t.npz") == table.subset(table.keys[-500:])
+
     @pytest.mark.parametrize("order", "CF")
     @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
     def test_npy_beside_its_keys(self, tmp_path, order, dtype):
