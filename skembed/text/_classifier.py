@@ -20,7 +20,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
-from skembed.text._bags import BagReader
+from skembed.text._bags import END_ROW, BagReader
 from skembed.text._class_labels import all_classes, class_numbers, read_labels
 from skembed.text._class_learning import (
     ClassesSeen,
@@ -31,6 +31,7 @@ from skembed.text._class_learning import (
     finished,
 )
 from skembed.text._class_model import ClassModel
+from skembed.text._strangers import warn_cut_stop_words, warn_unknown_documents
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._word_training import check_init, check_shares_words
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words
@@ -314,6 +315,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
         )
         with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
+            warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
             labels = class_numbers(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
@@ -436,7 +438,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         parts = [np.empty((0, len(self.classes_)))]
         with EncodedCorpus.read(self._tokenizer.documents(X), self._tokenizer) as corpus:
             documents = _without(corpus, self._stop_words)
-            parts += map(self._model.probabilities, self._bag_reader.read(corpus.words, documents))
+            n_known = 0
+            for bags in self._bag_reader.read(corpus.words, documents):
+                n_known += int((bags.indices > END_ROW).sum())
+                parts.append(self._model.probabilities(bags))
+            warn_unknown_documents(corpus.n_documents, n_known, "all get the frequencies of the classes")
         return np.concatenate(parts)
 
     def to_fasttext(self, path, *, label_prefix="__label__"):

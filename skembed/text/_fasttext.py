@@ -1,19 +1,21 @@
 """FastTextVectorizer: word vectors made of character n-grams, so that words never seen have a vector too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.apply.pooling import pool_chunks
+from skembed.apply.pooling import Pooling, pool_chunks
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.keys import Keys
+from skembed.data.ragged import Ragged
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._phrases import PhraseRounds
+from skembed.text._strangers import warn_unknown_documents
 from skembed.text._subword_rows import NgramRule, buckets_of, ngram_rule, rows_of_words, starting_rows
 from skembed.text._subwords import Chunk, SubwordEncoder, read_chunks, with_composed
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
@@ -236,7 +238,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             Zeros for a document without a word that has a vector.
         """
         check_is_fitted(self)
-        return self._pool_chunks(self._encoder.encode_all(self._encoder.tokenizer.documents(X)))
+        return self._pool_chunks(self._encoder.encode_all(self._encoder.tokenizer.documents(X)), told=True)
 
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
         return self._pool_chunks(
@@ -245,9 +247,21 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             )
         )
 
-    def _pool_chunks(self, chunks: Iterable[Chunk]) -> np.ndarray:
-        shared = self.embedding_, self._poolings, self._document_counts
-        return pool_chunks((with_composed(chunk, *shared) for chunk in chunks), self._n_features_out)
+    def _pool_chunks(self, chunks: Iterable[Chunk], *, told: bool = False) -> np.ndarray:
+        """Pool chunks; `told` is whether documents without a word that has a vector are warned of."""
+        shared, n_documents, n_words = (self.embedding_, self._poolings, self._document_counts), 0, 0
+
+        def composed() -> Iterator[tuple[Ragged, np.ndarray, list[Pooling]]]:
+            nonlocal n_documents, n_words
+            for chunk in chunks:
+                documents, vectors, poolings = with_composed(chunk, *shared)
+                n_documents, n_words = n_documents + len(documents), n_words + len(documents.indices)
+                yield documents, vectors, poolings
+
+        pooled = pool_chunks(composed(), self._n_features_out)
+        if told:
+            warn_unknown_documents(n_documents, n_words)
+        return pooled
 
     def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
         return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words, lowercase=self.lowercase))

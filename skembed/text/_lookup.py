@@ -12,6 +12,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import Inputs
 from skembed.text._normalized_encoder import NormalizedEncoder
+from skembed.text._strangers import warn_unknown_documents
 
 __all__ = ["TextPooler", "learn_poolers"]
 
@@ -42,8 +43,12 @@ class TextPooler:
 
     def pool(self, texts: Iterable[str | list]) -> np.ndarray:
         """Return the vectors of texts; zeros where no word has one."""
-        parts = [part for part, _ in self.pooled_chunks(texts)]
-        return np.concatenate([np.empty((0, self.n_columns), np.float32), *parts])
+        parts, n_documents, n_with_words = [np.empty((0, self.n_columns), np.float32)], 0, 0
+        for part, is_empty in self.pooled_chunks(texts):
+            parts.append(part)
+            n_documents, n_with_words = n_documents + len(part), n_with_words + int((~is_empty).sum())
+        warn_unknown_documents(n_documents, n_with_words)
+        return np.concatenate(parts)
 
     def pooled_chunks(self, texts: Iterable[str | list]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pool the words of texts, unknown ones composed where the table has subwords.

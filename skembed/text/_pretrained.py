@@ -31,6 +31,7 @@ from skembed.text._normalized_encoder import NormalizedEncoder
 from skembed.text._normalizer import DIGITS, PUNCTUATION
 from skembed.text._retraining import train_further
 from skembed.text._source import VectorSource, normalizer_of
+from skembed.text._strangers import warn_cut_stop_words
 from skembed.text._tokens import Tokenizer
 from skembed.text._vectorizer import DocumentTransformer
 from skembed.text._words import read_stop_words
@@ -310,6 +311,11 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
             table = source.table(lambda: inputs.candidates(normalizer))
             inputs.normalize(normalizer, table)
             given = given_vectors(inputs.words, table)
+            warn_cut_stop_words(
+                stop_words,
+                lambda word: [part for token in tokenizer.words(word) for part in normalizer.normalize(token, table)],
+                inputs.words if self.trainable else given,
+            )
             unknown, unknown_share = unknown_words(inputs.words, inputs.counts, given, stop_words)
             vocabulary = vocabulary_of(inputs, given, stop_words, self.min_count if self.trainable else None)
             warn_unknown(unknown, unknown_share, normalizer)

@@ -141,6 +141,10 @@ class Tokenizer:
             return (self._words(text),)
         return self._pieces(text)
 
+    def words(self, text: str) -> list[str]:
+        """Return the words of one text, which is not long."""
+        return list(itertools.chain.from_iterable(self.token_chunks(text)))
+
     def _pieces(self, text: str) -> Iterator[list[str]]:
         if self._shortest is not None:  # no word contains a space, so that cutting there changes nothing
             start = 0

@@ -29,6 +29,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds, phrase_of
+from skembed.text._strangers import warn_cut_stop_words, warned_of_unknown
 from skembed.text._tokens import Tokenizer
 from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, vocabulary_rows
@@ -121,7 +122,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         -----
         UserWarning
             On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on. Or if
-            `token_pattern` cuts words at their vowel signs, as of Hindi.
+            `token_pattern` cuts words at their vowel signs, as of Hindi; or if it cuts stop words, of which the parts
+            stay.
         ConvergenceWarning
             If `subsample` leaves nothing to learn from, as happens with a handful of documents.
         """
@@ -145,7 +147,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         self._check_parameters()
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
         with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
-            vocabulary, rounds = self._vocabulary_of(corpus, earlier)
+            vocabulary, rounds = self._vocabulary_of(corpus, earlier, tokenizer)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)
             sequences, max_iter = self._sequences(corpus, vocabulary, row_of), self._n_passes(vocabulary)
@@ -162,8 +164,11 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             callbacks.end()
             return self._pool_corpus(corpus, row_of) if transform else None
 
-    def _vocabulary_of(self, corpus: EncodedCorpus, earlier: EarlierFit | None) -> tuple[Vocabulary, PhraseRounds]:
+    def _vocabulary_of(
+        self, corpus: EncodedCorpus, earlier: EarlierFit | None, tokenizer: Tokenizer
+    ) -> tuple[Vocabulary, PhraseRounds]:
         stop_words = read_stop_words(self.stop_words, lowercase=self.lowercase)
+        warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
         if earlier is not None:
             return grown_vocabulary(earlier.vocabulary, earlier.rounds, corpus, stop_words)
         limits = {"min_count": self.min_count, "max_features": self.max_features}
@@ -212,9 +217,14 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         ndarray of shape (n_documents, n_columns), float32
             `embedding_dim` columns, of a vectorizer that pools for each pooling. Zeros for a document without a known
             word.
+
+        Warns
+        -----
+        UserWarning
+            If none of several documents has a known word.
         """
         check_is_fitted(self)
-        return self._pool(self._encoder.encode(self._encoder.tokenizer.documents(X)))
+        return self._pool(warned_of_unknown(self._encoder.encode(self._encoder.tokenizer.documents(X))))
 
     def _pool_corpus(self, corpus: EncodedCorpus, row_of: np.ndarray) -> np.ndarray:
         """What `transform` makes of the documents of a corpus; `row_of[i]` is the row of its word i, or `NO_ROW`."""

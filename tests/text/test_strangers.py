@@ -1,0 +1,83 @@
+"""Warnings of words that look known and are not: documents without a known word, and stop words that are cut."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from skembed import (
+    Doc2VecVectorizer,
+    EmbeddingTable,
+    FastTextClassifier,
+    FastTextVectorizer,
+    PretrainedVectorizer,
+    Word2VecVectorizer,
+)
+
+DOCS = ["the cat doesn't sit", "the dog isn't there", "a cat and a dog"] * 3
+SMALL = {"embedding_dim": 2, "min_count": 1, "max_iter": 1, "random_state": 0}
+
+
+def vectorizers(**options):
+    table = EmbeddingTable(["cat", "dog", "the", "doesn't", "isn", "there"], np.eye(6))
+    return [
+        Word2VecVectorizer(**SMALL, subsample=0, **options),
+        FastTextVectorizer(**SMALL, subsample=0, max_n=0, **options),
+        Doc2VecVectorizer(**SMALL, subsample=0, **options),
+        FastTextClassifier(**SMALL, calibrate=False, **options),
+        PretrainedVectorizer(table, punctuation="drop", **options),
+    ]
+
+
+def fitted(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(DOCS, [0, 1, 0] * 3)
+
+
+@pytest.mark.parametrize("model", vectorizers(), ids=lambda model: type(model).__name__)
+def test_documents_of_which_no_word_is_known(model):
+    fitted(model)
+    apply, outcome = model.transform if hasattr(model, "transform") else model.predict_proba, "all rows are zeros"
+    if isinstance(model, FastTextClassifier):
+        outcome = "all get the frequencies of the classes"
+    for strange in (["der Hund", "die Katze"], [["CATS."], ["DOGS."]]):
+        with pytest.warns(
+            UserWarning, match=f"none of the 2 documents of X has a word that has a vector, and {outcome}"
+        ):
+            apply(strange)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for usual in (["der Hund"], [], ["der Hund", "the"], (text for text in ["cat", ""])):
+            apply(usual)
+
+
+def test_a_word_that_is_composed_is_no_stranger():
+    vectorizer = fitted(FastTextVectorizer(**SMALL, subsample=0, min_n=2, max_n=3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert vectorizer.transform(["catty", "doggy"]).any()
+
+
+@pytest.mark.parametrize("stop_words", [["doesn't", "Isn't", "the"], {"isn't", "doesn't", "don't"}])
+def test_stop_words_that_the_tokenizer_cuts(stop_words):
+    for model in vectorizers(stop_words=stop_words):
+        parts = "'isn'" if isinstance(model, PretrainedVectorizer) else "'doesn, isn'"
+        with pytest.warns(
+            UserWarning, match=f"stop_words holds words that no text has, such as .* of their parts {parts}"
+        ):
+            model.fit(DOCS, [0, 1, 0] * 3)
+
+
+def test_stop_words_that_are_found_or_leave_nothing(recwarn):
+    tokens = [text.split() for text in DOCS]
+    for stop_words, X in (
+        (["doesn't", "isn't"], tokens),
+        (["doesn't", "doesn", "isn"], DOCS),
+        (["won't", "the"], DOCS),
+        ("english", DOCS),
+        (["The", "a"], DOCS),
+    ):
+        for model in vectorizers(stop_words=stop_words)[: -1 if X is tokens else None]:  # the last one cuts tokens, too
+            model.fit(X, [0, 1, 0] * 3)
+    assert not [str(warning.message) for warning in recwarn if "stop_words" in str(warning.message)]
