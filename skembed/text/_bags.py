@@ -15,6 +15,7 @@ END_ROW = 0  # in every bag once, as the end of a line in fastText: no bag is em
 END_WORD = "</s>"  # what fastText calls it; it is the last word of n-grams of words
 _LEFT_OUT = -2  # a word without a row
 _WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
+_FEW = 16  # words that are hashed one by one
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
@@ -139,10 +140,19 @@ def hash_words(words: Sequence[str]) -> np.ndarray:
     state = np.full(len(encoded), _FNV_OFFSET)
     active = np.flatnonzero(lengths)
     byte = 0
-    while len(active):
+    while len(active) > _FEW:
         state[active] = (state[active] ^ signed[begins[active] + byte]) * _FNV_PRIME
         byte += 1
         active = active[lengths[active] > byte]
+    for place in active.tolist():
+        state[place] = _hash_on(int(state[place]), encoded[place][byte:])
+    return state
+
+
+def _hash_on(state: int, rest: bytes) -> int:
+    """Hash the rest of one word: byte by byte Python is quicker than numpy is on few words, and some are pages long."""
+    for value in rest:
+        state = (state ^ (value if value < 0x80 else value | 0xFFFFFF00)) * int(_FNV_PRIME) & 0xFFFFFFFF
     return state
 
 

@@ -479,6 +479,11 @@ def test_word_ngrams_are_hashed_as_fasttext_does():
     assert found[1] == [((pair(2, 3) * 116049371 + h[4]) % 2**64, 2)]
 
 
+def test_words_of_many_lengths_and_pages_are_hashed_alike():
+    words = ["é" * n for n in range(40)] + ["long word é"] * 30 + ["é" * 20_000, "x" * 30_001]
+    assert hash_words(words).tolist() == [fnv(word) for word in words]
+
+
 def test_word_ngrams_longer_than_any_document_cost_nothing():
     hashes = hash_words(["good", "naïve", "x"])
     found, expected = (list(hash_word_ngrams(hashes, np.array([2, 3]), longest)) for longest in (2**62, 2))
