@@ -18,6 +18,7 @@ import numpy as np
 
 from skembed.apply import forks as forks  # notes forks from now on, before torch may have run
 from skembed.apply.model_directory import Dense
+from skembed.data.pointers import refuse_pointers
 
 __all__ = [
     "FAMILIES",
@@ -249,6 +250,7 @@ def open_contextual_model(
         raise FileNotFoundError(_not_there(source, parameter))
     for family in FAMILIES:
         if family.knows(path):
+            refuse_pointers(_files_of_models(path) if path.is_dir() else [path])
             module, function = family.opener.split(":")
             return getattr(import_module(module), function)(path, options)
     known = "; ".join(f"of {family.name}: {family.files}" for family in FAMILIES)
@@ -256,6 +258,17 @@ def open_contextual_model(
     if path.is_dir():
         held = f"holds {', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
     raise ValueError(f"{parameter}={os.fspath(source)!r} {held}; expected the files of a model, {known}.")
+
+
+def _files_of_models(folder: Path) -> list[Path]:
+    """Those that no further directory describes, as that of a transformer does."""
+    return sorted(
+        {
+            path
+            for name in ("*options.json", "*weights.hdf5", "encoder.safetensors", "*.pth", "*.vec")
+            for path in folder.glob(name)
+        }
+    )
 
 
 def _not_there(source: str | os.PathLike, parameter: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from skembed.apply import forks as forks  # notes forks from now on, before torch may have run
+from skembed.data.pointers import refuse_pointers
 from skembed.memory import check_memory
 
 __all__ = ["ImageModel", "LoadedModel", "default_weights", "load_model"]
@@ -133,6 +134,7 @@ def load_model(path: str | os.PathLike) -> LoadedModel:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"source={os.fspath(path)!r} is a folder, a pipe or a device; expected a file of weights.")
+    refuse_pointers([place])
     check_memory(status.st_size, f"the model {os.fspath(path)!r}", "take a smaller one")
     with _slots_lock:
         key = os.path.realpath(place), status.st_size, status.st_mtime_ns

@@ -16,6 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from skembed.data.pointers import refuse_pointers
+
 __all__ = ["MODEL_POOLINGS", "Dense", "ModelDirectory", "read_model_directory"]
 
 # how a configuration calls a way to pool -> its name here
@@ -31,6 +33,7 @@ _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Tanh": np.tanh,
     "ReLU": lambda x: np.maximum(x, 0),
 }
+_READ = ("*.json", "model.safetensors", "model-*.safetensors", "vocab.txt", "merges.txt", "*.model")
 _MOST_JSON = 2**20  # bytes; real configurations have some hundred
 
 
@@ -199,6 +202,7 @@ def _dense(folder: Path) -> Dense:
     path = folder / "model.safetensors"
     if not path.exists():
         raise FileNotFoundError(_without_safetensors(folder))
+    refuse_pointers([path])
     try:
         arrays = load_file(path)
     except SafetensorError as error:
@@ -229,6 +233,7 @@ def _check_weights(folder: Path) -> None:
         raise FileNotFoundError(f"{folder} has no config.json; expected a directory of sentence-transformers.")
     if not any(folder.glob("model*.safetensors")):
         raise FileNotFoundError(_without_safetensors(folder))
+    refuse_pointers(sorted({path for name in _READ for path in folder.glob(name)}))
 
 
 def _without_safetensors(folder: Path) -> str:
@@ -243,6 +248,7 @@ def _json(path: Path, kind: type) -> Any:
         raise FileNotFoundError(f"{path} is missing; expected a directory of sentence-transformers.")
     if path.stat().st_size > _MOST_JSON:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, expected a configuration of at most {_MOST_JSON}.")
+    refuse_pointers([path])
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 import re
 
+from skembed.data.pointers import POINTER, WAY_OUT
 from skembed.formats._csv import looks_like_csv
 from skembed.formats._errors import FormatError, foreign_hint
 from skembed.formats._fasttext import MAGIC, plausible_without_magic
@@ -17,7 +18,7 @@ _PAIR = re.compile(rb"[0-9]+:[-+.0-9eE]+")
 _A_PAGE = "a web page, which a server sends in place of a file; download the file anew"
 _JSON = "JSON; read it by json.load, and pass keys and vectors: EmbeddingTable(content.keys(), content.values())"
 _OTHER_TEXTS = {
-    b"version https://git-lfs": "a pointer of Git LFS in place of the file; fetch it by git lfs pull",
+    POINTER: WAY_OUT,
     b"<!doctype html": _A_PAGE, b"<html": _A_PAGE, b"{": _JSON,
 }  # fmt: skip
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
