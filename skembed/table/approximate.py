@@ -32,7 +32,7 @@ class ApproximateIndex:
     Attributes
     ----------
     recall_ : float
-        Share of the 10 nearest of (up to) 1,000 of the vectors that it finds.
+        Share of the 10 nearest of (up to) 1,000 of the vectors that it finds, or others just as near.
     """
 
     def __init__(
@@ -117,6 +117,8 @@ class ApproximateIndex:
     ) -> float:
         """Share of the k best rows of exact search that the index finds; nan for a table without a second vector.
 
+        Rows that score as the last of the best does count as well: of equal vectors any will do.
+
         Parameters
         ----------
         queries : ndarray of shape (n_queries, embedding_dim), default=None
@@ -128,10 +130,14 @@ class ApproximateIndex:
             n_rows = len(self.exact.vectors)
             own_rows = np.random.default_rng(seed).permutation(n_rows)[:sample_size]
             queries = self.exact.vectors[own_rows]
-        best = self.exact.search(queries, k, self.metric, own_rows=own_rows).rows
-        rows = self.search(queries, k, own_rows=own_rows).rows
-        hits = sum(len(set(one[one >= 0]) & set(other)) for one, other in zip(best, rows))
-        return hits / (best >= 0).sum() if (best >= 0).any() else float("nan")
+        best = self.exact.search(queries, k, self.metric, own_rows=own_rows)
+        found = self.search(queries, k, own_rows=own_rows)
+        n_best = (best.rows >= 0).sum(axis=1)
+        if not n_best.any():
+            return float("nan")
+        worst = best.scores[np.arange(len(n_best)), n_best - 1][:, None]  # equal vectors are as good as one another
+        hits = found.scores <= worst if self.metric == "euclidean" else found.scores >= worst
+        return float(np.minimum(hits.sum(axis=1), n_best).sum() / n_best.sum())
 
     def __repr__(self) -> str:
         n, dim = self.exact.vectors.shape

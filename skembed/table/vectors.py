@@ -34,9 +34,18 @@ def as_float32(values: Any, name: str) -> np.ndarray:
         array = _of_objects(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    kept = isinstance(array, np.memmap) or not array.flags.writeable
+    kept = isinstance(array, np.memmap) or _is_frozen(array)
     with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
         return array.astype(np.float32, order="C", copy=not kept)
+
+
+def _is_frozen(array: Any) -> bool:
+    """Whether nobody can write to an array: a read-only view of one that can be written to may change."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return True
 
 
 def _as_array(values: Any, name: str) -> np.ndarray:

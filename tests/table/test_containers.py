@@ -76,6 +76,15 @@ def test_vectors_refused(vectors, error, message):
         EmbeddingTable(["Ulm", "Bern"], vectors)
 
 
+def test_read_only_views_of_what_others_write_to_are_copied():
+    base = NUMBERS.copy()
+    view = base.view()
+    view.flags.writeable = False
+    table = EmbeddingTable(["Ulm", "Bern"], view)
+    base[0] = 9
+    np.testing.assert_array_equal(table.vectors, NUMBERS)
+
+
 def test_masked_numbers_are_no_query():
     table = EmbeddingTable(["Ulm", "Bern"], NUMBERS)
     query = np.ma.array([1.0, 9.0], mask=[False, True])

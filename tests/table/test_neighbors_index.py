@@ -114,6 +114,14 @@ def test_tables_of_few_keys_zeros_and_copies():
     assert empty.nearest(np.ones(2), index=empty.build_index()) == []
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+def test_of_equal_vectors_any_will_do(metric):
+    vectors = np.repeat(np.random.default_rng(0).standard_normal((3, 8)), 400, axis=0)
+    index = EmbeddingTable(range(len(vectors)), vectors).build_index(metric)
+    assert index.recall_ > 0.95
+    assert index.recall(k=500) <= 1
+
+
 def test_an_index_that_does_not_fit_is_named(table, index):
     other = EmbeddingTable(table.keys, table.vectors * 2)
     with pytest.raises(ValueError, match="index must be of this table"):
