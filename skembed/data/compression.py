@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
+from skembed.data.pointers import POINTER, WAY_OUT
+
 __all__ = ["COMPRESSIONS", "MAX_EXPANSION", "Compression", "find_compression", "most_bytes", "text_lines"]
 
 FREE_BYTES = 1 << 26  # what any file may expand to: less than a small table
@@ -22,6 +24,7 @@ _NO_TEXT = {
     b"PK\x03\x04": "a zip archive; unpack it before",
     b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it before",
     b"PAR1": "a table of parquet; read it by pandas or polars, and pass the column",
+    POINTER: WAY_OUT,
 }
 
 

@@ -15,6 +15,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
+from skembed.table.keys import hashable
 from skembed.table.queries import unit_vectors
 
 __all__ = ["CategorizationResult", "evaluate_categorization"]
@@ -102,6 +103,12 @@ def evaluate_categorization(
     one_of(method, METHODS, "method")
     words = Words(table, restrict_vocab, case_insensitive)
     listed = _read_categories(categories, encoding) if is_path(categories) else _given_categories(categories)
+    strange = next((category for _, category in listed if not hashable(category)), None)
+    if strange is not None:
+        raise TypeError(
+            f"categories must map each word to its category, got {strange!r:.60} of type {type(strange).__name__}; of "
+            "lists of words make {word: category for category, words in categories.items() for word in words}."
+        )
     listed = list(dict.fromkeys(listed))
     rows = words.rows(word for word, _ in listed)
     known = rows >= 0

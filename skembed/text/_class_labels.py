@@ -31,6 +31,13 @@ def read_labels(y: Any) -> np.ndarray:
                     "sklearn.preprocessing.MultiLabelBinarizer makes of y."
                 )
     labels = column_or_1d(labels, warn=True)
+    kinds = {str if isinstance(label, str) else type(label) for label in labels} if labels.dtype.kind == "O" else set()
+    if str in kinds and len(kinds) > 1:
+        other = next(label for label in labels if not isinstance(label, str))
+        raise TypeError(
+            f"y holds strings beside {other!r:.60} of type {type(other).__name__}, expected classes of one type; turn "
+            "them into strings: [str(label) for label in y]."
+        )
     check_classification_targets(labels)
     return labels
 

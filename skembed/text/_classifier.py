@@ -37,8 +37,11 @@ from skembed.text._word_training import check_init, check_shares_words
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.run import Run, draw_seed
+from skembed.warning import warn
 
 __all__ = ["FastTextClassifier"]
+
+_MARK_OF_CLASSES = "__label__"
 
 _WORDS_OF_FASTTEXT = r"[^ \n\r\t\v\f\0]+"  # what stands between its white space
 _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
@@ -316,6 +319,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         )
         with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
             warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
+            _warn_of_marked_classes(corpus.words)
             labels = class_numbers(corpus.n_documents, y, classes)
             weights = self._weights(y, sample_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
@@ -562,6 +566,16 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 def _without(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Ragged]:
     """Documents as numbers of words, without stop words."""
     return corpus.documents(corpus.numbers(stop_words))
+
+
+def _warn_of_marked_classes(words: list[str]) -> None:
+    """Warn if texts hold their classes, as the lines of fastText's files do: all would be learned from them."""
+    marked = next((word for word in words if word.startswith(_MARK_OF_CLASSES)), None)
+    if marked is not None:
+        warn(
+            f"X holds words such as {marked!r:.60}, by which the files of fastText name classes; here they are words, "
+            "from which any y is learned at once. Split lines of such a file into texts and classes."
+        )
 
 
 def _read_all(reader: BagReader, corpus: EncodedCorpus, stop_words: Collection[str]) -> Ragged:

@@ -110,12 +110,13 @@ class WordTraining:
 def warn_of_no_pairs(loss_curve: list[float], subsample: float) -> None:
     """Warn with ConvergenceWarning if a pass found no two words to learn from."""
     if 0.0 in loss_curve:
-        warn(
-            f"there was nothing to learn from in pass {loss_curve.index(0.0) + 1}: subsample={subsample} leaves out "
-            "frequent words, and in a small corpus all words are frequent, or no document has two known words. Raise "
-            "subsample, 0 keeps all words.",
-            ConvergenceWarning,
+        reason = (
+            f"subsample={subsample} leaves out frequent words, and in a small corpus all words are frequent, or no "
+            "document has two known words. Raise subsample, 0 keeps all words."
         )
+        if not subsample:
+            reason = "no document has two known words. Pass longer documents, or lower min_count."
+        warn(f"there was nothing to learn from in pass {loss_curve.index(0.0) + 1}: {reason}", ConvergenceWarning)
 
 
 def check_init(init: EmbeddingTable | None, embedding_dim: int, learned: EmbeddingTable | None = None) -> None:

@@ -10,6 +10,7 @@ from skembed import EmbeddingTable, ImageEmbedder
 from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.model_directory import read_model_directory
 from skembed.data.pointers import refuse_pointers
+from skembed.text import LineCorpus
 
 TINY_BERT = Path(__file__).parents[1] / "text" / "tiny_bert"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 438007537\n"
@@ -51,6 +52,14 @@ def test_models_on_images(tmp_path, name):
     (tmp_path / name).write_bytes(POINTER)
     with pytest.raises(ValueError, match=f"{name} {SAID}"):
         ImageEmbedder(str(tmp_path / name)).fit([np.zeros((64, 64, 3), np.uint8)])
+
+
+def test_a_file_of_documents(tmp_path):
+    (tmp_path / "corpus.txt").write_bytes(POINTER)
+    with pytest.raises(
+        ValueError, match=r"corpus.txt' is no text, but a pointer of Git LFS in place of the file; fetch"
+    ):
+        list(LineCorpus(tmp_path / "corpus.txt"))
 
 
 def test_a_file_of_vectors(tmp_path):

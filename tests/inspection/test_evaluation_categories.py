@@ -48,3 +48,11 @@ def test_categorization_leaves_random_states_alone_and_names_what_is_wrong(tmp_p
     large = EmbeddingTable(range(30_001), np.ones((30_001, 1)))
     with pytest.raises(ValueError, match=r"30001 words, 3600240004 bytes.*Use method='kmeans'"):
         evaluate_categorization(large, {key: key % 2 for key in range(30_001)}, method="agglomerative")
+
+
+def test_words_by_category_are_refused_with_what_to_make_of_them():
+    table = EmbeddingTable(["a", "b", "c"], np.eye(3))
+    with pytest.raises(
+        TypeError, match=r"each word to its category, got \['a', 'b'\] of type list; of lists of words make"
+    ):
+        evaluate_categorization(table, {"x": ["a", "b"], "y": ["c"]})

@@ -572,3 +572,15 @@ def test_held_out_documents_are_left_out_of_a_narrow_model_unless_vectors_are_gi
     small(embedding_dim=NARROW + 4, init=init, max_iter=1).fit(TEXTS[:40], LABELS[:40])
     assert widths[0] == NARROW + 4  # the model itself
     assert set(widths[1:]) == {NARROW + 4 if given else NARROW}
+
+
+def test_classes_of_several_types_are_refused():
+    with pytest.raises(
+        TypeError, match="y holds strings beside 1 of type int, expected classes of one type; turn them"
+    ):
+        small().fit(["a b", "c d"], np.array(["one", 1], dtype=object))
+
+
+def test_lines_of_fasttexts_files_hold_their_classes():
+    with pytest.warns(UserWarning, match="X holds words such as '__label__b', by which the files of fastText name"):
+        small().fit(["the cat", "__label__b the dog"] * 3, [0, 1] * 3)

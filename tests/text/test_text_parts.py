@@ -94,6 +94,12 @@ def test_training_further_warns_where_there_is_nothing_to_learn_from(monkeypatch
     vectorizer = PretrainedVectorizer(table, trainable=True, subsample=0.5, max_iter=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match=r"nothing to learn from in pass 1: subsample=0.5 leaves out"):
         vectorizer.fit(["a", "b"])
+    vectorizer.set_params(subsample=0)
+    with pytest.warns(
+        ConvergenceWarning, match="in pass 1: no document has two known words. Pass longer documents, or"
+    ):
+        vectorizer.fit(["a", "b"])
+    vectorizer.set_params(subsample=0.5)
     told = []
     monkeypatch.setattr(_retraining, "warn_of_no_pairs", lambda *given: told.append(given))
     vectorizer.fit(["a b", "b a"])
