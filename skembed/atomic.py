@@ -10,16 +10,25 @@ from typing import BinaryIO
 
 __all__ = ["check_new_directory", "new_directory", "replacing"]
 
+_SHOWN_BYTES = 200  # of a name; 255 are the most, and 29 are added
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that becomes `path` when the block ends, and vanishes if it fails."""
+    """A new file that becomes `path` when the block ends, and vanishes if it fails.
+
+    Who may read and write it is as of the file that it replaces.
+    """
     if path.exists() and not path.is_file():
         raise OSError(f"path must name a file, got {str(path)!r}, which is a folder or a device.")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r} is to lie in {str(path.absolute().parent)!r}, which is not there.")
+    unfinished = _beside(path)
     file = open(unfinished, "xb")  # noqa: SIM115 - closed before it is renamed, in either case
     try:
         with file:
+            if path.exists():
+                shutil.copymode(path, unfinished)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -61,7 +70,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
     `path` is what `check_new_directory` returned.
     """
-    unfinished = path.absolute().with_name(f".{path.absolute().name}.{secrets.token_hex(8)}.unfinished")
+    unfinished = _beside(path.absolute())
     unfinished.mkdir()
     try:
         yield unfinished
@@ -76,6 +85,12 @@ def new_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     _flush_folder(path.absolute().parent)
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the same folder, which says what it is for, and is no longer than file systems take."""
+    shown = os.fsencode(path.name)[:_SHOWN_BYTES].decode(errors="ignore")
+    return path.with_name(f".{shown}.{secrets.token_hex(8)}.unfinished")
 
 
 def _flush_folder(folder: Path) -> None:

@@ -21,6 +21,37 @@ def test_a_file_is_there_when_it_is_whole(tmp_path):
         assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["x" * 250, "ä" * 125])
+def test_names_as_long_as_file_systems_take(tmp_path, name):
+    with replacing(tmp_path / name) as file:
+        file.write(b"new")
+    with new_directory(tmp_path / name[1:]):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {name, name[1:]}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are those of POSIX")
+def test_who_may_read_a_file_stays(tmp_path):
+    path = tmp_path / "table.bin"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    with replacing(path) as file:
+        assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [0o600, 0o600]
+        file.write(b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "no" / "table.bin"
+    with (
+        pytest.raises(
+            FileNotFoundError, match=re.escape(f"{str(path)!r} is to lie in {str(path.parent)!r}, which is not")
+        ),
+        replacing(path),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_what_fails_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "table.bin"
