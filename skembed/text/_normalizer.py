@@ -19,6 +19,14 @@ _SPELLED = {str(digit): f" {name} " for digit, name in enumerate(_NAMES)}
 _DIGIT = re.compile(r"[0-9]")
 _CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
 _MARKS = frozenset(".,;:!?()\"'-")
+_SELECTOR = re.compile("[\ufe0e\ufe0f]")  # whether a symbol is shown as text or as a picture
+_SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
+_BEHIND_EMOJI = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"
+# a mark of ASCII, found soonest; a flag, two letters of its country; another mark, or symbols that are joined
+_MARK_OR_EMOJI = (
+    r"[!-/:-@\[-`{-~]|[\U0001f1e6-\U0001f1ff]{2}"
+    rf"|[^\w\s]{_BEHIND_EMOJI}(?:\u200d[^\w\s]{_BEHIND_EMOJI})*"
+)
 
 _FEW = 0.01  # a share of keys below this is what slips through any cleaning, and no rule
 _LEAST_MARKS = 2  # one mark alone among the keys may be a stray
@@ -57,7 +65,7 @@ class TextNormalizer:
         if self.punctuation == "drop":
             return word
         # Inner marks stay, so that what the vectors hold as one word is found as one; `normalize` splits the others.
-        return rf"{word}(?:[^\w\s]+{word.removeprefix('(?u)')})*|[^\w\s]"
+        return rf"{word}(?:[^\w\s]+{word.removeprefix('(?u)')})*|{_MARK_OR_EMOJI}"
 
     def normalize(self, token: str, known: Container[str]) -> tuple[str, ...]:
         """Return the words that a token is: the first of its normalized forms that is known, or else the last one.
@@ -75,8 +83,10 @@ class TextNormalizer:
         """
         form: tuple[str, ...] = ()
         for form in self.normalized_forms(token):
-            if all(word in known for word in form):
+            if form and all(word in known for word in form):
                 return form
+        if _is_emoji(token):  # of a family that is no key, those who are
+            return tuple(character for character in token if character in known)
         return form
 
     def normalized_forms(self, token: str) -> Iterator[tuple[str, ...]]:
@@ -88,6 +98,8 @@ class TextNormalizer:
             yield (word,)
         if word.isalpha():
             return
+        if _is_emoji(word):
+            yield from _emoji_forms(word)
         if (recoded := self._recoded(word)) != (word,):
             yield recoded
         if self.punctuation == "keep" and not word.replace("_", "").isalnum():
@@ -114,6 +126,20 @@ class TextNormalizer:
         return (_DIGIT.sub(self.digits, word),)
 
 
+def _is_emoji(token: str) -> bool:
+    """Whether a token begins with a symbol such as emoji are."""
+    return bool(token) and not token.isascii() and unicodedata.category(token[0]) == "So"
+
+
+def _emoji_forms(emoji: str) -> Iterator[tuple[str, ...]]:
+    """Yield an emoji without and with the selector of its variant, which texts and tables leave out, and in parts."""
+    plain = _SELECTOR.sub("", emoji)
+    yield (plain,)
+    yield (f"{plain}\N{VARIATION SELECTOR-16}",)
+    yield (_SKIN_TONE.sub("", plain),)
+    yield tuple(_SKIN_TONE.sub("", plain).replace("\N{ZERO WIDTH JOINER}", ""))
+
+
 @cache
 def _parts() -> re.Pattern[str]:
     return re.compile(rf"[^\W_](?:[^\W_]|[{combining_marks()}])*")
@@ -129,7 +155,8 @@ def find_normalizer(keys: Sequence[str], known: Container[str]) -> TextNormalize
 
     Lower case, unless more than one key in a hundred has a capital. "#" for digits, where more keys hold "##" than two
     digits in a row; "0", where hardly any digit is another; spelled, where no key has a digit and all of "zero" to
-    "nine" are there. Punctuation is kept, where two marks are keys or more than one key in a hundred has a mark within.
+    "nine" are there. Punctuation is kept,
+    where two marks or emoji are keys or more than one key in a hundred has a mark within.
 
     Parameters
     ----------
@@ -167,7 +194,7 @@ def _digits_of(keys: Sequence[str], known: Container[str]) -> str:
 
 
 def _punctuation_of(keys: Sequence[str], known: Container[str]) -> str:
-    if sum(mark in known for mark in _MARKS) >= _LEAST_MARKS:
+    if sum(mark in known for mark in _MARKS) >= _LEAST_MARKS or sum(map(_is_emoji, keys)) >= _LEAST_MARKS:
         return "keep"
     within = re.compile(rf"\w[^\w\s#{combining_marks()}]+\w")  # '#' may stand for a digit
     return "keep" if sum(within.search(key) is not None for key in keys) > _FEW * len(keys) else "drop"

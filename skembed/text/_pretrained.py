@@ -135,12 +135,15 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     known word get the table's `unknown` vector where it has one. A cell that is a key as a whole ("New York", also as
     "New_York") has that vector; else its words are pooled.
 
+    Emoji are words where two of them are keys, those of several characters too, such as flags; with and without the
+    selector that shows a symbol as a picture they are the same, and one in a skin tone that is no key is that without.
+
     Accents and vowel signs belong to their letters, also where they are characters of their own; a word that is no key
     is looked up with both as one character (NFC), too.
 
     The normalization is found from at most 50,000 keys, of a file from the first: more than one in a hundred with a
     capital says that case was kept; "##" more often than numbers, that digits became "#"; no digit, and all of "zero"
-    to "nine", that they were spelled out; two marks among the keys, or marks within one key in a hundred, that
+    to "nine", that they were spelled out; two marks or emoji among the keys, or marks within one key in a hundred, that
     punctuation was kept.
 
     "pca" turns the vectors to the principal axes of the words of the corpus, each counted by the square root of its

@@ -1,9 +1,12 @@
 """Rules by which a normalizer is told from keys, each at its bound; and the forms of tokens and of whole cells."""
 
+import re
 import string
 
+import numpy as np
 import pytest
 
+from skembed import EmbeddingTable, PretrainedVectorizer
 from skembed.text._normalizer import TextNormalizer, find_normalizer
 
 LETTERS = [a + b for a in string.ascii_lowercase for b in string.ascii_lowercase]  # 676 plain words
@@ -18,6 +21,9 @@ def told(*keys, n=99):
 
 
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
+HEART, PICTURE, JOINER, TONE = "\u2764", "\ufe0f", "\u200d", "\U0001f3fd"
+THUMB, GRIN, FLAG = "\U0001f44d", "\U0001f600", "\U0001f1e9\U0001f1ea"
+WOMAN, CHILD = "\U0001f469", "\U0001f467"
 PLAIN = (True, "keep", "drop")
 
 
@@ -107,3 +113,40 @@ def test_the_first_form_of_which_all_words_are_known_is_taken_else_the_last():
 )
 def test_cells_may_stand_as_a_whole(lowercase, level, forms):
     assert TextNormalizer(lowercase, "keep", "drop").whole_forms(level) == forms
+
+
+def test_emoji_are_tokens_as_a_whole():
+    text = f"I {HEART}{PICTURE}{HEART} {THUMB}{TONE}{GRIN}!{FLAG}{FLAG} {WOMAN}{JOINER}{CHILD}, a(b)"
+    tokens = re.findall(TextNormalizer(True, "keep", "keep").token_pattern, text)
+    family = f"{WOMAN}{JOINER}{CHILD}"
+    assert tokens == ["I", HEART + PICTURE, HEART, THUMB + TONE, GRIN, "!", FLAG, FLAG, family, ",", "a(b", ")"]
+
+
+@pytest.mark.parametrize(
+    ("token", "known", "words"),
+    [
+        (GRIN, {GRIN}, (GRIN,)),
+        (GRIN, set(), ()),
+        (HEART + PICTURE, {HEART}, (HEART,)),
+        (HEART, {HEART + PICTURE}, (HEART + PICTURE,)),
+        (THUMB + TONE, {THUMB, THUMB + TONE}, (THUMB + TONE,)),
+        (THUMB + TONE, {THUMB}, (THUMB,)),
+        (WOMAN + JOINER + CHILD, {WOMAN, CHILD}, (WOMAN, CHILD)),
+        (WOMAN + JOINER + CHILD, {CHILD}, (CHILD,)),
+        ("...", {"."}, ()),
+    ],
+)
+def test_emoji_are_found_as_the_keys_are_written(token, known, words):
+    assert TextNormalizer(True, "keep", "keep").normalize(token, known) == words
+
+
+def test_two_emoji_among_the_keys_say_that_marks_are_words():
+    assert told(GRIN)[2] == "drop"
+    assert told(GRIN, HEART)[2] == "keep"
+    assert told("\u2192", "\u00bd")[2] == "drop"  # no symbols of pictures
+
+
+def test_documents_of_emoji_have_vectors():
+    table = EmbeddingTable([GRIN, HEART + PICTURE, FLAG], np.eye(3))
+    vectors = PretrainedVectorizer(table).fit([f"{GRIN} {HEART} {FLAG}"]).transform([f"I {HEART} you", FLAG, "no"])
+    np.testing.assert_array_equal(vectors, [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
