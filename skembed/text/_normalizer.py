@@ -19,6 +19,10 @@ _SPELLED = {str(digit): f" {name} " for digit, name in enumerate(_NAMES)}
 _DIGIT = re.compile(r"[0-9]")
 _CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
 _MARKS = frozenset(".,;:!?()\"'-")
+_ENDINGS = ".+#"
+# marks behind words of up to four letters, or two, that may be part of a key: "u.s.", "mr.", "c++"; first whether there
+# is one, since most words have none
+_BEHIND_SHORT_WORDS = r"(?:(?=[.+#])(?:\.(?<!\w{5}\.)|\+\+(?<!\w{3}\+\+)|#(?<!\w{3}#))(?!\w))?"
 _SELECTOR = re.compile("[\ufe0e\ufe0f]")  # whether a symbol is shown as text or as a picture
 _SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 _BEHIND_EMOJI = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"
@@ -65,7 +69,8 @@ class TextNormalizer:
         if self.punctuation == "drop":
             return word
         # Inner marks stay, so that what the vectors hold as one word is found as one; `normalize` splits the others.
-        return rf"{word}(?:[^\w\s]+{word.removeprefix('(?u)')})*|{_MARK_OR_EMOJI}"
+        inner = word.removeprefix("(?u)")
+        return rf"{word}(?:[^\w\s]+{inner})*{_BEHIND_SHORT_WORDS}|{_MARK_OR_EMOJI}"
 
     def normalize(self, token: str, known: Container[str]) -> tuple[str, ...]:
         """Return the words that a token is: the first of its normalized forms that is known, or else the last one.
@@ -82,6 +87,8 @@ class TextNormalizer:
             Empty for marks that are no words.
         """
         form: tuple[str, ...] = ()
+        if (ending := self._ending(token)) and (token.lower() if self.lowercase else token) not in known:
+            return *self.normalize(token.removesuffix(ending), known), *(mark for mark in ending if mark in known)
         for form in self.normalized_forms(token):
             if form and all(word in known for word in form):
                 return form
@@ -98,6 +105,10 @@ class TextNormalizer:
             yield (word,)
         if word.isalpha():
             return
+        if ending := self._ending(word):  # what is no abbreviation is a word, and the marks behind it
+            yield from self.normalized_forms(word.removesuffix(ending))
+            yield from zip(ending)
+            return
         if _is_emoji(word):
             yield from _emoji_forms(word)
         if (recoded := self._recoded(word)) != (word,):
@@ -111,6 +122,13 @@ class TextNormalizer:
         parts = tuple(_parts().findall(word))
         if parts != (word,):
             yield tuple(code for part in parts for code in self._recoded(part))
+
+    def _ending(self, token: str) -> str:
+        """Return the marks that a token ends in, as abbreviations do; "" if they are no words, or it has no others."""
+        if self.punctuation == "drop" or token.isalpha():
+            return ""
+        core = token.rstrip(_ENDINGS)
+        return token.removeprefix(core) if core else ""
 
     def whole_forms(self, level: str) -> list[str]:
         """Return the keys under which a category, of one word or several, may stand as a whole."""

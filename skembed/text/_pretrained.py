@@ -85,6 +85,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     punctuation : {"auto", "drop", "keep"}, default="auto"
         "drop": words are runs of letters and digits. "keep": words may hold apostrophes, hyphens and full stops, and
         marks are words, where they are keys; where they are none, words are split at them ("do" and "n't", or parts).
+        Short words may end in a mark, as keys such as "u.s.", "mr." and "c++" do.
     tokenizer : callable, default=None
         Text -> iterable of tokens, in place of `token_pattern`.
     token_pattern : str, default=None

@@ -150,3 +150,48 @@ def test_documents_of_emoji_have_vectors():
     table = EmbeddingTable([GRIN, HEART + PICTURE, FLAG], np.eye(3))
     vectors = PretrainedVectorizer(table).fit([f"{GRIN} {HEART} {FLAG}"]).transform([f"I {HEART} you", FLAG, "no"])
     np.testing.assert_array_equal(vectors, [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+
+
+def test_marks_behind_short_words_are_of_the_token():
+    text = "The U.S. economy, Mr. Lee, etc.: it ends. C++, C# and F#9 are 3.14. It's... a.b words. Ph.D.s Nr.5 co+++"
+    tokens = re.findall(TextNormalizer(True, "keep", "keep").token_pattern, text)
+    assert tokens == [
+        "The", "U.S.", "economy", ",", "Mr.", "Lee", ",", "etc.", ":", "it", "ends.", "C++", ",", "C#", "and", "F#9",
+        "are", "3.14.", "It's.", ".", ".", "a.b", "words", ".", "Ph.D.s", "Nr.5", "co++", "+",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("token", "known", "words"),
+    [
+        ("U.S.", {"u.s.", "u", "s", "."}, ("u.s.",)),
+        ("U.S.", {"u.s", "."}, ("u.s", ".")),
+        ("U.S.", {"u", "s"}, ("u", "s")),
+        ("Mr.", {"mr.", "mr"}, ("mr.",)),
+        ("end.", {"end"}, ("end",)),
+        ("end.", {"end", "."}, ("end", ".")),
+        ("end.", {"."}, ("end", ".")),
+        ("C++", {"c", "+"}, ("c", "+", "+")),
+        ("don't.", {"do", "n't", "."}, ("do", "n't", ".")),
+        ("...", {"."}, ()),
+    ],
+)
+def test_abbreviations_are_keys_or_a_word_and_its_marks(token, known, words):
+    normalizer = TextNormalizer(True, "keep", "keep")
+    assert normalizer.normalize(token, known) == words
+    asked = {word for form in normalizer.normalized_forms(token) for word in form}
+    assert set(words) <= asked | {word for word in words if word not in known}
+
+
+def test_marks_are_cut_off_where_they_are_no_words():
+    assert TextNormalizer(True, "keep", "drop").normalize("U.S.", {"."}) == ("u", "s")
+
+
+def test_abbreviations_have_the_vectors_of_their_keys(tmp_path):
+    table = EmbeddingTable(["u.s.", "mr.", "u", "s", ".", ",", "end"], np.eye(7))
+    expected = [[0.5, 0.5, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0.5, 0, 0.5]]
+    table.save(tmp_path / "words.npz")
+    for source, keep in ((table, "all"), (tmp_path / "words.npz", "corpus")):
+        vectorizer = PretrainedVectorizer(source, keep=keep).fit(["Mr. U.S.", "end. ,"])
+        words = vectorizer.embedding_.lookup(table.keys, default=0)
+        np.testing.assert_array_equal(vectorizer.transform(["Mr. U.S.", "The END."]), np.array(expected) @ words)
