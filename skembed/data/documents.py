@@ -10,7 +10,7 @@ import numpy as np
 from skembed.data.compression import text_lines
 from skembed.warning import warn
 
-__all__ = ["MISSING", "LineCorpus", "read_documents"]
+__all__ = ["MISSING", "LineCorpus", "plain_strings", "read_documents"]
 
 MISSING = ("error", "empty")  # what the parameter `missing` of whatever reads documents may be
 
@@ -106,8 +106,8 @@ def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -
         if isinstance(document, str):
             yield document
         elif isinstance(document, list | tuple) or (isinstance(document, np.ndarray) and document.ndim == 1):
-            tokens = list(document)
-            if not all(issubclass(kind, str) for kind in set(map(type, tokens))):
+            tokens = plain_strings(list(document))
+            if not set(map(type, tokens)) <= {str}:
                 raise TypeError(_not_a_token(row, tokens))
             if len(tokens) == 1:
                 n_lists_of_one += 1
@@ -123,6 +123,13 @@ def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -
             f"all {n_documents} documents of X are lists of one text, such as {_short(example)}; a list holds the "
             "words of a document, so that each text is one word. Pass the texts themselves: [text for (text,) in X]."
         )
+
+
+def plain_strings(tokens: list) -> list:
+    """Return tokens whose strings are of the type itself: others, as members of enumerations, may hash otherwise."""
+    if set(map(type, tokens)) <= {str}:
+        return tokens
+    return [str.__str__(token) if isinstance(token, str) else token for token in tokens]
 
 
 def _as_iterable(X: Any) -> Iterable:

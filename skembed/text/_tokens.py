@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from skembed.data.documents import read_documents
+from skembed.data.documents import plain_strings, read_documents
 from skembed.state import check_state, stored
 from skembed.warning import warn
 
@@ -172,7 +172,7 @@ class Tokenizer:
                 f"tokenizer={self.tokenizer!r:.60} returned {returned!r:.60} of type {type(returned).__name__}, "
                 "expected a list of words: str.split, for instance."
             )
-        return list(returned)
+        return plain_strings(list(returned))
 
 
 def _shortest_run(token_pattern: str) -> int | None:

@@ -1,5 +1,6 @@
 """Warnings of words that look known and are not: documents without a known word, and stop words that are cut."""
 
+import enum
 import warnings
 
 import numpy as np
@@ -57,6 +58,27 @@ def test_a_word_that_is_composed_is_no_stranger():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert vectorizer.transform(["catty", "doggy"]).any()
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("make", [np.str_, Color, type("Word", (str,), {})], ids=["numpy", "enum", "subclass"])
+@pytest.mark.parametrize("by", ["tokenizer", "lists"])
+def test_tokens_are_plain_strings(make, by, tmp_path):
+    documents = ["red blue red", "blue red"] * 3
+    vectorizer = Word2VecVectorizer(**SMALL, subsample=0, lowercase=False)
+    if by == "tokenizer":
+        vectorizer.set_params(tokenizer=lambda text: [make(word) for word in text.split()]).fit(documents)
+    else:
+        vectorizer.fit([[make(word) for word in text.split()] for text in documents])
+    assert {type(key) for key in vectorizer.embedding_} == {str}
+    vectorizer.embedding_.save(tmp_path / "words.npz")
+    np.testing.assert_array_equal(
+        vectorizer.transform([[make("red")], ["blue"]]), vectorizer.embedding_[["red", "blue"]]
+    )
 
 
 @pytest.mark.parametrize("stop_words", [["doesn't", "Isn't", "the"], {"isn't", "doesn't", "don't"}])
