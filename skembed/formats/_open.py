@@ -28,6 +28,7 @@ _BROKEN = (  # what the decompressors of the standard library raise for damaged 
     KeyError,
     OverflowError,
 )
+_OF_MACOS = "__MACOSX"  # where archives made there have a second file, of attributes, for each
 ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
@@ -252,7 +253,7 @@ def checked_members(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo
             raise FormatError(
                 f"{name}: at byte {at}: expected files in the archive, {info.filename!r} is a link: refused."
             )
-        if not info.is_dir():
+        if not info.is_dir() and parts[0] != _OF_MACOS:
             infos.append(info)
     pickled = [info.filename for info in infos if info.filename.endswith((".pkl", ".pickle"))]
     if pickled:

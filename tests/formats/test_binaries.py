@@ -106,6 +106,13 @@ class TestCompressed:
             with pytest.raises(FormatError):
                 load(content[:length])
 
+    def test_attributes_of_macos_are_no_files_of_an_archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "v.zip", "w") as made:
+            made.writestr("glove/", "")
+            made.writestr("glove/vectors.txt", samples.text())
+            made.writestr("__MACOSX/glove/._vectors.txt", b"\0\5\x16\7")
+        assert list(load_table(tmp_path / "v.zip")) == samples.WORDS
+
     @pytest.mark.parametrize("codec", ["gzip", "bz2", "xz"])
     def test_streams_one_after_the_other(self, load, codec):
         content, compress = samples.text(), samples.COMPRESSIONS[codec]
