@@ -70,7 +70,7 @@ class LineCorpus:
         return f"LineCorpus({os.fspath(self.path)!r})"
 
 
-def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -> Iterator[str | list]:
+def read_documents(X: Any, *, missing: str | None = "error", lowercase: bool = False) -> Iterator[str | list]:
     """Yield the documents of `X`, each a string or a list of tokens.
 
     Parameters
@@ -78,8 +78,9 @@ def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -
     X : iterable of str or of token lists
         A list, a Series, an array, a generator, a `LineCorpus`, a data frame with one column: anything that can be
         iterated over, once.
-    missing : {"error", "empty"}, default="error"
-        Whether a missing document (None, NaN, NA, null) is an error or an empty one.
+    missing : {"error", "empty"} or None, default="error"
+        Whether a missing document (None, NaN, NA, null) is an error or an empty one. None: an error to callers that
+        have no such parameter.
     lowercase : bool, default=False
         Put the tokens of lists in lower case; of strings, the tokenizer does.
 
@@ -117,7 +118,7 @@ def read_documents(X: Any, *, missing: str = "error", lowercase: bool = False) -
         elif missing == "empty" and _is_missing(document):
             yield ""
         else:
-            raise TypeError(_not_a_document(row, document))
+            raise TypeError(_not_a_document(row, document, missing))
     if n_lists_of_one == n_documents and 2 * n_texts > n_documents:
         warn(
             f"all {n_documents} documents of X are lists of one text, such as {_short(example)}; a list holds the "
@@ -167,13 +168,14 @@ def _only_column(X: Any) -> Any:
     return np.asarray(X)[:, 0] if isinstance(X, np.ndarray) else X.column(0)  # of a numpy.matrix a column is a matrix
 
 
-def _not_a_document(row: int, document: Any) -> str:
+def _not_a_document(row: int, document: Any, missing: str | None) -> str:
     expected = f"document {row} of X must be a string or a list of tokens, got {_short(document)} of type "
     expected += type(document).__name__
     if isinstance(document, bytes):
         return f"{expected}; decode it first: document.decode('utf-8')."
     if _is_missing(document):
-        return f"{expected}; drop missing documents or fill them with '' (an empty document), or pass missing='empty'."
+        parameter = "" if missing is None else ", or pass missing='empty'"
+        return f"{expected}; drop missing documents or fill them with '' (an empty document){parameter}."
     return f"{expected}."
 
 

@@ -220,7 +220,9 @@ def _read_pairs(
 
 def _side_by_side(source_texts: Any, target_texts: Any) -> Iterator[tuple[list[str], list[str]]]:
     """Yield the words of both halves of pairs."""
-    both: Iterable[Any] = zip_longest(read_documents(source_texts), read_documents(target_texts), fillvalue=_MISSING)
+    both: Iterable[Any] = zip_longest(
+        *(read_documents(texts, missing=None) for texts in (source_texts, target_texts)), fillvalue=_MISSING
+    )
     for number, pair in enumerate(both):
         if _MISSING in pair:
             longer, shorter = ("source", "target") if pair[1] is _MISSING else ("target", "source")
@@ -286,7 +288,7 @@ def cove_translate(
 
     arrays = {f"{_ENCODER}{name}": weight.numpy() for name, weight in read_encoder(root / ENCODER_FILE).items()}
     rows = WordRows(EmbeddingTable.load(root / VECTORS_FILE))
-    words = [split_words(text)[0][:max_length] for text in read_documents(texts)]
+    words = [split_words(text)[0][:max_length] for text in read_documents(texts, missing=None)]
     found = [rows.rows(one) for one in words]
     laid = np.concatenate([np.empty(0, np.int32), *found])
     used, places = np.unique(laid, return_inverse=True)

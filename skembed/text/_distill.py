@@ -13,6 +13,7 @@ from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.contextual_states import vectors_of
 from skembed.apply.postprocessing import frequency_weights
 from skembed.data.corpus import EncodedCorpus
+from skembed.data.documents import read_documents
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.table.queries import positive_int
@@ -103,7 +104,9 @@ def distill(
     model = _SentenceModel(model_dir, device)
     tokenizer = Tokenizer(model.lowercase, None, word_pattern() if token_pattern is None else token_pattern)
     sample = PassageSample(n_passages, check_random_state(random_state))
-    with EncodedCorpus.read(sample.read(tokenizer.documents(texts)), tokenizer) as corpus:
+    with EncodedCorpus.read(
+        sample.read(read_documents(texts, missing=None, lowercase=model.lowercase)), tokenizer
+    ) as corpus:
         vocabulary = _vocabulary(corpus, min_count)
     further = [word.lower() if model.lowercase else word for word in words]
     keys = list(dict.fromkeys([*vocabulary.keys.tolist(), *further]))

@@ -234,7 +234,7 @@ def _read_sentences(docs: Any, max_features: int | None, min_count: int) -> tupl
 def _encode(docs: Any, row: Callable[[str], int]) -> tuple[np.ndarray, np.ndarray]:
     """Return ids of the words of documents that have any, between begin and end, and where each document ends."""
     ids, ends = array("i"), array("q")
-    for document in read_documents(docs):
+    for document in read_documents(docs, missing=None):
         words, _ = split_words(document)
         if words:
             ids.append(row(BEGIN))

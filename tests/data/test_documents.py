@@ -42,6 +42,12 @@ CONTAINERS = {
 OPENERS = {"plain": open, "gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 
 
+def test_who_has_no_parameter_is_told_of_none():
+    for missing, end in (("error", ", or pass missing='empty'."), (None, r"\(an empty document\)\.")):
+        with pytest.raises(TypeError, match=f"{end}$"):
+            list(read_documents(["a", None], missing=missing))
+
+
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_every_container_holds_the_same_documents(container):
     assert list(read_documents(CONTAINERS[container](TEXTS))) == TEXTS
