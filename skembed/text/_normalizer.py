@@ -103,6 +103,8 @@ class TextNormalizer:
         if (composed := _composed(word)) != word:
             word = composed
             yield (word,)
+        if (plain := _compatible(word)) != word:
+            yield (plain.lower() if self.lowercase else plain,)
         if word.isalpha():
             return
         if ending := self._ending(word):  # what is no abbreviation is a word, and the marks behind it
@@ -133,7 +135,7 @@ class TextNormalizer:
     def whole_forms(self, level: str) -> list[str]:
         """Return the keys under which a category, of one word or several, may stand as a whole."""
         forms = [level, level.lower()] if self.lowercase else [level]
-        forms += [_composed(form) for form in forms]
+        forms += [written(form) for written in (_composed, _compatible) for form in forms]
         return list(dict.fromkeys([*forms, *(form.strip().replace(" ", "_") for form in forms)]))
 
     def _recoded(self, word: str) -> tuple[str, ...]:
@@ -166,6 +168,11 @@ def _parts() -> re.Pattern[str]:
 def _composed(word: str) -> str:
     """A word in the form that nearly all texts have, letters and their accents one character (NFC)."""
     return word if word.isascii() else unicodedata.normalize("NFC", word)
+
+
+def _compatible(word: str) -> str:
+    """A word without ligatures, wide letters and the like (NFKC), as PDFs and typesetters leave them in texts."""
+    return word if word.isascii() else unicodedata.normalize("NFKC", word)
 
 
 def find_normalizer(keys: Sequence[str], known: Container[str]) -> TextNormalizer:

@@ -195,3 +195,22 @@ def test_abbreviations_have_the_vectors_of_their_keys(tmp_path):
         vectorizer = PretrainedVectorizer(source, keep=keep).fit(["Mr. U.S.", "end. ,"])
         words = vectorizer.embedding_.lookup(table.keys, default=0)
         np.testing.assert_array_equal(vectorizer.transform(["Mr. U.S.", "The END."]), np.array(expected) @ words)
+
+
+@pytest.mark.parametrize(
+    ("token", "known", "words"),
+    [
+        ("\ufb01lm", {"film"}, ("film",)),
+        ("\ufb01lm", {"\ufb01lm", "film"}, ("\ufb01lm",)),
+        ("\uff33\uff35\uff2e", {"sun"}, ("sun",)),
+        ("\u2026", {"..."}, ("...",)),
+        ("\u2026", {"."}, ()),
+        ("\ufb01lm", set(), ("film",)),
+    ],
+)
+def test_ligatures_and_wide_letters_are_found_as_plain_ones(token, known, words):
+    assert TextNormalizer(True, "keep", "keep").normalize(token, known) == words
+
+
+def test_cells_with_spaces_that_do_not_break():
+    assert {"New York", "new_york"} < set(TextNormalizer(True, "keep", "drop").whole_forms("New\xa0York"))
