@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import unicodedata
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -31,7 +32,7 @@ class UnseenKeyError(KeyError):
         message = f"the key {_shown(self.args[0])} is not among the {len(self._keys)} keys of this table"
         similar = near_misses(self.args[0], self._keys, self._index)
         if similar:
-            message += f"; did you mean {' or '.join(map(repr, similar))}?"
+            message += f"; did you mean {' or '.join(_told_apart(self.args[0], other) for other in similar)}?"
         else:
             message += "."
         return f"{message} Use lookup(keys, default=...) to give unseen keys a vector."
@@ -41,16 +42,28 @@ class UnseenKeyError(KeyError):
         return KeyError, (str(self),)
 
 
+def _told_apart(key: Any, other: Any) -> str:
+    """How to show a key beside another that may look the same, since its accents are characters of their own."""
+    if isinstance(key, str) and isinstance(other, str) and _composed(key) == _composed(other):
+        return f"{other!r} (as {other!a}, not {key!a})"
+    return repr(other)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
 def _shown(key: Any) -> str:
     text = repr(key)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def near_misses(key: Any, keys: np.ndarray, index: dict[Any, int]) -> list:
-    """Up to three keys that a person may have meant by `key`: another type, another case, a typing error."""
+    """Up to three keys that a person may have meant by `key`: another type, case or spelling, a typing error."""
     twins: list[Any] = [str(key)]
     if isinstance(key, str):
-        twins = [key.strip(), key.lower(), key.capitalize(), key.upper()]
+        twins = [key.strip(), key.lower(), key.capitalize(), key.upper(), key.replace(" ", "_"), key.replace("_", " ")]
+        twins += [unicodedata.normalize(form, key) for form in ("NFC", "NFD", "NFKC")]
         for number in (int, float):
             try:
                 twins.append(number(key))

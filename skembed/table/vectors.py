@@ -1,5 +1,6 @@
 """Vectors as float32, from any container that holds real numbers."""
 
+import contextlib
 from collections.abc import Iterator, ValuesView
 from decimal import Decimal
 from numbers import Real
@@ -69,6 +70,10 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
     """An array of objects as float64: of numbers, or of rows of numbers."""
     if array.ndim == 1 and len(array) and np.ndim(array[0]) == 1:
+        with contextlib.suppress(ValueError, TypeError):  # what does not go as a whole is told row by row
+            whole = np.array(array.tolist())
+            if whole.ndim == 2 and whole.dtype.kind in "fiub":
+                return whole
         rows = [np.atleast_1d(as_float32(row, name)) for row in array]
         other = next((place for place, row in enumerate(rows) if row.shape != rows[0].shape), None)
         if other is not None:

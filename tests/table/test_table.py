@@ -513,6 +513,22 @@ def test_keys_in_another_case_or_with_spaces_are_what_may_have_been_meant(asked)
         table[asked]
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("Zu\u0308rich", r"'Zürich' (as 'Z\xfcrich', not 'Zu\u0308rich')"),
+        ("\uff35\uff4c\uff4d", "'Ulm'"),
+        ("New York", "'New_York'"),
+        ("San_Jose", "'San Jose'"),
+    ],
+)
+def test_keys_in_another_spelling_are_what_may_have_been_meant(asked, meant):
+    table = EmbeddingTable(["Z\xfcrich", "Ulm", "New_York", "San Jose"], np.eye(4))
+    with pytest.raises(KeyError) as caught:
+        table[asked]
+    assert f"did you mean {meant}?" in str(caught.value)
+
+
 def test_long_keys_are_shown_in_part():
     table = EmbeddingTable(["a"], [[1.0]])
     for ask in (lambda: table["x" * 10_000], lambda: table.lookup(["x" * 10_000])):
