@@ -69,11 +69,14 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 
 def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
     """An array of objects as float64: of numbers, or of rows of numbers."""
-    if array.ndim == 1 and len(array) and np.ndim(array[0]) == 1:
+    if array.ndim == 1 and any(np.ndim(row) == 1 for row in array):
         with contextlib.suppress(ValueError, TypeError):  # what does not go as a whole is told row by row
             whole = np.array(array.tolist())
             if whole.ndim == 2 and whole.dtype.kind in "fiub":
                 return whole
+        absent = next((place for place, row in enumerate(array) if np.ndim(row) == 0 and _is_missing(row)), None)
+        if absent is not None:
+            raise ValueError(f"{name} has no vector in row {absent}, got {array[absent]!r}; leave such rows out.")
         rows = [np.atleast_1d(as_float32(row, name)) for row in array]
         other = next((place for place, row in enumerate(rows) if row.shape != rows[0].shape), None)
         if other is not None:
@@ -87,9 +90,12 @@ def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
         if not issubclass(kind, Real | Decimal):
             strange = next(value for value in values if type(value) is kind)
             if not _is_missing(strange):
+                way_out = ""
+                if isinstance(strange, str) and strange.lstrip().startswith("["):
+                    way_out = "; lists in text are read by json: map(json.loads)"
                 raise TypeError(
                     f"{name} must hold real numbers, got {strange!r:.60} of type {kind.__name__} in an array of dtype "
-                    "object."
+                    f"object{way_out}."
                 )
             values = [np.nan if type(value) is kind else value for value in values]
     try:

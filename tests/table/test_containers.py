@@ -69,6 +69,12 @@ def test_vectors_of_python_objects():
         (np.array([[1.0, None], [2.0, 3.0]], dtype=object), ValueError, "got nan for the key 'Ulm'"),
         ([[10**400, 1], [1, 1]], ValueError, "finite float32"),
         ({"Ulm": 1, "Bern": 2}, TypeError, "real numbers"),
+        (
+            np.array([None, [1.0, 2.0]], dtype=object),
+            ValueError,
+            "vectors has no vector in row 0, got None; leave such",
+        ),
+        (np.array(["[1, 2]", "[3, 4]"], dtype=object), TypeError, r"lists in text are read by json: map\(json.loads\)"),
     ],
 )
 def test_vectors_refused(vectors, error, message):
