@@ -21,6 +21,7 @@ from skembed.table import EmbeddingTable
 _BLOCK = 1 << 20
 _MAX_LINE = 1 << 26
 _COMPILED_FROM = 1 << 23  # bytes of a file for which loading the compiler pays
+_LEAST_COUNTS = 3  # lines that tell counts from vectors of one component
 _LOOKED_AT = 1_000  # lines from which the number of components is told where no header says it
 _INTEGER = re.compile(rb"[+-]?[0-9]+")
 
@@ -79,6 +80,8 @@ def text_layout(source: Source, header: bool | None) -> Layout:
     n_fields = min((n for n, times in counts.items() if times == most), default=0)
     if n_fields < 2:
         raise source.error(mark, f"expected lines of a key and numbers, got {start[mark : mark + 40]!r}")
+    if told and n_fields == 2:
+        check_no_counts(source, lines[:_LOOKED_AT], mark)
     return Layout(mark, None, n_fields - 1)
 
 
@@ -93,6 +96,20 @@ def check_header(source: Source, dim: int, lines: list[bytes], mark: int) -> Non
             mark,
             f"expected a key and {dim} numbers in each row, as the header says, found {min(n_numbers)}. If the keys "
             "are words and numbers, name the format: format='word2vec-text'",
+        )
+
+
+def check_no_counts(source: Source, lines: list[bytes], mark: int) -> None:
+    """Refuse words beside how often they occur, the most frequent first, as GloVe writes them beside its vectors."""
+    numbers = [fields[-1] for line in lines if (fields := _fields(line))]
+    if len(numbers) < _LEAST_COUNTS or not all(number.isdigit() and len(number) < 20 for number in numbers):
+        return
+    counts = list(map(int, numbers))
+    if counts == sorted(counts, reverse=True) and counts[-1] >= 1 and counts[0] > counts[-1]:
+        raise source.error(
+            mark,
+            f"expected vectors, found words with numbers that are whole and fall, from {counts[0]} on, as the counts "
+            "of a vocabulary do. If these are vectors of one component, name the format: format='glove'",
         )
 
 

@@ -144,6 +144,17 @@ def test_texts_of_something_else_are_named(load, content, message):
         load(content)
 
 
+def test_a_vocabulary_with_counts_is_no_table(load):
+    content = b"the 100\ncat 50\nsat 50\nmat 20\n"
+    with pytest.raises(
+        FormatError, match="found words with numbers that are whole and fall, from 100 on, as the counts of"
+    ):
+        load(content)
+    assert load(content, format="glove").vectors.ravel().tolist() == [100, 50, 50, 20]
+    for other in (b"a 3\nb 2\n", b"a 3\nb 1\nc 2\n", b"a 3\nb 2\nc 1.5\n", b"a 2\nb 1\nc 0\n", b"a 3\nb 3\nc 3\n"):
+        assert load(other).embedding_dim == 1
+
+
 def test_keys_that_begin_as_something_else_are_keys(load):
     assert load(b"<html> 1 2\n{ 3 4\n0:0.5 1 2\n").keys.tolist() == ["<html>", "{", "0:0.5"]
     assert load(b"{ 3 4\n<html> 1 2\n").keys.tolist() == ["{", "<html>"]
