@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from skembed.state import stored
-from skembed.text._tokens import combining_marks, word_pattern
+from skembed.text._tokens import INVISIBLE, combining_marks, word_pattern
 
 __all__ = ["DIGITS", "PUNCTUATION", "TextNormalizer", "find_normalizer"]
 
@@ -20,6 +20,8 @@ _DIGIT = re.compile(r"[0-9]")
 _CONTRACTION = re.compile(r"(?i)(.*\w)(n't|'(?:s|m|d|re|ve|ll))")  # as the Penn Treebank splits them
 _MARKS = frozenset(".,;:!?()\"'-")
 _ENDINGS = ".+#"
+_SOFT_HYPHEN = "\xad"
+_JOINERS = re.compile("[\u200c\u200d]")
 # marks behind words of up to four letters, or two, that may be part of a key: "u.s.", "mr.", "c++"; first whether there
 # is one, since most words have none
 _BEHIND_SHORT_WORDS = r"(?:(?=[.+#])(?:\.(?<!\w{5}\.)|\+\+(?<!\w{3}\+\+)|#(?<!\w{3}#))(?!\w))?"
@@ -65,7 +67,7 @@ class TextNormalizer:
     @property
     def token_pattern(self) -> str:
         """A regular expression that finds the tokens of a text that `normalize` takes."""
-        word = word_pattern()
+        word = word_pattern(INVISIBLE)
         if self.punctuation == "drop":
             return word
         # Inner marks stay, so that what the vectors hold as one word is found as one; `normalize` splits the others.
@@ -100,6 +102,11 @@ class TextNormalizer:
         """Yield the forms of a token as words, the plainest first: as it is, and then in more parts."""
         word = token.lower() if self.lowercase else token
         yield (word,)
+        if _SOFT_HYPHEN in word:
+            word = word.replace(_SOFT_HYPHEN, "")
+            yield (word,)
+        if not word.isascii() and not _is_emoji(word) and (joined := _JOINERS.sub("", word)) != word:
+            yield (joined,)
         if (composed := _composed(word)) != word:
             word = composed
             yield (word,)

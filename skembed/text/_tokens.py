@@ -11,7 +11,7 @@ from skembed.data.documents import plain_strings, read_documents
 from skembed.state import check_state, stored
 from skembed.warning import warn
 
-__all__ = ["TOKEN_PATTERN", "Tokenizer", "combining_marks", "word_pattern"]
+__all__ = ["INVISIBLE", "TOKEN_PATTERN", "Tokenizer", "combining_marks", "word_pattern"]
 
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # as in CountVectorizer
 # patterns of runs of letters, digits and underscores -> the shortest run that is a word
@@ -23,6 +23,7 @@ _PLANES_OF_MARKS = (range(0x300, 0x3100), range(0xA66F, 0xAC00), range(0xFB1E, 0
 _LOOKED_AT_WORDS, _LOOKED_AT_CHARACTERS = 20_000, 10_000  # of a corpus, and of a text, that tell how words are written
 _LONG_TEXT = 2**22  # characters; longer documents are tokenized chunk by chunk
 _PIECE_TOKENS = 2**18
+INVISIBLE = "\xad\u200c\u200d"  # within words: where they may be broken, and how letters beside each other are drawn
 _WHITESPACE = re.compile(r"\s")
 
 
@@ -39,15 +40,20 @@ def combining_marks() -> str:
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts))
 
 
-def word_pattern() -> str:
+def word_pattern(within: str = "") -> str:
     """A regular expression of a run of letters, digits and underscores, with the marks of the letters.
+
+    Parameters
+    ----------
+    within : str, default=""
+        Further characters that may stand within a word and at its end.
 
     Examples
     --------
     >>> list(map(len, re.findall(word_pattern(), "cafe\\u0301 au lait")))  # a letter, and its accent behind it
     [5, 2, 4]
     """
-    return f"{_WITH_MARKS}{combining_marks()}]*"
+    return f"{_WITH_MARKS}{combining_marks()}{within}]*"
 
 
 @cache
@@ -177,6 +183,6 @@ class Tokenizer:
 
 def _shortest_run(token_pattern: str) -> int | None:
     """The shortest run of letters, digits and underscores that is a word; None for patterns of other words."""
-    if token_pattern.startswith(_WITH_MARKS) and token_pattern == word_pattern():
+    if token_pattern.startswith(_WITH_MARKS) and token_pattern in (word_pattern(), word_pattern(INVISIBLE)):
         return 1
     return _RUNS.get(token_pattern)

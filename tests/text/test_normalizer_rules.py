@@ -214,3 +214,25 @@ def test_ligatures_and_wide_letters_are_found_as_plain_ones(token, known, words)
 
 def test_cells_with_spaces_that_do_not_break():
     assert {"New York", "new_york"} < set(TextNormalizer(True, "keep", "drop").whole_forms("New\xa0York"))
+
+
+@pytest.mark.parametrize("punctuation", ["drop", "keep"])
+def test_words_are_not_cut_at_what_is_not_seen(punctuation):
+    text = "co\xadop\xaderate, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 a\xad b"
+    tokens = re.findall(TextNormalizer(True, "keep", punctuation).token_pattern, text)
+    assert [token for token in tokens if token != ","] == ["co\xadop\xaderate", text.split()[1], "a\xad", "b"]
+
+
+@pytest.mark.parametrize(
+    ("token", "known", "words"),
+    [
+        ("Co\xadop\xaderate", {"cooperate", "co", "op", "erate"}, ("cooperate",)),
+        ("Co\xadop\xaderate", set(), ("cooperate",)),
+        ("Co\xadop\xaderate", {"co\xadop\xaderate"}, ("co\xadop\xaderate",)),
+        ("a\u200cb", {"a\u200cb", "ab"}, ("a\u200cb",)),
+        ("a\u200cb", {"ab", "a", "b"}, ("ab",)),
+        ("a\u200cb", {"a", "b"}, ("a", "b")),
+    ],
+)
+def test_words_without_what_is_not_seen(token, known, words):
+    assert TextNormalizer(True, "keep", "drop").normalize(token, known) == words
