@@ -19,7 +19,8 @@ class PrincipalAxes(NamedTuple):
     ----------
     center : ndarray of shape (dim,)
     axes : ndarray of shape (dim, n_axes)
-        Along which rows differ most, by falling spread, divided by the root of the total spread.
+        Along which rows differ most, by falling spread, scaled to the total spread of one-hot columns: the share of
+        pairs of rows that differ, 1 less the sum of squared shares (Gini 1912).
     """
 
     center: np.ndarray
@@ -37,7 +38,8 @@ class PrincipalAxes(NamedTuple):
         n_axes = max(int((spread > LEAST_SHARE * total).sum()), 1)
         axes = axes[:, :n_axes]
         axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(n_axes)] < 0, -1.0, 1.0)
-        return cls(center, axes / np.sqrt(total) if total > 0 else 0.0 * axes)
+        one_hot = 1.0 - share @ share
+        return cls(center, axes * np.sqrt(one_hot / total) if total > 0 else 0.0 * axes)
 
     def apply(self, table: np.ndarray) -> np.ndarray:
         """Return the rows along the axes, float32 (n_rows, n_axes)."""

@@ -95,7 +95,8 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     Notes
     -----
     Vectors are centered, turned to the principal axes of their column, and scaled so that the spread of each column
-    over the rows is 1 in total, as that of a standardised number. None, NaN, pandas' NA and NaT are the level
+    over the rows is in total that of its one-hot columns, the share of pairs of rows that differ: at most 1, as of a
+    standardised number, and little where nearly all rows have one level. None, NaN, pandas' NA and NaT are the level
     "missing", whose key is None. A column alone has nothing to occur with and is refused.
 
     References

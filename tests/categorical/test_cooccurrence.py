@@ -69,15 +69,17 @@ def test_same_bits_for_any_number_of_threads_and_any_container(method):
             assert list(a.keys) == list(b.keys)
 
 
-def test_spread_of_each_column_is_one_and_falls_from_dimension_to_dimension():
+def test_spread_of_each_column_is_that_of_one_hot_columns_and_falls_from_dimension_to_dimension():
+    """At unit spread a flag of few rows was as long as a number: neighbours lost .010 in the mean of 272 targets."""
     X, _ = groups()
     fitted = encoder().fit(X)
     out = fitted.transform(X).astype(float)
     start = 0
-    for table in fitted.embeddings_.values():
+    for column, table in zip(np.asarray(X).T, fitted.embeddings_.values()):
         part = out[:, start : start + table.embedding_dim]
         start += table.embedding_dim
-        assert part.var(axis=0).sum() == pytest.approx(1, abs=1e-3)
+        one_hot = column[:, None] == np.unique(column)
+        assert part.var(axis=0).sum() == pytest.approx(one_hot.var(axis=0).sum(), abs=1e-3)
         assert (np.diff(part.var(axis=0)) <= 1e-6).all()
     assert start == out.shape[1] == len(fitted.get_feature_names_out())
 
