@@ -6,7 +6,7 @@ Embeddings for Numerical Features in Tabular Deep Learning"), whatever its scale
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -163,14 +163,13 @@ class CaseReader:
         """
         names = [columns.label(i) for i in range(len(columns.values))]
         cells = [split_cells(column, name) for column, name in zip(columns.values, names)]
-        flat = [column if c is None else c.values for column, c in zip(columns.values, cells)]
-        roles = _roles(flat, [c is not None for c in cells], categorical_features, wants_category)
+        flat = _Flat.of(cells, columns, names, max_length)
+        roles = _roles(flat.last, [c is not None for c in cells], categorical_features, wants_category)
         reader = cls(names, [c is not None for c in cells], roles, max_length, [], [], [], [], [])
         factors = reader._factors(flat)
         limits = {"min_frequency": min_frequency, "max_categories": max_categories}
         reader.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
-        indptr = _common_indptr(cells, names, columns.n_rows)
-        numbers = reader._numbers(flat, indptr)
+        numbers = reader._numbers(flat)
         labels = reader._input_names()
         for place, values in enumerate(numbers):
             missing = np.isnan(values)
@@ -180,7 +179,7 @@ class CaseReader:
                 reader.inputs.append(labels[place])
                 reader.knots.append(knots)
                 reader.flagged.append(bool(missing.any()))
-        return reader, reader._cases(indptr, reader._ids(factors), numbers)
+        return reader, reader._cases(flat, reader._ids(factors), numbers)
 
     def read(self, columns: Columns) -> Cases:
         """Read further rows.
@@ -201,11 +200,11 @@ class CaseReader:
             if found is not None and not is_sequence:
                 raise TypeError(f"column {name!r} holds sequences, and plain values in `fit`; expected plain values.")
             cells.append(found)
-        flat = [column if c is None else c.values for column, c in zip(columns.values, cells)]
-        indptr = _common_indptr(cells, self.names, columns.n_rows)
+        flat = _Flat.of(cells, columns, self.names, self.max_length)
         ids = self._ids(self._factors(flat))
-        warn_strangers(Columns(self.names, columns.n_rows, flat), self._positions(_CATEGORY), self.vocabularies, ids)
-        return self._cases(indptr, ids, self._numbers(flat, indptr))
+        last = Columns(self.names, columns.n_rows, flat.last)
+        warn_strangers(last, self._positions(_CATEGORY), self.vocabularies, ids)
+        return self._cases(flat, ids, self._numbers(flat))
 
     # ------------------------------------------------------------------------------------------------------- layout
 
@@ -240,45 +239,81 @@ class CaseReader:
         times = _PARTS_OF_EVENT_TIMES if self.are_sequences[i] else _PARTS_OF_CASE_TIMES
         return {_CATEGORY: (), _NUMBER: ("",), _TIME: times}[self.roles[i]]
 
-    def _factors(self, flat: list[Any]) -> list[Factor]:
-        return [factorize(flat[i], self.names[i]) for i in self._positions(_CATEGORY)]
+    def _factors(self, flat: "_Flat") -> list[Factor]:
+        return [factorize(flat.last[i], self.names[i]) for i in self._positions(_CATEGORY)]
 
     def _ids(self, factors: list[Factor]) -> list[np.ndarray]:
         return [vocabulary.encode(factor) for vocabulary, factor in zip(self.vocabularies, factors)]
 
-    def _numbers(self, flat: list[Any], indptr: np.ndarray) -> list[np.ndarray]:
+    def _numbers(self, flat: "_Flat") -> list[np.ndarray]:
         """Return all numbers, parts of times among them, whether in use or not."""
         found = []
         for i in self._positions(_NUMBER, _TIME):
             name = self.names[i]
             if self.roles[i] == _NUMBER:
-                values = to_float(flat[i], name)
+                values = to_float(flat.last[i], name)
                 if np.isinf(values).any():
                     raise ValueError(
                         f"Input X contains infinity in column {name!r}; expected finite numbers or missing values."
                     )
                 found.append(values)
             else:
-                seconds = to_seconds(flat[i], name)
-                found += _event_times(seconds, indptr) if self.are_sequences[i] else _case_times(seconds)
+                seconds = to_seconds(flat.whole[i], name)
+                if self.are_sequences[i]:
+                    found += [part[flat.kept] for part in _event_times(seconds, flat.whole_indptr)]
+                else:
+                    found += _case_times(seconds)
         return found
 
-    def _cases(self, indptr: np.ndarray, ids: list[np.ndarray], numbers: list[np.ndarray]) -> Cases:
-        """Return rows and places, of the last events only where there is a `max_length`."""
-        kept, indptr = _last_events(indptr, self.max_length)
+    def _cases(self, flat: "_Flat", ids: list[np.ndarray], numbers: list[np.ndarray]) -> Cases:
+        """Return rows and places."""
         places = [
             _places(numbers[place], knots, flagged)
             for place, knots, flagged in zip(self.used, self.knots, self.flagged)
         ]
         k, m = self.n_sequence_categories, self.n_sequence_numbers
-        n_events, n_cases = int(indptr[-1]), len(indptr) - 1
+        n_events, n_cases = int(flat.indptr[-1]), len(flat.indptr) - 1
         return Cases(
-            indptr,
-            _beside([i[kept] for i in ids[:k]], n_events, np.int32),
-            _beside([p[kept] for p in places[:m]], n_events, np.float32),
+            flat.indptr,
+            _beside(ids[:k], n_events, np.int32),
+            _beside(places[:m], n_events, np.float32),
             _beside(ids[k:], n_cases, np.int32),
             _beside(places[m:], n_cases, np.float32),
         )
+
+
+class _Flat(NamedTuple):
+    """The columns of X, those of sequences event by event.
+
+    Attributes
+    ----------
+    whole : list
+        With all events: of the first ones, times tell how long ago they were.
+    last : list
+        With the last `max_length` events of each case, which are all that is looked at else.
+    whole_indptr, indptr : ndarray of shape (n_cases + 1,), int64
+        Where the cases are among either.
+    kept : slice or ndarray of bool
+        Which events are among the last.
+    """
+
+    whole: list[Any]
+    last: list[Any]
+    whole_indptr: np.ndarray
+    indptr: np.ndarray
+    kept: Any
+
+    @classmethod
+    def of(cls, cells: list[Cells | None], columns: Columns, names: list[str], max_length: int | None) -> "_Flat":
+        whole = [column if c is None else c.values for column, c in zip(columns.values, cells)]
+        whole_indptr = _common_indptr(cells, names, columns.n_rows)
+        kept, indptr = _last_events(whole_indptr, max_length)
+        last = whole
+        if isinstance(kept, np.ndarray):
+            events = Columns(None, int(whole_indptr[-1]), [v for v, c in zip(whole, cells) if c is not None])
+            taken = iter(events.take(np.flatnonzero(kept)).values)
+            last = [v if c is None else next(taken) for v, c in zip(whole, cells)]
+        return cls(whole, last, whole_indptr, indptr, kept)
 
 
 def _roles(flat: list[Any], are_sequences: list[bool], categorical_features: Any, wants_category: bool) -> list[str]:

@@ -186,9 +186,10 @@ def test_roles_of_arrow_and_polars():
 
 
 def test_of_longer_cases_the_last_events_are_read():
-    cases = fit(pd.DataFrame({"a": [list("abc"), list("d"), [], list("efgh")]}), max_length=2)[1]
+    reader, cases = fit(pd.DataFrame({"a": [list("abc"), list("d"), [], list("efgh")]}), max_length=2)
     assert cases.lengths.tolist() == [2, 1, 0, 2]
-    assert cases.ids[:, 0].tolist() == [2, 3, 4, 7, 8]
+    assert reader.vocabularies[0].keys.tolist() == list("bcdgh")
+    assert cases.ids[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert cases.indptr.dtype == np.int64
     assert fit(pd.DataFrame({"a": [list("abc"), list("d")]}), max_length=3)[1].lengths.tolist() == [3, 1]
 

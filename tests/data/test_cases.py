@@ -66,6 +66,26 @@ def test_only_the_last_events_are_kept_and_time_goes_on():
     np.testing.assert_array_equal(short.places[:2], whole.places[1:3])
 
 
+@pytest.mark.parametrize("kind", FRAMES)
+def test_events_before_the_last_ones_decide_nothing(kind):
+    first = [["rare", 0.5], ["rare", "none"]]  # a number that is a text would make all of them texts
+    last = [["x", 1.0], ["y", 2.0], ["x", 3.0], ["y", None]] * 20
+    cases = [first[i % 2 : i % 2 + 1] * 2 + last[i : i + 2] for i in range(60)]
+    if kind in ("polars", "pyarrow"):
+        cases = [[[step, -9.0 if isinstance(value, str) else value] for step, value in case] for case in cases]
+
+    def read(cases):
+        columns = {name: [[event[j] for event in case] for case in cases] for j, name in enumerate("ab")}
+        return reader_of(make_frame(kind, columns), max_length=2)
+
+    (whole, read_whole), (short, read_short) = read(cases), read([case[-2:] for case in cases])
+    assert whole.roles == short.roles == ["category", "number"]
+    assert whole.vocabularies[0].keys.tolist() == ["x", "y"]
+    np.testing.assert_array_equal(whole.knots[0], short.knots[0])
+    for name in ("indptr", "ids", "places"):
+        np.testing.assert_array_equal(getattr(read_whole, name), getattr(read_short, name))
+
+
 def test_numbers_have_places_among_their_quantiles():
     reader, _ = reader_of([np.arange(100.0), np.arange(100.0, 200.0)])
     cases = reader.read(read_columns(as_cells([np.array([-1e300, 99.5, 1e300, np.nan])])))

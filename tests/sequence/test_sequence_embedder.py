@@ -248,6 +248,11 @@ def test_only_the_last_events_count_where_asked():
         fitted.transform([["open", "call", "check"], ["close", "call", "check"]]),
         fitted.transform([["call", "check"]] * 2),
     )
+    # what only earlier events are is unknown, and learns nothing
+    longer = embedder(max_length=2).fit([["begin", *case, "call", "check"] for case in words()])
+    cut = embedder(max_length=2).fit([["call", "check"] for _ in words()])
+    assert "begin" not in longer.embeddings_["x0"]
+    assert longer.embeddings_ == cut.embeddings_
 
 
 def test_one_row_one_event_and_no_varying_column():
