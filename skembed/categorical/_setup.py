@@ -174,7 +174,7 @@ def set_up(
     warm_start = (
         [] if previous is None or not hidden else carry_over(initial, names, vocabularies, from_init, *previous)
     )
-    scaler = NumericScaler(numeric)
+    scaler = NumericScaler(numeric, kept_weight)
     schema = Schema(
         names=names,
         numeric_names=scaler.names([columns.label(i) for i in numeric_positions]),

@@ -226,6 +226,25 @@ class TestWeights:
         np.testing.assert_array_equal(out[kept], encoder().fit_transform(X[kept], shop.y[kept]))
         np.testing.assert_array_equal(out[~kept], one.transform(X[~kept]))
 
+    def test_whole_weights_count_as_repeated_rows(self, X, shop):
+        rng = np.random.default_rng(0)
+        weight, folds = rng.integers(1, 4, len(X)), rng.integers(3, size=len(X))
+        number = np.exp(rng.standard_normal(len(X)))
+        number[rng.random(len(X)) < 0.2] = np.nan
+        y = shop.y + np.nan_to_num(number)
+        table = np.column_stack([X.astype(object), number])
+        rows = np.repeat(np.arange(len(X)), weight)
+
+        def learned(rows, **weights):
+            splits = [(np.flatnonzero(folds[rows] != k), np.flatnonzero(folds[rows] == k)) for k in range(3)]
+            columns = list(range(X.shape[1]))
+            fitted = encoder(cv=splits, categorical_features=columns, max_iter=0).fit(table[rows], y[rows], **weights)
+            return fitted, fitted.transform(table)
+
+        (one, Z), (other, expected) = learned(np.arange(len(X)), sample_weight=weight), learned(rows)
+        assert one._schema.scaler.width == pytest.approx(other._schema.scaler.width)
+        np.testing.assert_allclose(Z, expected, atol=1e-4)
+
     def test_two_rows_of_positive_weight_are_needed(self, X, shop):
         weight = np.zeros(len(X))
         weight[7] = 1

@@ -234,11 +234,22 @@ class TestNumbers:
         ]
         assert NumericScaler([]).apply([], 3).shape == (3, 0)
 
+    @given(st.lists(st.tuples(st.sampled_from([-3.1, 0.0, 0.1, 0.7, 2.3, np.nan]), st.integers(1, 4)), min_size=1))
+    @settings(max_examples=60, deadline=None)
+    def test_whole_weights_count_as_repeated_rows(self, rows):
+        values, weight = np.array(rows).T
+        one, other = NumericScaler([values], weight), NumericScaler([np.repeat(values, weight.astype(int))])
+        assert one.center == pytest.approx(other.center, abs=1e-14)
+        assert one.width == pytest.approx(other.width, abs=1e-14)
+        assert one.flagged == other.flagged
+
     @pytest.mark.filterwarnings("error")
     def test_numbers_of_any_size_stay_finite(self):
         huge = np.array([-1.7e308, 1.7e308, np.inf, -np.inf, 0.0])
         scaler = NumericScaler([huge, np.full(5, 1e308), np.array([-1.7e308] * 2 + [1.7e308] * 3)])
         assert np.isfinite(scaler.center + scaler.width).all()
+        weighted = NumericScaler([huge, np.full(5, 1e308), np.full(5, np.inf)], np.array([1.0, 2, 3, 4, 5]))
+        assert np.isfinite(weighted.width).all()
         rows = scaler.apply([huge, huge, huge], 5)
         assert np.isfinite(rows).all()
         assert np.abs(rows).max() <= 10
