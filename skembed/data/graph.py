@@ -13,7 +13,16 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import check_labels, column_labels, factorize, read_columns, to_float
+from skembed.data.columns import (
+    as_table,
+    check_labels,
+    column_labels,
+    factorize,
+    filled,
+    read_columns,
+    to_float,
+)
+from skembed.data.matrix import naming_no_numbers
 from skembed.warning import warn
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
@@ -273,23 +282,24 @@ def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
     return both
 
 
+_FOR_TEXT = (
+    "expected the weights of an adjacency matrix. Edges in a list or frame are read by skembed.graph.read_edges."
+)
+
+
 def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_matrix:
     """Return X as a matrix of its own with sound weights, once scikit-learn has seen to its columns."""
+    X = filled(as_table(X))
+    is_frame = not (isinstance(X, np.ndarray | list | tuple) or sparse.issparse(X))
+    columns = read_columns(X, estimator=estimator) if is_frame else None
     if not reset:
         _check_feature_names(estimator, X, reset=False)
     least = 2 if reset else 1  # a graph of one node has nothing to be learned from
-    try:
+    with naming_no_numbers(X, "X", _FOR_TEXT, columns):
         given = check_array(
             X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
             ensure_min_samples=least, ensure_min_features=least,
         )  # fmt: skip
-    except ValueError as error:
-        if "could not convert string to float" not in str(error):
-            raise
-        raise ValueError(
-            f"X holds text ({error}), expected the weights of an adjacency matrix. Edges in a list or frame are read "
-            "by skembed.graph.read_edges."
-        ) from error
     matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
     matrix.sum_duplicates()
     names = column_labels(X)

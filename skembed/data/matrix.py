@@ -53,7 +53,7 @@ def naming_no_numbers(
     what : str
         What errors call it: "X".
     for_text : str
-        What they say to do where it holds text.
+        What they say to do where it holds text: a sentence, or what comes before that columns may be encoded.
     columns : Columns, optional
         Those of a frame, where they have been read.
 
@@ -89,10 +89,10 @@ def naming_no_numbers(
         row, label, value = found
         cell = f"in row {row} of column {label}"
         if isinstance(value, (str, bytes)):
-            raise ValueError(
-                f"{what} holds text ({value!r:.60} {cell}), {for_text}encode the column before, for instance by "
-                "EntityEmbeddingEncoder."
-            ) from error
+            way_out = for_text
+            if not for_text.endswith("."):
+                way_out += "encode the column before, for instance by EntityEmbeddingEncoder."
+            raise ValueError(f"{what} holds text ({value!r:.60} {cell}), {way_out}") from error
         way_out = "Turn it into a number, or leave the column out."
         if _is_missing(value):
             way_out = "Fill in missing values before, for instance by SimpleImputer, or leave these rows out."

@@ -326,6 +326,41 @@ def test_what_is_no_graph(X, nodes, error, message):
         read_adjacency(Reader(), X, nodes)
 
 
+def test_what_is_masked_is_missing():
+    masked = np.ma.array([[0, 1.0], [1, 0]], mask=[[False, True], [False, False]])
+    for X in (masked, masked.astype(int)):
+        with pytest.raises(ValueError, match="NaN: X has the weight nan from node 0 to 1"):
+            read_adjacency(Reader(), X, None)
+
+
+DATES = np.array([[0, 1], [1, 0]], dtype="datetime64[us]")
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")  # of the graph that was known
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (DATES, ValueError, r"X holds dates, times or durations \(dtype datetime64\[us\]\)"),
+        (DATES - DATES[0, 0], ValueError, r"X holds dates, times or durations \(dtype timedelta64\[us\]\)"),
+        (pd.DataFrame(DATES), ValueError, "column 0 of X holds dates"),
+        (pd.DataFrame({"p": [0.0, 1.0], "q": DATES[0]}), ValueError, "column 'q' of X holds dates"),
+        (pl.DataFrame({"p": [0.0, 1.0], "q": DATES[0]}), ValueError, "column 'q' of X holds dates"),
+        (pa.table({"p": [0.0, 1.0], "q": DATES[0]}), ValueError, "column 'q' of X holds dates"),
+        (pd.DataFrame([[0, {}], [1, 0]], columns=["p", "q"]), TypeError, "of type dict in row 0 of column 'q'"),
+        (pd.DataFrame([[0, 1.0], [1, 0]], columns=["p", "p"]), ValueError, "X has more than one column named 'p'"),
+        (pd.DataFrame([[np.nan, 1.0], [1.0, np.nan]], dtype="Sparse[float]"), ValueError, "filled with other than 0"),
+        (pl.DataFrame(np.eye(2)).lazy(), TypeError, "X is a polars LazyFrame"),
+    ],
+)  # fmt: skip
+def test_weights_that_are_no_numbers(X, error, message):
+    with pytest.raises(error, match=message):
+        read_adjacency(Reader(), X, None)
+    known = Reader()
+    read_adjacency(known, np.eye(2), None)
+    with pytest.raises(error, match=message):
+        read_links(known, X, [0, 1])
+
+
 def test_ids_that_cannot_be_hashed_and_graphs_of_one_node():
     with pytest.raises(
         TypeError, match=says("nodes must be a sequence of ids that can be hashed: unhashable type: 'list'.")

@@ -334,7 +334,7 @@ def changed(row, column, value):
         (np.ones((3, 3)), {"nodes": ["a", "b", "a"]}, "holds 'a' more than once"),
         (np.ones((3, 3)), {"nodes": [1, 1.0, 2]}, "holds 1 more than once"),
         (np.ones((3, 3)), {"nodes": ["a", None, "b"]}, "missing id at position 1"),
-        (np.array([["a", "b"], ["b", "c"]]), {}, "could not convert string"),
+        (np.array([["a", "b"], ["b", "c"]]), {}, r"X holds text \('a' in row 0 of column 0\)"),
         (np.ones((3, 3)), {"embedding_dim": 0}, "embedding_dim"),
         (np.ones((3, 3)), {"p": 0}, "'p'"),
     ],
