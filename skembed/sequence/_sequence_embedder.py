@@ -383,6 +383,11 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         """Return where the loss is taken and of what, the target, and the column that is predicted."""
         if y is not None:
             target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
+            if not (reader.vocabularies or reader.inputs):
+                raise ValueError(
+                    f"no column of X varies ({reader.names!r:.80}), so nothing can be learned; expected a column with "
+                    "two values. If lengths of cases are to tell, name a column of sequences in categorical_features."
+                )
             rows = np.flatnonzero(weight > 0)  # a class may weigh nothing
             parts = [(o.kind, o.start, o.stop) for o in target.outputs]
             return from_target(cases.take(rows), coded[rows], parts, weight[rows]), target, None

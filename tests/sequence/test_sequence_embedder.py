@@ -340,6 +340,14 @@ def test_what_is_wrong_is_named(options, X, error, message):
         embedder(**options).fit(X)
 
 
+def test_of_constants_lengths_tell_as_categories():
+    X, y = [[1.5] * (1 + n % 3) for n in range(60)], [n % 3 for n in range(60)]
+    with pytest.raises(ValueError, match=r"no column of X varies \(\['x0'\]\).*in categorical_features\."):
+        embedder().fit(X, y)
+    Z = embedder(categorical_features=[0]).fit(X, y).transform(X[:3])
+    assert len(np.unique(Z, axis=0)) == 3
+
+
 def test_y_must_fit():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         embedder().fit(words(), [0, 1])
