@@ -25,6 +25,7 @@ MISSING_PLACE = -1.0  # of a missing number
 MAX_KNOTS = 33
 _EVENTS_PER_KNOT = 20
 _MAX_INTEGER_LEVELS = 50  # more distinct whole numbers than this are amounts, as everywhere in skembed
+_LEAST_NUMBER = 1e-290  # what is nearer to 0 is 0, so that places, quotients of differences, are finite
 _DAY, _WEEK = 86_400.0, 7
 _THURSDAY = 3  # the first of January 1970, Monday being 0
 _CATEGORY, _NUMBER, _TIME = "category", "number", "time"
@@ -256,7 +257,7 @@ class CaseReader:
                     raise ValueError(
                         f"Input X contains infinity in column {name!r}; expected finite numbers or missing values."
                     )
-                found.append(values)
+                found.append(np.where(np.abs(values) < _LEAST_NUMBER, 0.0, values))
             else:
                 seconds = to_seconds(flat.whole[i], name)
                 if self.are_sequences[i]:

@@ -94,6 +94,16 @@ def test_numbers_have_places_among_their_quantiles():
         reader.read(read_columns(as_cells([np.array([np.inf])])))
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-300, 1e307])
+def test_places_of_numbers_of_any_size_are_finite(scale):
+    values = scale * (np.arange(120) ** 2 % 97 / 10)
+    for X in ([values], [np.append(values, 1.0)], pd.DataFrame({"p": values, "s": [["a"]] * 120})):
+        reader, cases = reader_of(X)
+        new = reader.read(read_columns(as_cells(X)))
+        for found in (cases.places, cases.case_places, new.places, new.case_places):
+            assert np.isfinite(found).all()
+
+
 def test_whole_numbers_are_categories_where_they_are_few_or_alone():
     few, many = [[1, 2, 1]] * 40, np.arange(120).reshape(40, 3).tolist()
     assert reader_of(pd.DataFrame({"a": few, "b": many}))[0].roles == ["category", "number"]
