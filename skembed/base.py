@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
-from skembed.data.columns import Columns, as_table, read_columns
+from skembed.data.columns import Columns, as_table, filled, read_columns
 
 __all__ = ["EmbeddingEstimator", "EmbeddingTransformer", "check_weights"]
 
@@ -74,7 +74,7 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     ValueError
         If a weight is negative, NaN or infinite, all are zero, or their number is wrong.
     """
-    weight = _check_sample_weight(sample_weight, np.empty((n_samples, 1)), dtype=np.float64, copy=True)
+    weight = _check_sample_weight(filled(sample_weight), np.empty((n_samples, 1)), dtype=np.float64, copy=True)
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
         raise ValueError(f"sample_weight is negative in row {row} ({weight[row]}); expected weights of at least 0.")

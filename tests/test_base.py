@@ -40,6 +40,8 @@ def test_weights_that_are_too_large_for_counts():
     check_weights(given_weights, 2)
     assert given_weights.tolist() == [1.5, 0.5]
     assert check_weights(None, 3).tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="sample_weight contains NaN"):
+        check_weights(np.ma.array([1.0, 2.0], mask=[False, True]), 2)
 
 
 def test_what_is_no_weight():

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from skembed.data.columns import filled
 from skembed.data.target_type import is_missing
 
 __all__ = ["all_classes", "class_numbers", "read_labels"]
@@ -15,8 +16,9 @@ __all__ = ["all_classes", "class_numbers", "read_labels"]
 def read_labels(y: Any) -> np.ndarray:
     """Return y as an array of one dimension; ValueError if it is no classes, or a document has none.
 
-    A list is looked at before numpy makes the class "nan" of a missing value among strings.
+    A list is looked at before numpy makes the class "nan" of a missing value among strings, and "1" of a number.
     """
+    y = filled(y)
     labels = y if isinstance(y, list | tuple) else column_or_1d(y, warn=True)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind == "O":
         for position, label in enumerate(labels):
@@ -30,14 +32,13 @@ def read_labels(y: Any) -> np.ndarray:
                     "are for sklearn.multiclass.OneVsRestClassifier(FastTextClassifier()), with the matrix that "
                     "sklearn.preprocessing.MultiLabelBinarizer makes of y."
                 )
+        if len({isinstance(label, str) for label in labels}) > 1:
+            other = next(label for label in labels if not isinstance(label, str))
+            raise TypeError(
+                f"y holds strings beside {other!r:.60} of type {type(other).__name__}, expected classes of one type; "
+                "turn them into strings: [str(label) for label in y]."
+            )
     labels = column_or_1d(labels, warn=True)
-    kinds = {str if isinstance(label, str) else type(label) for label in labels} if labels.dtype.kind == "O" else set()
-    if str in kinds and len(kinds) > 1:
-        other = next(label for label in labels if not isinstance(label, str))
-        raise TypeError(
-            f"y holds strings beside {other!r:.60} of type {type(other).__name__}, expected classes of one type; turn "
-            "them into strings: [str(label) for label in y]."
-        )
     check_classification_targets(labels)
     return labels
 

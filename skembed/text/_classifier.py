@@ -12,6 +12,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.data.columns import filled
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
@@ -532,7 +533,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def _weights(self, y: np.ndarray, sample_weight) -> np.ndarray:
-        weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+        weights = np.ones(len(y)) if sample_weight is None else np.array(filled(sample_weight), dtype=np.float64)
         if weights.shape != (len(y),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError(
                 f"sample_weight must be {len(y)} finite numbers of 0 or more, not all 0, got shape {weights.shape}."

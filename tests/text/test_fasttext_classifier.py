@@ -90,6 +90,22 @@ def test_documents_without_a_class_are_named(missing, container):
             learn(TEXTS, container(labels))
 
 
+def test_masked_labels_and_weights_are_missing():
+    masked = np.ma.array(np.arange(len(TEXTS)) % 2, mask=np.arange(len(TEXTS)) == 7)
+    for learn in (small().fit, small().partial_fit):
+        with pytest.raises(ValueError, match="y has no class for document 7, got None"):
+            learn(TEXTS, masked)
+        with pytest.raises(ValueError, match=r"sample_weight must be .* finite numbers"):
+            learn(TEXTS, LABELS, sample_weight=masked.astype(float))
+
+
+def test_a_list_of_numbers_and_strings_is_no_list_of_strings():
+    labels = [1, *LABELS[1:].tolist()]
+    for y in (labels, tuple(labels), np.array(labels, dtype=object)):
+        with pytest.raises(TypeError, match="y holds strings beside 1 of type int, expected classes of one type"):
+            small().fit(TEXTS, y)
+
+
 @pytest.mark.parametrize("labels", [["sara", "long"], ("sara", "long"), [], {"sara"}, frozenset()], ids=repr)
 @pytest.mark.parametrize("in_array", [False, True])
 def test_documents_of_several_labels_are_named(labels, in_array):
