@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import factorize
+from skembed.data.columns import factorize, filled
 
 __all__ = ["Cells", "as_cells", "holds_times", "split_cells", "to_seconds"]
 
@@ -65,6 +65,7 @@ def as_cells(X: Any) -> Any:
         raise TypeError(f"X must hold sequences, got the single {type(X).__name__} {X[:40]!r}; pass [list(X)].")
     if sparse.issparse(X):
         return X  # `read_columns` refuses it
+    X = filled(X)
     if isinstance(X, np.ndarray):
         if X.ndim == 3:
             return _from_arrays(list(X))
@@ -113,7 +114,7 @@ def _from_rows(rows: list[Any]) -> np.ndarray:
 
 
 def _from_arrays(rows: list[Any]) -> np.ndarray:
-    arrays = [np.asarray(row) for row in rows]
+    arrays = [np.asarray(filled(row)) for row in rows]
     widths = [a.shape[1] if a.ndim == 2 else -1 for a in arrays]
     if len(set(widths)) > 1 or widths[0] < 0:
         row = next((i for i, width in enumerate(widths) if width != widths[0]), 0)
@@ -196,7 +197,7 @@ def _split_objects(cells: list[Any], name: Any) -> Cells:
     parts: list[Any] = []
     for row, cell in enumerate(cells):
         if _is_sequence(cell):
-            parts.append(cell)
+            parts.append(filled(cell))
         elif _is_missing(cell):
             parts.append([])
         else:

@@ -228,6 +228,14 @@ def test_what_is_wrong_with_a_long_table_is_named(options, message):
         to_sequences(pd.DataFrame(LOG), **options)
 
 
+@pytest.mark.parametrize("as_given", [lambda X: X, list, lambda X: [row[:, 0] for row in X]])
+def test_what_is_masked_in_arrays_is_missing(as_given):
+    X = np.ma.array(np.arange(6.5, 12).reshape(2, 3, 1), mask=np.arange(6).reshape(2, 3, 1) == 4)
+    reader, cases = reader_of(as_given(X))
+    assert reader.knots[0].tolist() == [6.5, 11.5]
+    assert cases.places[:, 0].tolist() == [0, pytest.approx(0.2), pytest.approx(0.4), pytest.approx(0.6), -1, 1]
+
+
 @pytest.mark.parametrize("X", [5, None, {"a": ["x"]}, np.zeros((2, 3)), np.array([1.0, 2.0])])
 def test_what_holds_no_sequences_is_left_to_those_who_read_columns(X):
     assert as_cells(X) is X
