@@ -400,7 +400,7 @@ class ContextualVectorizer(DocumentTransformer):
         return _chunks(read_documents(X, missing=self.missing))
 
     def _bar(self, X: Any) -> Any:
-        total: Any = len(X) if hasattr(X, "__len__") else None
+        total: Any = len(X) if hasattr(X, "__len__") and not hasattr(X, "tocsr") else None
         return Run(0, verbose=self.verbose, label="documents").bar(total, unit="")
 
     def __getstate__(self) -> dict[str, Any]:

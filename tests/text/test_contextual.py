@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from contextual_models import TEXTS, TINY_BERT, modules, write
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
@@ -487,6 +488,7 @@ class TestErrors:
             (["a", 3], "document 1 of X"),
             ([["a", 3]], "token list"),
             (3, "iterable"),
+            (csr_array([[1.0], [0.0]]), "iterable"),
         ):
             with pytest.raises(TypeError, match=message):
                 vectorizer.transform(X)
