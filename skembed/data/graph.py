@@ -27,6 +27,9 @@ from skembed.warning import warn
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
 
+ROUNDING = 1e-6  # by which weights of one edge may differ, of the larger one
+LEAST_SHARE = 1e-12  # of the largest weight, by which they may differ in any case
+
 
 def read_edges(
     edges: Any, *, source: Any = None, target: Any = None, weight: Any = None, directed: bool = False
@@ -265,7 +268,8 @@ def read_links(estimator: Any, X: Any, keys: Sequence[Any]) -> sparse.csr_matrix
 
 def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
     """Return a graph in which each edge leads both ways: the matrix itself where it is symmetric, else its sum with its
-    transpose."""
+    transpose; where rounding alone keeps it from being symmetric, as kernels are, the mean of both.
+    """
     turned = adjacency.T.tocsr()
     turned.sort_indices()
     same = (
@@ -276,6 +280,9 @@ def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
     if same:
         return adjacency
     both = (adjacency + turned).tocsr()
+    beyond = abs(adjacency - turned) - ROUNDING * adjacency.maximum(turned)
+    if beyond.max() <= LEAST_SHARE * adjacency.max():
+        both *= 0.5
     both.setdiag(adjacency.diagonal())  # a loop leads back both ways already
     both.eliminate_zeros()
     both.sort_indices()

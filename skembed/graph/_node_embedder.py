@@ -83,8 +83,8 @@ class NodeEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Embedd
 
     Notes
     -----
-    Edges lead both ways: of an X that is not symmetric the sum with its transpose is taken. Weights count by their
-    ratios alone. Self-loops and nodes without edges are legal.
+    Edges lead both ways: of an X that is not symmetric, beyond rounding, the sum with its transpose is taken. Weights
+    count by their ratios alone. Self-loops and nodes without edges are legal.
 
     "prone" factorizes the logarithms of transitions of up to `window` steps, where ProNE takes single edges; all paths
     are summed, or on large graphs drawn. What is found is smoothed by some random steps, and

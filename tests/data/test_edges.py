@@ -431,3 +431,19 @@ def test_both_directions_of_each_edge(rows):
     assert both.nnz == np.count_nonzero(expected)
     assert (both is X) == (dense == dense.T).all()
     assert X.toarray().tolist() == rows
+
+
+@given(
+    st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1e-13, 1.0]), min_size=10, max_size=10),
+    st.lists(st.floats(-1e-7, 1e-7), min_size=16, max_size=16),
+    st.sampled_from([1.0, 1e-200, 1e200]),
+)
+def test_rounding_gives_edges_no_direction(weights, errors, scale):
+    symmetric = np.zeros((4, 4))
+    symmetric[np.triu_indices(4)] = weights
+    symmetric = scale * np.maximum(symmetric, symmetric.T)
+    X = symmetric * (1 + np.reshape(errors, (4, 4)))
+    X[1, 0] = X[1, 0] if X[1, 0] > 1e-13 * symmetric.max() else 0.0  # lost on one side
+    both = undirected(sparse.csr_matrix(X)).toarray()
+    np.testing.assert_allclose(both, symmetric, rtol=1e-6, atol=1e-12 * symmetric.max())
+    assert (both == both.T).all()

@@ -245,6 +245,16 @@ def test_edges_lead_both_ways():
     np.testing.assert_array_equal(embedder().fit_transform(np.triu(X)), embedder().fit_transform(X))
 
 
+def test_kernels_whose_halves_differ_by_rounding_are_no_directed_graphs():
+    points = np.random.default_rng(0).normal(size=(60, 5))
+    X = np.exp(-((points[:, None] - points) ** 2).sum(axis=2) / 5)
+    rounded = X.copy()
+    rounded[3, 4] *= 1 + 2**-50
+    assert np.array_equal(X, X.T)
+    vectors = embedder("spectral").fit(X).embedding_.vectors
+    np.testing.assert_allclose(embedder("spectral").fit(rounded).embedding_.vectors, vectors, atol=1e-4)
+
+
 def test_ids_are_kept():
     X, _ = blocks()
     names = [f"n{i}" for i in range(N - 2)] + [1, "1"]  # of mixed types
