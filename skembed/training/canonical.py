@@ -278,7 +278,11 @@ def _folds(X: Any, Y: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _equal_rows(X: Any) -> np.ndarray:
     """Return a number for each row, the same for equal ones."""
-    rows = X.tocsr() if sparse.issparse(X) else X
+    rows = X
+    if sparse.issparse(X):
+        rows = X.tocsr(copy=True)
+        rows.sum_duplicates()  # and in order
+        rows.eliminate_zeros()
     numbers: dict[Any, int] = {}
     out = np.empty(X.shape[0], dtype=np.int64)
     for i in range(X.shape[0]):
@@ -286,7 +290,7 @@ def _equal_rows(X: Any) -> np.ndarray:
             part = slice(rows.indptr[i], rows.indptr[i + 1])
             key: Any = rows.indices[part].tobytes(), rows.data[part].tobytes()
         else:
-            key = rows[i].tobytes()
+            key = (rows[i] + 0.0).tobytes()  # of -0.0 these are others
         out[i] = numbers.setdefault(key, len(numbers))
     return out
 

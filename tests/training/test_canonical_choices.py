@@ -135,6 +135,17 @@ def test_equal_rows_have_equal_numbers(form):
     np.testing.assert_array_equal(canonical._equal_rows(form(X)), [0, 1, 0, 2, 1, 2])
 
 
+def test_rows_are_equal_however_their_zeros_are_held():
+    X = np.array([[2.0, 0, 1], [2, -0.0, 1], [2, 0, 1]])
+    np.testing.assert_array_equal(canonical._equal_rows(X), [0, 0, 0])
+    held = [2.0, 1], [1.0, 2, 0], [2.0, 0.5, 0.5]  # out of order, with a zero, in two parts
+    places = [0, 2], [2, 0, 1], [0, 2, 2]
+    rows = sparse.csr_matrix((np.concatenate(held), np.concatenate(places), [0, 2, 5, 8]), shape=(3, 3))
+    np.testing.assert_array_equal(rows.toarray(), X)
+    np.testing.assert_array_equal(canonical._equal_rows(rows), [0, 0, 0])
+    assert rows.nnz == 8  # it is left as it was
+
+
 def test_pairs_that_are_linked_by_equal_sides_are_in_one_fold_and_folds_cover_all():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
