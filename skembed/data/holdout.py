@@ -111,7 +111,7 @@ def _split_lists(lists: Any, hidden: float, order: str, seed: int) -> tuple[list
 
 def _times_of(X: sparse.csr_matrix, times: Any) -> np.ndarray:
     """Return the time of each entry of X: the latest of several."""
-    times = sparse.coo_matrix(times) if sparse.issparse(times) else np.asarray(times)
+    times = sparse.coo_matrix(times) if sparse.issparse(times) else np.asarray(filled(times))
     if times.shape != X.shape:
         raise ValueError(f"times has shape {times.shape}, expected that of X, {X.shape}.")
     values = times.data if sparse.issparse(times) else times

@@ -9,6 +9,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_random_state
 
+from skembed.data.columns import filled
 from skembed.inspection._words import positive_int
 from skembed.table import EmbeddingTable
 
@@ -177,7 +178,7 @@ def _points(points: Any, name: str, *, sparse_too: bool = False) -> Any:
     if isinstance(points, EmbeddingTable):
         return points.vectors
     kinds = ("csr",) if sparse_too else False
-    return check_array(points, accept_sparse=kinds, dtype=[np.float64, np.float32], input_name=name)
+    return check_array(filled(points), accept_sparse=kinds, dtype=[np.float64, np.float32], input_name=name)
 
 
 def _check(X: Any, X_embedded: np.ndarray, n_neighbors: Any, metric: Any) -> int:

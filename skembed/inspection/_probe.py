@@ -16,6 +16,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import type_of_target
 
 from skembed.data.canonical import canonical_key
+from skembed.data.columns import filled
 from skembed.inspection._result import Result
 from skembed.inspection._words import one_of, positive_int
 from skembed.table import EmbeddingTable
@@ -165,8 +166,8 @@ def _pairs_of(X: Any, y: Any) -> tuple[Any, Any]:
         return X.lookup(key_list(keys, "y")), _of_own_types(values)
     if isinstance(X, EmbeddingTable):
         X = X.vectors
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
-    y = column_or_1d(_of_own_types(y) if isinstance(y, list | tuple) else y, warn=True)
+    X = check_array(filled(X), accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    y = column_or_1d(_of_own_types(y) if isinstance(y, list | tuple) else filled(y), warn=True)
     check_consistent_length(X, y)
     return X, y
 

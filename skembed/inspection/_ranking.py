@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skembed.data.columns import filled
 from skembed.inspection._words import positive_int
 from skembed.table.keys import key_list
 
@@ -202,7 +203,7 @@ def _blocks(y_true: Any, y_score: Any) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 def _numbers(values: Any, name: str) -> np.ndarray:
     try:
-        array = np.asarray(values)
+        array = np.asarray(filled(values))
     except ValueError:  # ragged
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in "fiub":

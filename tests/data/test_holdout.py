@@ -87,6 +87,10 @@ def test_faults():
         basket_split(X, order="last")
     with pytest.raises(ValueError, match="times has no entry for row"):
         basket_split(X, order="last", times=X.multiply(X > 0.5))
+    times = X.toarray()
+    row, column = (int(place[0]) for place in np.nonzero(times))
+    with pytest.raises(ValueError, match=f"times is NaN in row {row} and column {column}"):
+        basket_split(X, order="last", times=np.ma.array(times, mask=times == times[row, column]))
 
 
 def test_faults_in_full():

@@ -136,6 +136,10 @@ def test_probes_that_cannot_be_are_named(vectors, classes):
         y[7] = missing
         with pytest.raises(ValueError, match="missing values, got 1 among 240, the first at position 7"):
             probe_score(vectors, y)
+    with pytest.raises(ValueError, match="missing values, got 1 among 240, the first at position 7"):
+        probe_score(vectors, np.ma.array(classes, mask=np.arange(240) == 7))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        probe_score(np.ma.array(vectors, mask=vectors == vectors[3, 0]), classes)
     with pytest.raises(ValueError, match="missing values, got 1 among 240, the first at position 0"):
         probe_score(table, {key: pytest.importorskip("pandas").NA if key == 0 else key % 2 for key in table.keys})
     y = vectors[:, 0].copy()

@@ -139,6 +139,8 @@ def test_points_that_do_not_fit_are_named(points, plane):
         trustworthiness(points, plane, metric="precomputed")
     with pytest.raises(ValueError, match="X_embedded contains NaN"):
         trustworthiness(points, plane * np.nan)
+    with pytest.raises(ValueError, match="X_embedded contains NaN"):
+        trustworthiness(points, np.ma.array(plane, mask=plane == plane[3, 0]))
 
 
 # Rankings
@@ -207,6 +209,8 @@ def test_rankings_that_do_not_fit_are_named():
             measure(np.ones((2, 2)), [[1.0, 2.0], [np.nan, 2.0]])
         with pytest.raises(ValueError, match="y_true must be finite, got nan"):
             measure([[np.nan, 1.0]], [[1.0, 2.0]])
+        with pytest.raises(ValueError, match="y_score must not hold nan, query 0 has one"):
+            measure([[0, 1.0]], np.ma.array([[1.0, 2.0]], mask=[[True, False]]))
         with pytest.raises(ValueError, match="query with something relevant, got none"):
             measure(np.zeros((2, 2)), np.ones((2, 2)))
         with pytest.raises(TypeError, match="pass ranked=True"):
