@@ -22,7 +22,7 @@ from skembed.data.columns import (
     read_columns,
     to_float,
 )
-from skembed.data.matrix import naming_no_numbers
+from skembed.data.matrix import naming_no_numbers, summable
 from skembed.warning import warn
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
@@ -304,8 +304,8 @@ def _checked_sizes(estimator: Any, X: Any, *, reset: bool = True) -> sparse.csr_
     least = 2 if reset else 1  # a graph of one node has nothing to be learned from
     with naming_no_numbers(X, "X", _FOR_TEXT, columns):
         given = check_array(
-            X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator, input_name="X",
-            ensure_min_samples=least, ensure_min_features=least,
+            summable(X), accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, estimator=estimator,
+            input_name="X", ensure_min_samples=least, ensure_min_features=least,
         )  # fmt: skip
     matrix = sparse.csr_matrix(given, copy=sparse.issparse(given))
     matrix.sum_duplicates()

@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from skembed.data.columns import filled
 from skembed.data.interactions import FOR_TEXT, as_lists, holds_baskets
 from skembed.data.lists import distinct_keys
-from skembed.data.matrix import naming_no_numbers
+from skembed.data.matrix import naming_no_numbers, summable
 
 __all__ = ["basket_split", "hide_share"]
 
@@ -67,7 +67,7 @@ def basket_split(
             )
         return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
     with naming_no_numbers(X, "X", FOR_TEXT):
-        read = check_array(filled(X), accept_sparse="csr", ensure_min_samples=0, input_name="X")
+        read = check_array(summable(filled(X)), accept_sparse="csr", ensure_min_samples=0, input_name="X")
     matrix = sparse.csr_matrix(read, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

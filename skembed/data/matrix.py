@@ -13,7 +13,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.columns import Columns, filled, read_columns
 from skembed.data.roles import is_number_column, is_time_column
 
-__all__ = ["FLOATS", "check_finite", "naming_no_numbers", "read_finite_matrix", "read_matrix"]
+__all__ = ["FLOATS", "check_finite", "naming_no_numbers", "read_finite_matrix", "read_matrix", "summable"]
 
 FLOATS = [np.float64, np.float32]
 _CHECKED = {"accept_sparse", "dtype", "order", "ensure_min_samples", "ensure_all_finite"}
@@ -30,13 +30,29 @@ def read_matrix(estimator: Any, X: Any, *, reset: bool, for_text: str = "expecte
         # to find that nothing else is to be done takes validate_data a tenth of the time of a small fit
         _check_n_features(estimator, X, reset=reset)
         return X
-    X = filled(X)
+    X = summable(filled(X))
     if isinstance(X, (np.ndarray, list, tuple)) or sparse.issparse(X):
         with naming_no_numbers(X, "X", for_text):
             return validate_data(estimator, X, reset=reset, **checks)
     columns = estimator._read_columns(X, reset=reset)
     with naming_no_numbers(X, "X", for_text, columns):
         return check_array(X, estimator=estimator, input_name="X", **checks)
+
+
+def summable(X: Any) -> Any:
+    """Return a sparse matrix of integers as one of 64 bits, anything else as it is.
+
+    Where an entry is given more than once scipy adds up in the type of the values, int8 and uint8 too, without a word.
+
+    Examples
+    --------
+    >>> plays = sparse.coo_matrix((np.full(3, 100, np.int8), ([0, 0, 0], [1, 1, 1])), shape=(1, 2))
+    >>> plays.toarray(), summable(plays).toarray()
+    (array([[ 0, 44]], dtype=int8), array([[  0, 300]]))
+    """
+    if sparse.issparse(X) and X.dtype.kind in "iu" and X.dtype.itemsize < 8:
+        return X.astype(np.int64)
+    return X
 
 
 @contextmanager

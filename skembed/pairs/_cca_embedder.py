@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skembed.base import EmbeddingTransformer
 from skembed.data.columns import filled, read_columns
-from skembed.data.matrix import FLOATS, check_finite, naming_no_numbers, read_finite_matrix
+from skembed.data.matrix import FLOATS, check_finite, naming_no_numbers, read_finite_matrix, summable
 from skembed.state import stored
 from skembed.training.canonical import CanonicalSettings, learn_canonical
 from skembed.training.whitening import dense, slices
@@ -225,7 +225,7 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
 
     def _read_y(self, y: Any) -> tuple[Any, bool, list[str] | None]:
         """Return y as a float matrix, whether it was one number a row, and the names of its columns if it has any."""
-        y, columns = filled(y), None
+        y, columns = summable(filled(y)), None
         if not isinstance(y, np.ndarray) and not sparse.issparse(y) and len(getattr(y, "shape", ())) == 2:
             columns = read_columns(y, estimator=self)
         names = None if columns is None else columns.names

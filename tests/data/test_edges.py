@@ -221,6 +221,11 @@ def test_a_matrix_stays_as_it_is_and_its_entries_are_added_up():
     assert (X.data.tolist(), X.indices.tolist()) == ([1, 2, 0], [1, 1, 0])
 
 
+def test_entries_that_repeat_are_added_up_beyond_their_type():
+    X = sparse.coo_matrix((np.ones(300, np.int8), (np.zeros(300, int), np.ones(300, int))), shape=(2, 2))
+    assert read_adjacency(Reader(), X, None)[0].toarray().tolist() == [[0, 300], [0, 0]]
+
+
 def test_frames_name_their_nodes():
     frame = pd.DataFrame(DIRECTED, columns=NODES, index=NODES)
     _, keys = read_adjacency(reader := Reader(), frame, None)

@@ -54,6 +54,12 @@ def test_zeros_that_are_written_out_are_no_items_and_entries_that_repeat_are_one
     assert zeros.nnz == X.nnz  # as it was given
 
 
+def test_entries_that_repeat_are_added_up_beyond_their_type():
+    plays = sparse.coo_matrix((np.full(4, 200, np.uint8), ([0, 0, 0, 0], [1, 1, 2, 2])), shape=(1, 3))
+    shown, hidden = basket_split(plays, hidden=1)
+    assert (shown + hidden).toarray().tolist() == [[0, 400, 400]]
+
+
 def test_the_seed_decides():
     assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=1)[0]).max() == 0
     assert abs(basket_split(X, random_state=1)[0] - basket_split(X, random_state=2)[0]).max() > 0

@@ -54,6 +54,15 @@ def test_what_is_no_matrix_is_refused(given, message):
         read(NeighborAnomalyDetector(), given, ensure_min_samples=2)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint32])
+def test_entries_that_repeat_are_added_up_beyond_their_type(dtype):
+    most = np.iinfo(dtype).max
+    given = sparse.coo_matrix((np.full(3, most, dtype), ([0, 0, 1], [1, 1, 2])), shape=(2, 3))
+    found = read(NeighborAnomalyDetector(), given)
+    assert found.toarray().tolist() == [[0, 2 * float(most), 0], [0, 0, most]]
+    assert given.dtype == dtype
+
+
 def test_other_columns_than_those_of_fit_are_refused_or_told():
     estimator = NeighborAnomalyDetector()
     read(estimator, X)

@@ -284,6 +284,13 @@ def test_what_is_masked_is_missing():
         CCAEmbedder().fit(X[:2], np.array([["a"], ["b"]]))
 
 
+def test_entries_of_y_that_repeat_are_added_up_beyond_their_type():
+    counts = sparse.coo_matrix((np.full(200, 100, np.int8), (np.tile(np.arange(50), 4), np.zeros(200, int))))
+    counts.data[:50] = np.arange(50)
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    assert CCAEmbedder().fit(X, counts).y_mean_.tolist() == [300 + 24.5]
+
+
 def test_predictions_have_the_digits_of_a_y_that_is_far_from_zero():
     X, Y = pairs()
     fitted = CCAEmbedder(3, shrinkage=0.1).fit(X.astype(np.float32), Y + 1.7e9)  # as of seconds since 1970
