@@ -42,7 +42,8 @@ def read_edges(
     ----------
     edges : dataframe, ndarray or list of (node, node) or (node, node, weight)
     source, target, weight : str, default=None
-        Names of a frame's columns. None of them: its first two columns, and its third where it has three. Without
+        Names of a frame's columns. None of them: the columns "source" and "target", and "weight" if there is one, where
+        it has these names; else its first two columns. The third column is the weight where it has three. Without
         `weight`, where `source` and `target` are named or there are more columns, each edge weighs 1.
     directed : bool, default=False
         Whether (a, b) is an edge from a to b alone.
@@ -93,6 +94,8 @@ def read_edges(
     return _assembled(rows, places, values, len(nodes), directed), nodes
 
 
+_ENDS = ["source", "target"]  # as networkx and others name them
+
 _WEIGHTS_EXPECTED = (
     "a finite number or a missing value. Turn weights into numbers; of a frame, name another column by weight, or "
     "source and target alone."
@@ -107,7 +110,10 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
         labels = column_labels(edges) or [frame.label(i) for i in range(len(frame.values))]
         wanted = [name for name in (source, target, weight) if name is not None]
         if source is None and target is None:
-            wanted = labels[:2] + ([weight] if weight is not None else labels[2:3] if len(labels) == 3 else [])
+            ends = _ENDS if set(_ENDS) <= set(labels) else labels[:2]
+            further = ["weight"] if ends is _ENDS and "weight" in labels else labels[2:3] if len(labels) == 3 else []
+            further = [weight] if weight is not None else [name for name in further if name not in ends]
+            wanted = [*ends, *further]
         for name in wanted:
             if name not in labels:
                 raise ValueError(f"edges has no column {name!r}; its columns are {labels}.")
@@ -121,8 +127,14 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
             f"{given[0]} names a column of a frame, and edges is of type {type(edges).__name__}; pass a DataFrame, or "
             "the columns as they are read: source, target and perhaps weight."
         )
-    if isinstance(edges, np.ndarray) and edges.ndim != 2:
-        raise ValueError(f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3).")
+    if hasattr(edges, "__array__") and len(getattr(edges, "shape", ())) == 2:
+        edges = np.asarray(edges)  # tensors
+    if isinstance(edges, np.ndarray) and (edges.ndim != 2 or edges.shape[1] not in (2, 3)):
+        turned = edges.ndim == 2 and edges.shape[0] in (2, 3)
+        raise ValueError(
+            f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3)."
+            + (" Pass edges.T, if sources are a row and targets another." if turned else "")
+        )
     rows = [tuple(edge) if isinstance(edge, Sequence | np.ndarray) and not isinstance(edge, str) else edge
             for edge in edges]  # fmt: skip
     if not rows:

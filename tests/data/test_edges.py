@@ -74,6 +74,23 @@ def test_edges_of_frames(make, directed):
     assert (nodes, adjacency.toarray().tolist()) == (NODES, expected)
 
 
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"index": [0, 1], "source": [7, 8], "target": [8, 9]}, [[0, 1, 0], [0, 0, 1], [0, 0, 0]]),
+        ({"weight": [2, 5], "source": [7, 8], "target": [8, 9]}, [[0, 2, 0], [0, 0, 5], [0, 0, 0]]),
+        ({"target": [8, 9], "source": [7, 8], "km": [2, 5]}, [[0, 2, 0], [0, 0, 5], [0, 0, 0]]),
+        ({"source": [7, 8], "target": [8, 9], "km": [3, 3], "weight": [2, 5]}, [[0, 2, 0], [0, 0, 5], [0, 0, 0]]),
+        ({"source": [7, 8], "target": [8, 9], "km": [2, 5], "h": [3, 3]}, [[0, 1, 0], [0, 0, 1], [0, 0, 0]]),
+        ({"from": [7, 8], "to": [8, 9], "source": [2, 5]}, [[0, 2, 0], [0, 0, 5], [0, 0, 0]]),
+    ],
+)
+def test_columns_that_are_called_source_and_target_are_found_where_they_stand(kind, columns, expected):
+    adjacency, nodes = read_edges(kind(columns), directed=True)
+    assert (nodes, adjacency.toarray().tolist()) == ([7, 8, 9], expected)
+
+
 def test_edges_of_arrays_and_of_tuples_that_are_nodes():
     adjacency, nodes = read_edges(np.array([[3, 1], [1, 2]]))
     assert (nodes, adjacency.toarray().tolist()) == ([3, 1, 2], [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
@@ -106,6 +123,10 @@ def test_edges_of_arrays_and_of_tuples_that_are_nodes():
         (pd.DataFrame({"a": ["x"]}), {}, "edges has the columns ['a']; name two of them by source and target."),
         (np.zeros(3), {}, "edges has shape (3,); expected (n_edges, 2) or (n_edges, 3)."),
         (np.zeros((2, 2, 2)), {}, "edges has shape (2, 2, 2); expected (n_edges, 2) or (n_edges, 3)."),
+        (np.zeros((9, 4)), {}, "edges has shape (9, 4); expected (n_edges, 2) or (n_edges, 3)."),
+        (np.zeros((2, 9)), {},
+         "edges has shape (2, 9); expected (n_edges, 2) or (n_edges, 3). Pass edges.T, if sources are a row and "
+         "targets another."),
         ([], {}, "edges must hold at least one edge, got none."),
         ([("a", "b"), "ab"], {},
          "edges has 'ab' in row 1; expected (node, node) or (node, node, weight) in each."),
@@ -126,6 +147,14 @@ def test_edges_of_arrays_and_of_tuples_that_are_nodes():
 def test_what_is_no_list_of_edges(edges, options, message):
     with pytest.raises(ValueError, match=says(message)):
         read_edges(edges, **options)
+
+
+def test_tensors_are_arrays():
+    torch = pytest.importorskip("torch")
+    adjacency, nodes = read_edges(torch.tensor([[0, 1, 2], [1, 2, 5]]).T)
+    assert (nodes, adjacency.nnz, type(nodes[0])) == ([0, 1, 2, 5], 6, int)
+    with pytest.raises(ValueError, match=r"Pass edges\.T"):
+        read_edges(torch.zeros((2, 9)))
 
 
 def test_the_name_of_a_weight_is_in_its_error():
