@@ -259,6 +259,21 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         check_is_fitted(self)
         return self._fold_in.apply(self._read(X), self.input_embedding_.vectors)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return ``interactionembedder{i}`` for each dimension.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the items, or of the one column that holds baskets, as ColumnTransformer gives it. Not used.
+
+        Returns
+        -------
+        ndarray of shape (n_features_out,), object
+        """
+        is_column = input_features is not None and len(input_features) == 1
+        return super().get_feature_names_out(None if is_column else input_features)
+
     def recommend(
         self, X: Any, k: int = 10, *, exclude_seen: bool = True, among: Any = None
     ) -> tuple[np.ndarray, np.ndarray]:

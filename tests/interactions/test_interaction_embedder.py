@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -86,6 +87,25 @@ class TestEveryMethod:
         assert len(names) == fitted.transform(X[:1]).shape[1] == fitted.embedding_.embedding_dim
         assert names[0] == "interactionembedder0"
         assert len(names) == (1 if fitted.method == "popularity" else 6)
+        items = fitted.embedding_.keys
+        for given in (items, ["the column of baskets"]):
+            assert fitted.get_feature_names_out(given).tolist() == names.tolist()
+        with pytest.raises(ValueError, match="input_features should have length equal to number of features"):
+            fitted.get_feature_names_out(items[:2])
+
+
+@pytest.mark.parametrize("column", ["basket", ["basket"]])
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_a_column_of_baskets_beside_others(column, output):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"basket": X, "age": np.arange(len(X), dtype=float)}, index=np.arange(len(X))[::-1])
+    embedder = InteractionEmbedder(2, method="svd", random_state=0)
+    both = ColumnTransformer([("users", embedder, column), ("rest", "passthrough", ["age"])])
+    found = both.set_output(transform=output).fit_transform(frame)
+    names = ["users__interactionembedder0", "users__interactionembedder1", "rest__age"]
+    assert both.get_feature_names_out().tolist() == names
+    assert output == "default" or list(found.columns) == names
+    assert np.array_equal(np.asarray(found)[:, :2], embedder.fit_transform(X))
 
 
 @pytest.mark.parametrize("method", METHODS)
