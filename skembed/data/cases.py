@@ -175,7 +175,7 @@ class CaseReader:
         for place, values in enumerate(numbers):
             missing = np.isnan(values)
             knots = _knots(labels[place], values[~missing])
-            if len(knots) > 1 or missing.any() != missing.all():
+            if len(knots) > 1 or (missing.any() and not missing.all()):
                 reader.used.append(place)
                 reader.inputs.append(labels[place])
                 reader.knots.append(knots)

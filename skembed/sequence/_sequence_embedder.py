@@ -382,6 +382,11 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     ) -> tuple[Reads, Target | None, str | None]:
         """Return where the loss is taken and of what, the target, and the column that is predicted."""
         if y is not None:
+            if not reader.category_names and not reader.inputs:
+                raise ValueError(
+                    f"X holds {len(cases)} cases of {len(cases.ids)} events, and no column of numbers or times that "
+                    f"varies or of categories ({reader.names!r:.80}); nothing can be learned."
+                )
             target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
             if not (reader.vocabularies or reader.inputs):
                 raise ValueError(

@@ -358,6 +358,21 @@ def test_y_must_fit():
         fitted.transform(frame()[["step"]])
 
 
+@pytest.mark.parametrize(
+    ("column", "n_events"),
+    [
+        ([[]] * 60, 0), ([None, []] * 30, 0), ([[2.5, 2.5], [2.5]] * 30, 90), ([[np.nan, None]] * 60, 120),
+        ([[datetime.datetime(2024, 3, 4)]] * 60, 60),
+    ],
+    ids=["empty", "missing", "constant", "no values", "one time"],
+)  # fmt: skip
+def test_sequences_that_tell_nothing_are_named_where_there_is_nothing_else(column, n_events):
+    y, X = np.arange(60) % 2, pd.DataFrame({"log": column})
+    with pytest.raises(ValueError, match=f"^X holds 60 cases of {n_events} events, and no column of numbers or ti"):
+        embedder().fit(X, y)
+    assert np.isfinite(embedder().fit_transform(X.assign(age=y * 2.5), y)).all()
+
+
 def test_transform_and_predictions_import_no_torch(tmp_path):
     path = tmp_path / "embedder.pickle"
     path.write_bytes(pickle.dumps((embedder().fit(words()), words())))
