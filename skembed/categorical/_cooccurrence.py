@@ -18,6 +18,7 @@ from skembed.data.columns import Columns, Factor
 from skembed.data.levels import degenerate_columns, factorize_columns, warn_degenerate, weighted_vocabulary
 from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
+from skembed.data.twins import warn_of_twin_levels
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -193,6 +194,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         factors = factorize_columns(columns, positions)
         everyone, ones = np.arange(columns.n_rows), np.ones(columns.n_rows)
         warn_degenerate(degenerate_columns(names, factors, everyone))
+        warn_of_twin_levels(names, factors)
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
         vocabularies = [weighted_vocabulary(f, ones, everyone, **limits) for f in factors]
         self._schema = ColumnSchema(names, positions, numeric, vocabularies)

@@ -25,6 +25,7 @@ from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.level_net import NetSettings
 from skembed.training.run import Run, draw_seed
+from skembed.warning import warn
 
 __all__ = ["EntityEmbeddingEncoder"]
 
@@ -368,6 +369,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         else:
             setup, learned = set_up_again(self, known.setup, y, weight), known.own_learned()
         warn_degenerate(setup.degenerate)
+        for text in setup.twins:
+            warn(text)
         callbacks.end()
         self._schema = setup.schema
         rows, learned.training_rows = learned.training_rows, []

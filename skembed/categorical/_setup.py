@@ -21,6 +21,7 @@ from skembed.data.keys import smallest
 from skembed.data.levels import degenerate_columns, factorize_columns, weighted_vocabulary
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.data.target import Target, as_columns
+from skembed.data.twins import twin_levels
 from skembed.data.vocabulary import Vocabulary
 from skembed.memory import check_memory
 from skembed.state import check_state, stored
@@ -105,6 +106,8 @@ class Setup:
         Their table rows, of every column.
     degenerate : list of str
         What there is to warn of columns that cannot tell rows apart.
+    twins : list of str
+        What there is to warn of levels that are there as a number and as text.
     """
 
     schema: Schema
@@ -112,6 +115,7 @@ class Setup:
     others: np.ndarray
     other_ids: list[np.ndarray]
     degenerate: list[str]
+    twins: list[str]
 
 
 def set_up(
@@ -213,7 +217,8 @@ def set_up(
         head=[] if previous is None or not hidden else previous[1].net.head,
     )
     others = np.flatnonzero(weight <= 0)
-    setup = Setup(schema, rows, others, [i[others] for i in ids], degenerate_columns(names, factors, rows))
+    degenerate, twins = degenerate_columns(names, factors, rows), twin_levels(names, factors)
+    setup = Setup(schema, rows, others, [i[others] for i in ids], degenerate, twins)
     return setup, problem
 
 

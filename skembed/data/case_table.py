@@ -13,6 +13,7 @@ import numpy as np
 from skembed.data.columns import Columns, as_table, column_labels, factorize, read_columns
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times
+from skembed.data.twins import warn_of_twins
 
 __all__ = ["CaseTable", "to_sequences"]
 
@@ -95,6 +96,11 @@ def to_sequences(
         If there is no such column, an id or an order is missing, a case column has two values in a case, or an order
         holds dates as text that stand in another order as text, such as "31/1/2024".
 
+    Warns
+    -----
+    UserWarning
+        If a number and its text, as 1 and "1", are two cases.
+
     Examples
     --------
     >>> import pandas as pd
@@ -115,6 +121,7 @@ def to_sequences(
     case_places = [_place("case_columns", name, names) for name in case_columns]
     factor = factorize(columns.values[by_place], by)
     _require("by", by, factor.codes >= 0)
+    warn_of_twins(factor.keys, "cases", "the column", f" of column {by!r}")
     ranks = [_rank(columns.values[place], names[place]) for place in order_places]
     rows = np.lexsort([*ranks[::-1], factor.codes])
     ends = np.cumsum(np.bincount(factor.codes, minlength=len(factor.keys)))

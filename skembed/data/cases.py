@@ -16,6 +16,7 @@ from skembed.data.levels import warn_strangers
 from skembed.data.ragged import Ragged
 from skembed.data.roles import is_number_column
 from skembed.data.sequences import Cells, holds_times, split_cells, to_seconds
+from skembed.data.twins import warn_of_twin_levels
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import check_state, stored
 
@@ -168,6 +169,7 @@ class CaseReader:
         roles = _roles(flat.last, [c is not None for c in cells], categorical_features, wants_category)
         reader = cls(names, [c is not None for c in cells], roles, max_length, [], [], [], [], [])
         factors = reader._factors(flat)
+        warn_of_twin_levels(reader.category_names, factors)
         limits = {"min_frequency": min_frequency, "max_categories": max_categories}
         reader.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
         numbers = reader._numbers(flat)

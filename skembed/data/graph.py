@@ -23,6 +23,7 @@ from skembed.data.columns import (
     to_float,
 )
 from skembed.data.matrix import naming_no_numbers, summable
+from skembed.data.twins import warn_of_twins
 from skembed.warning import warn
 
 __all__ = ["read_adjacency", "read_edges", "read_links", "undirected"]
@@ -89,7 +90,7 @@ def read_edges(
     )
     values = np.ones(len(rows)) if len(columns) < 3 else to_float(columns[2], names[2], expected=_WEIGHTS_EXPECTED)
     nodes = list(numbers)
-    _warn_of_twins(nodes)
+    warn_of_twins(nodes, "nodes", "the columns of edges")
     _check_weights(values, lambda at: f"edges has the weight {values[at]} in row {at}")
     return _assembled(rows, places, values, len(nodes), directed), nodes
 
@@ -174,17 +175,6 @@ def _refuse_no_edges(edges: Any) -> None:
             f"edges is a {kind}, of which the keys alone would be read; pass rows: [(*pair, weight) for pair, weight "
             "in edges.items()] where keys are pairs, [(a, b) for a, others in edges.items() for b in others] where "
             "they are nodes."
-        )
-
-
-def _warn_of_twins(nodes: list[Any]) -> None:
-    """Warn where a number and its text are two nodes, as of a column of numbers beside one that was read as text."""
-    texts = {node for node in nodes if isinstance(node, str)}
-    twins = [node for node in nodes if type(node) in (int, float) and str(node) in texts] if texts else []
-    if twins:
-        warn(
-            f"{len(twins)} nodes are there as a number and as text, as {twins[0]!r} and {str(twins[0])!r}: they are "
-            "two nodes each. Convert the columns of edges to one type before, if they are the same."
         )
 
 

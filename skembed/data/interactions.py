@@ -14,6 +14,7 @@ from skembed.data.lists import encode_lists, read_lists
 from skembed.data.matrix import read_matrix
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times, to_seconds
+from skembed.data.twins import warn_of_twins
 from skembed.warning import warn
 
 __all__ = ["FOR_TEXT", "Interactions", "as_lists", "holds_baskets", "read_baskets", "read_interactions"]
@@ -70,6 +71,11 @@ def read_interactions(
         If there is no such column, an id is missing, or a value is negative, NaN or infinite, the row is named; if the
         values of a pair add up to more than float32 has, the pair.
 
+    Warns
+    -----
+    UserWarning
+        If a number and its text, as 1 and "1", are both users or both items.
+
     Examples
     --------
     >>> from skembed.interactions import read_interactions
@@ -93,6 +99,7 @@ def read_interactions(
         if (factor.codes < 0).any():
             row = int(np.argmax(factor.codes < 0))
             raise ValueError(f"row {row} has no {parameter}: column {name!r} is missing there; drop such rows before.")
+        warn_of_twins(factor.keys, f"{parameter}s", "the column", f" of column {name!r}")
         factors.append(factor)
     codes = [factor.codes for factor in factors]
     values = np.ones(columns.n_rows)
@@ -226,6 +233,7 @@ def read_baskets(
         lists = X if isinstance(X, str) else as_lists(X)
         if known is None:
             ragged, keys = read_lists(lists)
+            warn_of_twins(keys, "items", "the items of baskets")
             estimator.n_features_in_ = len(keys)
         else:
             ragged, keys = encode_lists(lists, known), known.tolist()

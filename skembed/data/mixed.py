@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_array
 
 from skembed.data.columns import Columns, factorize, filled, to_float
 from skembed.data.roles import categorical_positions
+from skembed.data.twins import warn_of_twin_levels
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import check_state, stored
 
@@ -92,6 +93,7 @@ class MixedColumns:
         self.numeric = [i for i in range(len(columns.values)) if i not in chosen]
         self.names = [columns.label(i) for i in self.categorical]
         factors = [factorize(columns.values[i], columns.label(i)) for i in self.categorical]
+        warn_of_twin_levels(self.names, factors)
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
         self.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
         ids = [v.encode(f) for v, f in zip(self.vocabularies, factors)]
