@@ -14,6 +14,7 @@ from skembed.data.columns import Columns, as_table, column_labels, factorize, re
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import holds_times
 from skembed.data.twins import warn_of_twins
+from skembed.memory import check_memory
 
 __all__ = ["CaseTable", "to_sequences"]
 
@@ -96,6 +97,9 @@ def to_sequences(
         If there is no such column, an id or an order is missing, a case column has two values in a case, or an order
         holds dates as text that stand in another order as text, such as "31/1/2024".
 
+    MemoryError
+        If the events of all prefixes are more than the machine holds; their number grows with the square of a length.
+
     Warns
     -----
     UserWarning
@@ -138,6 +142,14 @@ def to_sequences(
     ]
     if not sequences:
         raise ValueError(f"no column is left for sequences beside by={by!r}, order and case_columns of {names}.")
+    if first is not None:
+        n_events = int(kept.sum())
+        check_memory(
+            8 * n_events * len(sequences),
+            f"a row for each beginning of {len(lengths)} cases of up to {lengths.max()} events holds {n_events} events "
+            f"in {len(sequences)} columns, which",
+            "keep the last events of long cases only, raise prefixes, or take fewer cases",
+        )
     for place in case_places:
         _check_constant(columns.values[place], names[place], cases, factor.keys)
     ids = np.array([*factor.keys, None], dtype=object)[:-1][which]

@@ -220,6 +220,21 @@ def test_prefixes_of_pandas_repeat_the_id_and_case_columns_keep_their_type():
     assert to_sequences(frame, by="case", case_columns=["kind"]).X["kind"].to_list() == ["x", "y"]
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_prefixes_that_the_machine_does_not_hold_are_told_of_before(kind, monkeypatch):
+    log = MAKERS[kind]({"case": [7] * 40 + [8] * 2, "s": ["a"] * 42, "n": list(range(42))})
+    n_events = 40 * 41 // 2 + 3
+    monkeypatch.setattr("skembed.memory.memory_of_machine", lambda: 8 * 2 * n_events)
+    assert to_sequences(log, by="case", prefixes=1).lengths.sum() == n_events
+    monkeypatch.setattr("skembed.memory.memory_of_machine", lambda: 8 * 2 * n_events - 1)
+    message = rf"^a row for each beginning of 2 cases of up to 40 events holds {n_events} events in 2 columns, whi"
+    with pytest.raises(MemoryError, match=message):
+        to_sequences(log, by="case", prefixes=1)
+    with pytest.raises(MemoryError, match="raise prefixes"):
+        to_sequences(log, by="case", next_of="s", end="end")
+    assert to_sequences(log, by="case").lengths.tolist() == [40, 2]
+
+
 @pytest.mark.parametrize(
     ("values", "end", "expected"),
     [
