@@ -32,7 +32,8 @@ def basket_split(
         Whether items are hidden at random, or the last ones: of lists those at their end, of a matrix by `times`.
     times : sparse matrix or array-like of shape (n_users, n_items), default=None
         When each user met each item, as `read_interactions` returns it, for ``order="last"`` of a matrix. Of a pair
-        that occurs more than once the latest counts; of equal times the last columns are hidden.
+        that occurs more than once the latest counts; of equal times some are hidden at random, since the order of
+        columns may tell how often items occur.
     random_state : int, RandomState instance or None, default=0
         What is hidden of a basket depends on it and on the basket alone, not on the other users or their order.
 
@@ -71,12 +72,13 @@ def basket_split(
     matrix = sparse.csr_matrix(read, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
+    ranks = basket_hashes(matrix.indices.astype(np.uint64), matrix.indptr, seed)
     if order == "last":
         if times is None:
             raise ValueError("order='last' of a matrix needs times, as read_interactions returns them.")
-        ranks = _times_of(matrix, times)
-    else:
-        ranks = basket_hashes(matrix.indices.astype(np.uint64), matrix.indptr, seed)
+        by_time = np.lexsort((ranks, _times_of(matrix, times)))
+        ranks = np.empty(len(by_time), dtype=np.int64)
+        ranks[by_time] = np.arange(len(by_time))
     return _parts(matrix, hidden_places(matrix.indptr, _n_hidden(np.diff(matrix.indptr), hidden), ranks))
 
 

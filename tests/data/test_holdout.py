@@ -176,12 +176,19 @@ def test_seeds_of_every_kind():
     assert (hidden(2**40 + 1) == hidden(1)).all()  # 32 bits of it count
 
 
-def test_of_equal_times_the_last_columns_are_hidden():
+def test_of_equal_times_all_are_hidden_equally_often():
     baskets = sparse.csr_matrix([[1, 2, 0, 3, 4], [0, 0, 5, 0, 0], [0, 0, 0, 0, 0]])
     times = sparse.csr_matrix([[7.0, 9.0, 0.0, 7.0, 7.0], [0.0, 0.0, 1.0, 0.0, 0.0], [0.0] * 5])
-    shown, rest = basket_split(baskets, hidden=2, order="last", times=times)
-    assert rest.toarray().tolist() == [[0, 2, 0, 0, 4], [0] * 5, [0] * 5]
-    assert shown.toarray().tolist() == [[1, 0, 0, 3, 0], [0, 0, 5, 0, 0], [0] * 5]
+    counts = np.zeros((3, 5))
+    for seed in range(900):
+        shown, rest = basket_split(baskets, hidden=2, order="last", times=times, random_state=seed)
+        assert abs(shown + rest - baskets).max() == 0
+        counts += rest.toarray() > 0
+    assert counts[0, 1] == 900
+    assert counts[1:].sum() == 0
+    assert abs(counts[0, [0, 3, 4]] - 300).max() < 60  # four standard deviations
+    alone = basket_split(baskets[:1], hidden=2, order="last", times=times[:1], random_state=899)[1]
+    assert abs(alone - rest[:1]).max() == 0
     empty = basket_split(sparse.csr_matrix((2, 3)), order="last", times=sparse.csr_matrix((2, 3)))
     assert [part.nnz for part in empty] == [0, 0]
 
