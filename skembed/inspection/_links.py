@@ -35,7 +35,7 @@ def link_prediction_auc(
     table : EmbeddingTable
         Of the nodes, learned without `edges`.
     edges : array-like of shape (n_edges, 2), or rows (node, node)
-        Held-out edges.
+        Held-out edges. Those from a node to itself are left out: any vectors tell them.
     non_edges : array-like of shape (n_non_edges, 2), or rows (node, node), default=None
         Pairs without an edge. None: as many pairs of different nodes of the table as there are edges, drawn at random
         among those that are neither in `edges` nor in `known_edges`.
@@ -73,6 +73,9 @@ def link_prediction_auc(
     edges = rows_given(edges, 2, "edges")
     if not edges:
         raise ValueError("edges must hold at least one edge, got none.")
+    edges = [(a, b) for a, b in edges if canonical_key(a) != canonical_key(b)]
+    if not edges:
+        raise ValueError("edges must hold an edge between two nodes, and each leads from a node to itself.")
     positive = _pair_scores(table, edges, score)
     if non_edges is None:
         known = rows_given(known_edges, 2, "known_edges")

@@ -284,6 +284,15 @@ def test_links_of_communities_and_of_noise(communities):
     assert 0.35 < link_prediction_auc(noise, edges, random_state=0) < 0.65
 
 
+def test_edges_of_a_node_to_itself_tell_nothing():
+    table = EmbeddingTable([1, 2, 3], [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    others = [(1, 3), (2, 3)]
+    for score in ("cosine", "dot", "euclidean"):
+        assert link_prediction_auc(table, [(1, 2), (3, 3), (1, 1.0)], others, score=score) == 0.0
+    with pytest.raises(ValueError, match=r"^edges must hold an edge between two nodes, and each l"):
+        link_prediction_auc(table, [(3, 3)], others)
+
+
 def test_links_that_do_not_fit_are_named(communities):
     table, edges = communities
     with pytest.raises(KeyError, match="'nobody'"):
