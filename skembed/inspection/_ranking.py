@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.columns import filled
+from skembed.data.matrix import summable
 from skembed.inspection._words import positive_int
 from skembed.table.keys import key_list
 
@@ -38,7 +39,8 @@ def recall_at_k(y_true: Any, y_score: Any, *, k: int = 10, ranked: bool = False)
     Raises
     ------
     ValueError
-        If shapes do not fit, a score is nan, a key is recommended twice, or no query has anything relevant.
+        If shapes do not fit, a score is nan, a key is recommended twice, keys are of other types than relevant ones, or
+        no query has anything relevant.
 
     Notes
     -----
@@ -87,8 +89,8 @@ def ndcg_at_k(y_true: Any, y_score: Any, *, k: int = 10, ranked: bool = False) -
     Raises
     ------
     ValueError
-        If shapes do not fit, a score is nan, relevance is negative, a key is recommended twice, or no query has
-        anything relevant.
+        If shapes do not fit, a score is nan, relevance is negative, a key is recommended twice, keys are of other types
+        than relevant ones, or no query has anything relevant.
 
     Notes
     -----
@@ -179,7 +181,7 @@ def _groups(ordered: np.ndarray) -> np.ndarray:
 
 def _blocks(y_true: Any, y_score: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Relevance and scores of some queries at a time, float64 (n, n_items)."""
-    relevance = y_true.tocsr() if sparse.issparse(y_true) else _numbers(y_true, "y_true")
+    relevance = summable(y_true).tocsr() if sparse.issparse(y_true) else _numbers(y_true, "y_true")
     scores = _numbers(y_score.toarray() if sparse.issparse(y_score) else y_score, "y_score")
     if relevance.ndim != 2 or relevance.shape != scores.shape or not scores.shape[1]:
         raise ValueError(
@@ -219,6 +221,8 @@ def _ranked_queries(y_true: Any, y_score: Any) -> Iterator[tuple[Mapping, list]]
     truths, lists = list(y_true), list(y_score)
     if len(truths) != len(lists):
         raise ValueError(f"y_true and y_score must be equally many queries, got {len(truths)} and {len(lists)}.")
+    true_kinds: dict[type, Any] = {}  # a key of each type
+    ranked_kinds: dict[type, Any] = {}
     for query, (truth, ranking) in enumerate(zip(truths, lists)):
         keys = key_list(ranking, f"y_score[{query}]")
         while keys and keys[-1] is None:  # `recommend` fills rows with it where nothing is left
@@ -226,7 +230,22 @@ def _ranked_queries(y_true: Any, y_score: Any) -> Iterator[tuple[Mapping, list]]
         if len(set(keys)) < len(keys):
             twice = next(key for i, key in enumerate(keys) if key in keys[:i])
             raise ValueError(f"y_score[{query}] recommends {twice!r} twice; name each key once.")
-        yield _relevance(truth, query), keys
+        relevance = _relevance(truth, query)
+        true_kinds |= {_kind(key): key for key in relevance}
+        ranked_kinds |= {_kind(key): key for key in keys}
+        yield relevance, keys
+    if true_kinds and ranked_kinds and true_kinds.keys().isdisjoint(ranked_kinds):
+        true, recommended = next(iter(true_kinds.values())), next(iter(ranked_kinds.values()))
+        raise ValueError(
+            f"no key of y_score is of a type that those of y_true have: they are such as {recommended!r} of type "
+            f"{type(recommended).__name__}, those of y_true such as {true!r} of type {type(true).__name__}; turn them "
+            "into the same type."
+        )
+
+
+def _kind(key: Any) -> type:
+    """Return the type of a key, one for all numbers, of which those of two types may be equal."""
+    return float if isinstance(key, bool | int | float) else type(key)
 
 
 def _relevance(truth: Any, query: int) -> Mapping:

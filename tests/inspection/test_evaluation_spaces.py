@@ -201,6 +201,28 @@ def test_an_item_that_is_not_to_be_recommended_gains_nothing():
     assert ndcg_at_k(y_true, y_score, k=3) == pytest.approx(1 / (1 + 1 / np.log2(3)))
 
 
+@pytest.mark.parametrize("measure", [recall_at_k, ndcg_at_k])
+def test_rankings_of_keys_of_another_type_are_refused(measure):
+    message = (
+        r"^no key of y_score is of a type .* such as '[12]' of type str, .* such as \d of type int; turn them into"
+    )
+    for truth in ([[1, 2], [7]], [{1: 2.0}, {}], [set(), {7}]):
+        with pytest.raises(ValueError, match=message):
+            measure(truth, [["1", "2"], ["2"]], ranked=True)
+    for keys in ([[3, "2"], []], [[2.5], [True]], [["2"], [9]]):
+        assert measure([[1, 2], [7]], keys, ranked=True) == 0.0
+    assert measure([[1, "a"], [7]], [["b"], ["c"]], ranked=True) == 0.0
+    assert measure([[1, 2], [7]], [[], [None]], ranked=True) == 0.0
+    assert measure([[True]], [[1.0]], ranked=True) == 1.0
+
+
+def test_relevance_that_repeats_in_a_sparse_matrix_is_added_up():
+    relevance = sparse.coo_matrix((np.full(3, 100, np.uint8), ([0, 0, 0], [1, 1, 1])), shape=(1, 3))
+    relevance.data[:] = 128, 64, 64
+    for measure in (recall_at_k, ndcg_at_k):
+        assert measure(relevance, [[0.1, 0.9, 0.2]], k=1) == 1.0
+
+
 def test_rankings_that_do_not_fit_are_named():
     for measure in (recall_at_k, ndcg_at_k):
         with pytest.raises(ValueError, match=r"both have shape .* got \(1, 2\) and \(1, 3\)"):
