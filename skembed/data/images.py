@@ -191,7 +191,7 @@ def open_image(image: Any) -> Any:
     Raises
     ------
     UnreadableImage
-        If it is missing, no image, cut short, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        If it is missing, no image, cut short, or has no pixels or more than `PIL.Image.MAX_IMAGE_PIXELS`.
 
     Examples
     --------
@@ -253,7 +253,9 @@ def _reason(error: Exception) -> str:
 
 
 def _check_pixels(width: int, height: int) -> None:
-    """Refuse more pixels than Pillow's limit, beyond which it only warns up to twice as many."""
+    """Refuse no pixels, as of an empty cut, and more than Pillow's limit, beyond which it only warns at first."""
+    if not width or not height:
+        raise UnreadableImage(f"it has {width} x {height} pixels")
     limit = pillow().Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise UnreadableImage(

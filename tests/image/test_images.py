@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from skembed import ImageDescriptors
 from skembed.data.images import UnreadableImage, open_image, pillow, read_images
 
 RNG = np.random.default_rng(0)
@@ -268,6 +269,19 @@ def test_every_cut_is_refused_or_a_picture(kind):
             assert str(error)  # noqa: PT017 (pictures pass, too)
             refused += 1
     assert refused > len(data) // 4
+
+
+@pytest.mark.parametrize("box", [(3, 2, 3, 9), (2, 5, 9, 5), (4, 4, 4, 4)])
+def test_a_cut_without_pixels_is_refused(box, path):
+    with Image.open(path) as whole:
+        cut = whole.crop(box)
+    with pytest.raises(UnreadableImage, match=f"^it has {cut.width} x {cut.height} pixels$"):
+        open_image(cut)
+    found = ImageDescriptors(on_error="zero")
+    with pytest.warns(UserWarning, match=r"1 of 2 images cannot be read"):
+        rows = found.fit_transform([path, cut])
+    assert rows[0].any()
+    assert not rows[1].any()
 
 
 def test_bombs_are_refused_by_name(monkeypatch):
