@@ -121,7 +121,8 @@ def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | 
     """Return row, column and value of the first one that Python makes no float of."""
     if columns is None:
         try:
-            columns = read_columns(np.asarray(X, dtype=object)[:, None] if getattr(X, "ndim", 2) == 1 else X)
+            is_flat = np.ndim(X) == 1 if isinstance(X, (list, tuple)) else getattr(X, "ndim", 2) == 1
+            columns = read_columns(np.asarray(X, dtype=object)[:, None] if is_flat else X)
         except (TypeError, ValueError):
             return None
     for place, column in enumerate(columns.values):

@@ -284,6 +284,13 @@ def test_what_is_masked_is_missing():
         CCAEmbedder().fit(X[:2], np.array([["a"], ["b"]]))
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_text_in_a_y_of_one_value_a_row_is_named(kind):
+    X, _ = pairs()
+    with pytest.raises(ValueError, match=r"^y holds text \('b' in row 1 of column 0\), expected numbers"):
+        CCAEmbedder().fit(X[:3], kind(["1", "b", "2"]))
+
+
 def test_entries_of_y_that_repeat_are_added_up_beyond_their_type():
     counts = sparse.coo_matrix((np.full(200, 100, np.int8), (np.tile(np.arange(50), 4), np.zeros(200, int))))
     counts.data[:50] = np.arange(50)
