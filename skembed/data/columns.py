@@ -8,7 +8,7 @@ import decimal
 import numbers
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,7 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
     ValueError
         If `X` is not two-dimensional, has no row or no column, holds complex numbers or records, or repeats a name.
     TypeError
-        If `X` is sparse or a lazy frame.
+        If `X` is sparse, a lazy frame or a dict.
 
     Examples
     --------
@@ -137,15 +137,19 @@ def as_table(X: Any) -> Any:
 
 
 def _as_array(X: Any, estimator: Any) -> np.ndarray:
-    # numpy would turn [["a", 1]] into strings and [[2**60 + 1, 0.5]] into floats.
-    dtype = object if isinstance(X, (list, tuple)) else None
-    array = check_array(filled(X), dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
-    if array.dtype.kind == "V":
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X is a {type(X).__name__} of {len(X)} keys, expected a table; where these are its columns pass a frame: "
+            "pandas.DataFrame(X)."
+        )
+    if getattr(getattr(X, "dtype", None), "kind", "") == "V":
         raise ValueError(
-            f"X is an array of records (dtype {array.dtype}), expected one value in each cell. "
+            f"X is an array of records (dtype {X.dtype}), expected one value in each cell. "
             "Pass a DataFrame with one column for each field."
         )
-    return array
+    # numpy would turn [["a", 1]] into strings and [[2**60 + 1, 0.5]] into floats.
+    dtype = object if isinstance(X, (list, tuple)) else None
+    return check_array(filled(X), dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
 
 
 def filled(X: Any) -> Any:
