@@ -13,6 +13,7 @@ from scipy import sparse
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize, filled
+from skembed.warning import warn
 
 __all__ = ["Cells", "as_cells", "holds_times", "split_cells", "to_seconds"]
 
@@ -54,6 +55,11 @@ def as_cells(X: Any) -> Any:
     ValueError
         If arrays have different numbers of columns.
 
+    Warns
+    -----
+    UserWarning
+        If rows of an array of three dimensions end in events of NaN alone, as what fills them up to one length.
+
     Examples
     --------
     >>> as_cells([["a", "b"], [], ["a"]]).shape
@@ -66,8 +72,11 @@ def as_cells(X: Any) -> Any:
     if sparse.issparse(X):
         return X  # `read_columns` refuses it
     X = filled(X)
+    if getattr(X, "ndim", 0) == 3 and hasattr(X, "__array__"):
+        X = np.asarray(X)  # tensors
     if isinstance(X, np.ndarray):
         if X.ndim == 3:
+            _warn_of_padding(X)
             return _from_arrays(list(X))
         if X.ndim != 1 or X.dtype.kind != "O":
             return X
@@ -89,6 +98,19 @@ def as_cells(X: Any) -> Any:
     if not found or not _is_sequence(found[0]):
         return X
     return _one_column(rows)
+
+
+def _warn_of_padding(X: np.ndarray) -> None:
+    """Warn of NaN at the ends of series, by which other libraries tell that they are shorter; here it is missing."""
+    if X.dtype.kind != "f" or 0 in X.shape:
+        return
+    n_ended = int(np.isnan(X[:, -1]).all(axis=1).sum())
+    if n_ended:
+        warn(
+            f"{n_ended} of {len(X)} rows of X end in events whose values are all NaN: they are read as events with "
+            "missing values. If they fill rows up to one length, cut them off: pass a list of arrays of shape "
+            "(n_events, n_columns)."
+        )
 
 
 def _is_column(X: Any) -> bool:

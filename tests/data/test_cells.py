@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -47,6 +48,25 @@ def test_arrays_of_two_dimensions_have_a_column_for_each_of_theirs():
     assert cells_of(TALL) == expected
     assert cells_of(np.stack([TALL[0], TALL[0]])) == [expected[0]] * 2
     assert as_cells([TALL[0], np.empty((0, 2))]).shape == (2, 2)
+
+
+def test_a_tensor_of_three_dimensions_is_an_array():
+    torch = pytest.importorskip("torch")
+    assert cells_of(torch.tensor(np.stack([TALL[0]] * 2))) == [[[0, 2, 4], [1, 3, 5]]] * 2
+
+
+def test_series_that_are_filled_up_with_nan_are_told_of():
+    X = np.arange(24.0).reshape(3, 4, 2)
+    X[0, 1], X[1, 3, 0] = np.nan, np.nan  # a gap, and an event of which a value is there
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for given in (X, X[:, :3], np.nan_to_num(X).astype(int), list(X), X[:, :0]):
+            as_cells(given)
+    X[0, 2:], X[2, 3] = np.nan, np.nan
+    with pytest.warns(
+        UserWarning, match=r"^2 of 3 rows of X end in events whose values are all NaN: they are read as eve"
+    ):
+        assert as_cells(X).shape == (3, 2)
 
 
 def test_rows_of_lists_have_a_column_for_each_entry():
