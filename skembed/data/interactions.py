@@ -234,6 +234,7 @@ def read_baskets(
         if known is None:
             ragged, keys = read_lists(lists)
             warn_of_twins(keys, "items", "the items of baskets")
+            _warn_of_a_matrix(lists, keys)
             estimator.n_features_in_ = len(keys)
         else:
             ragged, keys = encode_lists(lists, known), known.tolist()
@@ -264,6 +265,17 @@ def read_baskets(
             f"least 0{way_out}."
         )
     return matrix, keys
+
+
+def _warn_of_a_matrix(lists: Any, keys: list[Any]) -> None:
+    """Warn of lists of one length in which there is nothing but 0 and 1: of a matrix, more likely than of two items."""
+    if not keys or not set(keys) <= {0, 1} or not all(isinstance(entry, (list, tuple)) for entry in lists):
+        return
+    if len(set(map(len, lists))) == 1:
+        warn(
+            f"X is a list of lists that hold nothing but {keys}, and is read as baskets of {len(keys)} items of these "
+            "names. Where it is a matrix, a row a user and a column an item, pass numpy.array(X)."
+        )
 
 
 def _warn_of_another_type(lists: Any, keys: list[Any]) -> None:

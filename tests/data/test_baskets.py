@@ -1,6 +1,7 @@
 """Readers of baskets, matrices and long tables: containers, ids that are kept, and faults that are named."""
 
 import datetime
+import warnings
 
 import numpy as np
 import pytest
@@ -59,6 +60,27 @@ class TestBaskets:
         message = "none of the 2 items in X .* such as '10' of type str, those of fit such as 10 of type int; turn them"
         with pytest.warns(UserWarning, match=message):
             embedder.recommend([["10"], ["20"]])
+
+    def test_lists_of_zeros_and_ones_are_baskets_with_a_warning(self):
+        message = r"^X is a list of lists that hold nothing but \[1, 0\], and is read as baskets of 2 items .* numpy"
+        with pytest.warns(UserWarning, match=message):
+            assert InteractionEmbedder(method="popularity").fit([[1, 0, 1], [0, 1, 1]]).embedding_.keys.tolist() == [
+                1,
+                0,
+            ]
+        with pytest.warns(UserWarning, match=r"hold nothing but \[True, False\]"):
+            InteractionEmbedder(method="popularity").fit([[True, False], [False, True]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for X in (
+                [[1, 0], [1]],
+                [[1, 0], [2, 1]],
+                [["a", "b"]] * 2,
+                [{1, 0}] * 2,
+                [[1.0, 0.0], [0.0, 1.0]],
+                np.eye(2, dtype=int),
+            ):
+                InteractionEmbedder(method="popularity").fit(X)
 
     def test_keys_that_are_equal_meet(self):
         _, keys = read_baskets(InteractionEmbedder(), [[1, np.int64(1), True, "1"], [None, float("nan")]])
