@@ -43,6 +43,8 @@ def canonical_key(value: Any) -> Any:
         return canonical_times(np.array([value.to_timedelta64()]))[0]
     if hasattr(value, "as_py"):  # a scalar of pyarrow, as one iterates over
         return canonical_key(value.as_py())
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "__array__"):
+        return canonical_key(value.item())  # of a tensor, which is equal to itself alone as a key of a dict
     return value
 
 

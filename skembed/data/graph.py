@@ -136,8 +136,7 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
             f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3)."
             + (" Pass edges.T, if sources are a row and targets another." if turned else "")
         )
-    rows = [tuple(edge) if isinstance(edge, Sequence | np.ndarray) and not isinstance(edge, str) else edge
-            for edge in edges]  # fmt: skip
+    rows = [tuple(edge) if _is_row(edge) else edge for edge in edges]
     if not rows:
         raise ValueError("edges must hold at least one edge, got none.")
     width = len(rows[0]) if isinstance(rows[0], tuple) else 0
@@ -156,6 +155,13 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
         column[:] = values
         columns.append(column)
     return columns, ["source", "target", "weight"][:width]
+
+
+def _is_row(edge: Any) -> bool:
+    """Whether an edge of a list holds nodes, as sequences, arrays and tensors do."""
+    if isinstance(edge, str):
+        return False
+    return isinstance(edge, Sequence | np.ndarray) or (getattr(edge, "ndim", None) == 1 and hasattr(edge, "__array__"))
 
 
 def _refuse_no_edges(edges: Any) -> None:

@@ -219,7 +219,7 @@ def _split_objects(cells: list[Any], name: Any) -> Cells:
     parts: list[Any] = []
     for row, cell in enumerate(cells):
         if _is_sequence(cell):
-            parts.append(filled(cell))
+            parts.append(np.asarray(cell) if _is_tensor(cell) else filled(cell))
         elif _is_missing(cell):
             parts.append([])
         else:
@@ -232,7 +232,20 @@ def _split_objects(cells: list[Any], name: Any) -> Cells:
     if len(kinds) == 1 and kinds <= set("iufbM") and all(isinstance(p, np.ndarray) for p in parts if len(p)):
         return _cells(np.concatenate([part for part in parts if len(part)]), lengths)
     flat = [value for part in parts for value in (part.tolist() if _keeps(part) else part)]
+    if any(hasattr(kind, "__array__") and not issubclass(kind, np.generic) for kind in set(map(type, flat))):
+        flat = [value.item() if _is_scalar_tensor(value) else value for value in flat]
     return _cells(np.array([*flat, None], dtype=object)[:-1] if _is_flat(flat, name, lengths) else None, lengths)
+
+
+def _is_tensor(cell: Any) -> bool:
+    """Whether a cell is an array of another library than those whose values are of Python's types, or of numpy's."""
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        return False
+    return type(cell).__module__.partition(".")[0] not in ("pandas", "polars", "pyarrow")
+
+
+def _is_scalar_tensor(value: Any) -> bool:
+    return getattr(value, "ndim", None) == 0 and hasattr(value, "__array__") and not isinstance(value, np.generic)
 
 
 def _keeps(part: Any) -> bool:

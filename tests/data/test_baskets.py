@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skembed import InteractionEmbedder
 from skembed.data.interactions import holds_baskets, read_baskets
-from skembed.interactions import read_interactions
+from skembed.interactions import basket_split, read_interactions
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -81,6 +81,14 @@ class TestBaskets:
                 np.eye(2, dtype=int),
             ):
                 InteractionEmbedder(method="popularity").fit(X)
+
+    def test_tensors_are_baskets_of_their_values(self):
+        torch = pytest.importorskip("torch")
+        baskets = [torch.tensor([7, 8]), torch.tensor([8])]
+        for X in (baskets, [list(basket) for basket in baskets]):
+            matrix, keys = read_baskets(InteractionEmbedder(), X)
+            assert (keys, matrix.toarray().tolist()) == ([7, 8], [[1, 1], [0, 1]])
+            assert basket_split(X, hidden=1, order="last") == ([[7], [8]], [[8], []])
 
     def test_keys_that_are_equal_meet(self):
         _, keys = read_baskets(InteractionEmbedder(), [[1, np.int64(1), True, "1"], [None, float("nan")]])

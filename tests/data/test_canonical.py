@@ -7,6 +7,7 @@ import enum
 import numpy as np
 import pytest
 
+from skembed import EmbeddingTable
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize
 
@@ -32,6 +33,14 @@ def test_all_that_is_missing_is_one_thing():
     check(factorize([*gone, decimal.Decimal("nan"), "a"]), ([-1] * 9 + [0], ["a"]))
     payload = np.array([0x7FF8000000000001, 0xFFF8000000000002, 0], dtype=np.uint64).view(np.float64)
     check(factorize(payload), ([-1, -1, 0], [0]))
+
+
+def test_values_of_tensors_are_what_they_hold():
+    torch = pytest.importorskip("torch")
+    column = [torch.tensor(value) for value in (1, 2, 1.0, True, float("nan"), 0.5)]
+    check(factorize(column), ([0, 1, 0, 0, -1, 2], [1, 2, 0.5]))
+    assert canonical_key(np.array(3)) == canonical_key(torch.tensor(3)) == 3
+    assert EmbeddingTable(torch.tensor([4, 5]), np.eye(2)).keys.tolist() == [4, 5]
 
 
 def test_keys_have_plain_types():

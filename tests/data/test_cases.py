@@ -239,7 +239,10 @@ def test_what_is_masked_in_arrays_is_missing(as_given):
 @pytest.mark.parametrize("X", [5, None, {"a": ["x"]}, np.zeros((2, 3)), np.array([1.0, 2.0])])
 def test_what_holds_no_sequences_is_left_to_those_who_read_columns(X):
     assert as_cells(X) is X
-    if not isinstance(X, np.ndarray) or X.ndim == 1:
+    if isinstance(X, dict):
+        with pytest.raises(TypeError, match="X is a dict of 1 keys, expected a table"):
+            read_columns(as_cells(X))
+    elif not isinstance(X, np.ndarray) or X.ndim == 1:
         with pytest.raises(ValueError, match="2D array") as caught:
             read_columns(as_cells(X))
         assert repr(X)[:5] in str(caught.value)

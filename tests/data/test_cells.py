@@ -55,6 +55,17 @@ def test_a_tensor_of_three_dimensions_is_an_array():
     assert cells_of(torch.tensor(np.stack([TALL[0]] * 2))) == [[[0, 2, 4], [1, 3, 5]]] * 2
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float32", "bool"])
+def test_tensors_in_cells_hold_values(dtype):
+    torch = pytest.importorskip("torch")
+    tensors = [torch.tensor([3, 1]).to(getattr(torch, dtype)), torch.tensor([1]).to(getattr(torch, dtype))]
+    for X in (tensors, [list(tensor) for tensor in tensors], [*tensors, None]):
+        cells = split_cells(as_cells(X)[:, 0], "x")
+        assert cells.values.tolist() == [value for tensor in tensors for value in tensor.tolist()]
+        assert {type(value) for value in cells.values.tolist()} == {type(tensors[0].tolist()[0])}
+        assert cells.indptr.tolist()[:3] == [0, 2, 3]
+
+
 def test_series_that_are_filled_up_with_nan_are_told_of():
     X = np.arange(24.0).reshape(3, 4, 2)
     X[0, 1], X[1, 3, 0] = np.nan, np.nan  # a gap, and an event of which a value is there

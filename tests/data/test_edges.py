@@ -151,6 +151,10 @@ def test_what_is_no_list_of_edges(edges, options, message):
 
 def test_tensors_are_arrays():
     torch = pytest.importorskip("torch")
+    pairs = torch.tensor([[1, 2], [2, 5]])
+    for edges in (list(pairs), [(a, b) for a, b in pairs], [(a, b, torch.tensor(1.0)) for a, b in pairs]):
+        adjacency, nodes = read_edges(edges)
+        assert (nodes, adjacency.toarray().tolist()) == ([1, 2, 5], [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
     adjacency, nodes = read_edges(torch.tensor([[0, 1, 2], [1, 2, 5]]).T)
     assert (nodes, adjacency.nnz, type(nodes[0])) == ([0, 1, 2, 5], 6, int)
     with pytest.raises(ValueError, match=r"Pass edges\.T"):
