@@ -137,7 +137,7 @@ def as_table(X: Any) -> Any:
 
 
 def _as_array(X: Any, estimator: Any) -> np.ndarray:
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # as some sparse matrices are
         raise TypeError(
             f"X is a {type(X).__name__} of {len(X)} keys, expected a table; where these are its columns pass a frame: "
             "pandas.DataFrame(X)."

@@ -1,5 +1,7 @@
 """EntityEmbeddingEncoder over time: partial_fit, warm starts, given tables, weights, callbacks."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn
@@ -117,6 +119,21 @@ class TestPartialFit:
             fitted.partial_fit(X, ["a", "b"] * 210)
         with pytest.raises(ValueError, match="Leave classes out"):
             encoder().partial_fit(X, shop.y, classes=[0, 1])
+
+    def test_a_first_batch_that_is_too_small_to_tell_is_told_of(self):
+        X = np.array([["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]] * 100, dtype=object)
+        y = (X[:, 0] == "a") + 0.1 * np.random.default_rng(0).standard_normal(400)
+        balanced = np.repeat([0.5, 1.25], 4)  # once with each pair
+        fitted = encoder()
+        message = r"^in the 8 rows of the first partial_fit the columns 'x0', 'x1' say nothing of the target, and thei"
+        with pytest.warns(UserWarning, match=message):
+            fitted.partial_fit(X[:8], balanced)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fitted.partial_fit(X, y)
+            encoder().fit(X[:8], balanced)
+            assert encoder().partial_fit(X, y).uninformative_features_ == ["x1"]
+        assert not fitted.transform(X).any()
 
     def test_columns_have_to_be_the_same(self, X, shop):
         with pytest.raises(ValueError, match="features"):

@@ -148,6 +148,7 @@ def test_memory_map(tmp_path):
         (np.ones((2, 2)) * 1j, ValueError, "Complex data not supported"),
         (pd.DataFrame({"a": [1j]}), ValueError, "Complex data not supported: column 'a'"),
         (scipy.sparse.eye(2, format="csr"), TypeError, "toarray"),
+        (scipy.sparse.eye(2, format="dok"), TypeError, "toarray"),
         (np.zeros((2, 1), dtype="i4,i4"), ValueError, "records.*DataFrame"),
         (np.zeros(2, dtype=[("a", "i4"), ("b", "f4")]), ValueError, "^X is an array of records .*one column for each"),
         (pd.DataFrame({"a": [1]}).to_records(index=False), ValueError, "^X is an array of records .*DataFrame"),
