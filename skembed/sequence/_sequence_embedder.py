@@ -382,16 +382,12 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     ) -> tuple[Reads, Target | None, str | None]:
         """Return where the loss is taken and of what, the target, and the column that is predicted."""
         if y is not None:
+            target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
             if not reader.category_names and not reader.inputs:
                 raise ValueError(
                     f"X holds {len(cases)} cases of {len(cases.ids)} events, and no column of numbers or times that "
-                    f"varies or of categories ({reader.names!r:.80}); nothing can be learned."
-                )
-            target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
-            if not (reader.vocabularies or reader.inputs):
-                raise ValueError(
-                    f"no column of X varies ({reader.names!r:.80}), so nothing can be learned; expected a column with "
-                    "two values. If lengths of cases are to tell, name a column of sequences in categorical_features."
+                    f"varies or of categories ({reader.names!r:.80}); nothing can be learned. If lengths of cases are "
+                    "to tell, name a column of sequences in categorical_features."
                 )
             rows = np.flatnonzero(weight > 0)  # a class may weigh nothing
             parts = [(o.kind, o.start, o.stop) for o in target.outputs]
