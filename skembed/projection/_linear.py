@@ -89,7 +89,7 @@ class LinearMap:
         spread = np.sqrt(self.variance)  # type: ignore[arg-type]
         return replace(
             self,
-            projection=self.projection * reciprocal(spread, _rounding(self.mean)),
+            projection=self.projection * reciprocal(spread, _rounding(self.mean, self.projection)),
             inverse=spread[:, None] * self.inverse,
             is_unit=False,
             output=None,
@@ -174,25 +174,37 @@ def whitened(found: LinearMap, X: Any, *, is_principal: bool) -> LinearMap:
     Z = replace(found, mean=mean).apply(X).astype(np.float64, copy=False)
     variances, axes = np.linalg.eigh(Z.T @ Z / max(len(Z) - 1, 1))
     spread = np.sqrt(np.maximum(variances, 0))
-    factors = reciprocal(spread, _rounding(mean))
+    projection = _dense(found.projection)
+    factors = reciprocal(spread, _rounding(mean, projection @ axes))
     turn = (axes * factors) @ axes.T
     back = (axes * np.where(factors > 0, spread, 0.0)) @ axes.T
     inverse = None if found.inverse is None else back @ found.inverse
-    projection = _dense(found.projection) @ turn
-    return replace(found, projection=projection, mean=mean, inverse=inverse, is_unit=False, output=None)
+    return replace(found, projection=projection @ turn, mean=mean, inverse=inverse, is_unit=False, output=None)
 
 
-def reciprocal(spread: np.ndarray, rounding: float = 0.0) -> np.ndarray:
+def reciprocal(spread: np.ndarray, rounding: np.ndarray | float = 0.0) -> np.ndarray:
     """Return 1 / spread, and 0 where it is rounding: beside the largest, or by how the rows were made."""
-    keep = spread > max(RANK_TOLERANCE * spread.max(initial=0.0), rounding)
+    keep = spread > np.maximum(RANK_TOLERANCE * spread.max(initial=0.0), rounding)
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=keep)
 
 
-def _rounding(mean: np.ndarray) -> float:
-    """Return how far from their mean rows may come to lie that are all equal to it."""
+def _rounding(mean: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return how far from 0 the output may come to lie of rows that are all equal to their mean.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+    directions : ndarray of shape (n_features, embedding_dim)
+        In which the output is measured: those of LDA are short where the numbers of X are large.
+
+    Returns
+    -------
+    ndarray of shape (embedding_dim,)
+    """
     largest = float(np.abs(mean).max(initial=0.0)) or 1.0  # whose square may be no number
-    length = largest * float(np.linalg.norm(mean.astype(np.float64) / largest))
-    return 4 * float(np.finfo(mean.dtype).eps) * length
+    length = float(np.linalg.norm(mean.astype(np.float64) / largest))
+    reach = np.linalg.norm(directions.astype(np.float64, copy=False) * largest, axis=0)
+    return 4 * float(np.finfo(mean.dtype).eps) * length * reach
 
 
 def _dense(matrix: Any) -> np.ndarray:

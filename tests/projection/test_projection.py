@@ -90,6 +90,15 @@ def test_whitened_rows_that_are_all_equal_stay_at_zero(method, dtype):
     np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(X)), X, rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", ["lda", "nca", "pca", "random"])
+def test_whitened_float32_of_large_numbers_is_white(method):
+    y = np.arange(120) % 3
+    rng = np.random.default_rng(0)
+    X = (1e7 + 1e6 * (rng.normal(size=(120, 5)) + np.eye(5)[y])).astype(np.float32)
+    Z = embedder(method, whiten=True).fit_transform(X, y)
+    np.testing.assert_allclose(np.cov(Z.T), np.eye(2), atol=1e-3)
+
+
 @pytest.mark.parametrize(("method", "scale"), [("pca", 1e-160), ("pca", 1e160), ("svd", 1e160), ("random", 1e160)])
 def test_whitened_is_white_in_any_unit(rows, method, scale):
     X = rows[0] * scale
