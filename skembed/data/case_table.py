@@ -1,10 +1,11 @@
 """Long tables, a row an event, made a row a case whose cells hold sequences."""
 
 import datetime
+import itertools
 import re
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from skembed.data.columns import Columns, as_table, column_labels, factorize, read_columns
 from skembed.data.ragged import Ragged
-from skembed.data.sequences import holds_times
+from skembed.data.sequences import check_zones, holds_times
 from skembed.data.twins import warn_of_twins
 from skembed.memory import check_memory
 
@@ -95,7 +96,8 @@ def to_sequences(
     ------
     ValueError
         If there is no such column, an id or an order is missing, a case column has two values in a case, or an order
-        holds dates as text that stand in another order as text, such as "31/1/2024".
+        holds times of which some have a zone and some none, or dates as text that stand in another order as text, such
+        as "31/1/2024".
 
     MemoryError
         If the events of all prefixes are more than the machine holds; their number grows with the square of a length.
@@ -199,17 +201,36 @@ def _rank(column: Any, name: Any) -> np.ndarray:
     factor = factorize(column, name)
     _require("order", name, factor.codes >= 0)
     keys = factor.keys
-    if all(isinstance(key, str) for key in keys):
-        try:
-            ranks: list[Any] = [float(key) for key in keys]
-        except ValueError:
-            _refuse_dates(keys, name)
-            ranks = keys
+    check_zones(keys, f"order={name!r}")
+    ranks = _numbers_of(keys) if any(isinstance(key, str) for key in keys) else None
+    if ranks is not None:
+        _require("order", name, np.array([rank == rank for rank in ranks])[factor.codes])
+    elif all(isinstance(key, str) for key in keys):
+        _refuse_dates(keys, name)
+        ranks = keys
     else:
         ranks = [_sortable(key) for key in keys]
+    by_rank = sorted(range(len(keys)), key=ranks.__getitem__)
+    differs = [ranks[i] != ranks[j] for i, j in itertools.pairwise(by_rank)]  # "1" and "1.0" are at one place
     places = np.empty(len(keys), dtype=np.int64)
-    places[sorted(range(len(keys)), key=ranks.__getitem__)] = np.arange(len(keys))
+    places[by_rank] = np.cumsum([0, *differs])[: len(keys)]
     return places[factor.codes]
+
+
+def _numbers_of(keys: list[Any]) -> list[Any] | None:
+    """Return the numbers that texts hold, to the last digit, beside those that are numbers; None if one is none."""
+    numbers = []
+    for key in keys:
+        if isinstance(key, str):
+            try:
+                key = Decimal(key)
+            except InvalidOperation:
+                return None
+            key = float("nan") if key.is_nan() else key
+        elif not isinstance(key, int | float | Decimal):
+            return None
+        numbers.append(key)
+    return numbers
 
 
 def _ordered_codes(column: Any) -> np.ndarray | None:

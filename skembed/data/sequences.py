@@ -15,7 +15,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.columns import factorize, filled
 from skembed.warning import warn
 
-__all__ = ["Cells", "as_cells", "holds_times", "split_cells", "to_seconds"]
+__all__ = ["Cells", "as_cells", "check_zones", "holds_times", "split_cells", "to_seconds"]
 
 _LOOKED_AT = 100  # rows that tell what X is
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -278,13 +278,26 @@ def holds_times(values: Any) -> bool:
     return False
 
 
+def check_zones(keys: list[Any], what: str) -> None:
+    """Refuse times of which some have a zone and some none: by how much these are earlier cannot be told."""
+    aware, naive = (
+        next((key for key in keys if isinstance(key, datetime.datetime) and (key.tzinfo is None) == is_naive), None)
+        for is_naive in (False, True)
+    )
+    if aware is not None and naive is not None:
+        raise ValueError(
+            f"{what} holds times with a time zone, such as {aware}, and without one, such as {naive}; expected a zone "
+            "for all of them or for none."
+        )
+
+
 def to_seconds(values: Any, name: Any) -> np.ndarray:
     """Return dates and times as seconds since 1970, float64, NaN where they are missing; zones are moved to UTC.
 
     Raises
     ------
     ValueError
-        If a value is no date.
+        If a value is no date, or some have a time zone and some none.
     """
     array = np.asarray(values) if getattr(getattr(values, "dtype", None), "kind", "") == "M" else None
     if array is not None and array.dtype.kind == "M":
@@ -292,6 +305,7 @@ def to_seconds(values: Any, name: Any) -> np.ndarray:
         seconds[np.isnat(array)] = np.nan
         return seconds
     factor = factorize(values, name)
+    check_zones(factor.keys, f"column {name!r}")
     seconds = np.full(len(factor.keys) + 1, np.nan)
     for i, key in enumerate(factor.keys):
         if isinstance(key, np.datetime64):

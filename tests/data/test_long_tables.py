@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skembed.data.case_table import to_sequences
+from skembed.data.interactions import read_interactions
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -71,6 +72,8 @@ def test_texts_are_in_their_own_order_and_several_types_by_type():
     assert order_of(["pear", "apple", "fig"]) == ["apple", "fig", "pear"]
     assert order_of(["10", "9", "-1"]) == ["-1", "9", "10"]
     assert order_of(["b", 2, "a", 10, 1]) == [1, 2, 10, "a", "b"]
+    assert order_of([10, "9", 8.5, "11"]) == [8.5, "9", 10, "11"]
+    assert order_of(["2", "1.0", "1", "1.0"]) == ["1.0", "1", "1.0", "2"]
     assert order_of([2.5, 1, True]) == [1, True, 2.5]  # equal ones as they stand
     days = [dt.datetime(2024, 1, 3), dt.datetime(2024, 1, 1), dt.datetime(2023, 1, 2)]
     frame = np.array([["c", day] for day in days], dtype=object)
@@ -78,7 +81,8 @@ def test_texts_are_in_their_own_order_and_several_types_by_type():
 
 
 @pytest.mark.parametrize(
-    "kind", ["integers", "objects", "decimals", "times", "zone", "time objects", "durations", "duration objects"]
+    "kind",
+    ["integers", "objects", "texts", "decimals", "times", "zone", "time objects", "durations", "duration objects"],
 )
 def test_values_that_are_one_float_are_in_their_order(kind):
     """Numbers beyond 2**53, as ids that rise, and times that differ by nanoseconds."""
@@ -87,6 +91,7 @@ def test_values_that_are_one_float_are_in_their_order(kind):
     order = {
         "integers": numbers,
         "objects": np.array(numbers, dtype=object),
+        "texts": [str(number) for number in numbers],
         "decimals": [Decimal(number) for number in numbers],
         "times": times,
         "zone": times.dt.tz_localize("Europe/Vienna"),
@@ -100,6 +105,26 @@ def test_values_that_are_one_float_are_in_their_order(kind):
         assert to_sequences(pl.from_pandas(log), by="case", order="order").X["step"].to_list() == [["a", "b", "c"]]
         found = to_sequences(pa.Table.from_pandas(log), by="case", order="order").X
         assert found["step"].to_pylist() == [["a", "b", "c"]]
+
+
+def test_a_number_as_text_that_is_none_is_missing():
+    with pytest.raises(ValueError, match="row 1 has no value in column 'n', order; drop such rows before"):
+        to_sequences(
+            pd.DataFrame({"case": [1] * 4, "n": ["3", "nan", "1", "2"], "step": list("cxab")}), by="case", order="n"
+        )
+
+
+def test_times_with_and_without_a_zone_are_in_no_order():
+    log = pd.DataFrame(
+        {"case": [1, 1], "at": [pd.Timestamp(2024, 1, 1, 10, tz="Europe/Vienna"), pd.Timestamp(2024, 1, 1)]}
+    )
+    expected = (
+        "holds times with a time zone, such as 2024-01-01 09:00:00\\+00:00, and without one, such as 2024-01-01 00"
+    )
+    with pytest.raises(ValueError, match="order='at' " + expected):
+        to_sequences(log.assign(step="a"), by="case", order="at")
+    with pytest.raises(ValueError, match="column 'at' " + expected):
+        read_interactions(log.assign(item=["a", "b"]), user="case", item="item", time="at")
 
 
 def test_all_that_is_returned_is_no_row():
