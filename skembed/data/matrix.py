@@ -126,7 +126,7 @@ def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | 
         except (TypeError, ValueError):
             return None
     for place, column in enumerate(columns.values):
-        if is_number_column(column):
+        if getattr(getattr(column, "dtype", None), "kind", "O") != "O" and is_number_column(column):
             continue
         for row, value in enumerate(np.asarray(column, dtype=object)):
             try:

@@ -2,6 +2,7 @@
 
 import decimal
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,9 @@ def is_number_column(column: Any) -> bool:
         return _is_arrow_number(dtype.pyarrow_dtype)
     kind = getattr(dtype, "kind", "O")  # numpy and pandas, extension types too
     if kind == "O" and isinstance(column, np.ndarray):
-        return all(v is None or _is_number(v) for v in column)
+        pandas = sys.modules.get("pandas")
+        missing = None if pandas is None else pandas.NA  # a nullable array with missing values is one of objects
+        return all(v is None or v is missing or _is_number(v) for v in column)
     return kind in "iuf"
 
 

@@ -104,6 +104,14 @@ def test_places_of_numbers_of_any_size_are_finite(scale):
             assert np.isfinite(found).all()
 
 
+def test_nullable_arrays_in_cells_are_numbers():
+    values = [[1.5, None, 2.5, 0.5]] * 30
+    nullable = pd.DataFrame({"a": [pd.array(row, dtype="Float64") for row in values]})
+    found, expected = reader_of(nullable), reader_of(pd.DataFrame({"a": values}))
+    assert found[0].roles == expected[0].roles == ["number"]
+    np.testing.assert_array_equal(found[1].places, expected[1].places)
+
+
 def test_whole_numbers_are_categories_where_they_are_few_or_alone():
     few, many = [[1, 2, 1]] * 40, np.arange(120).reshape(40, 3).tolist()
     assert reader_of(pd.DataFrame({"a": few, "b": many}))[0].roles == ["category", "number"]

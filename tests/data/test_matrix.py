@@ -173,6 +173,13 @@ def test_what_is_no_number_is_named(value, type_name, way_out):
     assert f"). {way_out}" in str(caught.value)
 
 
+def test_a_missing_value_of_pandas_among_objects_is_named():
+    array = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, None]}, dtype="Float64").to_numpy(dtype=object)
+    message = "X holds <NA> of type NAType in row 1 of column 1, expected a number"
+    with pytest.raises(TypeError, match=message):
+        read(NeighborAnomalyDetector(), array)
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [

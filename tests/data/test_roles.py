@@ -88,7 +88,7 @@ NUMBERS = [
     pd.Series([1, None], dtype="Int64"), pd.Series([1.5], dtype="Float32"), pd.Series([1], dtype="uint8"),
     pl.Series([1]), pl.Series([1.5]), pl.Series([decimal.Decimal("1.5")]), pa.array([1]), pa.array([1.5]),
     pa.array([decimal.Decimal("1.5")]), pa.chunked_array([[1], [2]]), np.array([None, None], dtype=object),
-    pd.Series([1], dtype=pd.ArrowDtype(pa.int8())),
+    np.array([1.5, pd.NA], dtype=object), pd.Series([1], dtype=pd.ArrowDtype(pa.int8())),
     pd.Series([decimal.Decimal("1.5"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
 ]  # fmt: skip
 OTHERS = [
