@@ -12,7 +12,7 @@ import numpy as np
 
 from skembed.data.columns import Columns, factorize, to_float
 from skembed.data.factor import Factor
-from skembed.data.levels import warn_strangers
+from skembed.data.levels import warn_identifiers, warn_strangers
 from skembed.data.ragged import Ragged
 from skembed.data.roles import is_number_column
 from skembed.data.sequences import Cells, holds_times, split_cells, to_seconds
@@ -172,6 +172,8 @@ class CaseReader:
         warn_of_twin_levels(reader.category_names, factors)
         limits = {"min_frequency": min_frequency, "max_categories": max_categories}
         reader.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
+        units = ["event" if reader.are_sequences[i] else "row" for i in reader._positions(_CATEGORY)]
+        warn_identifiers(reader.category_names, reader.vocabularies, units)
         numbers = reader._numbers(flat)
         labels = reader._input_names()
         for place, values in enumerate(numbers):

@@ -14,11 +14,13 @@ __all__ = [
     "encode_levels",
     "factorize_columns",
     "warn_degenerate",
+    "warn_identifiers",
     "warn_strangers",
     "weighted_counts",
     "weighted_vocabulary",
 ]
 
+_LEAST_ROWS = 50  # that tell an identifier from levels that happen to differ
 IDENTIFIER_SHARE = 0.9  # of the rows, by themselves in their level
 
 
@@ -104,6 +106,27 @@ def warn_degenerate(texts: list[str]) -> None:
     """Warn of what `degenerate_columns` has found."""
     for text in texts:
         warn(f"{text}: its vectors cannot tell rows apart; leave it out of X.")
+
+
+def warn_identifiers(names: list[str], vocabularies: list[Vocabulary], units: list[str]) -> None:
+    """Warn of columns in which nearly every row or event has a level of its own, as where times are text.
+
+    Parameters
+    ----------
+    names : list of str
+    vocabularies : list of Vocabulary
+        Of these columns.
+    units : list of str
+        What has a level in each: "row", "event".
+    """
+    for name, vocabulary, unit in zip(names, vocabularies, units):
+        single = vocabulary.counts == 1
+        if vocabulary.n_rows >= _LEAST_ROWS and single.sum() > IDENTIFIER_SHARE * vocabulary.n_rows:
+            warn(
+                f"column {name!r} has a level of its own in nearly every {unit}, such as {vocabulary.keys[-1]!r:.60}: "
+                "its vectors say nothing of further ones. If it holds numbers or times as text, make numbers or dates "
+                "of them before; otherwise leave it out of X, or set min_frequency."
+            )
 
 
 def encode_levels(

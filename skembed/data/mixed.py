@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skembed.data.columns import Columns, factorize, filled, to_float
+from skembed.data.levels import warn_identifiers
 from skembed.data.roles import categorical_positions
 from skembed.data.twins import warn_of_twin_levels
 from skembed.data.vocabulary import Vocabulary
@@ -96,6 +97,7 @@ class MixedColumns:
         warn_of_twin_levels(self.names, factors)
         limits = {"min_frequency": self.min_frequency, "max_categories": self.max_categories}
         self.vocabularies = [Vocabulary.from_factor(factor, **limits) for factor in factors]
+        warn_identifiers(self.names, self.vocabularies, ["row"] * len(self.names))
         ids = [v.encode(f) for v, f in zip(self.vocabularies, factors)]
         self.shares = [np.bincount(i, minlength=len(v) + 1) / len(i) for i, v in zip(ids, self.vocabularies)]
         values = self._numbers(columns, X)

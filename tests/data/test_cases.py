@@ -112,6 +112,20 @@ def test_nullable_arrays_in_cells_are_numbers():
     np.testing.assert_array_equal(found[1].places, expected[1].places)
 
 
+def test_levels_that_nearly_every_event_has_of_its_own_are_told_of():
+    times = [[f"2024-01-{d:02}T{h:02}:00" for h in (3, 5)] for d in range(1, 31)]
+    frame = pd.DataFrame({"step": [["a", "b"]] * 30, "time": times})
+    with pytest.warns(UserWarning, match="column 'time' has a level of its own in nearly every event, such as '2024"):
+        reader_of(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reader_of(frame, min_frequency=2)
+        reader_of(frame[:20])  # of a few, all may happen to differ
+        reader_of(frame.assign(time=frame["time"].map(pd.to_datetime)))
+    with pytest.warns(UserWarning, match="column 'case' has a level of its own in nearly every row, such as 'case "):
+        reader_of(pd.DataFrame({"step": [["a", "b"]] * 60, "case": [f"case {i}" for i in range(60)]}))
+
+
 def test_whole_numbers_are_categories_where_they_are_few_or_alone():
     few, many = [[1, 2, 1]] * 40, np.arange(120).reshape(40, 3).tolist()
     assert reader_of(pd.DataFrame({"a": few, "b": many}))[0].roles == ["category", "number"]

@@ -349,3 +349,9 @@ def test_callbacks_are_told_of_passes():
         listener = Listener()
         ProjectionEmbedder(method, 2).set_callbacks(listener).fit_transform(X)
         assert listener.n_ended == 1
+
+
+def test_a_level_of_its_own_in_nearly_every_row_is_told_of():
+    X = np.array([[f"id {i}", i % 3] for i in range(60)], dtype=object)
+    with pytest.warns(UserWarning, match="column 'x0' has a level of its own in nearly every row, such as 'id 59'"):
+        ProjectionEmbedder("autoencoder", embedding_dim=2, max_iter=1, random_state=0).fit(X)
