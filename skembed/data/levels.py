@@ -82,6 +82,7 @@ def degenerate_columns(names: list[str], factors: list[Factor], rows: np.ndarray
     missing: list[str] = []
     constant: list[str] = []
     unique: list[str] = []
+    nearly: list[str] = []
     for name, factor in zip(names, factors):
         seen = np.bincount(factor.codes[rows] + 1, minlength=1)
         n_levels = int((seen > 0).sum())
@@ -89,10 +90,13 @@ def degenerate_columns(names: list[str], factors: list[Factor], rows: np.ndarray
             (missing if seen[0] else constant).append(name)
         elif n_levels == len(rows) > 2:
             unique.append(name)
+        elif len(rows) >= _LEAST_ROWS and (seen == 1).sum() > IDENTIFIER_SHARE * len(rows):
+            nearly.append(name)
     what = [
         ("holds no value", "hold no value", missing),
         ("has one level only", "have one level only", constant),
         ("has a level of its own in every row", "have a level of their own in every row", unique),
+        ("has a level of its own in nearly every row", "have a level of their own in nearly every row", nearly),
     ]
     texts = []
     for one, many, which in what:

@@ -107,6 +107,18 @@ def test_what_is_said_of_columns_that_tell_nothing():
     ]
 
 
+def test_columns_that_nearly_identify_rows_are_told_of():
+    levels = np.array([f"id {i}" for i in range(100)])
+    said = "column 'a' has a level of its own in nearly every row"
+    for n_twice, n_rows, expected in ((1, 100, [said]), (4, 100, [said]), (5, 100, []), (1, 49, []), (1, 50, [said])):
+        values = levels[:n_rows].copy()
+        values[:n_twice] = values[n_twice : 2 * n_twice]
+        assert degenerate_columns(["a"], [factorize(values)], np.arange(n_rows)) == expected
+        # those that are said to be none are those that share the unknown row
+        vocabulary = vocabulary_of(values)
+        assert (len(vocabulary) == n_twice) == (n_rows - 2 * n_twice > 0.9 * n_rows)
+
+
 LEARNED = Vocabulary.from_counts(["a", "b", "rare", None], [5, 4, 1, 2], min_frequency=2)
 
 
