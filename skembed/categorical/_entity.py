@@ -49,10 +49,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     embedding_dim : int, {"auto", "fourth_root", "fastai"}, callable or dict, default="auto"
         Columns of each level's vector. Dimensions are ordered by falling spread, and are learned before they are cut,
         so that each prefix is a good embedding. "auto" takes all that say something, at most one less than there are
-        levels, and one that is zero where none does;
-        a number takes the first ones, with zeros behind them if there are fewer. "fourth_root" is the number of levels
-        to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A callable maps the number of levels to an int. A
-        dict maps column names to any of these; columns that are not in it follow "auto".
+        levels, and one that is zero where none does; a number takes the first ones, with zeros behind them if there are
+        fewer. "fourth_root" is the number of levels to the power 1/4, "fastai" ``min(600, round(1.6 n**0.56))``. A
+        callable maps the number of levels to an int. A dict maps column names to any of these; columns that are not in
+        it follow "auto".
     categorical_features : "all", "from_dtype" or array-like, default="all"
         The columns to embed: all; those whose dtype is not numeric; or names, positions or a mask. The others are
         numeric side inputs of effects and net, and may have missing values. If no column is embedded, as "from_dtype"

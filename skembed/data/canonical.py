@@ -44,7 +44,8 @@ def canonical_key(value: Any) -> Any:
     if hasattr(value, "as_py"):  # a scalar of pyarrow, as one iterates over
         return canonical_key(value.as_py())
     if getattr(value, "ndim", None) == 0 and hasattr(value, "__array__"):
-        return canonical_key(value.item())  # of a tensor, which is equal to itself alone as a key of a dict
+        # a tensor, which is equal to itself alone as a key of a dict; one on a GPU is no array of numpy
+        return canonical_key(value.item() if hasattr(value, "item") else np.asarray(value).item())
     return value
 
 

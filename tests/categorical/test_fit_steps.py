@@ -930,7 +930,7 @@ class TestSetup:
             lambda n_bytes, what, way_out: asked.append((n_bytes, what, way_out)),
         )
         predict_memory(1000, [np.empty(10), np.empty(6)], [3, None], 2)
-        rows, effects = 8 * 1000 * (3 * 2 + 2), 8 * 16 * 2 * 6 * 6
+        rows, effects = 8 * 1000 * (10 * 2 + 2), 8 * 16 * 2 * 6 * 6
         tables = 4 * ((10 + 1000) * 3 + (6 + 1000) * 1)
         ((n_bytes, what, way_out),) = asked
         assert n_bytes == rows + effects + tables
