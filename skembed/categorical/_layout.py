@@ -125,13 +125,13 @@ def lay_out(
         if c not in problem.from_init:
             order = np.argsort(-spreads(np.hstack(parts), problem.counts[c]), kind="stable")
             order = order[: max(int((problem.counts[c] > 0).sum()) - 1, 1)]
-            crossed, marginal, net, order = only(order, crossed, marginal, net)
+            crossed, marginal, net, order = kept_dimensions(order, crossed, marginal, net)
         limits = np.full(len(order), np.inf)
         layouts.append(Layout(crossed, marginal, net, order, -limits, limits))
     return layouts, faint_columns(dimensions)
 
 
-def only(
+def kept_dimensions(
     order: np.ndarray, crossed: np.ndarray, marginal: np.ndarray, net: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return those of the dimensions, crossed ones first, then marginal, then the net's, that are in an order.

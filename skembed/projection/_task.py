@@ -1,4 +1,4 @@
-"""What one fit of a linear method is asked for, and which parameters of scikit-learn's classes it takes."""
+"""The task of one fit of a linear method, and the parameters of scikit-learn's classes that it takes."""
 
 import inspect
 from collections.abc import Callable, Mapping

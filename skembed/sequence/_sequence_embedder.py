@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import EmbeddingTransformer
-from skembed.data.canonical import canonical_key
 from skembed.data.case_table import CaseTable
 from skembed.data.cases import CaseReader, Cases
 from skembed.data.columns import Columns
@@ -20,17 +19,8 @@ from skembed.data.roles import categorical_positions
 from skembed.data.sequences import as_cells
 from skembed.data.target import Target
 from skembed.ranking import best_k
-from skembed.sequence._problem import (
-    Reads,
-    from_next_events,
-    from_next_numbers,
-    from_target,
-    predict_memory,
-    problem_of,
-    target_and_weight,
-    warn_of_no_sequences,
-    weighted_rows,
-)
+from skembed.sequence._prediction import next_events, reads_of_y
+from skembed.sequence._problem import predict_memory, problem_of, warn_of_no_sequences, weighted_rows
 from skembed.sequence._states import product, states_after
 from skembed.state import stored
 from skembed.table import EmbeddingTable
@@ -285,7 +275,13 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         rng = check_random_state(self.random_state)
         columns, kept_y, weight = weighted_rows(columns, y, sample_weight)
         reader, cases = self._fit_reader(columns, kept_y)
-        reads, target, event = self._what_to_learn(reader, cases, kept_y, weight)
+        if y is None:
+            if self.class_weight is not None:
+                raise ValueError(f"class_weight={self.class_weight!r} needs y, which is None; leave it at None.")
+            target, (reads, event) = None, next_events(reader, cases, weight, self.event, self.end)
+        else:
+            reads, target = reads_of_y(reader, cases, kept_y, weight, self.target_type, self.class_weight)
+            event = None
         settings = settings_of(RecurrentSettings, self)
         metrics, tables = self._starts(reader, rng)
         predict_memory(reads.cases, tables, reads.n_targets, settings)
@@ -376,55 +372,6 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
                 )
             warn_of_no_sequences(reader.names)
         return reader, cases
-
-    def _what_to_learn(
-        self, reader: CaseReader, cases: Cases, y: np.ndarray | None, weight: np.ndarray
-    ) -> tuple[Reads, Target | None, str | None]:
-        """Return where the loss is taken and of what, the target, and the column that is predicted."""
-        if y is not None:
-            target, coded, weight = target_and_weight(y, self.target_type, self.class_weight, weight)
-            if not reader.category_names and not reader.inputs:
-                raise ValueError(
-                    f"X holds {len(cases)} cases of {len(cases.ids)} events, and no column of numbers or times that "
-                    f"varies or of categories ({reader.names!r:.80}); nothing can be learned. If lengths of cases are "
-                    "to tell, name a column of sequences in categorical_features."
-                )
-            rows = np.flatnonzero(weight > 0)  # a class may weigh nothing
-            parts = [(o.kind, o.start, o.stop) for o in target.outputs]
-            return from_target(cases.take(rows), coded[rows], parts, weight[rows]), target, None
-        if self.class_weight is not None:
-            raise ValueError(f"class_weight={self.class_weight!r} needs y, which is None; leave it at None.")
-        if not len(cases.ids):
-            raise ValueError(f"X holds {len(cases)} cases and none has an event; nothing can be learned.")
-        names = reader.category_names[: reader.n_sequence_categories]
-        event = self._event_name(reader, names)
-        if event is None:
-            if not reader.n_sequence_numbers:
-                raise ValueError("X holds no sequence that varies, so that there is no next event to predict; pass y.")
-            return from_next_numbers(cases, [len(k) for k in reader.knots[: cases.places.shape[1]]], weight), None, None
-        place = names.index(event)
-        vocabulary = reader.vocabularies[place]
-        if self.end is not None and canonical_key(self.end) in vocabulary:
-            raise ValueError(
-                f"end={self.end!r} is a value of column {event!r}; expected another key, which tells ends from events."
-            )
-        if not len(vocabulary):
-            raise ValueError(f"column {event!r} has no level left by min_frequency and max_categories; lower them.")
-        reads = from_next_events(cases, place, len(vocabulary), has_end=self.end is not None, weight=weight)
-        return reads, None, event
-
-    def _event_name(self, reader: CaseReader, names: list[str]) -> str | None:
-        if self.event is None:
-            return names[0] if names else None
-        name = self.event
-        if isinstance(name, Integral) and not isinstance(name, bool) and int(name) in range(len(reader.names)):
-            name = reader.names[int(name)]
-        if name not in names:
-            raise ValueError(
-                f"event={self.event!r} is no column of sequences of categories in X; they are {names!r}. Name it in "
-                "categorical_features if its values are numbers."
-            )
-        return str(name)
 
     def _starts(self, reader: CaseReader, rng: np.random.RandomState) -> tuple[list[Any], list[np.ndarray]]:
         """Return how the table of each column of categories is read, and the vectors that it begins from."""

@@ -65,6 +65,16 @@ class BagReader:
     def n_rows(self) -> int:
         return 1 + len(self.keys) + len(self.buckets)
 
+    def grown(self, keys: Keys, words: Sequence[str], chunks: Iterator[Ragged]) -> "BagReader":
+        """Return a reader of other words, with buckets of the n-grams of documents, too; ids count in `words`."""
+        found = self.buckets
+        if self.max_n or self.word_ngrams > 1:
+            found = np.union1d(self.buckets, self.buckets_of(words, chunks))
+        return BagReader(
+            keys, word_ngrams=self.word_ngrams, min_n=self.min_n, max_n=self.max_n, n_buckets=self.n_buckets,
+            buckets=found, absent=self.absent,
+        )  # fmt: skip
+
     def word_buckets(self, words: Sequence[str]) -> Ragged:
         """Return the buckets of the n-grams of characters of each word."""
         indptr, hashes = hash_ngrams(words, self.min_n, self.max_n)

@@ -1,22 +1,18 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
 import math
-from collections.abc import Collection, Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skembed.data.columns import filled
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
-from skembed.data.ragged import Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
@@ -32,17 +28,15 @@ from skembed.text._class_learning import (
     finished,
 )
 from skembed.text._class_model import ClassModel
+from skembed.text._class_reading import all_bags, document_weights, warn_of_marked_classes, without_stop_words
 from skembed.text._strangers import warn_cut_stop_words, warn_unknown_documents
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._word_training import check_init, check_shares_words
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
 from skembed.training.run import Run, draw_seed
-from skembed.warning import warn
 
 __all__ = ["FastTextClassifier"]
-
-_MARK_OF_CLASSES = "__label__"
 
 _WORDS_OF_FASTTEXT = r"[^ \n\r\t\v\f\0]+"  # what stands between its white space
 _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
@@ -320,14 +314,14 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         )
         with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
             warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
-            _warn_of_marked_classes(corpus.words)
+            warn_of_marked_classes(corpus.words)
             labels = class_numbers(corpus.n_documents, y, classes)
-            weights = self._weights(y, sample_weight)
+            weights = document_weights(y, sample_weight, self.class_weight)
             counts = np.zeros(len(classes), dtype=np.int64)
             seen_before = None
             if earlier:
                 vocabulary, _ = grown_vocabulary(self.vocabulary_, [], corpus, stop_words)
-                known = LabelledBags(_read_all(self._bag_reader, corpus, stop_words), labels, weights, counts)
+                known = LabelledBags(all_bags(self._bag_reader, corpus, stop_words), labels, weights, counts)
                 losses = self._seen.losses.add(self._model, known, 1 / self.temperature_)
                 seen_before = replace(self._seen, losses=losses)
             else:
@@ -335,9 +329,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     corpus, stop_words, min_count=self.min_count, max_features=self.max_features,
                     n_rounds=0, threshold=0.0,
                 )  # fmt: skip
-            reader = self._reader(vocabulary.shared_keys, corpus, stop_words, earlier)
+            before = self._bag_reader if earlier else self._new_bag_reader()
+            reader = before.grown(vocabulary.shared_keys, corpus.words, without_stop_words(corpus, stop_words))
             check_table_memory(reader.n_rows, self.embedding_dim)
-            data = LabelledBags(_read_all(reader, corpus, stop_words), labels, weights, counts)
+            data = LabelledBags(all_bags(reader, corpus, stop_words), labels, weights, counts)
 
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         n_before = len(self.loss_curve_) if earlier else 0
@@ -368,6 +363,13 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _new_tokenizer(self) -> Tokenizer:
         return Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
+
+    def _new_bag_reader(self) -> BagReader:
+        """One that knows no words yet."""
+        settings = {name: getattr(self, name) for name in ("word_ngrams", "min_n", "max_n", "n_buckets")}
+        return BagReader(
+            Keys(np.empty(0, dtype=object)), **settings, absent="zeros", buckets=np.zeros(0, dtype=np.int64)
+        )
 
     def _learning_rate(self, n_documents: int, earlier: bool) -> float:
         """The rate of this call: lower for a small part of all documents, which must not outweigh the others."""
@@ -442,7 +444,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         parts = [np.empty((0, len(self.classes_)))]
         with EncodedCorpus.read(self._tokenizer.documents(X), self._tokenizer) as corpus:
-            documents = _without(corpus, self._stop_words)
+            documents = without_stop_words(corpus, self._stop_words)
             n_known = 0
             for bags in self._bag_reader.read(corpus.words, documents):
                 n_known += int((bags.indices > END_ROW).sum())
@@ -532,58 +534,12 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _weights(self, y: np.ndarray, sample_weight) -> np.ndarray:
-        weights = np.ones(len(y)) if sample_weight is None else np.array(filled(sample_weight), dtype=np.float64)
-        if weights.shape != (len(y),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise ValueError(
-                f"sample_weight must be {len(y)} finite numbers of 0 or more, not all 0, got shape {weights.shape}."
-            )
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
-        return (weights / weights.mean()).astype(np.float32)
-
-    def _reader(
-        self, keys: Keys, corpus: EncodedCorpus, stop_words: Collection[str], earlier: bool
-    ) -> BagReader:  # fmt: skip
-        """What reads the words of these keys, and all n-grams of the corpus and of earlier calls."""
-        source = self._bag_reader if earlier else self
-        settings = {name: getattr(source, name) for name in ("word_ngrams", "min_n", "max_n", "n_buckets")}
-        settings["absent"] = self._bag_reader.absent if earlier else "zeros"
-        buckets = self._bag_reader.buckets if earlier else np.zeros(0, dtype=np.int64)
-        empty = BagReader(keys, **settings, buckets=buckets)
-        if not empty.max_n and empty.word_ngrams == 1:
-            return empty
-        found = empty.buckets_of(corpus.words, _without(corpus, stop_words))
-        return BagReader(keys, **settings, buckets=np.union1d(buckets, found))
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _without(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Ragged]:
-    """Documents as numbers of words, without stop words."""
-    return corpus.documents(corpus.numbers(stop_words))
-
-
-def _warn_of_marked_classes(words: list[str]) -> None:
-    """Warn if texts hold their classes, as the lines of fastText's files do: all would be learned from them."""
-    marked = next((word for word in words if word.startswith(_MARK_OF_CLASSES)), None)
-    if marked is not None:
-        warn(
-            f"X holds words such as {marked!r:.60}, by which the files of fastText name classes; here they are words, "
-            "from which any y is learned at once. Split lines of such a file into texts and classes."
-        )
-
-
-def _read_all(reader: BagReader, corpus: EncodedCorpus, stop_words: Collection[str]) -> Ragged:
-    """All documents as bags of rows."""
-    parts = list(reader.read(corpus.words, _without(corpus, stop_words)))
-    sizes = np.concatenate([part.lengths for part in parts])
-    return Ragged.from_ends(np.concatenate([part.indices for part in parts]), np.cumsum(sizes))
 
 
 def _table_of(vocabulary: Vocabulary, reader: BagReader, rows: np.ndarray) -> EmbeddingTable:

@@ -5,7 +5,7 @@ import pytest
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _layout
-from skembed.categorical._layout import gains, only, spread_error, spreads
+from skembed.categorical._layout import gains, kept_dimensions, spread_error, spreads
 
 
 def test_the_error_of_a_spread_is_how_far_it_strays_where_levels_explain_nothing():
@@ -75,7 +75,7 @@ def test_a_column_has_fewer_dimensions_than_levels():
 
 def test_the_dimensions_of_most_spread_stay():
     crossed, marginal, net = np.array([[1.0, 2, 3]]), np.array([[4.0, 5]]), np.array([0, 3, 7])
-    found = only(np.array([6, 1, 4, 0]), crossed, marginal, net)
+    found = kept_dimensions(np.array([6, 1, 4, 0]), crossed, marginal, net)
     expected = np.array([[1.0, 2]]), np.array([[5.0]]), np.array([3]), np.array([3, 1, 2, 0])
     for part, wanted in zip(found, expected):
         np.testing.assert_array_equal(part, wanted)
