@@ -282,6 +282,7 @@ EXAMPLES: dict[str, Example] = {
     "NeighborAnomalyDetector-wide": anomalies(MATRIX.reshape(6, 50)),
     "NeighborAnomalyDetector-square": anomalies(MATRIX[:5]),
     "SequenceEmbedder": sequences(),
+    "SequenceEmbedder-counts": sequences(early_stopping=False, n_previous=2),
     "SequenceEmbedder-gru": sequences((CLASSES * 24)[:70], cell="gru", pooling="mean"),
 }  # fmt: skip
 

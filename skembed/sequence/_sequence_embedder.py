@@ -19,6 +19,7 @@ from skembed.data.roles import categorical_positions
 from skembed.data.sequences import as_cells
 from skembed.data.target import Target
 from skembed.ranking import best_k
+from skembed.sequence._mixture import NextEventMixture
 from skembed.sequence._prediction import next_events, reads_of_y
 from skembed.sequence._problem import predict_memory, problem_of, warn_of_no_sequences, weighted_rows
 from skembed.sequence._states import product, states_after
@@ -59,6 +60,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         none, the next values of all numbers are.
     end : object, default="<end>"
         Without y: the key that stands for the end of a case in what is predicted. None: ends are not predicted.
+    n_previous : int, default=5
+        Without y: what the net says is mixed with counts of what has followed the last events, up to so many of them,
+        where held-out cases bear that out, see `mixture_weights_`. 0: the net alone.
     max_length : int, default=None
         Only the last `max_length` events of a case are looked at; how long ago it began is known all the same.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
@@ -104,6 +108,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         vector as the table's `unknown`.
     event_ : str or None
         Without y: the column that is predicted.
+    mixture_weights_ : ndarray of shape (2,) or None
+        Weights of the net and of the counts in what `predict_next` says; 1 and 0: the net alone. None with y, and where
+        next numbers were learned.
     classes_ : ndarray, list of ndarray or None
         Classes of y.
     target_type_ : str or None
@@ -129,6 +136,12 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     A case without events has the state that a case with its plain columns would begin in. A level that `fit` did not
     meet has the unknown vector, which is learned: a hundredth of the levels are made unknown in each pass.
 
+    What has followed the last n events is counted and backed off to shorter contexts [4]_; the beginning of a case is
+    an event, too. Such counts are hard to beat where the last events say it all, above all with few cases; the net sees
+    times, other columns and what was long ago. `predict_next` takes a log-linear mixture of both [5]_, whose
+    weights make the events of held-out cases most probable; where none are held out, both weigh the same. `transform`
+    has nothing to do with counts.
+
     Rows that are beginnings of other rows, as prefixes are, cost nothing beside the longest of them, in `fit` with y
     and in `transform`. Without y give whole cases: the next event of every beginning is learned anyway.
 
@@ -138,6 +151,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     .. [2] Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP.
     .. [3] Tax, Verenich, La Rosa & Dumas (2017), "Predictive Business Process Monitoring with LSTM Neural Networks",
        CAiSE.
+    .. [4] Witten & Bell (1991), "The Zero-Frequency Problem", IEEE Transactions on Information Theory 37 (method C,
+       interpolated), orders mixed as by Jelinek & Mercer (1980).
+    .. [5] Klakow (1998), "Log-Linear Interpolation of Language Models", ICSLP.
 
     Examples
     --------
@@ -152,10 +168,11 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     """
 
     embeddings_: dict[str, EmbeddingTable]
+    _mixture: NextEventMixture | None = None  # the net alone, as in files from before there were counts
     _state = {
         "embeddings_": dict[str, EmbeddingTable], "event_": str | None, "n_iter_": int, "_reader": CaseReader,
         "_weights": RecurrentWeights, "_target": Target | None, "_history": History, "_pooling": str, "_end": Any,
-        "_has_end": bool,
+        "_has_end": bool, "_mixture": NextEventMixture | None,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -164,6 +181,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         "categorical_features": [StrOptions({"auto"}), "array-like"],
         "event": "no_validation",
         "end": "no_validation",
+        "n_previous": [Interval(Integral, 0, None, closed="left")],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
         "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
         "level_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), Mapping],
@@ -196,6 +214,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         categorical_features="auto",
         event=None,
         end="<end>",
+        n_previous=5,
         max_length=None,
         target_type="auto",
         level_dim="auto",
@@ -222,6 +241,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         self.categorical_features = categorical_features
         self.event = event
         self.end = end
+        self.n_previous = n_previous
         self.max_length = max_length
         self.target_type = target_type
         self.level_dim = level_dim
@@ -288,9 +308,14 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         problem = problem_of(reads, tables, reader, settings, rng)
         callbacks = PassCallbacks(self, self.max_iter, X, y)
         run = Run(draw_seed(rng), None, self.verbose, callbacks, type(self).__name__)
-        weights, tables, history = learn_recurrent(problem, settings, run)
+        weights, tables, history, held_out = learn_recurrent(problem, settings, run)
+        mixture = None
+        if event is not None and self.n_previous:
+            place = reader.category_names.index(event)
+            mixture = NextEventMixture.learn(problem, held_out, place, len(reader.vocabularies[place]), self.n_previous)
         callbacks.end()
         self._reader, self._weights, self._history, self._target = reader, weights, history, target
+        self._mixture = mixture
         self._pooling, self._end, self._has_end = self.pooling, self.end, event is not None and self.end is not None
         self.event_, self.n_iter_ = event, history.n_iter
         self.embeddings_ = {
@@ -312,7 +337,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             A row depends on nothing but its own case.
         """
         check_is_fitted(self)
-        return self._states(X, self._pooling)
+        return self._states(self._read_cases(X), self._pooling)
 
     def predict_next(self, X: Any, k: int = 1, *, end: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the most probable next events of cases, after a `fit` without y.
@@ -346,9 +371,10 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
                 f"predict_next needs a fit that learned to predict events, and this one learned {learned}; fit without "
                 "y on a column of categories, or put a classifier behind."
             )
-        states = self._states(X, "last")
-        output, keys = self._weights.output, self._next_keys()
-        scores = product(states, output[:-1]) + output[-1]
+        cases, output, keys = self._read_cases(X), self._weights.output, self._next_keys()
+        scores = product(self._states(cases, "last"), output[:-1]) + output[-1]
+        if self._mixture is not None:
+            scores = self._mixture.scores(scores, cases)
         if self._has_end and not end:
             scores, keys = np.ascontiguousarray(scores[:, :-1]), keys[:-1]
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -397,8 +423,10 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
 
     # -------------------------------------------------------------------------------------------------------- applying
 
-    def _states(self, X: Any, pooling: str) -> np.ndarray:
-        cases = self._reader.read(self._read_columns(_cells(X), reset=False))
+    def _read_cases(self, X: Any) -> Cases:
+        return self._reader.read(self._read_columns(_cells(X), reset=False))
+
+    def _states(self, cases: Cases, pooling: str) -> np.ndarray:
         tables = [self.embeddings_[name] for name in self._reader.category_names]
         return states_after(cases, self._weights, tables, pooling)
 
@@ -407,6 +435,13 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         keys = np.empty(len(found), dtype=object)
         keys[:] = found
         return keys
+
+    @property
+    def mixture_weights_(self) -> np.ndarray | None:
+        """Weights of the net and of the counts in what comes next; None where no event is predicted."""
+        if self.event_ is None:
+            return None
+        return np.array([1.0, 0.0]) if self._mixture is None else self._mixture.weights
 
     @property
     def classes_(self) -> Any:
@@ -459,6 +494,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             n_keys = len(self.embeddings_[self.event_]) + self._has_end
             if weights.output.shape[1] != n_keys or not n_keys - self._has_end:
                 raise ValueError(f"expected output weights of {n_keys} keys")
+            if self._mixture is not None:
+                self._mixture.check(names.index(self.event_), n_keys - self._has_end, n_keys)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

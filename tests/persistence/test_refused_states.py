@@ -91,8 +91,8 @@ def refused(example):
 def one_of_each():
     """The first example of each class, and those whose states have other parts."""
     more = ("FastTextClassifier-tree", "FastTextClassifier-negative-sampling", "ProjectionEmbedder-autoencoder",
-            "SequenceEmbedder-gru", "NeighborAnomalyDetector-plain", "NeighborAnomalyDetector-wide",
-            "PretrainedVectorizer-pca")  # fmt: skip
+            "SequenceEmbedder-counts", "SequenceEmbedder-gru", "NeighborAnomalyDetector-plain",
+            "NeighborAnomalyDetector-wide", "PretrainedVectorizer-pca")  # fmt: skip
     return [n for n, example in EXAMPLES.items() if ("-" not in n or n in more) and not example.runs_model]
 
 

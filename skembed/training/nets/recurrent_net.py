@@ -19,9 +19,10 @@ from skembed.training.passes import History, repeat_passes
 from skembed.training.recurrent import CaseProblem, InputWeights, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run
 
-__all__ = ["RecurrentNet", "learn_recurrent", "length_batches"]
+__all__ = ["LearnedNet", "RecurrentNet", "learn_recurrent", "length_batches"]
 
 MAX_BATCH_EVENTS = 1 << 14
+MAX_HELD_OUT_SCORES = 1 << 22  # a few weights are learned from them
 _JITTER = 0.15  # of a length: how far from each other cases may be in the order of lengths and share a batch
 _CLIP = 1.0  # length of a gradient beyond which it is shortened: one long case may not undo a pass
 _UNKNOWN_RATE = 0.01  # share of levels that training makes unknown, so that the unknown row is learned
@@ -316,6 +317,27 @@ class RecurrentNet:
         self.best_score = max(score, self.best_score)
         return score
 
+    @torch.no_grad()
+    def held_out_scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return reads of the cases held out, and what the net says of each class before softmax.
+
+        Returns
+        -------
+        reads : ndarray of shape (n,), int64
+            Ascending, evenly chosen where all would be many numbers; none where targets are no classes.
+        scores : ndarray of shape (n, n_targets), float32
+        """
+        n_targets = self.problem.n_targets
+        held_out = np.flatnonzero(np.isin(self.problem.read_case, self.problem.held_out))
+        n = min(len(held_out), max(1, MAX_HELD_OUT_SCORES // n_targets)) if self.loss is None else 0
+        reads = held_out[np.arange(n) * len(held_out) // max(n, 1)]
+        scores = np.empty((n, n_targets), dtype=np.float32)
+        for batch in self.validation if n else []:
+            which, place, _ = np.intersect1d(batch.reads.cpu().numpy(), reads, return_indices=True)
+            found = self.net.output(self.vectors(batch).index_select(0, torch.as_tensor(place, device=self.device)))
+            scores[np.searchsorted(reads, which)] = _array(found)
+        return reads, scores
+
     def snapshot(self) -> Any:
         return self.average.clone()
 
@@ -385,11 +407,28 @@ def length_batches(lengths: np.ndarray, batch_size: int, jitter: np.ndarray | No
     return batches
 
 
+class LearnedNet(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    weights : RecurrentWeights
+    tables : list of ndarray of shape (n_levels + 1, dim), float32
+        The vectors of the levels of each column of categories.
+    history : History
+    held_out : tuple of ndarray
+        As `RecurrentNet.held_out_scores` returns it.
+    """
+
+    weights: RecurrentWeights
+    tables: list[np.ndarray]
+    history: History
+    held_out: tuple[np.ndarray, np.ndarray]
+
+
 @torch.inference_mode(False)
 @torch.enable_grad()
-def learn_recurrent(
-    problem: CaseProblem, settings: RecurrentSettings, run: Run
-) -> tuple[RecurrentWeights, list[np.ndarray], History]:
+def learn_recurrent(problem: CaseProblem, settings: RecurrentSettings, run: Run) -> LearnedNet:
     """Train a recurrent net.
 
     Parameters
@@ -400,13 +439,10 @@ def learn_recurrent(
 
     Returns
     -------
-    RecurrentWeights
-    list of ndarray of shape (n_levels + 1, dim), float32
-        The vectors of the levels of each column of categories.
-    History
+    LearnedNet
     """
     device, generator = resolve_device(settings.device), seeded_generator(run.seed)
     net = RecurrentNet(problem, settings, generator, device)
     settings = replace(settings, early_stopping=settings.early_stopping and len(problem.held_out) > 0)
     history = repeat_passes(net, net.one_pass, settings, run, advice="Lower learning_rate.")
-    return net.weights(), net.tables(), history
+    return LearnedNet(net.weights(), net.tables(), history, net.held_out_scores())

@@ -1,6 +1,7 @@
 """The recurrent net in training: batches, what its numpy form says, and losses that are not finite."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from skembed.data.prefixes import overlay  # noqa: E402
 from skembed.data.sequences import as_cells  # noqa: E402
 from skembed.sequence._states import states_after  # noqa: E402
 from skembed.table import EmbeddingTable  # noqa: E402
+from skembed.training.nets import recurrent_net  # noqa: E402
 from skembed.training.nets.device import seeded_generator  # noqa: E402
 from skembed.training.nets.recurrent_net import RecurrentNet, learn_recurrent, length_batches  # noqa: E402
 from skembed.training.recurrent import CaseProblem, RecurrentSettings  # noqa: E402
@@ -122,7 +124,7 @@ def test_a_loss_that_is_not_finite_goes_back():
     problem = problem_of(reader, cases)
     problem.weight[:] = 1e38  # a pass overflows
     with pytest.warns(ConvergenceWarning, match="Lower learning_rate"):
-        weights, tables, history = learn_recurrent(problem, settings_of(learning_rate=1e30), Run(0))
+        weights, tables, history, _ = learn_recurrent(problem, settings_of(learning_rate=1e30), Run(0))
     assert history.n_iter == 0
     assert all(np.isfinite(table).all() for table in [*tables, weights.recurrent])
 
@@ -132,7 +134,7 @@ def test_the_best_pass_is_kept_and_the_mean_of_weights_is_what_is_scored():
     problem = problem_of(reader, cases)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, _, history = learn_recurrent(
+        _, _, history, _ = learn_recurrent(
             problem, settings_of(max_iter=30, n_iter_no_change=2, learning_rate=0.1), Run(0)
         )
     assert history.n_iter < 30
@@ -145,3 +147,29 @@ def test_the_best_pass_is_kept_and_the_mean_of_weights_is_what_is_scored():
     assert not torch.equal(kept, before)
     net.restore(kept)
     assert net.validation_score() == score
+
+
+def test_scores_of_cases_held_out_are_those_of_the_net(monkeypatch):
+    reader, cases = cases_of()
+    problem = replace(problem_of(reader, cases), held_out=np.arange(12))
+    weights, tables, _, (reads, scores) = learn_recurrent(problem, settings_of(), Run(0))
+    held_out = np.flatnonzero(np.isin(problem.read_case, problem.held_out))
+    np.testing.assert_array_equal(reads, held_out)
+    assert len(reads) > 6
+    read = [EmbeddingTable(range(len(t) - 1), t[1:], unknown=t[0]) for t in tables]
+    states = states_after(cases.take(reads), weights, read, "last")
+    np.testing.assert_allclose(scores, states @ weights.output[:-1] + weights.output[-1], atol=1e-5)
+    monkeypatch.setattr(recurrent_net, "MAX_HELD_OUT_SCORES", 3 * 5)
+    _, _, _, (some, of_some) = learn_recurrent(problem, settings_of(), Run(0))
+    assert len(some) == 5
+    np.testing.assert_array_equal(of_some, scores[np.isin(reads, some)])
+    monkeypatch.setattr(recurrent_net, "MAX_HELD_OUT_SCORES", 1)
+    assert len(learn_recurrent(problem, settings_of(), Run(0)).held_out[0]) == 1
+
+
+def test_numbers_have_no_scores_of_classes():
+    reader, cases = cases_of()
+    problem = problem_of(reader, cases, np.zeros((len(cases), 1), np.float32), [("continuous", 0, 1)])
+    reads, scores = learn_recurrent(problem, settings_of(), Run(0)).held_out
+    assert reads.shape == (0,)
+    assert scores.shape == (0, 1)

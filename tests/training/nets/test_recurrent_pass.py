@@ -223,7 +223,7 @@ def test_without_cases_held_out_all_passes_are_taken_and_the_last_is_kept():
     reader, cases = cases_of()
     problem = problem_of(reader, cases)
     problem.held_out = np.empty(0, np.int64)
-    weights, tables, history = learn_recurrent(problem, settings_of(max_iter=4), Run(0))
+    weights, tables, history, _ = learn_recurrent(problem, settings_of(max_iter=4), Run(0))
     assert history.n_iter == history.best_iter == len(history.loss_curve) == 4
     assert history.validation_scores == []
     assert [t.shape for t in tables] == [t.shape for t in problem.tables]
