@@ -194,18 +194,20 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
             )
         if isinstance(placing, DualWhitening):
             scores = -mean_distances(placing, own_blocks(placing), k)
-            longest = math.sqrt(placing.squared_lengths.max())
+            length = math.sqrt(placing.squared_lengths.max())
             self.__dict__.pop("embedding_", None)
             self._keys = keys
         else:
             table = EmbeddingTable.of_keys(keys, _placed(placing, read), metric="euclidean")
             scores = -_own_neighbors(table, placing, k).scores.mean(axis=1, dtype=np.float64)
-            longest = float(row_norms(table.vectors).max())
+            lengths = row_norms(table.vectors)
+            # by a covariance none is longer than the root of n; without one a single row may be, beyond all distances
+            length = float(lengths.max() if self.whiten else np.median(lengths))
             self.__dict__.pop("_keys", None)
             self.embedding_ = table
         self._placing, self.n_neighbors_ = placing, k
         # a row that equals usual ones lies at a distance of rounding from them, placed beside other rows
-        self.training_scores_, self.offset_ = scores, min(_offset(scores, self.contamination), -ROUNDING * longest)
+        self.training_scores_, self.offset_ = scores, min(_offset(scores, self.contamination), -ROUNDING * length)
         return self
 
     @available_if(_for_own_rows)

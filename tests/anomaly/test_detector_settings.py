@@ -85,3 +85,15 @@ def test_distances_are_those_of_the_table_that_is_kept(shape):
     distances = np.linalg.norm(table.vectors[:, None].astype(float) - table.vectors[None], axis=2)
     expected = -np.sort(distances, axis=1)[:, :3].mean(axis=1)  # a row that is met again is its own neighbour
     np.testing.assert_allclose(detector.score_samples(X), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_one_huge_row_hides_no_outlier():
+    """As a number that stands for a missing one: rounding is not measured by it."""
+    usual = np.random.default_rng(0).normal(size=(200, 3))
+    huge = np.vstack([usual, [[-999_999.0, 0.0, 0.0]]])
+    for contamination in ("auto", 0.02):
+        offset, expected = (
+            NeighborAnomalyDetector(novelty=True, whiten=False, contamination=contamination).fit(rows).offset_
+            for rows in (huge, usual)
+        )
+        assert offset == pytest.approx(expected, rel=0.2)
