@@ -28,7 +28,7 @@ def translate(
     source, target : EmbeddingTable
         As of both sides of a `CCAEmbedder`, or of `EmbeddingTable.align_to`.
     keys : sequence of keys of `source`, default=None
-        None: all of them.
+        May repeat. None: all of them.
     k : int, default=1
     metric : {"csls", "cosine", "euclidean", "dot"}, default="csls"
         "csls" is twice the cosine, less the mean cosine of each of the two with its nearest ones of the other table:
@@ -74,11 +74,11 @@ def translate(
     for name, value in (("k", k), ("n_neighbors", n_neighbors)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive int, got {value!r}.")
-    chosen = source if keys is None else source.subset(list(keys))
+    vectors = source.vectors if keys is None else source.vectors[source.index_of(list(keys))]
     if metric != "csls":
-        return target.nearest(np.asarray(chosen.vectors), k, metric=metric)  # type: ignore[arg-type]
+        return target.nearest(np.asarray(vectors), k, metric=metric)  # type: ignore[arg-type]
     index = CSLSIndex.of(ExactIndex(target.vectors), ExactIndex(source.vectors), n_neighbors)
-    found = index.search(chosen.vectors, k)
+    found = index.search(vectors, k)
     return [
         [(target.keys[row], score) for row, score in zip(rows, scores)]
         for rows, scores in zip(found.rows.tolist(), found.scores.tolist())

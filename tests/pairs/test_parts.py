@@ -114,6 +114,8 @@ def test_translations_by_a_loop(metric, k):
         np.testing.assert_allclose(
             [score for _, score in one], np.abs(row[best]) if metric == "euclidean" else row[best], atol=1e-5
         )
+    again = ["a3", "a0", "a3"]
+    assert translate(here, there, again, k, metric=metric, n_neighbors=4) == [found[0], found[2], found[0]]
     assert len(translate(here, there, metric=metric)) == 15
     assert [len(one) for one in translate(here, there, metric=metric)] == [1] * 15
     if metric == "csls":
