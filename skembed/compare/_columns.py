@@ -15,7 +15,8 @@ _PLACEHOLDERS = frozenset(["", "-", "--", "\u2013", "\u2014", ".", "?", "n.a.", 
 # which only `pandas.read_csv` knows of thousands, and it drops their mark wherever it stands: with ``thousands=","``,
 # "1,2,3" is 123 and "12,5" is 125, and with "." the version "1.2.3" is 123.
 _AFFIXES = re.compile(r"^(?:[$€£¥₹₩₽]|USD|EUR|GBP|CHF|JPY)|(?:[$€£¥₹₩₽%]|USD|EUR|GBP|CHF|JPY)$")
-_SPACES = re.compile(r"[\s\u00a0\u2009\u202f']")
+# between digits they are marks of thousands or none at all: a score of "2 1" is no 21, and a height of 6'2 no 62
+_SPACES = re.compile(r"(?<!\d)[\s']|[\s'](?=\d{3}(?!\d))|[\s'](?!\d)")
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _POINT = re.compile(rf"[+-]?(?=\.?\d)(?:\d+|\d{{1,3}}(?:,\d{{3}})+)?(?:\.\d*)?{_EXPONENT}")
 _COMMA = re.compile(rf"[+-]?(?=,?\d)(?:\d+|\d{{1,3}}(?:\.\d{{3}})+)?(?:,\d*)?{_EXPONENT}")

@@ -1,5 +1,6 @@
 """A supervised problem made of a table: target, task, which columns are categories, and what was left out and why."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -128,9 +129,15 @@ def make_problem(
     random_state=0,
     source="the table",
 ):
-    """Make a supervised problem of a DataFrame; parameters as in `read_problem`."""
+    """Make a supervised problem of a DataFrame; parameters as in `read_problem`.
+
+    Names of columns that are no texts are made such, those of several levels joined by ``": "``.
+    """
     import pandas as pd
 
+    table = table.set_axis(list(map(_as_text, table.columns)), axis=1)
+    target = None if target is None else _as_text(target)
+    drop, categorical, numeric = (list(map(_as_text, names)) for names in (drop, categorical, numeric))
     _check_names(table, target, source, {"drop": drop, "categorical": categorical, "numeric": numeric})
     _check_values(table, target, {"categorical": categorical, "numeric": numeric})
     notes: list[str] = []
@@ -214,8 +221,16 @@ def drop_rare_classes(y, target, notes, n_min):
     return ~rare[codes]
 
 
+def _as_text(name):
+    """The name of a column, by which scikit-learn would else take a place."""
+    return ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
 def _check_names(table, target, source, asked):
     names = list(table.columns)
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise InputError(f'{source} has {times} columns named "{name}": rename all but one.')
     if target is None:
         raise InputError(f"which column is to be predicted? Give --target COLUMN: {source} has {_list_of(names)}.")
     if target not in names:

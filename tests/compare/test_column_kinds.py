@@ -47,6 +47,9 @@ def test_placeholders_and_missing_values_become_nan():
         ["0"] * 990 + ["a", "b", "c"],  # nearly every row, but not nearly every level
         ["1-2", "10+", "3"],
         ["1.2.3", "1.2.4", "2.0.0"],
+        ["2 1", "0 0", "10 3"],  # goals of both sides
+        ["6'2", "5'11", "6'0"],  # feet and inches
+        ["555 123 4567", "555 987 6543"],
         ["$", "%", "+"],
         ["May", "June", "July"],
         ["-", "?", ""],

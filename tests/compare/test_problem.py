@@ -7,7 +7,7 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 
-from skembed.compare import InputError, make_problem, read_problem, unicode_problem  # noqa: E402
+from skembed.compare import InputError, evaluate, make_problem, read_problem, unicode_problem  # noqa: E402
 from skembed.compare._read import read_table  # noqa: E402
 from skembed.compare._text import describe  # noqa: E402
 from skembed.data.target_type import infer_target_type  # noqa: E402
@@ -24,6 +24,25 @@ def test_kinds_and_task():
     assert (problem.categorical, problem.numeric, problem.task) == (["colour"], ["size"], "regression")
     assert problem.left_out == {}
     assert problem.X.shape == (60, 2)
+
+
+def test_columns_whose_names_are_no_text():
+    """scikit-learn takes an int for a place, whatever the name there."""
+    frame = table()[["y", "size", "colour"]].set_axis([2, 0, 1], axis=1)  # 0 is the second column of three
+    problem = make_problem(frame, 2)
+    assert (problem.target, problem.categorical, problem.numeric) == ("2", ["1"], ["0"])
+    assert describe(problem).splitlines()[1:] == ["  treated as categorical: 1", "  treated as numeric: 0"]
+    (row,) = evaluate(problem, encoders=["onehot"], learners=["linear"])
+    assert row.encoding.n_columns == 4
+    assert make_problem(frame, 2, numeric=[0], drop=[]).numeric == ["0"]
+    of_levels = table().set_axis(pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]), axis=1)
+    assert make_problem(of_levels, ("b", 1)).categorical == ["a: 1"]
+
+
+def test_columns_of_one_name_are_refused():
+    frame = table().set_axis(["size", "size", "y"], axis=1)
+    with pytest.raises(InputError, match='the table has 2 columns named "size": rename all but one'):
+        make_problem(frame, "y")
 
 
 @pytest.mark.parametrize(
