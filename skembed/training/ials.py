@@ -28,6 +28,7 @@ FOLD_STEPS = 20  # of conjugate gradients, for users who are held out
 N_PARTS = 64  # of the rows, dealt to threads
 CHOICE = 4  # what a stream of random numbers is for; see `skembed.training.sequences`
 LARGE_VALUE = 2**24  # from which on sums of squares of conjugate gradients may be beyond float32
+SMALL_VALUE = 2**-24  # below, they are taken for solved before the first step
 INITIAL_SCALE = 0.1  # of the length of a vector to begin with
 
 
@@ -149,17 +150,20 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
     penalty, trials = (settings.penalty, []) if settings.penalty is not None else _choose(X, settings, run)
 
     def train(on_pass: Callable, progress: Callable) -> IALSTables:
-        return _alternate(X, replace(settings, penalty=penalty), run, on_pass, progress)._replace(trials=trials)
+        return _alternate(X, replace(settings, penalty=penalty), run, on_pass, progress)
 
-    return run.passes(train, settings.max_iter, total=settings.max_iter)
+    return run.passes(train, settings.max_iter, total=settings.max_iter)._replace(trials=trials)
 
 
 def _in_range(X: sparse.csr_matrix, settings: IALSSettings) -> tuple[sparse.csr_matrix, IALSSettings]:
     """Return values, and the weight of pairs that did not meet, over one power of 2 where values are huge, such as sums
-    of milliseconds: all that counts is their ratio, and no bit is lost."""
-    exponent = int(np.frexp(X.data.max(initial=0.0))[1])
-    if exponent <= int(np.frexp(LARGE_VALUE)[1]):
+    of milliseconds, or both are tiny, as of shares of all: all that counts is their ratio, and no bit is lost."""
+    largest = float(X.data.max(initial=0.0))
+    if max(largest, settings.unobserved_weight) < SMALL_VALUE:
+        largest = max(largest, settings.unobserved_weight)
+    elif np.frexp(largest)[1] <= np.frexp(LARGE_VALUE)[1]:
         return X, settings
+    exponent = int(np.frexp(largest)[1])
     values = np.ldexp(X.data, -exponent)
     weight = float(np.ldexp(settings.unobserved_weight, -exponent))
     return sparse.csr_matrix((values, X.indices, X.indptr), shape=X.shape), replace(settings, unobserved_weight=weight)

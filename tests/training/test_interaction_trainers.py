@@ -163,6 +163,34 @@ class TestIALS:
         assert found.items.tobytes() == plain.items.tobytes()
         assert (found.penalty, found.trials, found.loss_curve) == (plain.penalty, plain.trials, plain.loss_curve)
 
+    @pytest.mark.parametrize("exponent", [-40, -60])
+    def test_tiny_values_and_their_weight_count_by_their_ratio(self, X, exponent):
+        """As shares of all do, whose squares conjugate gradients take for nothing left to do."""
+        plain = learn_ials(X, IALSSettings(4, None, 0.125, 3), Run(0))
+        tiny = sparse.csr_matrix((np.ldexp(X.data, exponent), X.indices, X.indptr), shape=X.shape)
+        found = learn_ials(tiny, IALSSettings(4, None, float(np.ldexp(0.125, exponent)), 3), Run(0))
+        np.testing.assert_allclose(found.items, plain.items, rtol=1e-3, atol=1e-4)
+        assert found.loss_curve == pytest.approx(plain.loss_curve, rel=1e-5)
+        assert found.loss_curve[-1] < 0.9 * found.loss_curve[0]
+
+    def test_trials_outlast_an_interrupt(self, X):
+        class Impatient:
+            n_ended = 0
+
+            def begin_pass(self):
+                if self.n_ended == 2:
+                    raise KeyboardInterrupt
+
+            def end_pass(self, loss, score=None):
+                self.n_ended += 1
+                return False
+
+        whole = learn_ials(X, IALSSettings(4, None, 0.1, 3), Run(0))
+        with pytest.warns(UserWarning, match="interrupted in pass 3 of 3"):
+            found = learn_ials(X, IALSSettings(4, None, 0.1, 3), Run(0, callbacks=Impatient()))
+        assert found.trials == whole.trials
+        assert found.loss_curve == whole.loss_curve[:2]
+
     def test_penalties(self):
         assert row_penalties(np.array([2.0, 0.0]), 10, 0.5, 0.1).tolist() == [1.5, 0.5]
 
