@@ -300,13 +300,16 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self
         """
         self._validate_params()
-        first = not hasattr(self, "_map")
+        # another method has left none, or one without variances, from which there is no going on
+        first = not hasattr(self, "_map") or self._map.variance is None
         X = read_rows(self, X, reset=first)
         if sparse.issparse(X):
             X = X.toarray()
         callbacks = PassCallbacks(self, 1, X)
         known = None if first else getattr(self, "_increments", None) or (self._map, self._n_rows)
         solver = partial_pca(X, known, self.embedding_dim)
+        if first:
+            self._forget()
         self._increments = Increments.of(solver)
         self._n_rows = int(solver.n_samples_seen_)
         found = incremental_map(solver)

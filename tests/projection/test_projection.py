@@ -385,6 +385,15 @@ def test_partial_fit_settles_auto_once(counts):
     assert not hasattr(embedder("svd"), "partial_fit")
 
 
+@pytest.mark.parametrize("method", ["autoencoder", "lda", "nca", "random"])
+def test_partial_fit_begins_anew_after_another_method(rows, method):
+    X, y = rows
+    fitted = embedder(method).fit(X, y).set_params(method="pca").partial_fit(X)
+    expected = embedder("pca").partial_fit(X)
+    np.testing.assert_array_equal(fitted.transform(X), expected.transform(X))
+    assert vars(fitted).keys() - {"n_iter_"} == vars(expected).keys() - {"n_iter_"}
+
+
 def test_a_new_fit_forgets_batches(rows):
     X, y = rows
     fitted = embedder("pca").partial_fit(X[:50]).fit(X)
