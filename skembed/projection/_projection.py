@@ -291,8 +291,8 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The first batch needs as many rows as dimensions, and settles `embedding_dim` where that is no number.
-            A sparse batch is made dense.
+            The first batch needs as many rows as dimensions, two at least, and settles `embedding_dim` where that is no
+            number. A sparse batch is made dense.
         y : Ignored
 
         Returns
@@ -302,7 +302,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self._validate_params()
         # another method has left none, or one without variances, from which there is no going on
         first = not hasattr(self, "_map") or self._map.variance is None
-        X = read_rows(self, X, reset=first)
+        X = read_rows(self, X, reset=first, ensure_min_samples=2 if first else 1)
         if sparse.issparse(X):
             X = X.toarray()
         callbacks = PassCallbacks(self, 1, X)

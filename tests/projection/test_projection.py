@@ -382,6 +382,8 @@ def test_partial_fit_settles_auto_once(counts):
     assert embedder("pca", 4).partial_fit(counts[:, :30]).projection_.shape == (30, 4)
     with pytest.raises(ValueError, match=r"first batch of partial_fit has shape \(3, 64\) and gives at most 3"):
         embedder("pca", 5).partial_fit(X[:3])
+    with pytest.raises(ValueError, match=r"1 sample\(s\).* while a minimum of 2 is required"):
+        embedder("pca", 1).partial_fit(X[:1])
     assert not hasattr(embedder("svd"), "partial_fit")
 
 
