@@ -23,6 +23,7 @@ from skembed.memory import check_memory
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.table.neighbors import ExactIndex, Neighbors, row_norms
+from skembed.training.callbacks import whole_or_nothing
 from skembed.training.whitening import Centering, DualWhitening, Whitening, learn_whitening
 from skembed.warning import warn
 
@@ -152,6 +153,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
         self.contamination = contamination
         self.novelty = novelty
 
+    @whole_or_nothing
     def fit(self, X: Any, y: Any = None) -> "NeighborAnomalyDetector":
         """Keep the rows that others are compared with, and learn which distances are usual.
 

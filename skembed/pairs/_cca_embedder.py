@@ -14,6 +14,7 @@ from skembed.base import EmbeddingTransformer
 from skembed.data.columns import filled, read_columns
 from skembed.data.matrix import FLOATS, check_finite, naming_no_numbers, read_finite_matrix, summable
 from skembed.state import stored
+from skembed.training.callbacks import whole_or_nothing
 from skembed.training.canonical import CanonicalSettings, learn_canonical
 from skembed.training.whitening import dense, slices
 
@@ -118,6 +119,7 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         self.embedding_dim = embedding_dim
         self.shrinkage = shrinkage
 
+    @whole_or_nothing
     def fit(self, X: Any, y: Any) -> "CCAEmbedder":
         """Learn from pairs.
 

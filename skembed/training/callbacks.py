@@ -23,27 +23,38 @@ except ImportError:  # scikit-learn < 1.9
         return as_deep
 
 
-__all__ = ["HAS_CALLBACKS", "CallbackSupportMixin", "PassCallbacks", "PassObserver", "with_callbacks"]
+__all__ = [
+    "HAS_CALLBACKS",
+    "CallbackSupportMixin",
+    "PassCallbacks",
+    "PassObserver",
+    "whole_or_nothing",
+    "with_callbacks",
+]
 
 
 def with_callbacks(method: Callable) -> Callable:
-    """Return a method that fits, whose callbacks are told of its end; where it fails the estimator is as before.
+    """Return a method that fits, whose callbacks are told of its end; where it fails the estimator is as before."""
+    return whole_or_nothing(_torn_down(method))
+
+
+def whole_or_nothing(method: Callable) -> Callable:
+    """Return a method that fits; where it fails the estimator is as before.
 
     What an error or Ctrl-C ends would else leave an estimator that is half of this fit and half of an earlier one.
     """
-    told = _torn_down(method)
 
     @wraps(method)
-    def whole_or_nothing(self: Any, *arguments: Any, **named: Any) -> Any:
+    def as_before_or_fitted(self: Any, *arguments: Any, **named: Any) -> Any:
         before = dict(vars(self))
         try:
-            return told(self, *arguments, **named)
+            return method(self, *arguments, **named)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
 
-    return whole_or_nothing
+    return as_before_or_fitted
 
 
 class PassObserver(Protocol):

@@ -97,3 +97,15 @@ def test_one_huge_row_hides_no_outlier():
             for rows in (huge, usual)
         )
         assert offset == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("shape", [(30, 3), (8, 20)])
+def test_a_fit_that_fails_leaves_what_was_fitted(shape, whiten):
+    rows = np.random.default_rng(0).normal(size=shape)
+    detector = NeighborAnomalyDetector(3, novelty=True, whiten=whiten).fit(rows)
+    before = detector.score_samples(rows)
+    for bad in (np.full((9, 2), np.nan), np.full((2, 9), np.inf)):
+        with pytest.raises(ValueError, match="Input X contains"):
+            detector.fit(bad)
+        np.testing.assert_array_equal(detector.score_samples(rows), before)

@@ -129,6 +129,14 @@ def test_translations_by_a_loop(metric, k):
             translate(here, there, **{name: value})
 
 
+def test_a_fit_that_fails_leaves_what_was_fitted():
+    embedder = CCAEmbedder(2, shrinkage=0.1).fit(X, Y)
+    before = embedder.transform(X, Y)
+    with pytest.raises(ValueError, match="y is constant"):
+        embedder.fit(X[:, :4], np.ones((len(X), 3)))
+    np.testing.assert_array_equal(embedder.transform(X, Y), before)
+
+
 TAKEN = {
     "embedding_dim": ([None, 1, np.int64(9)], [0, -1, 1.5, "auto"]),
     "shrinkage": (["auto", 0, 0.0, 0.5, 1, 1.0], [-0.1, 1.1, "none", None]),
