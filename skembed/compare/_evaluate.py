@@ -198,7 +198,7 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
     Raises
     ------
     InputError
-        If there are too few rows for the folds, or nothing could run.
+        If there are too few rows, or rows of a class, for the folds, or nothing could run.
 
     Notes
     -----
@@ -208,6 +208,13 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
     learners = LEARNERS if is_auto else tuple(learners)
     if n_rows < 4 * cv:
         raise InputError(f"{n_rows} rows are too few for {cv} folds: at least {4 * cv} are needed, or a smaller --cv.")
+    if problem.task != "regression":
+        classes, counts = np.unique(problem.y, return_counts=True)
+        if counts.min() < cv:  # a score of one against the rest needs rows of both in each fold
+            raise InputError(
+                f'class "{classes[counts.argmin()]}" has {counts.min()} rows, too few for {cv} folds: read the problem '
+                f"with cv={cv}, which leaves such classes out, or give a smaller cv."
+            )
     encodings = {encoder: Encoding() for encoder in encoders}
     rows = {(e, n): Row(e, n, encodings[e]) for n in learners for e in encoders}
     if is_auto and n_rows > _KNN_MAX_ROWS:

@@ -15,6 +15,7 @@ from skembed.data.target_type import infer_target_type
 
 MAX_ROWS = 50_000
 _MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
+MIN_CHARACTERS = 20  # of a class of Unicode's
 _LARGEST = 1e100  # of numbers whose squares, and sums of many of these, are within float64
 
 
@@ -173,15 +174,18 @@ def make_problem(
     )
 
 
-def unicode_problem(*, max_rows=8_000, random_state=0):
-    """The problem of `skembed.datasets.load_unicode`, sampled; works without pandas."""
+def unicode_problem(*, max_rows=8_000, cv=5, random_state=0):
+    """The problem of `skembed.datasets.load_unicode`, sampled; works without pandas.
+
+    Parameters as in `read_problem`; classes of fewer than 20 rows are left out in any case.
+    """
     from skembed.datasets import load_unicode
 
     unicode = load_unicode()
     notes: list[str] = []
     rows = _sample(len(unicode.target), max_rows, random_state, notes)
     y = unicode.target[rows]
-    kept = drop_rare_classes(y, "category", notes, n_min=20)
+    kept = drop_rare_classes(y, "category", notes, n_min=max(cv, MIN_CHARACTERS))
     rows, y = rows[kept], y[kept]
     is_frame = hasattr(unicode.data, "iloc")
     columns = unicode.feature_names if is_frame else list(range(len(unicode.feature_names)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skembed.compare._evaluate import ENCODERS, LEARNERS, evaluate
 from skembed.compare._map import map_levels
-from skembed.compare._problem import read_problem, unicode_problem
+from skembed.compare._problem import MIN_CHARACTERS, read_problem, unicode_problem
 from skembed.compare._read import InputError
 from skembed.compare._report import make_report
 from skembed.compare._text import conclude, describe, make_snippet
@@ -109,6 +109,8 @@ def _make_problem(arguments):
             if name in options:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} needs a FILE: python -m skembed compare FILE --target COLUMN.")
+        if arguments.cv > MIN_CHARACTERS:  # classes of fewer are left out in any case
+            options["cv"] = arguments.cv
         return unicode_problem(**options), options
     if arguments.cv != 5:
         options["cv"] = arguments.cv

@@ -168,10 +168,10 @@ def test_options_reach_the_reader(arguments, options, monkeypatch):
 def test_options_reach_the_characters_of_unicode(monkeypatch):
     read = []
     monkeypatch.setattr(command_line, "unicode_problem", lambda **given: read.append(given) or 1 / 0)
-    for arguments in ([], ["--max-rows", "0", "--seed", "2", "--cv", "3"], ["--max-rows", "70"]):
+    for arguments in ([], ["--max-rows", "0", "--seed", "2", "--cv", "20"], ["--max-rows", "70", "--cv", "21"]):
         with pytest.raises(ZeroDivisionError):
             run(*arguments)
-    assert read == [{}, {"max_rows": None, "random_state": 2}, {"max_rows": 70}]
+    assert read == [{}, {"max_rows": None, "random_state": 2}, {"max_rows": 70, "cv": 21}]
 
 
 def test_the_seed_and_the_folds_reach_all_that_is_drawn(houses, monkeypatch, tmp_path):

@@ -132,6 +132,14 @@ def test_too_few_rows():
     assert evaluate(problem_of("regression", n=8), encoders=["onehot"], learners=["linear"], cv=2)[0].scores
 
 
+def test_too_few_rows_of_a_class():
+    problem = problem_of("binary")
+    problem = dataclasses.replace(problem, y=np.where(np.arange(len(problem.y)) < 7, "rare", "frequent"))
+    with pytest.raises(InputError, match=r'^class "rare" has 7 rows, too few for 8 folds: read the problem with cv=8,'):
+        evaluate(problem, encoders=["onehot"], learners=["linear"], cv=8)
+    assert evaluate(problem, encoders=["onehot"], learners=["linear"], cv=7)[0].scores
+
+
 def test_progress_counts_every_step():
     steps = []
     evaluate(problem_of("regression"), encoders=FAST, learners=["linear", "knn"], cv=2, progress=steps.append)

@@ -255,6 +255,13 @@ def test_unicode_problem_with_and_without_pandas(monkeypatch):
     assert unicode_problem().notes[0].startswith("8,000 of ")
 
 
+@pytest.mark.parametrize(("cv", "n_min"), [(5, 20), (50, 50)])
+def test_each_class_of_characters_is_in_every_fold(cv, n_min):
+    problem = unicode_problem(max_rows=3000, cv=cv)
+    assert np.unique(problem.y, return_counts=True)[1].min() >= n_min
+    assert f"classes of fewer than {n_min} rows left out" in problem.notes[1]
+
+
 @pytest.mark.parametrize(("terminal", "width"), [(300, 110), (80, 80), (10, 40)])
 def test_columns_are_told_in_lines_as_wide_as_the_terminal_within_reason(terminal, width, monkeypatch):
     monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((terminal, 24)))
