@@ -19,6 +19,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SNIFFED_LINES = 100
 _SNIFFED_CHARACTERS = 1 << 20
 _COMMA_BESIDE_TEXT = re.compile(r"\D,|,\D")
+_TOLD_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\n')  # the first line of a file for Excel
 _PIECE = 1 << 20  # bytes of compressed content
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -177,7 +178,10 @@ def _decode(raw, path):
 
 def _read_csv(pd, text, path, header_rows):
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    names, n_skipped, separator = _read_header(text, header_rows, path)
+    told = _TOLD_SEPARATOR.match(text)
+    text = text if told is None else text[told.end() :]
+    separator = _sniff_separator(text) if told is None else told[1]
+    names, n_skipped = _read_header(text, separator, header_rows, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more values than names: shifted, not cut off
@@ -199,34 +203,34 @@ def _read_csv(pd, text, path, header_rows):
         ) from None
 
 
-def _read_header(text, header_rows, path):
-    """Column names, the number of rows they take, blank ones included, and the separator."""
-    separator = _sniff_separator(text)
+def _read_header(text, separator, header_rows, path):
+    """Column names, and the number of rows they take, blank ones included."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     rows, n_skipped = [], 0
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
                 rows.append([cell.strip() for cell in row])
-                if len(rows) > header_rows:
+                if len(rows) == header_rows + _SNIFFED_LINES:
                     break
-            n_skipped += 1
+            n_skipped += len(rows) <= header_rows
     except csv.Error as error:  # a cell too long for this reader, though not for the one of the rows
         if len(rows) < max(header_rows, 1):
             raise InputError(f"{path} is not a table: {error}.") from None
     header, data = rows[:header_rows], rows[header_rows:]
-    n_columns = max(len(row) for row in rows) if header_rows != 1 else len(rows[0])
+    n_columns = max(len(row) for row in rows[: header_rows + 1]) if header_rows != 1 else len(rows[0])
     if header_rows == 0:
-        return [f"column_{j + 1}" for j in range(n_columns)], 0, separator
+        return [f"column_{j + 1}" for j in range(n_columns)], 0
     if header_rows == 1:
         names = header[0]
-        if data and len(data[0]) == len(names) + 1 and data[0][-1] != "":
+        longer = [row for row in data if len(row) == len(names) + 1]
+        if longer and all(row[-1] == "" for row in longer):
+            names = [*names, ""]  # lines end in a separator
+        elif longer and len(longer) == len(data):  # else a row holds a separator too many
             names = ["", *names]  # written with the row names of R or pandas: one name fewer than values
-        elif data and len(data[0]) == len(names) + 1:
-            names = [*names, ""]  # every line ends in a separator
     else:
         names = _join_headers(header, n_columns)
-    return _unique_names(names), n_skipped, separator
+    return _unique_names(names), n_skipped
 
 
 def _join_headers(header, n_columns):

@@ -114,6 +114,28 @@ def test_nameless_and_repeated_names(tmp_path):
 
 def test_row_names_without_a_heading(tmp_path):
     assert read_table(write(tmp_path, "a,b\nx,1,2\ny,3,4\n")).columns.tolist() == ["column_1", "a", "b"]
+    table = read_table(write(tmp_path, "a,b\n\nx,1,\ny,3,4\n"))  # the first value of b is missing
+    assert table.columns.tolist() == ["column_1", "a", "b"]
+    assert table["a"].tolist() == [1, 3]
+
+
+def test_lines_that_end_in_a_separator(tmp_path):
+    for content in ("a,b\nx,1,\ny,2,\n", "a,b\nx,1,\ny,2\n", "a,b\nx,1\ny,2,\n"):
+        table = read_table(write(tmp_path, content))
+        assert table.columns.tolist() == ["a", "b", "column_3"]
+        assert table["b"].tolist() == [1, 2]
+
+
+def test_one_value_too_many_shifts_no_other_row(tmp_path):
+    with pytest.raises(InputError, match="is not a table of 3 columns"):
+        read_table(write(tmp_path, "name,n,kind\nMiller, Jr.,1,x\nSmith,2,y\n"))
+
+
+def test_a_first_line_that_tells_the_separator(tmp_path):
+    for mark in ("sep=;", '"sep=;"'):
+        table = read_table(write(tmp_path, f"{mark}\na;b,c;d\n1,5;2;x\n3,5;4;y\n"))
+        assert table.columns.tolist() == ["a", "b,c", "d"]
+        assert table["a"].tolist() == ["1,5", "3,5"]
 
 
 def test_without_header(tmp_path):
