@@ -32,8 +32,8 @@ class recommendation_scorer:
 
     Notes
     -----
-    Called as ``scorer(estimator, X, y=None)``, for an estimator with `recommend`, or a Pipeline that ends in one. Users
-    with fewer than two items are left out.
+    Called as ``scorer(estimator, X, y=None)``, for an estimator with `recommend`, or a Pipeline that ends in one. Items
+    that `fit` did not meet are left out, and users with fewer than two others.
 
     Examples
     --------
@@ -90,9 +90,10 @@ class recommendation_scorer:
 
 
 def _rows_of_keys(estimator: Any, baskets: Any) -> list[set[Any]]:
-    """Return the keys that each basket holds."""
+    """Return the keys that each basket holds, of those that may be recommended."""
     if isinstance(baskets, list):
-        return [set(basket) for basket in baskets]
+        met = getattr(estimator, "embedding_", None)
+        return [{key for key in basket if met is None or key in met} for basket in baskets]
     matrix = sparse.csr_matrix(baskets if sparse.issparse(baskets) else np.asarray(baskets))
     keys = estimator.embedding_.keys
     return [set(keys[matrix.indices[a:b]]) for a, b in pairwise(matrix.indptr)]

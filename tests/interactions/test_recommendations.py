@@ -256,3 +256,14 @@ def test_values_that_are_taken_and_that_are_refused(name):
 
 def test_each_parameter_is_in_the_table():
     assert set(TAKEN) == set(InteractionEmbedder().get_params())
+
+
+@pytest.mark.parametrize("measure", ["ndcg", "recall", "hit-rate"])
+def test_items_that_nobody_met_lower_no_score(measure):
+    """In a Pipeline the scorer sees baskets as they are, and in a search some items are in other folds alone."""
+    pipeline = make_pipeline(InteractionEmbedder(4, method="popularity")).fit([*X, ["i0", "i1"]])
+    scorer = recommendation_scorer(measure, 9, hidden=1)
+    asked = [[f"new {row}", *basket, f"newer {row}"] for row, basket in enumerate(X)]
+    assert scorer(pipeline[-1], asked) == pytest.approx(scorer(pipeline, asked), abs=0.1)
+    if measure != "ndcg":
+        assert scorer(pipeline, asked) == 1.0  # nine items are all that there are
