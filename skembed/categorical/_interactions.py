@@ -24,6 +24,7 @@ __all__ = ["MIN_VARIANCE", "N_BINS", "Cells", "Interactions", "principal_axes", 
 MAX_DIM = 16
 N_BINS = 8  # levels that a numeric side input is cut into, as a partner of columns
 MIN_VARIANCE = 1e-8
+N_FURTHER_SWEEPS = 5  # over all pairs, of further rows: they begin from what was learned
 MAX_DENSE_SIDE = 400  # the smaller side of a matrix whose singular vectors are found by its Gram matrix
 
 
@@ -201,6 +202,9 @@ class Interactions:
     def extended(self, ids: np.ndarray, residual: np.ndarray, weight: np.ndarray) -> "Interactions":
         """Return the interactions with further rows counted in: what was learned is a prior with the rows seen.
 
+        Pairs are learned by backfitting, as at first: what one of them says of a row is not left to another, whose
+        columns may be nearly the same.
+
         Parameters
         ----------
         ids : ndarray of shape (n_samples, n_columns)
@@ -210,18 +214,31 @@ class Interactions:
         weight : ndarray of shape (n_samples,)
         """
         all_cells, all_effects, all_counts = [], [], []
+        of_rows, priors = [], []  # the cell of each row; effects times the weight that they have by the rows seen
         for cells, effects, counts, ratio in zip(self.cells, self.effects, self.counts, self.ratios):
             first, second = cells.columns
             levels = np.concatenate([cells.levels, ids[:, [first, second]].T], axis=1)
             known, of = np.unique(levels, axis=1, return_inverse=True)
             old, new = np.split(of.ravel(), [cells.levels.shape[1]])
             count = np.bincount(new, weight, known.shape[1]).astype(np.float64)
-            total = np.stack([np.bincount(new, weight * column, known.shape[1]) for column in residual.T], axis=1)
-            np.add.at(total, old, effects.astype(np.float64) * (counts + ratio)[:, None])
-            np.add.at(count, old, counts)
+            count[old] += counts
+            begun = np.zeros((known.shape[1], residual.shape[1]))
+            begun[old] = effects
+            prior = np.zeros_like(begun)
+            prior[old] = begun[old] * (counts + ratio)[:, None]
             all_cells.append(Cells(cells.columns, known))
-            all_effects.append(total / (count + ratio)[:, None])
+            all_effects.append(begun)
             all_counts.append(count)
+            of_rows.append(new)
+            priors.append(prior)
+        said = sum((effects[new] for effects, new in zip(all_effects, of_rows)), np.zeros_like(residual))
+        for _ in range(N_FURTHER_SWEEPS if len(all_cells) > 1 else 1):
+            for i, (new, prior, count) in enumerate(zip(of_rows, priors, all_counts)):
+                said -= all_effects[i][new]
+                left = residual - said
+                total = np.stack([np.bincount(new, weight * column, len(count)) for column in left.T], axis=1)
+                all_effects[i] = (total + prior) / (count + self.ratios[i])[:, None]
+                said += all_effects[i][new]
         return replace(self, cells=all_cells, effects=all_effects, counts=all_counts, combinations={})
 
     def predict(self, ids: np.ndarray) -> np.ndarray | float:
@@ -230,7 +247,8 @@ class Interactions:
         for cells, effects in zip(self.cells, self.effects):
             first, second = cells.columns
             width = int(max(cells.levels[1].max(), ids[:, second].max())) + 1
-            keys, wanted = cells.levels[0] * width + cells.levels[1], ids[:, first] * width + ids[:, second]
+            keys = cells.levels[0] * width + cells.levels[1]
+            wanted = ids[:, first].astype(np.int64) * width + ids[:, second]
             order = np.argsort(keys)
             place = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
             out = out + np.where((keys[place] == wanted)[:, None], effects[place], 0.0)

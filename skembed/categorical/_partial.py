@@ -128,11 +128,11 @@ def learn_further(
     residual = standardised - expected
     run.begin_pass()
     interactions = learned.interactions
+    binned = np.hstack([ids, numeric_bins(numeric, interactions.bin_edges)[0]])
+    left = residual - interactions.predict(binned)
     if interactions.cells:
-        interactions = interactions.extended(
-            np.hstack([ids, numeric_bins(numeric, interactions.bin_edges)[0]]), residual, weight
-        ).rounded()
-    loss = 0.5 * float(np.average((residual**2).sum(axis=1), weights=weight))
+        interactions = interactions.extended(binned, residual, weight).rounded()
+    loss = 0.5 * float(np.average((left**2).sum(axis=1), weights=weight))
     net = grown_net(learned.net, problem, rng)
     if net.head:
         from skembed.training.nets.level_net import continue_net

@@ -705,7 +705,14 @@ class TestInteractions:
             for row, one in enumerate(ids[:, list(cells.columns)].tolist()):
                 expected[row] += known.get(tuple(one), 0.0)
         np.testing.assert_allclose(found.predict(ids), expected)
+        np.testing.assert_array_equal(found.predict(ids.astype(np.int32)), found.predict(ids))
         assert Interactions().predict(ids) == 0.0
+
+    def test_predictions_of_more_combinations_than_int32_numbers(self):
+        many = np.array([[1, 70_000], [70_000, 69_999]])
+        found = Interactions([Cells((0, 1), many)], [np.array([[1.0], [2.0]])])
+        ids = np.array([[70_000, 69_999], [70_000, 70_000], [1, 70_000]], dtype=np.int32)
+        assert found.predict(ids).tolist() == [[2.0], [0.0], [1.0]]
 
     def test_effects_are_rounded_to_what_tables_hold(self):
         found = self.found()
@@ -722,20 +729,29 @@ class TestInteractions:
         residual, weight = RNG.normal(size=(4, 2)), np.array([1.0, 2, 0.5, 1])
         grown = found.extended(ids, residual, weight)
         assert grown.combinations == {}
-        for cells, effects, counts, more, old, before, ratio in zip(
-            grown.cells, grown.effects, grown.counts, found.cells, found.effects, found.counts, found.ratios
+        # all cells side by side, each held where it was by the rows seen
+        precision, begun, places = [], [], {}
+        for pair, (more, old, before, ratio) in enumerate(
+            zip(found.cells, found.effects, found.counts, found.ratios, strict=True)
         ):
-            assert cells.columns == more.columns
-            sums, totals = {}, {}
-            for levels, effect, count in zip(more.levels.T.tolist(), old, before):
-                sums[tuple(levels)], totals[tuple(levels)] = effect * (count + ratio), count
-            for levels, r, w in zip(ids[:, list(cells.columns)].tolist(), residual, weight):
-                sums[tuple(levels)] = sums.get(tuple(levels), 0) + w * r
-                totals[tuple(levels)] = totals.get(tuple(levels), 0) + w
-            assert [tuple(levels) for levels in cells.levels.T.tolist()] == sorted(sums)
-            for levels, effect, count in zip(cells.levels.T.tolist(), effects, counts):
-                np.testing.assert_allclose(effect, sums[tuple(levels)] / (totals[tuple(levels)] + ratio))
-                assert count == pytest.approx(totals[tuple(levels)])
+            known = dict(zip(map(tuple, more.levels.T.tolist()), zip(old, before)))
+            for levels in sorted({*known, *map(tuple, ids[:, list(more.columns)].tolist())}):
+                effect, count = known.get(levels, (np.zeros(2), 0.0))
+                places[pair, levels] = len(places)
+                begun.append(effect)
+                precision.append(count + ratio)
+        Z = np.zeros((len(ids), len(places)))
+        for pair, cells in enumerate(found.cells):
+            for row, levels in enumerate(map(tuple, ids[:, list(cells.columns)].tolist())):
+                Z[row, places[pair, levels]] = 1.0
+        normal = Z.T @ (weight[:, None] * Z) + np.diag(precision)
+        expected = np.linalg.solve(normal, Z.T @ (weight[:, None] * residual) + np.array(precision)[:, None] * begun)
+        assert [cells.columns for cells in grown.cells] == [cells.columns for cells in found.cells]
+        for pair, cells in enumerate(grown.cells):
+            here = [places[pair, levels] for levels in map(tuple, cells.levels.T.tolist())]
+            assert here == sorted(place for (of, _), place in places.items() if of == pair)
+            np.testing.assert_allclose(grown.effects[pair], expected[here], atol=1e-3)
+            np.testing.assert_allclose(grown.counts[pair] + found.ratios[pair], np.diagonal(normal)[here])
 
     def test_coordinates_are_profiles_on_axes(self):
         found = self.found()

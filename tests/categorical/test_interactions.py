@@ -185,6 +185,29 @@ def test_partial_fit_counts_cells_as_if_all_rows_had_been_there():
     np.testing.assert_allclose(first.predict(levels[:, :120].T)[5], begun[tuple(levels[:, 5])])
 
 
+def test_partial_fit_counts_no_interaction_twice():
+    """As of columns that are nearly the same, a city and its region: each pair would come to hold what both have."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    a, b = rng.integers(8, size=(2, n))
+    c = np.where(rng.random(n) < 0.9, b, rng.integers(8, size=n))
+    y = rng.normal(size=(8, 8))[a, b] + 0.5 * rng.normal(size=n)
+    X = np.stack([a, b, c], axis=1)
+    encoder = EntityEmbeddingEncoder(random_state=0).fit(X[:1500], y[:1500])
+    assert {("x0", "x1"), ("x0", "x2")} <= set(encoder.interactions_)
+    for begin in range(1500, n, 1500):
+        rows = slice(begin, begin + 1500)
+        encoder.partial_fit(X[rows], y[rows])
+    schema, learned = encoder._schema, encoder._learned
+    ids = np.stack([v.encode_keys(k.tolist()) for v, k in zip(schema.vocabularies, X.T)], axis=1)
+    said = learned.effects.predict(ids, np.empty((n, 0))) + learned.interactions.predict(ids)
+    standardised = (y - y[:1500].mean()) / y[:1500].std()
+    assert np.polyfit(said[:, 0], standardised, 1)[0] == pytest.approx(1.0, abs=0.05)
+    assert np.mean((standardised - said[:, 0]) ** 2) < 0.22 * standardised.var()
+    before, *further = encoder.loss_curve_[-4:]
+    assert max(further) < 1.2 * before  # what interactions explain is no loss
+
+
 def test_partial_fit_moves_the_vectors():
     X, y = table("interacting")
     encoder = EntityEmbeddingEncoder(random_state=0).fit(X, y)
