@@ -39,8 +39,9 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     ----------
     embedding_dim : int, default=64
         Columns of the output; fewer where there are not so many directions. Those of "ease" and "svd" are ordered:
-        the first k are what a fit with k of them gives, at the same penalty; of "svd" roughly, since its solver is a
-        randomized one, which settles directions the less the closer their singular values are.
+        the first k are what a fit with k of them gives, at the same penalty, but for the one factor that scales "ease";
+        of "svd" roughly, since its solver is a randomized one, which settles directions the less the closer their
+        singular values are.
     method : {"auto", "ease", "ials", "svd", "item2vec", "popularity"}, default="auto"
         * "ease": each item is predicted from the others of the basket, by one linear map in closed form [1]_ [2]_,
           which is cut to its leading directions. Needs the matrix of all pairs of items.

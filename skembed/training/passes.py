@@ -77,16 +77,6 @@ class Resumable(Protocol):
         """Go back to a state that `snapshot` returned."""
 
 
-class Observer(Protocol):
-    """Who is told of each pass."""
-
-    def begin_pass(self) -> None:
-        """Learn that a pass begins."""
-
-    def end_pass(self, loss: float, score: float | None) -> bool:
-        """Learn how it went; return True to stop."""
-
-
 @stored
 @dataclass
 class History:
