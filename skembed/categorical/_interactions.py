@@ -218,15 +218,16 @@ class Interactions:
         for cells, effects, counts, ratio in zip(self.cells, self.effects, self.counts, self.ratios):
             first, second = cells.columns
             levels = np.concatenate([cells.levels, ids[:, [first, second]].T], axis=1)
-            known, of = np.unique(levels, axis=1, return_inverse=True)
-            old, new = np.split(of.ravel(), [cells.levels.shape[1]])
-            count = np.bincount(new, weight, known.shape[1]).astype(np.float64)
+            width = int(levels[1].max()) + 1
+            keys, of = np.unique(levels[0] * width + levels[1], return_inverse=True)
+            old, new = np.split(of, [cells.levels.shape[1]])
+            count = np.bincount(new, weight, len(keys)).astype(np.float64)
             count[old] += counts
-            begun = np.zeros((known.shape[1], residual.shape[1]))
+            begun = np.zeros((len(keys), residual.shape[1]))
             begun[old] = effects
             prior = np.zeros_like(begun)
             prior[old] = begun[old] * (counts + ratio)[:, None]
-            all_cells.append(Cells(cells.columns, known))
+            all_cells.append(Cells(cells.columns, np.stack([keys // width, keys % width])))
             all_effects.append(begun)
             all_counts.append(count)
             of_rows.append(new)
