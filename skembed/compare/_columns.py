@@ -186,11 +186,19 @@ def is_code(numbers, targets):
     if len(levels) < 3 or len(levels) > len(numbers) / 3:
         return False  # two levels have no order; levels met once or twice cannot be told from amounts
     targets = targets - targets.mean(axis=0)
-    sums = np.zeros((len(levels), targets.shape[1]))
-    np.add.at(sums, codes, targets)
-    own = (sums[codes] - targets) / (counts[codes, None] - 1 + _PRIOR_ROWS)
-    beside = max(_explained(_mean_beside(sums, counts, reach)[codes], targets) for reach in (1, 2, 4, 8, 16))
-    return bool(_explained(own, targets) > _CODE_GAIN * max(beside, 0.0) + _CODE_GAIN_FLOOR)
+    sums = np.stack([np.bincount(codes, column) for column in targets.T], axis=1)
+    squares = np.bincount(codes, (targets**2).sum(axis=1))
+    total = squares.sum()
+    if total == 0:
+        return False
+    # a level's squared errors follow from its sums: those of (sum - t) * weight as a guess of t, its own row left out,
+    weight = 1 / (counts - 1 + _PRIOR_ROWS)
+    lengths = (sums**2).sum(axis=1)
+    own = (1 + weight) ** 2 * squares - (2 + (2 - counts) * weight) * weight * lengths
+    # and those of the mean of the levels beside it
+    means = (_mean_beside(sums, counts, reach) for reach in (1, 2, 4, 8, 16))
+    beside = min((squares + (mean * (counts[:, None] * mean - 2 * sums)).sum(axis=1)).sum() for mean in means)
+    return bool(1 - own.sum() / total > _CODE_GAIN * max(1 - beside / total, 0.0) + _CODE_GAIN_FLOOR)
 
 
 def _is_whole(numbers):
@@ -204,12 +212,6 @@ def _mean_beside(sums, counts, reach):
     rows = np.append(0, np.cumsum(counts))
     totals = np.vstack([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
     return (totals[high] - totals[low] - sums) / (rows[high] - rows[low] - counts + _PRIOR_ROWS)[:, None]
-
-
-def _explained(predicted, targets):
-    """Share of the targets' variance that the prediction explains; targets are centred."""
-    total = (targets**2).sum()
-    return 0.0 if total == 0 else 1 - ((targets - predicted) ** 2).sum() / total
 
 
 def as_levels(column):
