@@ -6,7 +6,6 @@ the tables, so their number changes no bit.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,10 +16,10 @@ from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
 from skembed.training.run import Run
+from skembed.training.sparse import even_parts
 
 __all__ = ["PPMISettings", "factorize_ppmi"]
 
-N_PARTS = 64  # of the keys, dealt to threads; fixed, so that partial sums are the same for any number of threads
 N_HISTOGRAM = 64
 PLACE_BYTES = 12  # of a pair: its column, and its value in the matrix and in the transpose
 
@@ -60,7 +59,7 @@ class _Matrix:
         # pairs of each key: the other keys of its sequences
         before = np.concatenate([[0], np.cumsum(lengths[by_key.indices] - 1)])
         marginals = before[by_key.indptr[1:]] - before[by_key.indptr[:-1]]
-        self.parts = _even_parts(marginals)
+        self.parts = even_parts(marginals)
         arrays = rows.indptr, rows.indices, by_key.indptr, by_key.indices
         n_partners = np.zeros(n_keys, np.int64)
         histograms = np.zeros((len(self.parts), N_HISTOGRAM), np.int64)
@@ -162,14 +161,6 @@ def _orthonormal(table: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(basis.T @ basis)
     kept = values > 1e-12 * max(values[-1], 1e-300)
     return basis @ (vectors[:, kept] / np.sqrt(values[kept]))
-
-
-def _even_parts(pairs: np.ndarray) -> list[tuple[int, int]]:
-    """Cut the keys into parts of about equally many pairs."""
-    mass = np.cumsum(pairs + 1)
-    inner = np.searchsorted(mass, mass[-1] * np.arange(1, N_PARTS) / N_PARTS)
-    cuts = np.unique(np.concatenate([[0], inner, [len(pairs)]]))
-    return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
 
 
 def _least_count(histogram: np.ndarray, memory_limit: int) -> int:

@@ -9,7 +9,7 @@ from skembed.kernels.ppmi import multiply
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.parallel import Workers
 
-__all__ = ["RowMatrix", "eigenvectors", "gram", "rotated"]
+__all__ = ["RowMatrix", "eigenvectors", "even_parts", "gram", "rotated"]
 
 N_PARTS = 64  # of the rows, dealt to threads; fixed, so that nothing depends on how many these are
 CHUNK = 1 << 13  # rows whose products are added as float32

@@ -429,13 +429,6 @@ def test_memory_of_pairs_is_predicted(monkeypatch):
         factorize_ppmi(ragged, 6, PPMISettings(2), Run(0))
 
 
-@pytest.mark.parametrize("pairs", [[3], [0] * 10, [1] * 500, [10**6, *[1] * 100]])
-def test_keys_are_dealt_to_threads_each_once(pairs):
-    parts = factorization._even_parts(np.array(pairs))
-    assert [key for begin, end in parts for key in range(begin, end)] == list(range(len(pairs)))
-    assert len(parts) <= 64
-
-
 def test_a_basis_leaves_out_what_is_rounding():
     rng = np.random.default_rng(0)
     table = rng.normal(size=(20, 3)).astype(np.float32)
