@@ -130,12 +130,18 @@ def make_problem(
     random_state=0,
     source="the table",
 ):
-    """Make a supervised problem of a DataFrame; parameters as in `read_problem`.
+    """Make a supervised problem of a DataFrame, or a table of polars or pyarrow; parameters as in `read_problem`.
 
     Names of columns that are no texts are made such, those of several levels joined by ``": "``.
     """
     import pandas as pd
 
+    if not isinstance(table, pd.DataFrame):
+        if not hasattr(table, "to_pandas"):
+            raise InputError(
+                f"{source} is of type {type(table).__name__}, expected a DataFrame; read_problem reads files."
+            )
+        table = table.to_pandas()
     table = table.set_axis(list(map(_as_text, table.columns)), axis=1)
     target = None if target is None else _as_text(target)
     drop, categorical, numeric = (list(map(_as_text, names)) for names in (drop, categorical, numeric))

@@ -39,6 +39,19 @@ def test_columns_whose_names_are_no_text():
     assert make_problem(of_levels, ("b", 1)).categorical == ["a: 1"]
 
 
+@pytest.mark.parametrize("module", ["polars", "pyarrow"])
+def test_tables_of_others(module):
+    columns = table().to_dict(orient="list")
+    kind = pytest.importorskip(module)
+    problem = make_problem(kind.table(columns) if module == "pyarrow" else kind.DataFrame(columns), "y")
+    assert (problem.categorical, problem.numeric, problem.task) == (["colour"], ["size"], "regression")
+
+
+def test_what_is_no_table():
+    with pytest.raises(InputError, match="the table is of type str, expected a DataFrame; read_problem reads files"):
+        make_problem("houses.csv", "y")
+
+
 def test_columns_of_one_name_are_refused():
     frame = table().set_axis(["size", "size", "y"], axis=1)
     with pytest.raises(InputError, match='the table has 2 columns named "size": rename all but one'):
