@@ -417,7 +417,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         self.validation_scores_ = history.validation_scores if history is not None else []
         self.embeddings_ = {
             name: EmbeddingTable.of_keys(vocabulary.shared_keys, vectors[1:], unknown=vectors[0])
-            for name, vocabulary, vectors in zip(mixed.names, mixed.vocabularies, codec.level_vectors())
+            for name, vocabulary, vectors in zip(mixed.names, codec.columns.vocabularies, codec.level_vectors())
         }
         return rows
 

@@ -289,6 +289,7 @@ def test_an_autoencoder_of_mixed_columns_is_kept(tmp_path, mixed):
         np.testing.assert_array_equal(kept.transform(mixed), plain.transform(mixed))
         np.testing.assert_array_equal(kept.embeddings_["city"].vectors, plain.embeddings_["city"].vectors)
         assert kept.inverse_transform(kept.transform(mixed))[:, 0].tolist()[:5]
+        assert kept.embeddings_["city"].shared_keys is kept._codec.columns.vocabularies[0].shared_keys
         assert kept.loss_curve_ == plain.loss_curve_
         assert kept.validation_scores_ == plain.validation_scores_
     assert entries(tmp_path) == 1
