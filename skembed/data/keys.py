@@ -127,7 +127,7 @@ def decimal_ids(texts: np.ndarray) -> np.ndarray | None:
 
 
 def deflated(numbers: np.ndarray) -> np.ndarray:
-    """Return whole numbers from 0 to 2**32, most of them small as counts are, in few bytes; uint8.
+    """Return whole numbers from 0 to 2**63, most of them small as counts are, in few bytes; uint8.
 
     Examples
     --------
@@ -141,13 +141,16 @@ def inflated(packed: np.ndarray, n_numbers: int) -> np.ndarray:
     """Return the numbers, int64 (n_numbers,); ValueError if it is not so many that were packed."""
     inflater = zlib.decompressobj()
     try:
-        raw = inflater.decompress(packed.tobytes(), 4 * n_numbers + 1)
+        raw = inflater.decompress(packed.tobytes(), 8 * n_numbers + 1)
     except zlib.error as error:
         raise ValueError(f"expected {n_numbers} numbers: {error}") from None
     n_bytes = len(raw) // max(n_numbers, 1)
-    if len(raw) != n_numbers * n_bytes or (n_numbers and n_bytes not in (1, 2, 4)) or not inflater.eof:
+    if len(raw) != n_numbers * n_bytes or (n_numbers and n_bytes not in (1, 2, 4, 8)) or not inflater.eof:
         raise ValueError(f"expected {n_numbers} numbers, got {len(raw)} bytes")
-    return np.frombuffer(raw, dtype=f"u{n_bytes}" if n_numbers else "u1").astype(np.int64)
+    numbers = np.frombuffer(raw, dtype=f"u{n_bytes}" if n_numbers else "u1").astype(np.int64)
+    if (numbers < 0).any():
+        raise ValueError(f"expected {n_numbers} numbers of less than 2**63")
+    return numbers
 
 
 def smallest(numbers: np.ndarray) -> np.ndarray:

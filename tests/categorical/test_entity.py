@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from skembed import EmbeddingTable, EntityEmbeddingEncoder
+from skembed import EmbeddingTable, EntityEmbeddingEncoder, load, save
 from skembed.categorical._dims import resolve_dims
 
 
@@ -237,6 +237,14 @@ def test_copies(shop, make_objects):
         clone(fitted).transform(X)
     with_table = clone(encoder(init=dict(fitted.embeddings_)))
     assert with_table.init["x0"] == fitted.embeddings_["x0"]
+
+
+def test_weights_that_stand_for_billions_of_rows_come_back(shop, make_objects, tmp_path):
+    X = make_objects(shop.columns)
+    fitted = encoder().fit(X, shop.y, sample_weight=np.full(len(shop.y), 2**30))
+    save(fitted, tmp_path / "encoder")
+    for other in (pickle.loads(pickle.dumps(fitted)), load(tmp_path / "encoder")):
+        np.testing.assert_array_equal(other.transform(X), fitted.transform(X))
 
 
 def test_tables(shop, make_objects):

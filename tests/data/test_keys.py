@@ -3,6 +3,7 @@
 import copy
 import datetime
 import pickle
+import zlib
 
 import numpy as np
 import pytest
@@ -67,9 +68,15 @@ def test_the_smallest_type_that_loses_nothing(numbers, dtype):
     np.testing.assert_array_equal(found, numbers)
 
 
-@given(st.lists(st.integers(0, 2**32 - 1)))
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 2**63 - 1)))
 def test_deflated_and_inflated(numbers):
     assert inflated(deflated(np.array(numbers, dtype=np.int64)), len(numbers)).tolist() == numbers
+
+
+def test_counts_beyond_64_bits_are_refused():
+    packed = np.frombuffer(zlib.compress(np.array([3, 2**63], dtype=np.uint64).tobytes()), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"less than 2\*\*63"):
+        inflated(packed, 2)
 
 
 @pytest.mark.parametrize("n_numbers", [0, 1, 2, 4, 1000, 10**9])

@@ -166,6 +166,14 @@ def test_a_key_that_was_too_rare_is_appended_when_it_is_not():
 # --------------------------------------------------------------------------------------------- travel and threads
 
 
+def test_counts_beyond_32_bits_come_back():
+    vocabulary = Vocabulary.from_counts(["a", "b", "c"], [2**32, 2**40, 3], min_frequency=2**33)
+    again = pickle.loads(pickle.dumps(vocabulary))
+    assert again.counts.tolist() == [2**40]
+    assert again.extend(factorize(["a"])).n_rows == 2**40 + 2**32 + 4
+    assert again.__getstate__()["infrequent_counts"].tolist() == vocabulary.__getstate__()["infrequent_counts"].tolist()
+
+
 def test_pickle_is_small_and_whole():
     column = [f"level {i % 1000}" for i in range(5000)] + [None]
     vocabulary = Vocabulary.from_factor(factorize(column), min_frequency=2)
