@@ -50,24 +50,29 @@ def overlay(cases: Cases, *, merge_equal: bool) -> Overlaid:
     width = events.itemsize
     everything, bounds = events.tobytes(), (cases.indptr * width).tolist()
     keys = [start + everything[begin:stop] for start, begin, stop in zip(_split(starts), bounds, bounds[1:])]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.empty(len(keys), dtype=np.int64)
     longest: list[int] = []
-    open_: list[int] = []  # places in `longest` of cases that the present one may go on from
-    for case in order:
+    # what a case may go on from: keys, each a beginning of the next, and the places in `longest` of their cases
+    open_: list[tuple[bytes, list[int]]] = []
+    for case in sorted(range(len(keys)), key=keys.__getitem__):
         key = keys[case]
-        while open_ and not key.startswith(keys[longest[open_[-1]]]):
+        while open_ and not key.startswith(open_[-1][0]):
             open_.pop()
-        for i in range(len(open_) - 1, -1, -1):
-            if merge_equal or len(keys[longest[open_[i]]]) < len(key):
-                place = open_.pop(i)
-                break
+        if not open_ or open_[-1][0] != key:
+            open_.append((key, []))
+        equal = open_[-1][1]
+        if merge_equal and equal:
+            place = equal.pop()
+        elif len(open_) > 1:
+            place = open_[-2][1].pop()
+            if not open_[-2][1]:
+                del open_[-2]
         else:
             place = len(longest)
             longest.append(case)
         longest[place] = case
         which[case] = place
-        open_.append(place)
+        equal.append(place)
     return Overlaid(np.array(longest, dtype=np.int64), which)
 
 

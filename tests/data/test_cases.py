@@ -9,7 +9,7 @@ import pytest
 from frames import FRAMES, make_frame
 
 from skembed.data.case_table import to_sequences
-from skembed.data.cases import MISSING_PLACE, CaseReader
+from skembed.data.cases import MISSING_PLACE, CaseReader, Cases
 from skembed.data.columns import read_columns
 from skembed.data.prefixes import overlay
 from skembed.data.sequences import as_cells, split_cells, to_seconds
@@ -175,6 +175,16 @@ def test_beginnings_lie_on_longer_cases(merge_equal):
     lying = sorted((place, len(word)) for word, place in zip(words, over.which))
     assert (len(set(lying)) == len(lying)) is not merge_equal
     assert sorted(longest) == ["abcd", "abd", "bc"] if merge_equal else ["ab", "abcd", "abd", "bc"]
+
+
+def test_very_many_cases_that_begin_alike_take_no_time():  # minutes, where each is compared with all others
+    n = 60_000
+    indptr = np.append(0, np.cumsum(np.tile([1, 2], n // 2)))
+    nothing = np.empty((len(indptr) - 1, 0), dtype=np.int32)
+    events = np.ones((indptr[-1], 1), dtype=np.int32), np.empty((indptr[-1], 0), dtype=np.float32)
+    over = overlay(Cases(indptr, *events, nothing, nothing.astype(np.float32)), merge_equal=False)
+    assert over.longest.tolist() == list(range(1, n, 2))[::-1]
+    assert sorted(over.which[::2]) == sorted(over.which[1::2]) == list(range(n // 2))
 
 
 def test_plain_columns_keep_cases_apart():
