@@ -118,7 +118,7 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
         for name in wanted:
             if name not in labels:
                 raise ValueError(f"edges has no column {name!r}; its columns are {labels}.")
-        if len(wanted) < 2:
+        if len(wanted) < 2 or (source is None) != (target is None):
             raise ValueError(f"edges has the columns {labels}; name two of them by source and target.")
         return [frame.values[labels.index(name)] for name in wanted], wanted
     given = [f"{name}={value!r}" for name, value in (("source", source), ("target", target), ("weight", weight))

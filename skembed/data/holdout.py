@@ -29,7 +29,8 @@ def basket_split(
         A share of each basket, rounded, but at least one item; or a number of items. At least one item stays, so that
         of a basket of one item nothing is hidden.
     order : {"random", "last"}, default="random"
-        Whether items are hidden at random, or the last ones: of lists those at their end, of a matrix by `times`.
+        Whether items are hidden at random, or the last ones: of lists those at their end, where an item that occurs
+        more than once stands at its first place; of a matrix by `times`.
     times : sparse matrix or array-like of shape (n_users, n_items), default=None
         When each user met each item, as `read_interactions` returns it, for ``order="last"`` of a matrix. Of a pair
         that occurs more than once the latest counts; of equal times some are hidden at random, since the order of

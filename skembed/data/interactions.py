@@ -236,6 +236,7 @@ def read_baskets(
             warn_of_twins(keys, "items", "the items of baskets")
             _warn_of_a_matrix(lists, keys)
             estimator.n_features_in_ = len(keys)
+            vars(estimator).pop("feature_names_in_", None)  # of an earlier fit
         else:
             ragged, keys = encode_lists(lists, known), known.tolist()
             if not len(ragged.indices):
@@ -297,9 +298,10 @@ def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:
     keys = [canonical_key(key) for key in labels]
     if len(keys) != n_items:
         raise ValueError(f"items has {len(keys)} names, but X has {n_items} columns; name each column once.")
-    if len(set(keys)) < n_items:
-        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
-        raise ValueError(f"items names {twice!r} twice; expected a name of its own for each column.")
+    first: dict[Any, int] = {}
+    twice = [key for place, key in enumerate(keys) if first.setdefault(key, place) != place]
+    if twice:
+        raise ValueError(f"items names {twice[0]!r} twice; expected a name of its own for each column.")
     return keys
 
 

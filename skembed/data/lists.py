@@ -1,6 +1,6 @@
 """Lists of keys, such as baskets and palettes, as sequences of ids."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def read_lists(X: Any) -> tuple[Ragged, list[Any]]:
     Raises
     ------
     TypeError
-        If X is a string, or an entry is no list, or a key cannot be hashed.
+        If X is a string, or an entry is no list but a key or a dict, or a key cannot be hashed.
 
     Examples
     --------
@@ -69,9 +69,15 @@ def distinct_keys(X: Any) -> Iterator[list[Any]]:
                 f"entry {row} of X must be a list of keys, got {entry!r} of type {type(entry).__name__}; "
                 f"pass {way_out}."
             )
+        if isinstance(entry, Mapping):
+            raise TypeError(
+                f"entry {row} of X must be a list of keys, got the {type(entry).__name__} {entry!r:.60}, whose values "
+                "would be left out; pass [list(entry) for entry in X], or where they count, a matrix, as "
+                "sklearn.feature_extraction.DictVectorizer makes it of dicts."
+            )
         try:
             keys = list(dict.fromkeys(map(canonical_key, _in_order(entry))))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # of an array, which has no single truth value
             raise TypeError(f"entry {row} of X holds a key that cannot be hashed: {error}.") from error
         yield keys
 

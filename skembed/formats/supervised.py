@@ -97,8 +97,7 @@ def read_supervised(path: str | os.PathLike, errors: str = "strict") -> Supervis
             errors, lambda i, message: file.error(int(dictionary.label_places[i]), message)
         )
         for names, places in ((words, dictionary.places), (labels, dictionary.label_places)):
-            if len(set(names)) < len(names):
-                twice = next(i for i, name in enumerate(names) if names.index(name) < i)
+            if (twice := _first_repeated(names)) is not None:
                 raise file.error(int(places[twice]), f"expected each entry once, got {names[twice][:40]!r} again")
         input_, buckets = _input(file, model, options)
         output = model.output.rows(0, n_labels, False)
@@ -120,6 +119,12 @@ def _input(file: Seekable, model: FastTextFile, options: ReadOptions) -> tuple[n
         return rows, None
     order = np.argsort(pruned[:, 0])
     return np.concatenate([rows[:n_words], rows[n_words:][pruned[order, 1]]]), pruned[order, 0]
+
+
+def _first_repeated(names: list[str]) -> int | None:
+    """Return the place of the first name that stood before, None where all differ."""
+    first: dict[str, int] = {}
+    return next((place for place, name in enumerate(names) if first.setdefault(name, place) != place), None)
 
 
 def write_supervised(model: SupervisedModel, path: str | os.PathLike) -> None:
@@ -145,9 +150,8 @@ def write_supervised(model: SupervisedModel, path: str | os.PathLike) -> None:
                 f"fastText splits texts at white space, and cannot know the word or label {name[:40]!r}; keep the "
                 "classifier by skembed.save."
             )
-    if len(set(entries)) < len(entries):
-        twice = next(name for i, name in enumerate(entries) if entries.index(name) < i)
-        raise ValueError(f"fastText needs different words and labels, got {twice[:40]!r} twice.")
+    if (twice := _first_repeated(entries)) is not None:
+        raise ValueError(f"fastText needs different words and labels, got {entries[twice][:40]!r} twice.")
     if model.pruned:
         raise ValueError(
             "fastText's .bin has a row for each bucket, and this model passes over n-grams that have none; keep it by "

@@ -46,6 +46,14 @@ class TestBaskets:
         assert holds_baskets([[17, 4], [4, 9]])
         assert not holds_baskets(np.ones(3))  # complains as a matrix
 
+    def test_names_of_columns_of_an_earlier_fit_are_forgotten(self):
+        frame = pd.DataFrame(np.eye(3), columns=["tea", "rye", "soap"])
+        embedder = InteractionEmbedder(1, method="svd").fit(frame)
+        assert embedder.feature_names_in_.tolist() == ["tea", "rye", "soap"]
+        embedder.fit(BASKETS)
+        assert not hasattr(embedder, "feature_names_in_")
+        assert len(embedder.transform(pd.DataFrame(np.eye(3), columns=["tea", "rye", "milk"]))) == 3
+
     def test_unknown_items_are_left_out(self):
         X, _ = read_baskets(InteractionEmbedder(), [["soap", "rye"]], known=np.array(["tea", "rye"], dtype=object))
         assert X.toarray().tolist() == [[0, 1]]

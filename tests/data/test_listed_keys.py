@@ -64,6 +64,17 @@ def test_lists_beside_a_loop(lists, known):
             "entry 1 of X must be a list of keys, got nan of type float; pass [] for a list of none.",
         ),
         ([["tea"], [["rye"]]], "entry 1 of X holds a key that cannot be hashed: unhashable type: 'list'."),
+        (
+            [[np.array([1, 2])]],
+            "entry 0 of X holds a key that cannot be hashed: The truth value of an array with more than one element is "
+            "ambiguous. Use a.any() or a.all().",
+        ),
+        (
+            [["tea"], {"rye": 2}],
+            "entry 1 of X must be a list of keys, got the dict {'rye': 2}, whose values would be left out; pass "
+            "[list(entry) for entry in X], or where they count, a matrix, as sklearn.feature_extraction.DictVectorizer "
+            "makes it of dicts.",
+        ),
     ],
 )
 def test_what_is_no_list_of_lists(X, message):
