@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skembed.table.vectors import is_frozen
+
 __all__ = ["checked_counts", "frozen_array", "same_counts"]
 
 
@@ -16,7 +18,7 @@ def checked_counts(counts: Any, n_keys: int) -> np.ndarray | None:
         raise ValueError(f"counts must be {n_keys} integers of 0 or more, got {counts.dtype} of shape {counts.shape}.")
     if counts.size and counts.dtype.kind == "u" and counts.max() > np.iinfo(np.int64).max:
         raise ValueError(f"counts must be less than 2**63, got {counts.max()}.")
-    return frozen_array(counts.astype(np.int64, copy=counts.flags.writeable))
+    return frozen_array(counts.astype(np.int64, copy=not is_frozen(counts)))
 
 
 def frozen_array(array: np.ndarray) -> np.ndarray:

@@ -445,10 +445,14 @@ class KeyedVectors:
         query = key_list(query, "query") if hasattr(query, "to_pylist") else list(query)
         if query and not hashable(query[0]):
             return self._matrix(query, "query"), None
+        return self._vectors_of(query)
+
+    def _vectors_of(self, keys: list) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of several keys that are queries, (n, embedding_dim), and their rows."""
         try:
-            rows = self._seen_rows(query, "query")
+            rows = self._seen_rows(keys, "query")
         except KeyError as error:
-            if all(isinstance(number, Real) for number in query):
+            if all(isinstance(number, Real) for number in keys):
                 raise KeyError(f"{error.args[0]} A list is a list of keys; np.array(query) is a vector.") from None
             raise
         return np.take(self._vectors, rows, axis=0), rows

@@ -212,9 +212,12 @@ class SubwordTable(EmbeddingTable):
         # keys are struck from their own answers; composed words stand in no row
         if isinstance(query, str) and canonical_key(query) not in self._index:
             return self[query], None
-        if isinstance(query, list | tuple) and all(isinstance(key, str) for key in query) and not hashable(query):
-            return self.lookup(query), find_rows(key_list(query), self._index)
         return super()._queries(query)
+
+    def _vectors_of(self, keys: list) -> tuple[np.ndarray, np.ndarray]:
+        if all(isinstance(key, str) for key in keys):
+            return self.lookup(keys), find_rows(key_list(keys), self._index)
+        return super()._vectors_of(keys)
 
     def subset(self, keys: Iterable) -> "SubwordTable":
         """A table of these keys in this order; the vectors of the n-grams stay, so other words are still composed."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 
-__all__ = ["as_float32"]
+__all__ = ["as_float32", "is_frozen"]
 
 
 def as_float32(values: Any, name: str) -> np.ndarray:
@@ -35,12 +35,12 @@ def as_float32(values: Any, name: str) -> np.ndarray:
         array = _of_objects(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    kept = isinstance(array, np.memmap) or _is_frozen(array)
+    kept = isinstance(array, np.memmap) or is_frozen(array)
     with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
         return array.astype(np.float32, order="C", copy=not kept)
 
 
-def _is_frozen(array: Any) -> bool:
+def is_frozen(array: Any) -> bool:
     """Whether nobody can write to an array: a read-only view of one that can be written to may change."""
     while isinstance(array, np.ndarray):
         if array.flags.writeable:

@@ -83,12 +83,13 @@ def test_vectors_refused(vectors, error, message):
 
 
 def test_read_only_views_of_what_others_write_to_are_copied():
-    base = NUMBERS.copy()
-    view = base.view()
-    view.flags.writeable = False
-    table = EmbeddingTable(["Ulm", "Bern"], view)
-    base[0] = 9
+    base, counts = NUMBERS.copy(), np.array([5, 7])
+    view, view_of_counts = base.view(), counts.view()
+    view.flags.writeable = view_of_counts.flags.writeable = False
+    table = EmbeddingTable(["Ulm", "Bern"], view, counts=view_of_counts)
+    base[0] = counts[0] = 9
     np.testing.assert_array_equal(table.vectors, NUMBERS)
+    assert table.counts.tolist() == [5, 7]
 
 
 def test_masked_numbers_are_no_query():

@@ -76,6 +76,17 @@ def test_unknown_words_are_composed_in_every_question(table):
     assert table.nearest("Ulmer", k=3) == table.nearest(table["Ulmer"], k=3)
     assert table.nearest(["Ulmer", "Ulm"], k=1)[1][0][0] != "Ulm"
     assert table.similarity("Ulmer", "Ulm") == pytest.approx(table.similarity(table["Ulmer"], table["Ulm"]))
+    words = ["Ulmer", "Ulm"]
+    assert table.nearest(np.array(words), k=3) == table.nearest(np.array(words, dtype=object), k=3)
+    assert table.nearest(np.array(words), k=3) == table.nearest(words, k=3)
+    assert table.similarity("Ulm", np.array(words)).tolist() == table.similarity("Ulm", words).tolist()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_unknown_words_in_columns_are_composed(table, kind):
+    package = pytest.importorskip(kind)
+    column = (package.array if kind == "pyarrow" else package.Series)(["Ulmer", "Ulm"])
+    assert table.nearest(column, k=3) == table.nearest(["Ulmer", "Ulm"], k=3)
 
 
 def test_what_has_no_ngram_is_unknown(table):
