@@ -256,7 +256,7 @@ class EmbeddingTable(KeyedVectors):
             Naming the key and keys that look like it; for a list, naming how many and which are not there.
         """
         if not hashable(key):
-            return np.take(self._vectors, self._seen_rows(key), axis=0)
+            return self._taken(self._seen_rows(key))
         return self._vectors[self._row(key)]
 
     def lookup(self, keys: Iterable, default: Any = RAISE) -> np.ndarray:
@@ -288,11 +288,11 @@ class EmbeddingTable(KeyedVectors):
         rows = find_rows(keys, self._index)
         unseen = rows < 0
         if not unseen.any():
-            return np.take(self._vectors, rows, axis=0)
+            return self._taken(rows)
         fallback = self._fallback(default)
         if fallback is None:
             raise KeyError(f"{unseen_message(keys, rows)}. Pass default= a vector, a number or 'mean'.")
-        found = np.take(self._vectors, np.where(unseen, 0, rows), axis=0) if len(self) else self._empty(len(rows))
+        found = self._taken(np.where(unseen, 0, rows)) if len(self) else self._empty(len(rows))
         found[unseen] = fallback
         return found
 
@@ -410,7 +410,7 @@ class EmbeddingTable(KeyedVectors):
         kept = self.keys[rows]
         shared = Keys(kept, build_index(kept.tolist()))
         counts = None if self._counts is None else frozen_array(self._counts[rows])
-        return EmbeddingTable._of(shared, np.take(self._vectors, rows, axis=0), self._unknown, self._metric, counts)
+        return EmbeddingTable._of(shared, self._taken(rows), self._unknown, self._metric, counts)
 
     def normalize(self) -> "EmbeddingTable":
         """A table of the vectors at unit length; zero vectors stay zero.

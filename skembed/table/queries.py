@@ -455,7 +455,11 @@ class KeyedVectors:
             if all(isinstance(number, Real) for number in keys):
                 raise KeyError(f"{error.args[0]} A list is a list of keys; np.array(query) is a vector.") from None
             raise
-        return np.take(self._vectors, rows, axis=0), rows
+        return self._taken(rows), rows
+
+    def _taken(self, rows: np.ndarray) -> np.ndarray:
+        """Copies of some vectors; of a memory map, too, an array of numpy's plain type."""
+        return np.take(np.asarray(self._vectors), rows, axis=0)
 
     def _matrix(self, vectors: Any, name: str) -> np.ndarray:
         array = as_float32(vectors, name)

@@ -188,13 +188,13 @@ class SubwordTable(EmbeddingTable):
         rows = find_rows(keys, self._index)
         unseen = np.flatnonzero(rows < 0)
         if not len(unseen):
-            return np.take(self._vectors, rows, axis=0)
+            return self._taken(rows)
         words: dict[str, int] = {}
         places = np.array([self._place(keys[at], words) for at in unseen.tolist()], dtype=np.int64)
         vectors, n_ngrams = self._subwords.compose(list(words))
         composed = places >= 0
         composed[composed] = n_ngrams[places[composed]] > 0
-        found = np.take(self._vectors, np.where(rows < 0, 0, rows), axis=0) if len(self) else self._empty(len(rows))
+        found = self._taken(np.where(rows < 0, 0, rows)) if len(self) else self._empty(len(rows))
         found[unseen[composed]] = vectors[places[composed]]
         if not composed.all():
             fallback = self._fallback(default)

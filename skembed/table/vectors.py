@@ -1,6 +1,7 @@
 """Vectors as float32, from any container that holds real numbers."""
 
 import contextlib
+import mmap
 from collections.abc import Iterator, ValuesView
 from decimal import Decimal
 from numbers import Real
@@ -30,14 +31,23 @@ def as_float32(values: Any, name: str) -> np.ndarray:
     ValueError
         If its rows are not of one length, or numbers are masked.
     """
-    array = values if isinstance(values, np.memmap) else _as_array(values, name)
+    array = values if _is_mapped(values) else _as_array(values, name)
     if array.dtype == object:
         array = _of_objects(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    kept = isinstance(array, np.memmap) or is_frozen(array)
+    kept = _is_mapped(array) or is_frozen(array)
     with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
         return array.astype(np.float32, order="C", copy=not kept)
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array is a memory map; what numpy makes of one, as rows that it takes, may be in memory."""
+    if not isinstance(array, np.memmap):
+        return False
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap.mmap)
 
 
 def is_frozen(array: Any) -> bool:

@@ -121,6 +121,16 @@ class TestConstruction:
         held = EmbeddingTable(["a", "b"], mapped).vectors
         assert np.shares_memory(held, mapped)
         assert not held.flags.writeable
+        taken = mapped.take([1, 0], axis=0)  # of the type of memory maps, and in memory
+        table = EmbeddingTable(["a", "b"], taken)
+        taken[:] = 5
+        assert not table.vectors.any()
+
+    def test_what_is_looked_up_of_a_memory_map_is_an_array(self, tmp_path):
+        mapped = EmbeddingTable(["a", "b"], np.memmap(tmp_path / "v", np.float32, "w+", shape=(2, 2)), unknown=[1, 1])
+        assert isinstance(mapped.vectors, np.memmap)
+        for found in (mapped.lookup(["a"]), mapped.lookup(["a", "z"]), mapped[["b"]], mapped.subset(["b"]).vectors):
+            assert type(found) is np.ndarray
 
     @pytest.mark.parametrize("dtype", [">f4", "=f4", "f8"])
     @pytest.mark.parametrize("order", ["C", "F"])
