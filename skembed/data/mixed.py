@@ -169,4 +169,5 @@ class MixedColumns:
 
 def _is_float32(column: Any) -> bool:
     kind = getattr(column, "dtype", None) if hasattr(column, "dtype") else getattr(column, "type", None)
-    return str(kind).lower() in ("float32", "float16", "float", "halffloat")  # pyarrow calls them the last two
+    name = str(kind).lower().removesuffix("[pyarrow]")  # of pandas over pyarrow
+    return name in ("float32", "float16", "float", "halffloat")  # pyarrow calls them the last two

@@ -125,9 +125,14 @@ def _one_column(rows: list[Any]) -> np.ndarray:
 
 
 def _from_rows(rows: list[Any]) -> np.ndarray:
-    n_columns = len(rows[0])
+    n_columns = next(len(row) for row in rows if _is_sequence(row))
     cells = np.empty((len(rows), n_columns), dtype=object)
     for i, row in enumerate(rows):
+        if not _is_sequence(row):
+            raise TypeError(
+                f"row {i} of X is {row!r:.60} of type {type(row).__name__}, expected its {n_columns} cells; "
+                f"{[None] * n_columns} is a case without events."
+            )
         if len(row) != n_columns:
             raise ValueError(f"row {i} of X has {len(row)} cells, expected {n_columns} as in row 0.")
         for j, cell in enumerate(row):

@@ -66,6 +66,8 @@ class Writer:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        if kind is np.str_:  # as grids of arrays hold them
+            return str(value)
         if kind is float:
             return value if math.isfinite(value) else {"float": repr(value)}
         if kind is list:

@@ -109,6 +109,10 @@ def test_what_is_read_as_it_stands(X):
         (b"abc", TypeError, "X must hold sequences, got the single bytes b'abc'; pass [list(X)]."),
         ("x" * 50, TypeError, f"X must hold sequences, got the single str '{'x' * 40}'; pass [list(X)]."),
         ([[["a"], 1], [["b"], 2], [["c"]]], ValueError, "row 2 of X has 1 cells, expected 2 as in row 0."),
+        ([None, [["a"], 1]], TypeError,
+         "row 0 of X is None of type NoneType, expected its 2 cells; [None, None] is a case without events."),
+        ([[["a"], 1], 7.5], TypeError,
+         "row 1 of X is 7.5 of type float, expected its 2 cells; [None, None] is a case without events."),
         ([np.zeros((2, 2)), np.zeros((1, 2)), np.zeros((2, 3))], ValueError,
          "entry 2 of X is an array of shape (2, 3), entry 0 of shape (2, 2); expected arrays of shape (n_events, "
          "n_columns) that have equally many columns."),

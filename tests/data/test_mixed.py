@@ -46,3 +46,15 @@ def test_numbers_far_beyond_those_of_fit_are_cut():
     mixed, rows = fitted(X)
     assert rows.numbers.max() == pytest.approx((1 - X.mean()) / X.std())
     assert mixed.reach[0] == pytest.approx(2 * rows.numbers.max())
+
+
+def test_single_precision_stays_so_in_every_container():
+    pd, pl, pa = map(pytest.importorskip, ("pandas", "polars", "pyarrow"))
+    numbers = np.array([1.5, 2.5, -1.0], dtype=np.float32)
+    frame = pd.DataFrame({"a": numbers})
+    for single in (frame, frame.convert_dtypes(), frame.astype("float[pyarrow]"), pl.DataFrame(frame), pa.table(frame)):
+        mixed, rows = fitted(single)
+        np.testing.assert_array_equal(rows.numbers, fitted(numbers[:, None])[1].numbers)
+        assert (mixed.dtype, rows.numbers.dtype) == (np.float32, np.float32)
+    for double in (frame.astype("double[pyarrow]"), pl.DataFrame(frame).cast(pl.Float64)):
+        assert fitted(double)[1].numbers.dtype == np.float64

@@ -110,6 +110,12 @@ def test_values_come_back_as_they_were(value):
     assert same(again, native) or repr_of(again) == repr_of(native)
 
 
+def test_strings_of_numpy_are_strings():
+    again, node, _ = through([np.str_("svd"), {"method": np.str_("ä")}])
+    assert node == ["svd", {"dict": [["method", "ä"]]}]
+    assert same(again, ["svd", {"method": "ä"}])
+
+
 def repr_of(value):
     """Of arrays whose bytes are swapped, and of empty ones, whose layout says nothing."""
     if isinstance(value, np.ndarray):
