@@ -64,21 +64,25 @@ def canonical_times(values: np.ndarray, aware: bool = False) -> list[Any]:
     exact = microseconds.astype(values.dtype) == values
     keys: list[Any] = microseconds.tolist()
     if not exact.all() or set(map(type, keys)) != {plain}:
-        keys = [
-            key if fits and type(key) is plain else _in_coarsest_unit(value)
-            for key, fits, value in zip(keys, exact.tolist(), values)
-        ]
+        finer = [place for place, fits in enumerate(exact.tolist()) if not fits or type(keys[place]) is not plain]
+        for place, key in zip(finer, _in_coarsest_units(values[finer])):
+            keys[place] = key
     if aware:
         keys = [key.replace(tzinfo=datetime.UTC) if type(key) is plain else key for key in keys]
     return keys
 
 
-def _in_coarsest_unit(value: Any) -> Any:
+def _in_coarsest_units(values: np.ndarray) -> list[Any]:
     # Equal times in different units have different hashes in numpy < 2.2; one unit makes them one key.
+    keys, left = list(values), np.arange(len(values))
     for unit in ("s", "ms", "us", "ns", "ps", "fs"):
-        if unit == "s" and np.datetime_data(value.dtype)[0] == "as":
+        if unit == "s" and np.datetime_data(values.dtype)[0] == "as":
             continue  # numpy has no factor as large; whole seconds are whole microseconds, and not seen here
-        coarse = value.astype(f"{value.dtype.kind}8[{unit}]")
-        if coarse.astype(value.dtype) == value:
-            return coarse
-    return value
+        if not len(left):
+            break
+        coarse = values[left].astype(f"{values.dtype.kind}8[{unit}]")
+        fits = coarse.astype(values.dtype) == values[left]
+        for place, key in zip(left[fits].tolist(), coarse[fits]):
+            keys[place] = key
+        left = left[~fits]
+    return keys

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.data.columns import Columns, as_table, column_labels, factorize, read_columns
+from skembed.data.columns import Columns, as_table, column_labels, factorize, read_columns, series_values
 from skembed.data.ragged import Ragged
 from skembed.data.sequences import check_zones, holds_times
 from skembed.data.twins import warn_of_twins
@@ -181,7 +181,20 @@ def _require(parameter: str, name: Any, present: np.ndarray) -> None:
 
 
 def _flat(column: Any) -> Any:
-    return column.to_numpy() if type(column).__name__ == "Series" and hasattr(column, "iloc") else column
+    """Return a column as an array, where numpy has its values as they are, else as it is; times with a zone in UTC."""
+    pl, pa = sys.modules.get("polars"), sys.modules.get("pyarrow")
+    if type(column).__name__ == "Series" and hasattr(column, "iloc"):
+        return series_values(column)
+    if pl is not None and isinstance(column, pl.Series) and not column.null_count():
+        kind = column.dtype
+        wide = getattr(pl, "Int128", None), getattr(pl, "UInt128", None)  # of newer versions; numpy has none so wide
+        is_number = kind.is_float() or (kind.is_integer() and kind not in wide)
+        return column.to_numpy() if is_number or kind in (pl.Date, pl.Datetime, pl.Duration) else column
+    if pa is not None and isinstance(column, pa.ChunkedArray) and not column.null_count:
+        kind, types = column.type, pa.types
+        is_time = types.is_timestamp(kind) or types.is_date(kind) or types.is_duration(kind)
+        return column.to_numpy() if is_time or types.is_integer(kind) or types.is_floating(kind) else column
+    return column
 
 
 def _rank(column: Any, name: Any) -> np.ndarray:
@@ -320,9 +333,7 @@ def _nested(column: Any, cases: Ragged, which: np.ndarray, kept: np.ndarray) -> 
         chunk = chunk.combine_chunks() if isinstance(chunk, pa.ChunkedArray) else chunk
         return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), chunk)
     if hasattr(column, "iloc"):
-        taken = column.iloc[cases.indices]
-        aware = getattr(column.dtype, "tz", None) is not None
-        values = taken.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy() if aware else taken.to_numpy()
+        values = _flat(column.iloc[cases.indices])
     else:
         values = column[cases.indices]
     cells = np.empty(len(which), dtype=object)

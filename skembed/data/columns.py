@@ -22,6 +22,7 @@ from skembed.data.factor import (
     factorize_integers,
     factorize_objects,
     factorize_times,
+    merge_canonical,
     merge_equal_keys,
     scatter,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "indexed_values",
     "read_columns",
     "row_labels",
+    "series_values",
     "to_float",
 ]
 
@@ -244,7 +246,7 @@ def _factorize_pandas(series: Any, name: Any) -> Factor:
         codes, found = factorize_integers(positions[present])
         return scatter(merge_equal_keys(codes, dtype.categories.take(found).astype(object).tolist()), present)
     if isinstance(dtype, pd.DatetimeTZDtype):
-        instants = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        instants = series_values(series)
         present = ~np.isnat(instants)
         return scatter(factorize_times(instants[present], aware=True), present)
     if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "").startswith("pyarrow"):
@@ -254,6 +256,12 @@ def _factorize_pandas(series: Any, name: Any) -> Factor:
         return merge_equal_keys(codes.astype(np.int64), list(uniques))
     # Not pandas.factorize: its table of strings ends each one at the first NUL (pandas < 3).
     return factorize_objects(series.astype(object).tolist(), name)
+
+
+def series_values(series: Any) -> np.ndarray:
+    """Return the values of a pandas Series as an array; times with a zone in UTC, as numpy knows no zones."""
+    aware = getattr(series.dtype, "tz", None) is not None
+    return (series.dt.tz_convert("UTC").dt.tz_localize(None) if aware else series).to_numpy()
 
 
 def _factorize_polars(series: Any, name: Any) -> Factor:
@@ -294,7 +302,7 @@ def _factorize_arrow(column: Any, name: Any) -> Factor:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_duration(kind):
         aware = getattr(kind, "tz", None) is not None
-        return merge_equal_keys(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
+        return merge_canonical(codes, canonical_times(encoded.dictionary.to_numpy(zero_copy_only=False), aware))
     return merge_equal_keys(codes, encoded.dictionary.to_pylist())
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "factorize_integers",
     "factorize_objects",
     "factorize_times",
+    "merge_canonical",
     "merge_equal_keys",
     "scatter",
 ]
@@ -106,7 +107,7 @@ def factorize_times(values: np.ndarray, aware: bool = False) -> Factor:
     """Codes and distinct values of datetime64 or timedelta64 without NaT."""
     dtype = values.dtype.newbyteorder("=")
     codes, ticks = factorize_integers(values.astype(dtype).view(np.int64))
-    return merge_equal_keys(codes, canonical_times(np.array(ticks, dtype=np.int64).view(dtype), aware))
+    return merge_canonical(codes, canonical_times(np.array(ticks, dtype=np.int64).view(dtype), aware))
 
 
 def factorize_objects(values: list[Any], name: Any) -> Factor:
@@ -139,13 +140,17 @@ def merge_equal_keys(codes: np.ndarray, uniques: list[Any]) -> Factor:
     """Turn distinct raw values into keys; those that become equal share a code, those that are missing get -1."""
     if set(map(type, uniques)) <= _SETTLED_TYPES:
         return Factor(codes, uniques)
+    return merge_canonical(codes, list(map(canonical_key, uniques)))
+
+
+def merge_canonical(codes: np.ndarray, keys: list[Any]) -> Factor:
+    """As `merge_equal_keys` of values that are in canonical form already."""
     code_of: dict[Any, int] = {}
-    new_codes = np.full(len(uniques) + 1, -1, dtype=np.int64)  # the last one stands for code -1
-    for code, value in enumerate(uniques):
-        key = canonical_key(value)
+    new_codes = np.full(len(keys) + 1, -1, dtype=np.int64)  # the last one stands for code -1
+    for code, key in enumerate(keys):
         if key is not None:
             new_codes[code] = code_of.setdefault(key, len(code_of))
-    if len(code_of) < len(uniques):
+    if len(code_of) < len(keys):
         codes = new_codes[codes]
     return Factor(codes, list(code_of))
 

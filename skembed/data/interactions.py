@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import check_labels, column_labels, factorize, read_columns, to_float
+from skembed.data.columns import check_labels, column_labels, factorize, read_columns, series_values, to_float
 from skembed.data.lists import encode_lists, read_lists
 from skembed.data.matrix import read_matrix
 from skembed.data.ragged import Ragged
@@ -137,7 +137,10 @@ def read_interactions(
 
 
 def _seconds(column: Any, name: Any) -> np.ndarray:
-    values = column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
+    if hasattr(column, "iloc"):
+        values = series_values(column)
+    else:
+        values = column.to_numpy() if hasattr(column, "to_numpy") else column
     expected = (
         "a number, or a date or time with a date. Turn the column into dates, for instance by pandas.to_datetime."
     )

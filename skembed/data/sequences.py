@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import factorize, filled
+from skembed.data.columns import factorize, filled, series_values
 from skembed.warning import warn
 
 __all__ = ["Cells", "as_cells", "check_zones", "holds_times", "split_cells", "to_seconds"]
@@ -304,7 +304,9 @@ def to_seconds(values: Any, name: Any) -> np.ndarray:
     ValueError
         If a value is no date, or some have a time zone and some none.
     """
-    array = np.asarray(values) if getattr(getattr(values, "dtype", None), "kind", "") == "M" else None
+    array = None
+    if getattr(getattr(values, "dtype", None), "kind", "") == "M":
+        array = series_values(values) if hasattr(values, "dt") else np.asarray(values)
     if array is not None and array.dtype.kind == "M":
         seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
         seconds[np.isnat(array)] = np.nan
