@@ -58,7 +58,8 @@ def _numbered(X: Any, number: Any) -> Ragged:
 def distinct_keys(X: Any) -> Iterator[list[Any]]:
     """Yield the keys of each list in canonical form, each once; errors as of `read_lists`.
 
-    Those of a set come in an order of their own: as a set has them, texts lie otherwise in each process.
+    Those of a set come in an order of their own: as sets have them, texts lie otherwise in each process, and numbers as
+    they came into the set.
     """
     if isinstance(X, (str, bytes)):
         raise TypeError(f"X must be a list of lists of keys, got the single {type(X).__name__} {X[:40]!r}; pass [[X]].")
@@ -83,6 +84,8 @@ def distinct_keys(X: Any) -> Iterator[list[Any]]:
 
 
 def _in_order(entry: Iterable[Any]) -> Iterable[Any]:
-    if not isinstance(entry, Set) or all(isinstance(key, int) for key in entry):
+    if not isinstance(entry, Set):
         return entry
+    if all(isinstance(key, int) for key in entry):
+        return sorted(entry)
     return sorted(entry, key=lambda key: (type(key).__name__, repr(key)))

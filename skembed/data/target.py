@@ -257,6 +257,8 @@ def as_columns(y: Any, what: str = "y") -> np.ndarray:
     else:
         array = np.asarray(y)
         array = column_or_1d(array)[:, None] if array.ndim <= 1 else array
+    if array.ndim > 2:
+        raise ValueError(f"{what} has shape {array.shape}, expected (n_samples,) or (n_samples, n_outputs).")
     if not array.dtype.isnative:  # which scikit-learn before 1.7 does not take for numbers
         array = array.astype(array.dtype.newbyteorder("="))
     check_not_dates(array)

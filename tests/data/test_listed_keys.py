@@ -215,5 +215,6 @@ def test_sets_have_one_order_in_every_process():
     }  # fmt: skip
     assert len(runs) == 1
     assert read_lists([{"b", "a"}])[1] == ["a", "b"]
-    numbers = {5, 3, 2**40, 1}
-    assert read_lists([numbers])[1] == list(numbers)  # which have an order already
+    assert read_lists([{5, 3, 2**40, 1}])[1] == [1, 3, 5, 2**40]
+    assert list({8, 0}) != list({0, 8})  # equal sets, which have the order in which they were made
+    assert read_lists([{8, 0}])[1] == read_lists([{0, 8}])[1] == [0, 8]

@@ -28,6 +28,8 @@ def learn(y, kind="auto", **options):
          "y has one class only, 3; a target needs two or more classes to learn from. Give more rows, or "
          "target_type='continuous' if y is a number."),
         (["a", "b"], "continuous", {}, "target_type is 'continuous' and y holds 'a', which is not a number."),
+        (np.ones((2, 1, 3)), "continuous", {},
+         "y has shape (2, 1, 3), expected (n_samples,) or (n_samples, n_outputs)."),
         ([0.5, 1.5], "auto", {"classes": [1, 2]},
          "classes is given and y is continuous with 1 output(s); expected one output of classes. Leave classes out."),
         ([["a", "b"], ["b", "a"]], "multiclass", {"classes": ["a", "b"]},
