@@ -22,6 +22,7 @@ from skembed.data.columns import (
     read_columns,
     to_float,
 )
+from skembed.data.lists import in_order
 from skembed.data.matrix import naming_no_numbers, summable
 from skembed.data.twins import warn_of_twins
 from skembed.warning import warn
@@ -136,6 +137,7 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
             f"edges has shape {edges.shape}; expected (n_edges, 2) or (n_edges, 3)."
             + (" Pass edges.T, if sources are a row and targets another." if turned else "")
         )
+    edges = in_order(edges) if isinstance(edges, set | frozenset) else edges  # not views of dicts
     rows = [tuple(edge) if _is_row(edge) else edge for edge in edges]
     if not rows:
         raise ValueError("edges must hold at least one edge, got none.")
@@ -348,6 +350,8 @@ def _check_weights(weights: np.ndarray, place: Any) -> None:
 
 
 def _node_keys(nodes: Any, n_nodes: int) -> list[Any]:
+    if isinstance(nodes, set | frozenset):
+        raise TypeError("nodes is a set, which has no order; expected a sequence of ids in the order of the rows of X.")
     try:
         keys = [canonical_key(node) for node in nodes]
         numbers = {key: place for place, key in enumerate(keys)}

@@ -298,6 +298,8 @@ def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:
     labels = column_labels(X) if items is None else items
     if labels is None:
         return list(range(n_items))
+    if isinstance(labels, set | frozenset):
+        raise TypeError("items is a set, which has no order; expected a sequence of names in the order of the columns.")
     keys = [canonical_key(key) for key in labels]
     if len(keys) != n_items:
         raise ValueError(f"items has {len(keys)} names, but X has {n_items} columns; name each column once.")

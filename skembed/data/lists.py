@@ -8,7 +8,7 @@ import numpy as np
 from skembed.data.canonical import canonical_key
 from skembed.data.ragged import NO_ROW, Ragged
 
-__all__ = ["distinct_keys", "encode_lists", "read_lists"]
+__all__ = ["distinct_keys", "encode_lists", "in_order", "read_lists"]
 
 
 def read_lists(X: Any) -> tuple[Ragged, list[Any]]:
@@ -77,13 +77,14 @@ def distinct_keys(X: Any) -> Iterator[list[Any]]:
                 "sklearn.feature_extraction.DictVectorizer makes it of dicts."
             )
         try:
-            keys = list(dict.fromkeys(map(canonical_key, _in_order(entry))))
+            keys = list(dict.fromkeys(map(canonical_key, in_order(entry))))
         except (TypeError, ValueError) as error:  # of an array, which has no single truth value
             raise TypeError(f"entry {row} of X holds a key that cannot be hashed: {error}.") from error
         yield keys
 
 
-def _in_order(entry: Iterable[Any]) -> Iterable[Any]:
+def in_order(entry: Iterable[Any]) -> Iterable[Any]:
+    """Return what a set holds in an order that does not depend on how it was made, or on the process; others as is."""
     if not isinstance(entry, Set):
         return entry
     if all(isinstance(key, int) for key in entry):

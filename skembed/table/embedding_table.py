@@ -11,7 +11,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.keys import Keys, smallest
 from skembed.state import check_state, stored
 from skembed.table.counts import checked_counts, frozen_array, same_counts
-from skembed.table.keys import build_index, find_rows, hashable, key_list, unseen_message
+from skembed.table.keys import build_index, find_rows, hashable, key_list, row_keys, unseen_message
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, one_of, unit_vectors
 from skembed.table.torch_module import TorchEmbedding, torch_embedding
@@ -51,7 +51,7 @@ class EmbeddingTable(KeyedVectors):
     ValueError
         If keys repeat, a vector is not finite, the shapes do not fit, counts are negative, or there is no such metric.
     TypeError
-        If a key is not hashable.
+        If a key is not hashable, or `keys` is a set, which has no order.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class EmbeddingTable(KeyedVectors):
     def __init__(
         self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
     ):
-        self._validate_and_set(key_list(keys), vectors, unknown, metric, counts, finite=True)
+        self._validate_and_set(row_keys(keys), vectors, unknown, metric, counts, finite=True)
 
     @classmethod
     def _validated(

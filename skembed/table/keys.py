@@ -104,6 +104,15 @@ def key_list(keys: Iterable, name: str = "keys") -> list:
         raise TypeError(f"{name} must be a list of hashable keys, got {type(keys).__name__}: {error}.") from error
 
 
+def row_keys(keys: Iterable) -> list:
+    """As `key_list`, of keys beside rows of vectors; TypeError for a set, which has no order."""
+    if isinstance(keys, set | frozenset):
+        raise TypeError(
+            f"keys is a {type(keys).__name__}, which has no order; expected a sequence in the order of the vectors."
+        )
+    return key_list(keys)
+
+
 def build_index(keys: list) -> dict[Any, int]:
     """Row of each key; ValueError names the first keys that occur twice, TypeError a key that cannot be hashed."""
     try:

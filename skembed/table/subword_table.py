@@ -9,7 +9,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.keys import Keys
 from skembed.state import check_state, stored
 from skembed.table.embedding_table import RAISE, EmbeddingTable
-from skembed.table.keys import find_rows, hashable, key_list, unseen_message
+from skembed.table.keys import find_rows, hashable, key_list, row_keys, unseen_message
 from skembed.table.neighbors import Metric
 from skembed.table.subwords import Subwords
 from skembed.table.vectors import as_float32
@@ -96,7 +96,7 @@ class SubwordTable(EmbeddingTable):
         SubwordTable
             The vector of each key is the mean of its row and those of its n-grams.
         """
-        keys = key_list(keys)
+        keys = row_keys(keys)
         for key in keys:
             if not isinstance(key, str):
                 raise TypeError(f"keys must be strings to have n-grams, got {key!r} of type {type(key).__name__}.")

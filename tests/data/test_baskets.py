@@ -129,6 +129,8 @@ class TestBaskets:
         assert InteractionEmbedder(1, method="svd").fit(frame).embedding_.keys.tolist() == ["c", "d"]
         with pytest.raises(ValueError, match="items has 3 names, but X has 2 columns"):
             InteractionEmbedder(items=list("abc")).fit(np.eye(2))
+        with pytest.raises(TypeError, match="items is a set, which has no order"):
+            InteractionEmbedder(items={"a", "b"}).fit(np.eye(2))
         with pytest.raises(ValueError, match="items names 'a' twice"):
             InteractionEmbedder(items=["a", "a"]).fit(np.eye(2))
         with pytest.raises(ValueError, match="leave items=None"):

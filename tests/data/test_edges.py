@@ -100,6 +100,15 @@ def test_edges_of_arrays_and_of_tuples_that_are_nodes():
     assert read_edges(iter([("a", "b"), ["b", "c"]]))[1] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("make", [set, frozenset])
+def test_edges_in_a_set_have_one_order_in_every_process(make):
+    edges = [(f"n{i}", f"n{i * i % 7}") for i in range(9)]
+    adjacency, nodes = read_edges(make(edges))
+    assert nodes == read_edges(sorted(edges))[1]
+    assert (adjacency != read_edges(sorted(edges))[0]).nnz == 0
+    assert read_edges({("b", "a"): 1, ("a", "c"): 2}.keys())[1] == ["b", "a", "c"]
+
+
 @pytest.mark.parametrize(
     ("edges", "options", "message"),
     [
@@ -338,6 +347,8 @@ def test_edges_in_place_of_a_matrix_are_sent_to_their_reader():
          "X is the adjacency matrix of a graph and must be square, a row and a column for each node; got shape (3, 2). "
          "Edges in a list or frame are read by skembed.graph.read_edges."),
         (np.eye(2), ["a"], ValueError, "nodes has 1 ids, but X has 2 rows; expected an id for each."),
+        (np.eye(2), {"a", "b"}, TypeError,
+         "nodes is a set, which has no order; expected a sequence of ids in the order of the rows of X."),
         (np.eye(2), ["a", None], ValueError,
          "nodes has a missing id at position 1; expected an id for each row of X."),
         (np.eye(3), ["a", 1, True], ValueError,

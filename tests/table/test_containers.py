@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skembed import EmbeddingTable
+from skembed import EmbeddingTable, SubwordTable
+from skembed.table.subwords import Subwords
 
 NUMBERS = np.array([[1.0, 2.0], [3.0, -4.0]], dtype=np.float32)
 
@@ -90,6 +91,17 @@ def test_read_only_views_of_what_others_write_to_are_copied():
     base[0] = counts[0] = 9
     np.testing.assert_array_equal(table.vectors, NUMBERS)
     assert table.counts.tolist() == [5, 7]
+
+
+@pytest.mark.parametrize("make", [set, frozenset])
+def test_sets_have_no_order_in_which_vectors_stand(make):
+    message = f"keys is a {make.__name__}, which has no order"
+    with pytest.raises(TypeError, match=message):
+        EmbeddingTable(make(["Ulm", "Bern"]), NUMBERS)
+    with pytest.raises(TypeError, match=message):
+        SubwordTable.from_rows(make(["Ulm", "Bern"]), NUMBERS, Subwords(NUMBERS, min_n=3, max_n=3, n_buckets=2))
+    cities = {"Ulm": NUMBERS[0], "Bern": NUMBERS[1]}
+    np.testing.assert_array_equal(EmbeddingTable(cities.keys(), cities.values()).vectors, NUMBERS)
 
 
 def test_masked_numbers_are_no_query():
