@@ -36,12 +36,15 @@ def twins_among(keys: Iterable[Any], things: str, where: str, place: str = "") -
     if str not in kinds or kinds.isdisjoint({int, float}):
         return None
     known = set(keys)
-    twins = [key for key in keys if type(key) in (int, float) and str(key) in known]
+    # a whole number that was a float in its column, as beside missing ones, is "1.0" as text
+    spellings = ((key, text) for key in keys if type(key) in (int, float) for text in (str(key), f"{key}.0"))
+    twins = {key: text for key, text in spellings if text in known}
     if not twins:
         return None
+    number, text = next(iter(twins.items()))
     return (
-        f"{len(twins)} {things}{place} are there as a number and as text, as {twins[0]!r} and {str(twins[0])!r}: they "
-        f"are two {things} each. Convert {where} to one type before, if they are the same."
+        f"{len(twins)} {things}{place} are there as a number and as text, as {number!r} and {text!r}: they are two "
+        f"{things} each. Convert {where} to one type before, if they are the same."
     )
 
 

@@ -25,6 +25,9 @@ def test_what_is_said():
         "3 users of column 'id' are there as a number and as text, as 2 and '2': they are two users each. Convert the "
         "column to one type before, if they are the same."
     )
+    assert twins_among([3, 1.5, "1.5", "3.0", 4, "4"], "users", "X")[:72] == (
+        "3 users are there as a number and as text, as 3 and '3.0': they are two "
+    )  # as pandas.read_csv has them of numbers beside missing ones
     for keys in ([], [1, 2], ["1", "2"], [1, "2", None], [True, "True"], [None, "None"], [(1,), "1"]):
         assert twins_among(keys, "users", "the column") is None
     factors = [factorize(values) for values in ([1, "1"], [1, "a"], [2, "2"])]
