@@ -1,7 +1,7 @@
 """Interactions of users and items: baskets, matrices and long tables as one CSR matrix beside the keys of items."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -191,6 +191,11 @@ def _only_column(X: Any) -> Any:
 
 def as_lists(X: Any) -> list[Any]:
     """Return the baskets of a list or column of any container."""
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X is a {type(X).__name__}, of which the keys alone would be read; pass its baskets, list(X.values()), or "
+            "where its keys are pairs, what read_interactions makes of [(*pair, value) for pair, value in X.items()]."
+        )
     column = _only_column(X)
     X = X if column is None else column
     for method in ("to_pylist", "to_list", "tolist"):  # of pyarrow, polars, pandas and numpy

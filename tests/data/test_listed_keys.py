@@ -15,6 +15,7 @@ from skembed import InteractionEmbedder
 from skembed.data.canonical import canonical_key
 from skembed.data.interactions import as_lists, holds_baskets, read_baskets, read_interactions
 from skembed.data.lists import encode_lists, read_lists
+from skembed.interactions import basket_split
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -168,6 +169,14 @@ def test_pairs_that_occur_again_are_summed_and_the_last_time_counts():
     when = np.array(["1970-01-02", "1969-12-31T23:59:59.5"], dtype="M8[ms]")
     moments = pd.DataFrame({"user": [1, 1], "item": [1, 2], "when": when})
     assert read_interactions(moments, time="when").times.toarray().tolist() == [[86400.0, -0.5]]
+
+
+@pytest.mark.parametrize("X", [{"eva": ["tea"]}, {("eva", "tea"): 3}])
+def test_a_dict_is_no_list_of_baskets(X):
+    with pytest.raises(TypeError, match=r"^X is a dict, of which the keys alone would be read; pass its baskets, list"):
+        read_baskets(InteractionEmbedder(), X)
+    with pytest.raises(TypeError, match="X is a dict, of which the keys alone would be read"):
+        basket_split(X)
 
 
 def test_baskets_as_a_matrix():
