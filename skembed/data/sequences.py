@@ -86,6 +86,7 @@ def as_cells(X: Any) -> Any:
     elif _is_column(X):
         rows = X.to_pylist() if hasattr(X, "to_pylist") else X.to_list()
     elif isinstance(X, Iterable) and not isinstance(X, dict):
+        X = X if isinstance(X, list | tuple) else list(X)  # of a generator nothing would be left to say more about
         rows = list(X)
     else:
         return X

@@ -102,6 +102,11 @@ def test_what_is_read_as_it_stands(X):
     assert as_cells(X) is X
 
 
+def test_what_a_generator_held_is_still_there_where_it_is_no_sequences():
+    assert as_cells(word for word in ["ab", "c"]) == ["ab", "c"]
+    assert as_cells(iter([None, None])) == [None, None]
+
+
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
