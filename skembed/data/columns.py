@@ -34,6 +34,7 @@ __all__ = [
     "as_table",
     "check_labels",
     "check_order",
+    "check_same_order",
     "column_labels",
     "factorize",
     "filled",
@@ -442,6 +443,28 @@ def check_labels(estimator: Any, X: Any, keys: list[Any]) -> None:
     raise ValueError(
         f"column {place} of X is {labels[place]!r}, and {keys[place]!r} in `fit`; expected the same columns in the "
         "same order: X[columns], with those of `fit`."
+    )
+
+
+def check_same_order(name: str, keys: list[Any], labels: list[Any] | None) -> None:
+    """Raise ValueError where keys, given for the columns of a frame, are its own labels in another order.
+
+    Numbers from 0 on are what a frame has that was given no labels, and say nothing.
+
+    Examples
+    --------
+    >>> check_same_order("items", ["tea", "rye"], ["rye", "tea"])
+    Traceback (most recent call last):
+    ...
+    ValueError: items has 'tea' at position 0, where X has the column 'rye'; leave items=None, for X names them.
+    """
+    labels = None if labels is None else [canonical_key(label) for label in labels]
+    if labels is None or labels in (keys, list(range(len(keys)))) or Counter(labels) != Counter(keys):
+        return
+    place = next(i for i, (label, key) in enumerate(zip(labels, keys)) if label != key)
+    raise ValueError(
+        f"{name} has {keys[place]!r} at position {place}, where X has the column {labels[place]!r}; leave {name}=None, "
+        "for X names them."
     )
 
 

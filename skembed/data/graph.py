@@ -16,6 +16,7 @@ from skembed.data.canonical import canonical_key
 from skembed.data.columns import (
     as_table,
     check_labels,
+    check_same_order,
     column_labels,
     factorize,
     filled,
@@ -241,7 +242,9 @@ def read_adjacency(estimator: Any, X: Any, nodes: Any) -> tuple[sparse.csr_matri
     if names is not None and index is not None and set(index) == set(names) and list(index) != list(names):
         raise ValueError("X has its nodes in another order as rows than as columns; use X.loc[X.columns].")
     if nodes is not None:
-        return matrix, _node_keys(nodes, matrix.shape[0])
+        keys = _node_keys(nodes, matrix.shape[0])
+        check_same_order("nodes", keys, names)
+        return matrix, keys
     return matrix, list(range(matrix.shape[0])) if names is None else _node_keys(names, matrix.shape[0])
 
 

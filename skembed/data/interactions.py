@@ -9,7 +9,15 @@ import numpy as np
 from scipy import sparse
 
 from skembed.data.canonical import canonical_key
-from skembed.data.columns import check_labels, column_labels, factorize, read_columns, series_values, to_float
+from skembed.data.columns import (
+    check_labels,
+    check_same_order,
+    column_labels,
+    factorize,
+    read_columns,
+    series_values,
+    to_float,
+)
 from skembed.data.lists import encode_lists, read_lists
 from skembed.data.matrix import read_matrix
 from skembed.data.ragged import Ragged
@@ -300,7 +308,8 @@ def _warn_of_another_type(lists: Any, keys: list[Any]) -> None:
 
 
 def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:
-    labels = column_labels(X) if items is None else items
+    columns = column_labels(X)
+    labels = columns if items is None else items
     if labels is None:
         return list(range(n_items))
     if isinstance(labels, set | frozenset):
@@ -312,6 +321,8 @@ def _item_keys(X: Any, items: Any, n_items: int) -> list[Any]:
     twice = [key for place, key in enumerate(keys) if first.setdefault(key, place) != place]
     if twice:
         raise ValueError(f"items names {twice[0]!r} twice; expected a name of its own for each column.")
+    if items is not None:
+        check_same_order("items", keys, columns)
     return keys
 
 

@@ -129,6 +129,14 @@ class TestBaskets:
         assert InteractionEmbedder(1, method="svd").fit(frame).embedding_.keys.tolist() == ["c", "d"]
         with pytest.raises(ValueError, match="items has 3 names, but X has 2 columns"):
             InteractionEmbedder(items=list("abc")).fit(np.eye(2))
+        with pytest.raises(
+            ValueError, match="items has 'd' at position 0, where X has the column 'c'; leave items=None"
+        ):
+            InteractionEmbedder(items=["d", "c"]).fit(frame)
+        unnamed = InteractionEmbedder(1, method="svd", items=[1, 0]).fit(pd.DataFrame(np.eye(2)))
+        assert unnamed.embedding_.keys.tolist() == [1, 0]
+        for items in (["c", "d"], ["d", "e"]):
+            assert InteractionEmbedder(1, method="svd", items=items).fit(frame).embedding_.keys.tolist() == items
         with pytest.raises(TypeError, match="items is a set, which has no order"):
             InteractionEmbedder(items={"a", "b"}).fit(np.eye(2))
         with pytest.raises(ValueError, match="items names 'a' twice"):

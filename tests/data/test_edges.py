@@ -347,6 +347,8 @@ def test_edges_in_place_of_a_matrix_are_sent_to_their_reader():
          "X is the adjacency matrix of a graph and must be square, a row and a column for each node; got shape (3, 2). "
          "Edges in a list or frame are read by skembed.graph.read_edges."),
         (np.eye(2), ["a"], ValueError, "nodes has 1 ids, but X has 2 rows; expected an id for each."),
+        (pd.DataFrame(np.eye(2), columns=["a", "b"]), ["b", "a"], ValueError,
+         "nodes has 'b' at position 0, where X has the column 'a'; leave nodes=None, for X names them."),
         (np.eye(2), {"a", "b"}, TypeError,
          "nodes is a set, which has no order; expected a sequence of ids in the order of the rows of X."),
         (np.eye(2), ["a", None], ValueError,
