@@ -49,7 +49,8 @@ class EmbeddingTable(KeyedVectors):
     Raises
     ------
     ValueError
-        If keys repeat, a vector is not finite, the shapes do not fit, counts are negative, or there is no such metric.
+        If keys repeat, a vector is not finite, the shapes do not fit, counts are negative, or there is no such metric;
+        or if vectors are a frame whose index has the keys in another order.
     TypeError
         If a key is not hashable, or `keys` is a set, which has no order.
 
@@ -78,7 +79,7 @@ class EmbeddingTable(KeyedVectors):
     def __init__(
         self, keys: Iterable, vectors: Any, *, unknown: Any = None, metric: Metric = "cosine", counts: Any = None
     ):
-        self._validate_and_set(row_keys(keys), vectors, unknown, metric, counts, finite=True)
+        self._validate_and_set(row_keys(keys, vectors), vectors, unknown, metric, counts, finite=True)
 
     @classmethod
     def _validated(

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import unicodedata
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -104,13 +105,30 @@ def key_list(keys: Iterable, name: str = "keys") -> list:
         raise TypeError(f"{name} must be a list of hashable keys, got {type(keys).__name__}: {error}.") from error
 
 
-def row_keys(keys: Iterable) -> list:
-    """As `key_list`, of keys beside rows of vectors; TypeError for a set, which has no order."""
+def row_keys(keys: Iterable, rows: Any) -> list:
+    """As `key_list`, of keys beside rows of vectors.
+
+    Raises
+    ------
+    TypeError
+        If they are a set, which has no order.
+    ValueError
+        If the rows are those of a pandas frame whose index holds the same texts in another order.
+    """
     if isinstance(keys, set | frozenset):
         raise TypeError(
             f"keys is a {type(keys).__name__}, which has no order; expected a sequence in the order of the vectors."
         )
-    return key_list(keys)
+    listed = key_list(keys)
+    named = hasattr(rows, "iloc") and len(rows) and isinstance(rows.index[0], str)  # not numbers, which count rows
+    labels = key_list(rows.index) if named else listed
+    place = next((place for place, (key, label) in enumerate(zip(listed, labels)) if key != label), None)
+    if place is not None and Counter(labels) == Counter(listed):
+        raise ValueError(
+            f"keys has {listed[place]!r} at position {place}, where the index of vectors has {labels[place]!r}; pass "
+            "vectors.index as the keys, or vectors.loc[keys]."
+        )
+    return listed
 
 
 def build_index(keys: list) -> dict[Any, int]:

@@ -96,7 +96,7 @@ class SubwordTable(EmbeddingTable):
         SubwordTable
             The vector of each key is the mean of its row and those of its n-grams.
         """
-        keys = row_keys(keys)
+        keys = row_keys(keys, rows)
         for key in keys:
             if not isinstance(key, str):
                 raise TypeError(f"keys must be strings to have n-grams, got {key!r} of type {type(key).__name__}.")

@@ -1,6 +1,7 @@
 """Keys, vectors and queries of a table from every container that holds them."""
 
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import sparse
 from skembed import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 
+TRIGRAMS = {"min_n": 3, "max_n": 3, "n_buckets": 2}
 NUMBERS = np.array([[1.0, 2.0], [3.0, -4.0]], dtype=np.float32)
 
 
@@ -99,9 +101,27 @@ def test_sets_have_no_order_in_which_vectors_stand(make):
     with pytest.raises(TypeError, match=message):
         EmbeddingTable(make(["Ulm", "Bern"]), NUMBERS)
     with pytest.raises(TypeError, match=message):
-        SubwordTable.from_rows(make(["Ulm", "Bern"]), NUMBERS, Subwords(NUMBERS, min_n=3, max_n=3, n_buckets=2))
+        SubwordTable.from_rows(make(["Ulm", "Bern"]), NUMBERS, Subwords(NUMBERS, **TRIGRAMS))
     cities = {"Ulm": NUMBERS[0], "Bern": NUMBERS[1]}
     np.testing.assert_array_equal(EmbeddingTable(cities.keys(), cities.values()).vectors, NUMBERS)
+
+
+def test_an_index_in_another_order_than_the_keys_is_refused():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(NUMBERS, index=["Ulm", "Bern"])
+    for make in (EmbeddingTable, partial(SubwordTable.from_rows, subwords=Subwords(NUMBERS, **TRIGRAMS))):
+        with pytest.raises(
+            ValueError, match="keys has 'Bern' at position 0, where the index of vectors has 'Ulm'; pass"
+        ):
+            make(["Bern", "Ulm"], frame)
+        for keys in (frame.index, ["Ulm", "Bern"], ["Bern", "Graz"]):
+            assert make(keys, frame).keys.tolist() == list(keys)
+        assert make(["0", "1"], pd.DataFrame(NUMBERS)).keys.tolist() == ["0", "1"]
+    assert EmbeddingTable([1, 0], pd.DataFrame(NUMBERS)).keys.tolist() == [1, 0]
+    missing = pd.Index(["Ulm", pd.NA])
+    assert EmbeddingTable(missing, pd.DataFrame(NUMBERS, index=missing)).keys.tolist() == ["Ulm", None]
+    with pytest.raises(ValueError, match="same length"):
+        EmbeddingTable(["Bern"], frame)
 
 
 def test_masked_numbers_are_no_query():
