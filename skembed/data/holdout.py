@@ -1,6 +1,7 @@
 """Hidden parts of baskets: the labels of whoever predicts items."""
 
 import zlib
+from collections import Counter
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
-from skembed.data.columns import filled
+from skembed.data.columns import column_labels, filled
 from skembed.data.interactions import FOR_TEXT, as_lists, holds_baskets
 from skembed.data.lists import distinct_keys
 from skembed.data.matrix import naming_no_numbers, summable
@@ -77,6 +78,9 @@ def basket_split(
     if order == "last":
         if times is None:
             raise ValueError("order='last' of a matrix needs times, as read_interactions returns them.")
+        labels, others = column_labels(X) or [], column_labels(times) or []
+        if labels != others and Counter(labels) == Counter(others):
+            raise ValueError("times has the columns of X in another order; pass times[X.columns].")
         by_time = np.lexsort((ranks, _times_of(matrix, times)))
         ranks = np.empty(len(by_time), dtype=np.int64)
         ranks[by_time] = np.arange(len(by_time))

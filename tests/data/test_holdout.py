@@ -142,6 +142,16 @@ def test_times_of_an_array_may_be_0():
     assert rest.toarray().tolist() == [[0, 1, 0], [0, 1, 0]]
 
 
+def test_times_of_a_frame_stand_as_its_columns_do():
+    pd = pytest.importorskip("pandas")
+    baskets = pd.DataFrame([[1, 1, 1]], columns=["a", "b", "c"])
+    times = pd.DataFrame([[3, 2, 1]], columns=["c", "b", "a"])
+    with pytest.raises(ValueError, match=r"^times has the columns of X in another order; pass times\[X\.columns\]\.$"):
+        basket_split(baskets, hidden=1, order="last", times=times)
+    for given in (times[baskets.columns], times.to_numpy()[:, ::-1], pd.DataFrame([[1, 2, 3]])):
+        assert basket_split(baskets, hidden=1, order="last", times=given)[1].toarray().tolist() == [[0, 0, 1]]
+
+
 def test_times_that_are_none():
     def message_of(error, baskets, **options):
         with pytest.raises(error) as caught:
