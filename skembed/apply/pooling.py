@@ -191,7 +191,14 @@ def learn_poolings(
         inverse = np.log((1 + n_documents) / (1 + frequency)) + 1  # smooth, as in TfidfTransformer
         learned["tfidf"] = Pooling("tfidf", inverse.astype(np.float32))
     if "sif" in names:
-        component = np.linalg.eigh(second_moment)[1][:, -1]
-        component *= np.sign(component[np.argmax(np.abs(component))])  # an eigenvector has no sign of its own
-        learned["sif"] = Pooling("sif", sif_weights, component.astype(np.float32))
+        learned["sif"] = Pooling("sif", sif_weights, _common_component(second_moment))
     return [learned[name] for name in names], DocumentCounts(n_documents, frequency)
+
+
+def _common_component(second_moment: np.ndarray) -> np.ndarray | None:
+    """Return the unit vector along which documents are longest; None where there were none, or zeros alone."""
+    if not second_moment.any():
+        return None
+    component = np.linalg.eigh(second_moment)[1][:, -1]
+    component *= np.sign(component[np.argmax(np.abs(component))])  # an eigenvector has no sign of its own
+    return component.astype(np.float32)

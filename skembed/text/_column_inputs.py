@@ -30,7 +30,7 @@ class ColumnInputs:
 
     Attributes
     ----------
-    tokens, words, counts
+    tokens, words, counts, column_counts
         As of `Inputs`; a word counts in every row that holds it.
     factors : list of Factor
         One a column.
@@ -62,9 +62,18 @@ class ColumnInputs:
         self.words = list(number)
         # -1 finds the last one: missing, and empty
         self._words = Ragged.from_ends(np.array(ids, dtype=np.int32), np.array([*ends, len(ids)], dtype=np.int64))
-        n_rows = np.concatenate([np.bincount(factor.codes + 1, minlength=1)[1:] for factor in self.factors])
-        weights = np.repeat(np.append(n_rows, 0), self._words.lengths)
-        self.counts = np.bincount(self._words.indices, weights, minlength=len(number)).astype(np.int64)
+        firsts = np.cumsum([0, *(len(factor.keys) for factor in self.factors)])
+        self.column_counts = [
+            self._counts_of(factor, self._words.take(np.arange(first, last)))
+            for factor, first, last in zip(self.factors, firsts[:-1], firsts[1:])
+        ]
+        self.counts = np.sum(self.column_counts, axis=0)
+
+    def _counts_of(self, factor: Factor, levels: Ragged) -> np.ndarray:
+        """How often each word occurs in a column of these levels."""
+        n_rows = np.bincount(factor.codes + 1, minlength=1 + len(levels))[1:]
+        weights = np.repeat(n_rows, levels.lengths)
+        return np.bincount(levels.indices, weights, minlength=len(self.words)).astype(np.int64)
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
         """Return the rows, the cells of each one after the other."""
@@ -154,7 +163,7 @@ def pool_columns(columns: Columns, poolers: list[TextPooler], missing: np.ndarra
 
 
 def _pool_column(factor: Factor, pooler: TextPooler, missing: np.ndarray) -> np.ndarray:
-    parts = list(pooler.pooled_chunks(_level_documents(factor.keys, pooler.encoder.normalizer, pooler.encoder.row_of)))
+    parts = list(pooler.pooled_chunks(_level_documents(factor.keys, pooler.encoder.normalizer, pooler.encoder.number)))
     n_poolings = len(pooler.poolings)
     levels = np.concatenate([*(pooled for pooled, _ in parts), np.tile(missing, n_poolings)[None]])
     if pooler.table.unknown is not None:

@@ -27,6 +27,7 @@ class TextInputs:
     def normalize(self, normalizer: TextNormalizer, known: Any) -> None:
         normalize_corpus(self._corpus, [normalizer.normalize(token, known) for token in self.tokens])
         self.words, self.counts = self._corpus.words, self._corpus.counts
+        self.column_counts = [self.counts]
 
     def sequences(self, row_of: np.ndarray) -> Chunks:
         return self._corpus.sequences(row_of)

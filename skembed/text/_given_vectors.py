@@ -14,6 +14,7 @@ from skembed.text._normalizer import TextNormalizer
 from skembed.warning import warn
 
 __all__ = [
+    "KnownWords",
     "document_shares",
     "given_vectors",
     "held_table",
@@ -25,6 +26,16 @@ __all__ = [
 
 _SHOWN = 10  # unknown words that a message names
 _UNKNOWN_SHARE = 1 / 3  # of the running words: more of them unknown, and something is wrong
+
+
+class KnownWords:
+    """What tokens are normalized to: the words of a table, and stop words, which are left out as they stand."""
+
+    def __init__(self, table: EmbeddingTable, stop_words: frozenset[str]) -> None:
+        self._table, self._stop_words = table, stop_words
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._table or word in self._stop_words
 
 
 def given_vectors(words: list[str], table: EmbeddingTable) -> EmbeddingTable:

@@ -29,6 +29,8 @@ class Inputs(Protocol):
         The words that they are after normalization.
     counts : ndarray of shape (n_words,), int64
         How often each word occurs.
+    column_counts : list of ndarray of shape (n_words,), int64
+        In each column; documents are one.
     size : str
         How much was read, for messages.
     """
@@ -36,6 +38,7 @@ class Inputs(Protocol):
     tokens: list[str]
     words: list[str]
     counts: np.ndarray
+    column_counts: list[np.ndarray]
     size: str
 
     def candidates(self, normalizer: TextNormalizer) -> set[str]:

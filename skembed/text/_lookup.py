@@ -99,10 +99,11 @@ def learn_poolers(
         One a column.
     """
     row_of = encoder.encode_words(inputs.words)
-    counts = np.zeros(len(table), dtype=np.int64)
-    counts[row_of[row_of != NO_ROW]] = inputs.counts[row_of != NO_ROW]
+    has_row = row_of != NO_ROW
     poolers = []
-    for documents in inputs.documents(row_of):
+    for documents, word_counts in zip(inputs.documents(row_of), inputs.column_counts):
+        counts = np.zeros(len(table), dtype=np.int64)
+        counts[row_of[has_row]] = word_counts[has_row]
         poolings, counted = learn_poolings(names, documents, table.vectors, counts, sif_smoothing=sif_smoothing)
         poolers.append(TextPooler(encoder, table, poolings, counted.n_documents))
     return poolers

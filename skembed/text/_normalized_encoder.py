@@ -31,6 +31,11 @@ class NormalizedEncoder:
         Text -> tokens that the normalizer turns into words.
     stop_words : iterable of str
         Are left out.
+
+    Attributes
+    ----------
+    number : dict
+        What tokens are normalized to: words with their rows, and stop words, with `NO_ROW`.
     """
 
     _state = {"keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": list[str]}
@@ -38,8 +43,7 @@ class NormalizedEncoder:
     def __init__(self, keys: Keys, normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: Iterable[str]) -> None:
         self.keys, self.normalizer, self.tokenizer = keys, normalizer, tokenizer
         self.stop_words = frozenset(stop_words)
-        self.row_of: dict[Any, int] = keys.index
-        self._number: dict[Any, int] = {**self.row_of, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
+        self.number: dict[Any, int] = {**keys.index, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
 
     def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
         """Yield chunks of documents.
@@ -61,11 +65,11 @@ class NormalizedEncoder:
 
     def encode_words(self, words: list[str]) -> np.ndarray:
         """Return the row of each word, int32 (n_words,); `NO_ROW` for stop words and those without one."""
-        return np.fromiter(map(self._number.get, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
+        return np.fromiter(map(self.number.get, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
 
     def _rows(self, tokens: list, further: dict[str, int] | None) -> np.ndarray:
         """Return the rows of tokens; a token that is no word of the table has those of its normalized form."""
-        rows = np.fromiter(map(self._number.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
+        rows = np.fromiter(map(self.number.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
         unseen = np.flatnonzero(rows == _UNSEEN)
         if not unseen.size:
             return rows
@@ -85,12 +89,12 @@ class NormalizedEncoder:
         return found
 
     def _rows_of_form(self, token: Any, further: dict[str, int] | None) -> list[int]:
-        form = self.normalizer.normalize(token, self._number) if isinstance(token, str) else (token,)
+        form = self.normalizer.normalize(token, self.number) if isinstance(token, str) else (token,)
         if further is None:
-            return [self._number.get(word, NO_ROW) for word in form]
-        n_rows = len(self.row_of)
+            return [self.number.get(word, NO_ROW) for word in form]
+        n_rows = len(self.keys)
         return [
-            self._number[word] if word in self._number else n_rows + further.setdefault(word, len(further))
+            self.number[word] if word in self.number else n_rows + further.setdefault(word, len(further))
             for word in form
         ]
 

@@ -18,6 +18,7 @@ from skembed.table import EmbeddingTable
 from skembed.text._column_inputs import ColumnInputs, missing_vector, pool_columns
 from skembed.text._document_inputs import TextInputs
 from skembed.text._given_vectors import (
+    KnownWords,
     given_vectors,
     held_table,
     postprocessed,
@@ -314,11 +315,12 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
         with self._read(X, tokenizer) as inputs:
             callbacks = PassCallbacks(self, self.max_iter if self.trainable else 1, X)
             table = source.table(lambda: inputs.candidates(normalizer))
-            inputs.normalize(normalizer, table)
+            known = KnownWords(table, stop_words)
+            inputs.normalize(normalizer, known)
             given = given_vectors(inputs.words, table)
             warn_cut_stop_words(
                 stop_words,
-                lambda word: [part for token in tokenizer.words(word) for part in normalizer.normalize(token, table)],
+                lambda word: [part for token in tokenizer.words(word) for part in normalizer.normalize(token, known)],
                 inputs.words if self.trainable else given,
             )
             unknown, unknown_share = unknown_words(inputs.words, inputs.counts, given, stop_words)

@@ -413,6 +413,43 @@ def test_every_column_counts_for_itself():
         np.testing.assert_allclose(rows[:, 12 * column : 12 * column + 6], alone, rtol=1e-6)
 
 
+def test_sif_weighs_the_words_of_each_column_by_that_column_alone():
+    first = np.array([["film maker"], ["film nurse"], ["nurse"], ["film maker nurse"]], dtype=object)
+    X = np.hstack([first, np.array([["maker"] * 9 + ["film"]] * 4, dtype=object)[:, :1]])
+    vectorizer = PretrainedVectorizer(table_of(["film", "maker", "nurse"]), pooling="sif")
+    np.testing.assert_array_equal(vectorizer.fit_transform(X)[:, :6], vectorizer.fit_transform(first))
+
+
+def test_sif_takes_nothing_out_of_a_column_that_was_empty_in_fit():
+    table = table_of(["film", "nurse"])
+    X = np.array([["film", None], ["nurse", None]], dtype=object)
+    found = PretrainedVectorizer(table, pooling="sif").fit(X).transform(np.array([["film", "nurse"]], dtype=object))
+    np.testing.assert_array_equal(found[0, 6:], table["nurse"])
+
+
+@pytest.mark.parametrize("keep", ["all", "corpus"])
+def test_stop_words_that_are_tokens_are_left_out_in_fit_as_in_transform(keep, recwarn):
+    texts = ["I don't go .", "the good , well-known", f"can{QUOTE}t go"] * 2
+    table = table_of(["do", "n't", "ca", "go", "well", "known", "the", "good", ".", ","])
+    options = {"keep": keep, "punctuation": "keep", "stop_words": ["Don't", "well-known"]}
+    vectorizer = PretrainedVectorizer(table, **options)
+    rows = vectorizer.fit_transform(texts)
+    np.testing.assert_array_equal(rows, vectorizer.transform(texts))
+    np.testing.assert_allclose(rows[1], table[["the", "good", ","]].mean(axis=0), rtol=1e-5)
+    assert not [str(warning.message) for warning in recwarn if "stop_words" in str(warning.message)]
+
+
+@pytest.mark.parametrize("keep", ["all", "corpus"])
+def test_a_cell_that_is_a_stop_word_as_a_whole_is_left_out(keep):
+    X = np.array([["new york", "new"], ["film", "york"]], dtype=object)
+    table = table_of(["new", "york", "film", "new_york"])
+    for stop_words in (["new york"], ["new_york"]):
+        vectorizer = PretrainedVectorizer(table, keep=keep, stop_words=stop_words)
+        rows = vectorizer.fit_transform(X)
+        np.testing.assert_array_equal(rows[0], [*np.zeros(6), *table["new"]])
+        assert vectorizer.vocabulary_.counts.tolist() == [1, 1, 1]
+
+
 def test_documents_and_columns_are_not_mixed_up():
     X = np.array([["film", "maker"]], dtype=object)
     columns = PretrainedVectorizer(CELLS).fit(X)
