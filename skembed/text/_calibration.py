@@ -21,7 +21,7 @@ from skembed.text._class_model import ClassModel
 if TYPE_CHECKING:
     from skembed.training.documents import LabelledBags
 
-__all__ = ["FACTORS", "HeldOutLosses", "held_out_folds", "without_unseen"]
+__all__ = ["FACTORS", "HeldOutLosses", "enough_of", "held_out_folds", "without_unseen"]
 
 FACTORS = 2.0 ** np.arange(-8, 4.25, 0.25)
 SPREAD = 1.0  # standard deviation of the logarithm of a factor that a handful of documents cannot decide
@@ -106,6 +106,14 @@ def held_out_folds(labels: np.ndarray, seed: int) -> Iterator[np.ndarray]:
             held = np.zeros(len(labels), dtype=bool)
             held[chosen] = True
             yield held
+
+
+def enough_of(data: "LabelledBags") -> "LabelledBags":
+    """Return `FOLD_SIZE` of these documents, evenly spread, or all of fewer: more of them decide no factor better."""
+    n_documents = len(data.labels)
+    if n_documents <= FOLD_SIZE:
+        return data
+    return data.take(np.arange(FOLD_SIZE) * n_documents // FOLD_SIZE)
 
 
 def without_unseen(bags: Ragged, seen: np.ndarray, n_words: int) -> Ragged:

@@ -65,7 +65,11 @@ def class_numbers(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.nd
     """Return the number of the class of each document; ValueError if they are not labels of so many documents."""
     if n_documents != len(y):
         raise ValueError(f"X has {n_documents} documents and y has {len(y)} labels; expected one for each.")
-    if n_documents and len(classes) < 2:
+    if not n_documents:
+        raise ValueError(
+            "X and y are empty; expected documents and the class of each. A generator that was read before is empty."
+        )
+    if len(classes) < 2:
         raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
     unknown = np.setdiff1d(y, classes)
     if len(unknown):

@@ -1,5 +1,6 @@
 """A fitted linear classifier of bags of rows: all that predicting reads, in numpy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from skembed.training.documents import ClassSettings, ClassTables
 
 __all__ = ["ClassModel", "class_paths"]
+
+_CELLS = 2**20  # scores that are in memory at a time, and what becomes of them
 
 
 def class_paths(counts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -95,13 +98,16 @@ class ClassModel:
             if nodes.shape != codes.shape or nodes.min(initial=0) < 0 or nodes.max(initial=0) >= len(self.output):
                 raise ValueError(f"expected paths over {len(self.output)} nodes")
 
-    def probabilities(self, bags: Ragged) -> np.ndarray:
-        """Return the probability of each class, float64 (n_bags, n_classes); no bag is empty."""
-        found = self._probabilities(self._scores(bags))
-        if self.frequencies is not None:
-            documents = np.repeat(np.arange(len(bags)), bags.lengths)
-            found[np.bincount(documents, bags.indices > END_ROW, minlength=len(bags)) == 0] = self.frequencies
-        return found
+    def probabilities(self, bags: Ragged) -> Iterator[np.ndarray]:
+        """Yield the probability of each class, float64 (n, n_classes), of some bags at a time; no bag is empty."""
+        n_at_once = max(1, _CELLS // max(len(self.output), 1))
+        for begin in range(0, len(bags), n_at_once):
+            part = bags.take(np.arange(begin, min(begin + n_at_once, len(bags))))
+            found = self._probabilities(self._scores(part))
+            if self.frequencies is not None:
+                documents = np.repeat(np.arange(len(part)), part.lengths)
+                found[np.bincount(documents, part.indices > END_ROW, minlength=len(part)) == 0] = self.frequencies
+            yield found
 
     def losses(self, bags: Ragged, labels: np.ndarray, weights: np.ndarray, factors: np.ndarray) -> np.ndarray:
         """Return the sum of the weighted log-losses of documents, their scores multiplied by each factor.

@@ -26,6 +26,8 @@ def document_weights(y: np.ndarray, sample_weight: Any, class_weight: Any) -> np
         )
     if class_weight is not None:
         weights = weights * compute_sample_weight(class_weight, y)
+        if not weights.any():
+            raise ValueError(f"class_weight={class_weight!r:.80} gives no document a weight; pass one above 0.")
     return (weights / weights.mean()).astype(np.float32)
 
 

@@ -1,6 +1,7 @@
 """FastTextClassifier: classes of documents from the mean of learned vectors of their words and n-grams."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
 from skembed.text._bags import END_ROW, BagReader
+from skembed.text._calibration import enough_of
 from skembed.text._class_labels import all_classes, class_numbers, read_labels
 from skembed.text._class_learning import (
     ClassesSeen,
@@ -321,9 +323,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             seen_before = None
             if earlier:
                 vocabulary, _ = grown_vocabulary(self.vocabulary_, [], corpus, stop_words)
-                known = LabelledBags(all_bags(self._bag_reader, corpus, stop_words), labels, weights, counts)
-                losses = self._seen.losses.add(self._model, known, 1 / self.temperature_)
-                seen_before = replace(self._seen, losses=losses)
+                seen_before = self._seen
+                if self.calibrate:
+                    known = LabelledBags(all_bags(self._bag_reader, corpus, stop_words), labels, weights, counts)
+                    losses = self._seen.losses.add(self._model, enough_of(known), 1 / self.temperature_)
+                    seen_before = replace(self._seen, losses=losses)
             else:
                 vocabulary, _ = first_vocabulary(
                     corpus, stop_words, min_count=self.min_count, max_features=self.max_features,
@@ -442,15 +446,17 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             classes among the documents learned, by weight.
         """
         check_is_fitted(self)
-        parts = [np.empty((0, len(self.classes_)))]
+        return np.concatenate([np.empty((0, len(self.classes_))), *self._probabilities(X)])
+
+    def _probabilities(self, X: Any) -> Iterator[np.ndarray]:
+        """Yield the probabilities of some documents at a time."""
         with EncodedCorpus.read(self._tokenizer.documents(X), self._tokenizer) as corpus:
             documents = without_stop_words(corpus, self._stop_words)
             n_known = 0
             for bags in self._bag_reader.read(corpus.words, documents):
                 n_known += int((bags.indices > END_ROW).sum())
-                parts.append(self._model.probabilities(bags))
+                yield from self._model.probabilities(bags)
             warn_unknown_documents(corpus.n_documents, n_known, "all get the frequencies of the classes")
-        return np.concatenate(parts)
 
     def to_fasttext(self, path, *, label_prefix="__label__"):
         """Write the model as a file, .bin, that the fastText program and its wrappers read; it predicts alike there.
@@ -531,8 +537,9 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Return the most probable class of each document, of shape (n_documents,)."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        check_is_fitted(self)
+        numbers = [part.argmax(axis=1) for part in self._probabilities(X)]
+        return self.classes_[np.concatenate([np.empty(0, np.int64), *numbers])]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

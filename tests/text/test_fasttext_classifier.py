@@ -20,8 +20,9 @@ from skembed.table import EmbeddingTable, SubwordTable
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import FastTextClassifier
 from skembed.text._bags import END_ROW, BagReader, hash_word_ngrams, hash_words
-from skembed.text._calibration import held_out_folds
+from skembed.text._calibration import enough_of, held_out_folds
 from skembed.text._class_learning import NARROW
+from skembed.text._class_model import ClassModel
 from skembed.training import documents
 
 LOSSES = ["softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"]
@@ -306,6 +307,45 @@ def test_many_small_batches_learn_nearly_as_well_as_all_documents():
         parts.partial_fit([texts[i] for i in batch], y[batch], classes=[0, 1])
     assert parts.score(unseen, y_unseen) > whole.score(unseen, y_unseen) - 0.03
     assert log_loss(y_unseen, parts.predict_proba(unseen)) < log_loss(y_unseen, whole.predict_proba(unseen)) + 0.05
+
+
+@pytest.mark.parametrize("calibrate", [True, False])
+def test_later_calls_calibrate_by_no_more_documents_than_decide_it(monkeypatch, calibrate):
+    seen, losses = [], ClassModel.losses
+
+    def counted(self, bags, *arguments):
+        seen.append(len(bags))
+        return losses(self, bags, *arguments)
+
+    texts, y = noisy(500, 0, noise=0.1)
+    classifier = small(max_iter=1, calibrate=calibrate).partial_fit(texts, y)
+    monkeypatch.setattr(ClassModel, "losses", counted)
+    monkeypatch.setattr("skembed.text._calibration.FOLD_SIZE", 100)
+    classifier.partial_fit(texts[:90], y[:90]).partial_fit(texts, y)
+    assert seen == ([90, 100] if calibrate else [])
+    spread = documents.LabelledBags(Ragged.from_ends(np.arange(7), np.arange(1, 8)), np.arange(7), np.ones(7), y)
+    monkeypatch.setattr("skembed.text._calibration.FOLD_SIZE", 3)
+    assert enough_of(spread).labels.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_how_many_scores_are_in_memory_changes_rounding_alone(monkeypatch, loss):
+    classifier = small(loss=loss, max_iter=2).fit(TEXTS, LABELS)
+    texts = [*TEXTS, "", "unknown"]
+    expected, predicted = classifier.predict_proba(texts), classifier.predict(texts)
+    for cells in (1, 17):
+        monkeypatch.setattr("skembed.text._class_model._CELLS", cells)
+        np.testing.assert_allclose(classifier.predict_proba(texts), expected, rtol=1e-5)
+        np.testing.assert_array_equal(classifier.predict(texts), predicted)
+    assert classifier.predict([]).shape == (0,)
+
+
+def test_nothing_to_learn_from_is_named():
+    for learn in (small().fit, small().partial_fit, small().fit(TEXTS, LABELS).partial_fit):
+        with pytest.raises(ValueError, match="X and y are empty; expected documents and the class of each"):
+            learn([], [])
+    with pytest.raises(ValueError, match=r"class_weight={'sara': 0, .*} gives no document a weight"):
+        small(class_weight=dict.fromkeys(LABELS.tolist(), 0)).fit(TEXTS, LABELS)
 
 
 @pytest.mark.parametrize(
