@@ -163,7 +163,7 @@ def pool_columns(columns: Columns, poolers: list[TextPooler], missing: np.ndarra
 
 
 def _pool_column(factor: Factor, pooler: TextPooler, missing: np.ndarray) -> np.ndarray:
-    parts = list(pooler.pooled_chunks(_level_documents(factor.keys, pooler.encoder.normalizer, pooler.encoder.number)))
+    parts = list(pooler.pooled_chunks(_level_documents(factor.keys, pooler.encoder.normalizer, pooler.encoder.known)))
     n_poolings = len(pooler.poolings)
     levels = np.concatenate([*(pooled for pooled, _ in parts), np.tile(missing, n_poolings)[None]])
     if pooler.table.unknown is not None:

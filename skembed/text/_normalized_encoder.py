@@ -31,19 +31,33 @@ class NormalizedEncoder:
         Text -> tokens that the normalizer turns into words.
     stop_words : iterable of str
         Are left out.
+    added : ndarray of shape (n_added,), int32, default=None
+        Rows of words that had no vector in the source, which `fit` did not look for when it normalized tokens.
 
     Attributes
     ----------
-    number : dict
-        What tokens are normalized to: words with their rows, and stop words, with `NO_ROW`.
+    known : dict
+        What tokens are normalized to first: words of the source, and stop words, with `NO_ROW` in place of a row.
     """
 
-    _state = {"keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": list[str]}
+    _state = {
+        "keys": Keys, "normalizer": TextNormalizer, "tokenizer": Tokenizer, "stop_words": list[str],
+        "added": np.ndarray,
+    }  # fmt: skip
 
-    def __init__(self, keys: Keys, normalizer: TextNormalizer, tokenizer: Tokenizer, stop_words: Iterable[str]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        normalizer: TextNormalizer,
+        tokenizer: Tokenizer,
+        stop_words: Iterable[str],
+        added: np.ndarray | None = None,
+    ) -> None:
         self.keys, self.normalizer, self.tokenizer = keys, normalizer, tokenizer
         self.stop_words = frozenset(stop_words)
-        self.number: dict[Any, int] = {**keys.index, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
+        self.added = np.empty(0, dtype=np.int32) if added is None else added
+        self.known: dict[Any, int] = {**keys.index, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
+        self._added = {word: self.known.pop(word) for word in keys.array[np.unique(self.added)].tolist()}
 
     def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
         """Yield chunks of documents.
@@ -65,11 +79,16 @@ class NormalizedEncoder:
 
     def encode_words(self, words: list[str]) -> np.ndarray:
         """Return the row of each word, int32 (n_words,); `NO_ROW` for stop words and those without one."""
-        return np.fromiter(map(self.number.get, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
+        return np.fromiter(map(self._row, words, itertools.repeat(NO_ROW)), np.int32, count=len(words))
+
+    def _row(self, word: Any, default: int | None = None) -> int | None:
+        """Return the number of a word of a normalized form."""
+        row = self.known.get(word)
+        return self._added.get(word, default) if row is None else row
 
     def _rows(self, tokens: list, further: dict[str, int] | None) -> np.ndarray:
         """Return the rows of tokens; a token that is no word of the table has those of its normalized form."""
-        rows = np.fromiter(map(self.number.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
+        rows = np.fromiter(map(self.known.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
         unseen = np.flatnonzero(rows == _UNSEEN)
         if not unseen.size:
             return rows
@@ -89,20 +108,23 @@ class NormalizedEncoder:
         return found
 
     def _rows_of_form(self, token: Any, further: dict[str, int] | None) -> list[int]:
-        form = self.normalizer.normalize(token, self.number) if isinstance(token, str) else (token,)
+        form = self.normalizer.normalize(token, self.known) if isinstance(token, str) else (token,)
+        rows = [self._row(word) for word in form]
         if further is None:
-            return [self.number.get(word, NO_ROW) for word in form]
+            return [NO_ROW if row is None else row for row in rows]
         n_rows = len(self.keys)
         return [
-            self.number[word] if word in self.number else n_rows + further.setdefault(word, len(further))
-            for word in form
+            n_rows + further.setdefault(word, len(further)) if row is None else row for word, row in zip(form, rows)
         ]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._state} | {"stop_words": sorted(self.stop_words)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        check_state(NormalizedEncoder, state, self._state)
+        check_state(NormalizedEncoder, state, self._state.keys() - {"added"})  # older ones lack it
+        added, n_words = state.get("added", np.empty(0, dtype=np.int32)), len(state["keys"])
+        if added.dtype != np.int32 or added.ndim != 1 or not ((added >= 0) & (added < n_words)).all():
+            raise ValueError(f"NormalizedEncoder: expected 'added' to be rows of {n_words} words, got {added!r:.60}")
         self.__init__(**state)  # type: ignore[misc]
 
 

@@ -332,7 +332,9 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
                 learned, loss_curve = train_further(learned, inputs, vocabulary, self, callbacks)
             held = held_table(learned, table, keep_all=source.keeps_all, with_subwords=source.with_subwords)
             held, missing = postprocessed(held, missing_vector(table), vocabulary, inputs, self.postprocess)
-            encoder = NormalizedEncoder(held.shared_keys, normalizer, tokenizer, stop_words)
+            row_of = held.shared_keys.index
+            added = np.array([row_of[word] for word in vocabulary.keys if word not in table], dtype=np.int32)
+            encoder = NormalizedEncoder(held.shared_keys, normalizer, tokenizer, stop_words, added)
             poolers = learn_poolers(names, inputs, encoder, held, self.sif_smoothing)
 
             self.embedding_, self.vocabulary_ = held, vocabulary

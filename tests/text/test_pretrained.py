@@ -439,6 +439,22 @@ def test_stop_words_that_are_tokens_are_left_out_in_fit_as_in_transform(keep, re
     assert not [str(warning.message) for warning in recwarn if "stop_words" in str(warning.message)]
 
 
+@pytest.mark.parametrize("keep", ["all", "auto"])
+@pytest.mark.parametrize("trainable", [False, True])
+def test_words_that_fit_adds_are_no_reason_to_cut_others_at_them(keep, trainable):
+    """The source has "'s" and not "zorba": "zorba's" is cut into "zorba" and "s", also once "zorba" has a row."""
+    words = ["the", "film", "of", "'s", ",", "."]
+    table = table_of(words) if trainable else subword_table_of(words)
+    texts = ["the film of zorba .", "zorba's film , the film", "it of zorba's"] * 2
+    options = {"trainable": trainable, "min_count": 1, "max_iter": 1, "subsample": 0, "random_state": 0}
+    vectorizer = PretrainedVectorizer(table, keep=keep, punctuation="keep", **options)
+    rows = vectorizer.fit_transform(texts)
+    assert "zorba" in vectorizer.vocabulary_
+    assert "'s" not in vectorizer.vocabulary_
+    for same in (vectorizer, pickle.loads(pickle.dumps(vectorizer))):
+        np.testing.assert_allclose(same.transform(texts), rows, rtol=1e-6)
+
+
 @pytest.mark.parametrize("keep", ["all", "corpus"])
 def test_a_cell_that_is_a_stop_word_as_a_whole_is_left_out(keep):
     X = np.array([["new york", "new"], ["film", "york"]], dtype=object)
