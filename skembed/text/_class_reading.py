@@ -33,7 +33,7 @@ def document_weights(y: np.ndarray, sample_weight: Any, class_weight: Any) -> np
 
 def without_stop_words(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Ragged]:
     """Yield chunks of documents as numbers of words, without stop words."""
-    return corpus.documents(corpus.numbers(stop_words))
+    return corpus.documents(corpus.numbers(frozenset(stop_words)))  # a list is looked through for each word
 
 
 def all_bags(reader: BagReader, corpus: EncodedCorpus, stop_words: Collection[str]) -> Ragged:
