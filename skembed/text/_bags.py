@@ -1,6 +1,6 @@
 """Documents -> bags of rows, as fastText's classifier has them: words, character n-grams, hashed word n-grams."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ END_ROW = 0  # in every bag once, as the end of a line in fastText: no bag is em
 END_WORD = "</s>"  # what fastText calls it; it is the last word of n-grams of words
 _LEFT_OUT = -2  # a word without a row
 _WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
+_MARKED_BUCKETS = 2**24  # of so many there is an array in memory; more are searched for
 _FEW = 16  # words that are hashed one by one
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
@@ -82,12 +83,20 @@ class BagReader:
 
     def buckets_of(self, words: Sequence[str], chunks: Iterator[Ragged]) -> np.ndarray:
         """The buckets that occur in documents, rising; ids count in `words`."""
-        found = [np.unique(self.word_buckets(words).indices)]
+        found = [self._distinct(self.word_buckets(words).indices)]
         hashes = hash_words(words)
         for chunk in chunks:
             for numbers, _ in hash_word_ngrams(*_with_ends(hashes[chunk.indices], chunk.ends), self.word_ngrams):
-                found.append(np.unique(numbers % np.uint64(self.n_buckets)).astype(np.int64))
+                found.append(self._distinct((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
         return np.unique(np.concatenate(found))
+
+    def _distinct(self, buckets: np.ndarray) -> np.ndarray:
+        """Distinct buckets, rising."""
+        if self.n_buckets > _MARKED_BUCKETS:
+            return np.unique(buckets)
+        is_there = np.zeros(self.n_buckets, dtype=bool)
+        is_there[buckets] = True
+        return np.flatnonzero(is_there)
 
     def read(self, words: Sequence[str], chunks: Iterator[Ragged]) -> Iterator[Ragged]:
         """Yield chunks of documents as rows; ids count in `words`.
@@ -100,8 +109,9 @@ class BagReader:
             (1 + row_of[word] if word in row_of else _LEFT_OUT for word in words), dtype=np.int32, count=len(words)
         )
         buckets = self.word_buckets(words)
-        of_characters = Ragged(buckets.indptr, self._rows(buckets.indices))
-        hashes = hash_words(words)
+        bucket_rows = self._bucket_rows()
+        of_characters = Ragged(buckets.indptr, bucket_rows(buckets.indices))
+        hashes, n_codes = hash_words(words), 1 + self.n_rows  # `NO_ROW` is 0
         for chunk in chunks:
             ids, ends = chunk.indices, chunk.ends
             document = np.repeat(np.arange(len(ends)), chunk.lengths)
@@ -110,24 +120,34 @@ class BagReader:
             documents = [np.arange(len(ends)), document, np.repeat(document, ngrams.lengths)]
             document = np.repeat(np.arange(len(ends)), chunk.lengths + 1)
             for numbers, firsts in hash_word_ngrams(*_with_ends(hashes[ids], ends), self.word_ngrams):
-                rows.append(self._rows((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
+                rows.append(bucket_rows((numbers % np.uint64(self.n_buckets)).astype(np.int64)))
                 documents.append(document[firsts])
             all_rows, all_documents = np.concatenate(rows), np.concatenate(documents)
             known = all_rows != _LEFT_OUT
             all_rows, all_documents = all_rows[known], all_documents[known]
             # by row within a document: the order of words, where it does not count, changes no bit
-            order = np.lexsort((all_rows, all_documents))
             counts = np.bincount(all_documents, minlength=len(ends))
-            yield Ragged.from_ends(all_rows[order], np.cumsum(counts))
+            codes = all_documents * n_codes + (all_rows - NO_ROW)
+            codes.sort()
+            codes += np.repeat(NO_ROW - np.arange(len(ends)) * n_codes, counts)
+            yield Ragged.from_ends(codes.astype(np.int32), np.cumsum(counts))
 
-    def _rows(self, buckets: np.ndarray) -> np.ndarray:
-        """Rows of buckets; those that have none are `NO_ROW`, or left out."""
+    def _bucket_rows(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function of buckets that gives their rows; those that have none are `NO_ROW`, or left out."""
         none = NO_ROW if self.absent == "zeros" else _LEFT_OUT
-        if not len(self.buckets):
-            return np.full(len(buckets), none, dtype=np.int32)
-        places = np.minimum(np.searchsorted(self.buckets, buckets), len(self.buckets) - 1)
-        found = self.buckets[places] == buckets
-        return np.where(found, 1 + len(self.keys) + places, none).astype(np.int32)
+        first, n_held = 1 + len(self.keys), len(self.buckets)
+        if not n_held:
+            return lambda buckets: np.full(len(buckets), none, dtype=np.int32)
+        if self.n_buckets <= _MARKED_BUCKETS:
+            row_of = np.full(self.n_buckets, none, dtype=np.int32)
+            row_of[self.buckets] = np.arange(first, first + n_held)
+            return row_of.__getitem__
+
+        def search(buckets: np.ndarray) -> np.ndarray:
+            places = np.minimum(np.searchsorted(self.buckets, buckets), n_held - 1)
+            return np.where(self.buckets[places] == buckets, first + places, none).astype(np.int32)
+
+        return search
 
 
 def _with_ends(hashes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -102,11 +102,11 @@ class ClassModel:
         """Yield the probability of each class, float64 (n, n_classes), of some bags at a time; no bag is empty."""
         n_at_once = max(1, _CELLS // max(len(self.output), 1))
         for begin in range(0, len(bags), n_at_once):
-            part = bags.take(np.arange(begin, min(begin + n_at_once, len(bags))))
+            indptr = bags.indptr[begin : begin + n_at_once + 1]
+            part = Ragged(indptr - indptr[0], bags.indices[indptr[0] : indptr[-1]])
             found = self._probabilities(self._scores(part))
             if self.frequencies is not None:
-                documents = np.repeat(np.arange(len(part)), part.lengths)
-                found[np.bincount(documents, part.indices > END_ROW, minlength=len(part)) == 0] = self.frequencies
+                found[np.maximum.reduceat(part.indices, part.indptr[:-1]) <= END_ROW] = self.frequencies
             yield found
 
     def losses(self, bags: Ragged, labels: np.ndarray, weights: np.ndarray, factors: np.ndarray) -> np.ndarray:

@@ -570,6 +570,27 @@ def test_bags_hold_what_their_docstring_says():
     assert (read.indices != NO_ROW).all()
 
 
+@pytest.mark.parametrize("absent", ["zeros", "skip"])
+def test_bags_are_the_same_however_buckets_are_looked_up(monkeypatch, absent):
+    generator = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(30)]
+    ends = np.sort(generator.integers(0, 200, 40))
+    chunk = Ragged.from_ends(generator.integers(0, 30, ends[-1]).astype(np.int32), ends)
+    settings = {"word_ngrams": 3, "min_n": 2, "max_n": 3, "n_buckets": 500}
+    read = []
+    for marked in (2**24, 499):
+        monkeypatch.setattr("skembed.text._bags._MARKED_BUCKETS", marked)
+        reader = BagReader(Keys.of(words[:20]), **settings, buckets=np.zeros(0, np.int64), absent=absent)
+        for buckets in (reader.buckets_of(words, iter([chunk])), np.arange(0, 500, 3), np.zeros(0, np.int64)):
+            reader = BagReader(Keys.of(words[:20]), **settings, buckets=buckets, absent=absent)
+            (bags,) = reader.read(words, iter([chunk]))
+            rows = np.split(bags.indices, bags.indptr[1:-1])
+            assert all((np.diff(one) >= 0).all() for one in rows)
+            assert bags.indices.max() < reader.n_rows
+            read.append((buckets.tolist(), bags.indptr.tolist(), bags.indices.tolist()))
+    assert read[:3] == read[3:]
+
+
 def test_predicting_imports_no_numba(heavy_imports, fitted):
     assert heavy_imports(fitted, "predict") == []
 
