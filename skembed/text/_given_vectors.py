@@ -32,18 +32,19 @@ class KnownWords:
     """What tokens are normalized to: the words of a table, and stop words, which are left out as they stand."""
 
     def __init__(self, table: EmbeddingTable, stop_words: frozenset[str]) -> None:
-        self._table, self._stop_words = table, stop_words
+        self._row_of, self._stop_words = table.shared_keys.index, stop_words
 
     def __contains__(self, word: object) -> bool:
-        return word in self._table or word in self._stop_words
+        return word in self._row_of or word in self._stop_words
 
 
 def given_vectors(words: list[str], table: EmbeddingTable) -> EmbeddingTable:
     """Return a table of those of these words that have a vector in another table, or from its subwords."""
-    known = [word for word in words if word in table]
+    row_of = table.shared_keys.index  # of strings, which are keys as they stand: several times as fast as the table
+    known = [word for word in words if word in row_of]
     if not isinstance(table, SubwordTable):
         return EmbeddingTable(known, table.lookup(known), metric=table.metric, counts=counts_of(known, table))
-    others = [word for word in words if word not in table]
+    others = [word for word in words if word not in row_of]
     vectors, n_ngrams = table.subwords.compose(others)
     composed = n_ngrams > 0
     keys = [*known, *itertools.compress(others, composed.tolist())]

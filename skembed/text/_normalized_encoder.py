@@ -58,6 +58,11 @@ class NormalizedEncoder:
         self.added = np.empty(0, dtype=np.int32) if added is None else added
         self.known: dict[Any, int] = {**keys.index, END_TOKEN: END_OF_DOCUMENT, **dict.fromkeys(stop_words, NO_ROW)}
         self._added = {word: self.known.pop(word) for word in keys.array[np.unique(self.added)].tolist()}
+        self._as_they_are = {
+            word: row
+            for word, row in self._added.items()
+            if word.isalnum() and normalizer.normalize(word, self.known) == (word,)
+        }
 
     def encode(self, documents: Iterable[str | list], further: dict[str, int] | None = None) -> Iterator[Ragged]:
         """Yield chunks of documents.
@@ -90,6 +95,10 @@ class NormalizedEncoder:
         """Return the rows of tokens; a token that is no word of the table has those of its normalized form."""
         rows = np.fromiter(map(self.known.get, tokens, itertools.repeat(_UNSEEN)), np.int32, count=len(tokens))
         unseen = np.flatnonzero(rows == _UNSEEN)
+        if self._as_they_are and unseen.size:
+            others = map(self._as_they_are.get, [tokens[place] for place in unseen.tolist()], itertools.repeat(_UNSEEN))
+            rows[unseen] = np.fromiter(others, np.int32, count=len(unseen))
+            unseen = unseen[rows[unseen] == _UNSEEN]
         if not unseen.size:
             return rows
         rows_of: dict[str, list[int]] = {}
