@@ -249,7 +249,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
 
     def _pool_chunks(self, chunks: Iterable[Chunk], *, told: bool = False) -> np.ndarray:
         """Pool chunks; `told` is whether documents without a word that has a vector are warned of."""
-        shared, n_documents, n_words = (self.embedding_, self._poolings, self._document_counts), 0, 0
+        shared, n_documents, n_words = (self.embedding_, self._poolings, self._document_counts.n_documents), 0, 0
 
         def composed() -> Iterator[tuple[Ragged, np.ndarray, list[Pooling]]]:
             nonlocal n_documents, n_words

@@ -1,8 +1,7 @@
 """Pooling of texts by given word vectors, those of words without a row composed of subwords."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from skembed.table import EmbeddingTable, SubwordTable
 from skembed.text._inputs import Inputs
 from skembed.text._normalized_encoder import NormalizedEncoder
 from skembed.text._strangers import warn_unknown_documents
+from skembed.text._subwords import Chunk, with_composed
 
 __all__ = ["TextPooler", "learn_poolers"]
 
@@ -59,15 +59,13 @@ class TextPooler:
         is_empty : ndarray of shape (n_texts,), bool
             Whether no word of a text has a vector; its row is zeros.
         """
-        table, poolings = self.table, self.poolings
+        table = self.table
         further: dict[str, int] | None = {} if isinstance(table, SubwordTable) else None
-        new_weight = {"tfidf": np.log(1 + self.n_documents) + 1}
         for documents in self.encoder.encode(texts, further):
-            vectors, used = table.vectors, poolings
+            vectors, used = table.vectors, self.poolings
             if isinstance(table, SubwordTable) and further:
-                compact = compose_unknown(documents, table, list(further))
-                documents, vectors = compact.documents, compact.vectors
-                used = [replace(p, weights=compact.weights(p.weights, new_weight.get(p.name, 1.0))) for p in poolings]
+                chunk = Chunk(documents, list(further))
+                documents, vectors, used = with_composed(chunk, table, self.poolings, self.n_documents)
             out = np.zeros((len(documents), self.n_columns), dtype=np.float32)
             pool_documents(documents, vectors, used, out=out)
             yield out, documents.lengths == 0
@@ -107,50 +105,3 @@ def learn_poolers(
         poolings, counted = learn_poolings(names, documents, table.vectors, counts, sif_smoothing=sif_smoothing)
         poolers.append(TextPooler(encoder, table, poolings, counted.n_documents))
     return poolers
-
-
-class Compact(NamedTuple):
-    """A chunk of documents over a small table of its own, in which words without a row have one."""
-
-    documents: Ragged
-    rows: np.ndarray  # of the large table, ascending; words without one come behind, in the order of their letters
-    vectors: np.ndarray
-
-    def weights(self, weights: np.ndarray | None, new: float) -> np.ndarray | None:
-        """Return the weight of each row; `new` is that of words without one in the large table."""
-        if weights is None:
-            return None
-        return np.append(weights[self.rows], np.full(len(self.vectors) - len(self.rows), new, dtype=np.float32))
-
-
-def compose_unknown(documents: Ragged, table: SubwordTable, further: list[str]) -> Compact:
-    """Give vectors to the words of a chunk that have no row, from their n-grams; those without one are left out.
-
-    Parameters
-    ----------
-    documents : Ragged
-        As `NormalizedEncoder.encode` yields them.
-    table : SubwordTable
-    further : list of str
-        The word of each number from ``len(table)`` on.
-
-    Returns
-    -------
-    Compact
-        A document's order of words does not depend on the documents around it.
-    """
-    n_rows, ids = len(table), documents.indices
-    present = np.unique(ids)
-    rows, new = present[present < n_rows], present[present >= n_rows] - n_rows
-    words = sorted((further[number], number) for number in new.tolist())
-    vectors, n_ngrams = table.subwords.compose([word for word, _ in words])
-    composed = np.array(n_ngrams) > 0
-    numbers = np.array([number for _, number in words], dtype=np.int64)[composed]
-    place_of_new = np.full(len(further) + 1, NO_ROW, dtype=np.int64)
-    place_of_new[numbers] = len(rows) + np.arange(len(numbers))
-    places = np.where(ids < n_rows, np.searchsorted(rows, ids), place_of_new[np.maximum(ids - n_rows, -1)])
-    return Compact(
-        Ragged(documents.indptr, places.astype(np.int32)).keep(places != NO_ROW),
-        rows,
-        np.concatenate([table.vectors[rows], vectors[composed]]).astype(np.float32, copy=False),
-    )

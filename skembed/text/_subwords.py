@@ -1,11 +1,12 @@
 """Documents of words that may have no row of their own: numbered all the same, and their vectors composed."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skembed.apply.pooling import DocumentCounts, Pooling
+from skembed.apply.pooling import Pooling
 from skembed.data.corpus import EncodedCorpus, as_sequences, encode_documents, whole_documents
 from skembed.data.keys import Keys
 from skembed.data.ragged import NO_ROW, Ragged
@@ -26,7 +27,7 @@ class Chunk(NamedTuple):
     documents : Ragged
         Ids below the number of rows: the row of a word; from there on: ``others[id - n_rows]``. Documents may be empty.
     others : list of str
-        Words without a row, in the order of the alphabet.
+        Words without a row.
     """
 
     documents: Ragged
@@ -111,25 +112,30 @@ def read_chunks(corpus: EncodedCorpus, row_of: np.ndarray, n_rows: int, stop_wor
 
 
 def with_composed(
-    chunk: Chunk, table: SubwordTable, poolings: list[Pooling], counts: DocumentCounts
+    chunk: Chunk, table: SubwordTable, poolings: list[Pooling], n_documents: int
 ) -> tuple[Ragged, np.ndarray, list[Pooling]]:
     """Return documents, vectors and poolings of a chunk's own words only, those without a row composed.
 
     Words that have neither a row nor an n-gram with a vector are left out. Of the poolings' weights, words without a
-    row get those of words that no document holds.
+    row get those of words that none of `n_documents` holds. In which order words without a row are numbered, and
+    which others the chunk names, changes no bit: they are sorted.
     """
-    n_rows = len(table)
-    composed, n_ngrams = table.subwords.compose(chunk.others)
-    has_vector = np.append(np.ones(n_rows, dtype=bool), n_ngrams > 0)
-    documents = chunk.documents.keep(has_vector[chunk.documents.indices])
-    numbers, ids = np.unique(documents.indices, return_inverse=True)
-    n_known = int(np.searchsorted(numbers, n_rows))
-    vectors = np.concatenate([table.vectors[numbers[:n_known]], composed[numbers[n_known:] - n_rows]])
+    n_rows, ids = len(table), chunk.documents.indices
+    present = np.unique(ids)
+    rows = present[present < n_rows]
+    words = sorted((chunk.others[number], number) for number in (present[len(rows) :] - n_rows).tolist())
+    composed, n_ngrams = table.subwords.compose([word for word, _ in words])
+    has_vector = n_ngrams > 0
+    numbers = np.array([number for _, number in words], dtype=np.int64)[has_vector]
+    place_of = np.full(len(chunk.others) + 1, NO_ROW, dtype=np.int32)
+    place_of[numbers] = len(rows) + np.arange(len(numbers))
+    places = np.where(ids < n_rows, np.searchsorted(rows, ids), place_of[np.maximum(ids - n_rows, -1)])
+    vectors = np.concatenate([table.vectors[rows], composed[has_vector]])
     weighted = []
     for pooling in poolings:
         weights = pooling.weights
         if weights is not None:
-            unseen = np.log(1 + counts.n_documents) + 1 if pooling.name == "tfidf" else 1.0  # of a share of 0
-            weights = np.append(weights[numbers[:n_known]], np.full(len(numbers) - n_known, unseen, dtype=np.float32))
-        weighted.append(Pooling(pooling.name, weights, pooling.component))
-    return Ragged(documents.indptr, ids), vectors, weighted
+            unseen = np.log(1 + n_documents) + 1 if pooling.name == "tfidf" else 1.0  # of a share of 0
+            weights = np.append(weights[rows], np.full(len(numbers), unseen, dtype=np.float32))
+        weighted.append(replace(pooling, weights=weights))
+    return Ragged(chunk.documents.indptr, places.astype(np.int32)).keep(places != NO_ROW), vectors, weighted
