@@ -1,5 +1,6 @@
 """Documents -> bags of rows, as fastText's classifier has them: words, character n-grams, hashed word n-grams."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ END_WORD = "</s>"  # what fastText calls it; it is the last word of n-grams of w
 _LEFT_OUT = -2  # a word without a row
 _WORD_NGRAM_PRIME = np.uint64(116_049_371)  # the fastText program's
 _MARKED_BUCKETS = 2**24  # of so many there is an array in memory; more are searched for
+_ROWS_AT_ONCE = 2**20  # of bags that are read; n-grams of characters are many times as many as words
+_ROWS_OF_WORD = 32  # and its n-grams of words, where these may be longer than any document
 _FEW = 16  # words that are hashed one by one
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
@@ -112,7 +115,8 @@ class BagReader:
         bucket_rows = self._bucket_rows()
         of_characters = Ragged(buckets.indptr, bucket_rows(buckets.indices))
         hashes, n_codes = hash_words(words), 1 + self.n_rows  # `NO_ROW` is 0
-        for chunk in chunks:
+        sizes = min(self.word_ngrams, _ROWS_OF_WORD) + buckets.lengths  # about the rows of each word in a bag
+        for chunk in itertools.chain.from_iterable(_parts(chunk, sizes) for chunk in chunks):
             ids, ends = chunk.indices, chunk.ends
             document = np.repeat(np.arange(len(ends)), chunk.lengths)
             ngrams = of_characters.take(ids)
@@ -148,6 +152,18 @@ class BagReader:
             return np.where(self.buckets[places] == buckets, first + places, none).astype(np.int32)
 
         return search
+
+
+def _parts(chunk: Ragged, sizes: np.ndarray) -> Iterator[Ragged]:
+    """Yield documents of about `_ROWS_AT_ONCE` rows at a time, one at least; `sizes` are the rows of each word."""
+    n_before = np.append(0, np.cumsum(sizes[chunk.indices]))[chunk.indptr]
+    first = 0
+    while first < len(chunk):
+        last = int(np.searchsorted(n_before, n_before[first] + _ROWS_AT_ONCE, side="right")) - 1
+        last = max(last, first + 1)
+        indptr = chunk.indptr[first : last + 1]
+        yield Ragged(indptr - indptr[0], chunk.indices[indptr[0] : indptr[-1]])
+        first = last
 
 
 def _with_ends(hashes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

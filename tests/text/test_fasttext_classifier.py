@@ -591,6 +591,27 @@ def test_bags_are_the_same_however_buckets_are_looked_up(monkeypatch, absent):
     assert read[:3] == read[3:]
 
 
+@pytest.mark.parametrize("word_ngrams", [2, 10**9])
+def test_how_many_rows_are_read_at_a_time_changes_no_bag(monkeypatch, word_ngrams):
+    generator = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(30)]
+    ends = np.sort(generator.integers(0, 200, 40))
+    chunks = [Ragged.from_ends(generator.integers(0, 30, ends[-1]).astype(np.int32), ends)] * 2
+    settings = {"word_ngrams": word_ngrams, "min_n": 2, "max_n": 3, "n_buckets": 500}
+    reader = BagReader(Keys.of(words[:20]), **settings, buckets=np.arange(0, 500, 3))
+    expected = list(reader.read(words, iter(chunks)))
+    assert len(expected) == 2
+    for rows in (1, 100):
+        monkeypatch.setattr("skembed.text._bags._ROWS_AT_ONCE", rows)
+        parts = list(reader.read(words, iter(chunks)))
+        assert len(parts) > 4
+        assert (rows > 1) == (len(parts) < 80)
+        for name in ("lengths", "indices"):
+            found, whole = (np.concatenate([getattr(bags, name) for bags in read]) for read in (parts, expected))
+            np.testing.assert_array_equal(found, whole)
+    assert list(reader.read(words, iter([Ragged.from_ends(np.zeros(0, np.int32), np.zeros(0, np.int64))]))) == []
+
+
 def test_predicting_imports_no_numba(heavy_imports, fitted):
     assert heavy_imports(fitted, "predict") == []
 
