@@ -1,6 +1,7 @@
 """Code of the documentation pages that says what it prints."""
 
 import contextlib
+import importlib
 import io
 import re
 from pathlib import Path
@@ -75,3 +76,53 @@ def test_the_example_keeps_the_promises_of_the_page(page, tmp_path):
         first.transform(["red"])
     with pytest.raises(ValueError, match="embedding_dim"):
         embedder(embedding_dim=0).fit(palettes)
+
+
+def listed_names():
+    """Return each name of docs/api.md with its module."""
+    names, package = set(), "skembed"
+    for line in (DOCS / "api.md").read_text(encoding="utf-8").splitlines():
+        first = re.findall(r"`([\w.]+)`", line.split("|")[1]) if line.startswith("|") else []
+        if first and line.rstrip().endswith("| |"):  # the head of a table says what its names are in
+            package = first[0]
+            continue
+        for name in first:
+            if name.startswith("skembed."):
+                package, name = name.rsplit(".", 1)
+            names.add((package, name))
+    return names
+
+
+def test_the_list_of_names_is_complete_and_true():
+    listed = listed_names()
+    for package, name in listed:
+        assert hasattr(importlib.import_module(package), name), f"{package}.{name}"
+    names = {name for _, name in listed}
+    packages = [part for part in skembed.__all__ if Path(skembed.__path__[0], part).is_dir()]
+    for package in [*packages, "table"]:
+        missing = set(importlib.import_module(f"skembed.{package}").__all__) - names
+        assert not missing, f"docs/api.md lacks {missing} of skembed.{package}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(DOCS.glob("*.md")), *DOCS.parent.glob("*.md"), DOCS.parent / "benchmarks" / "README.md"],
+    ids=lambda page: page.name,
+)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = page.parent / file if file else page
+        assert linked.exists(), f"{page.name}: {target}"
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, target
+
+
+def test_each_benchmark_is_listed():
+    benchmarks = DOCS.parent / "benchmarks"
+    page = (benchmarks / "README.md").read_text(encoding="utf-8")
+    assert [script.name for script in sorted(benchmarks.glob("*.py")) if f"`{script.name}`" not in page] == []
