@@ -48,6 +48,8 @@ class Cases:
         Among the knots of each number; `MISSING_PLACE` where it is missing.
     case_ids, case_places : ndarray of shape (n_cases, ...)
         The same of plain columns.
+    is_cut : ndarray of shape (n_cases,), bool, or None
+        Whether a case had events before those that are kept; None: none had.
     """
 
     indptr: np.ndarray
@@ -55,6 +57,7 @@ class Cases:
     places: np.ndarray
     case_ids: np.ndarray
     case_places: np.ndarray
+    is_cut: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -74,6 +77,7 @@ class Cases:
             self.places[events.indices],
             self.case_ids[which],
             self.case_places[which],
+            None if self.is_cut is None else self.is_cut[which],
         )
 
 
@@ -284,6 +288,7 @@ class CaseReader:
             _beside(places[:m], n_events, np.float32),
             _beside(ids[k:], n_cases, np.int32),
             _beside(places[m:], n_cases, np.float32),
+            None if flat.indptr is flat.whole_indptr else np.diff(flat.whole_indptr) > np.diff(flat.indptr),
         )
 
 

@@ -111,6 +111,11 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
     if hasattr(edges, "columns") or hasattr(edges, "column_names"):
         frame = read_columns(edges)
         labels = column_labels(edges) or [frame.label(i) for i in range(len(frame.values))]
+        if (source is None) != (target is None):
+            end, name, other = ("source", source, "target") if target is None else ("target", target, "source")
+            raise ValueError(
+                f"{end}={name!r} names one end of an edge; expected {other}= beside it, one of the columns {labels}."
+            )
         wanted = [name for name in (source, target, weight) if name is not None]
         if source is None and target is None:
             ends = _ENDS if set(_ENDS) <= set(labels) else labels[:2]
@@ -120,8 +125,8 @@ def _edge_columns(edges: Any, source: Any, target: Any, weight: Any) -> tuple[li
         for name in wanted:
             if name not in labels:
                 raise ValueError(f"edges has no column {name!r}; its columns are {labels}.")
-        if len(wanted) < 2 or (source is None) != (target is None):
-            raise ValueError(f"edges has the columns {labels}; name two of them by source and target.")
+        if len(wanted) < 2:
+            raise ValueError(f"edges has the columns {labels}; expected two or three, nodes and perhaps a weight.")
         return [frame.values[labels.index(name)] for name in wanted], wanted
     given = [f"{name}={value!r}" for name, value in (("source", source), ("target", target), ("weight", weight))
              if value is not None]  # fmt: skip

@@ -46,6 +46,8 @@ class Reads(NamedTuple):
 def from_next_events(cases: Cases, place: int, n_levels: int, *, has_end: bool, weight: np.ndarray) -> Reads:
     """Return a read before each event, whose level is the target, and where asked for one at the end of each case.
 
+    What a case that was cut goes on with is no beginning: before the first event that is left of it nothing is read.
+
     Parameters
     ----------
     cases : Cases
@@ -61,6 +63,8 @@ def from_next_events(cases: Cases, place: int, n_levels: int, *, has_end: bool, 
     length = np.arange(n_events) - np.repeat(cases.indptr[:-1], lengths)
     target = cases.ids[:, place].astype(np.int64) - 1
     known = target >= 0  # which rare level it was cannot be predicted
+    if cases.is_cut is not None:
+        known &= (length > 0) | ~cases.is_cut[case]
     case, length, target = case[known], length[known], target[known]
     if has_end:
         case = np.concatenate([case, np.arange(len(cases))])

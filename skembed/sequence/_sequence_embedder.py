@@ -64,7 +64,9 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         Without y: what the net says is mixed with counts of what has followed the last events, up to so many of them,
         where held-out cases bear that out, see `mixture_weights_`. 0: the net alone.
     max_length : int, default=None
-        Only the last `max_length` events of a case are looked at; how long ago it began is known all the same.
+        Only the last `max_length` events of a case are looked at; how long ago it began is known all the same. Without
+        y, what comes earlier in longer cases is not learned either: make rows of their beginnings by
+        ``to_sequences(prefixes=...)`` where it is to be predicted.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
         What y is; "auto" takes whole numbers of very many values for amounts.
     level_dim : int, "auto" or dict, default="auto"
@@ -88,8 +90,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         of the weights.
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the cases, stop when the score on them has not risen for `n_iter_no_change`
-        passes, and keep the best state. Rows that are beginnings of one another are held out together. With fewer than
-        50 cases nothing is held out.
+        passes, and keep the best state. Rows that are beginnings of one another are held out together. Where that would
+        be fewer than 5 cases, nothing is held out.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=4
     tol : float, default=1e-4

@@ -128,12 +128,13 @@ def test_edges_in_a_set_have_one_order_in_every_process(make):
          "edges has no column 'c'; its columns are ['a', 'b', 'km']."),
         (pd.DataFrame(COLUMNS), {"weight": "kg"}, "edges has no column 'kg'; its columns are ['a', 'b', 'km']."),
         (pd.DataFrame(COLUMNS), {"source": "a"},
-         "edges has the columns ['a', 'b', 'km']; name two of them by source and target."),
-        (pd.DataFrame(COLUMNS), {"source": "a", "weight": "km"},
-         "edges has the columns ['a', 'b', 'km']; name two of them by source and target."),
+         "source='a' names one end of an edge; expected target= beside it, one of the columns ['a', 'b', 'km']."),
+        (pd.DataFrame(COLUMNS), {"source": "a", "weight": "km"},  # whose values would be nodes
+         "source='a' names one end of an edge; expected target= beside it, one of the columns ['a', 'b', 'km']."),
         (pd.DataFrame(COLUMNS), {"target": "b", "weight": "km"},
-         "edges has the columns ['a', 'b', 'km']; name two of them by source and target."),
-        (pd.DataFrame({"a": ["x"]}), {}, "edges has the columns ['a']; name two of them by source and target."),
+         "target='b' names one end of an edge; expected source= beside it, one of the columns ['a', 'b', 'km']."),
+        (pd.DataFrame({"a": ["x"]}), {}, "edges has the columns ['a']; expected two or three, nodes and perhaps a "
+         "weight."),
         (np.zeros(3), {}, "edges has shape (3,); expected (n_edges, 2) or (n_edges, 3)."),
         (np.zeros((2, 2, 2)), {}, "edges has shape (2, 2, 2); expected (n_edges, 2) or (n_edges, 3)."),
         (np.zeros((9, 4)), {}, "edges has shape (9, 4); expected (n_edges, 2) or (n_edges, 3)."),

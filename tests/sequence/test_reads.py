@@ -1,5 +1,6 @@
 """Reads of cases: where the loss is taken and of what, small enough to be written out; and which cases are held out."""
 
+import dataclasses
 import re
 from types import SimpleNamespace
 
@@ -55,6 +56,14 @@ def test_next_events():
     assert ended.target.tolist() == [0, 1, 1, 0, 2, 2, 2]
     assert ended.weight.tolist() == [1, 1, 5, 5, 1, 2, 5]
     assert ended.n_targets == 3
+
+
+def test_nothing_is_read_before_the_first_event_that_is_left_of_a_case():
+    cut = dataclasses.replace(CASES, is_cut=np.array([True, False, False]))
+    reads = from_next_events(cut, 0, 2, has_end=True, weight=WEIGHT)
+    assert reads.read_case.tolist() == [0, 2, 2, 0, 1, 2]
+    assert reads.read_length.tolist() == [2, 0, 1, 3, 0, 2]
+    assert cut.take(np.array([2, 0])).is_cut.tolist() == [False, True]
 
 
 def test_next_numbers():

@@ -250,9 +250,17 @@ def test_only_the_last_events_count_where_asked():
     )
     # what only earlier events are is unknown, and learns nothing
     longer = embedder(max_length=2).fit([["begin", *case, "call", "check"] for case in words()])
-    cut = embedder(max_length=2).fit([["call", "check"] for _ in words()])
+    cut = embedder(max_length=2).fit([["open", "call", "check"] for _ in words()])
     assert "begin" not in longer.embeddings_["x0"]
     assert longer.embeddings_ == cut.embeddings_
+
+
+def test_what_is_left_of_a_case_is_no_beginning():
+    X = [["open", "call"], ["open", "call", "check", "close"]] * 30
+    fitted = embedder(8, max_length=2, max_iter=30, batch_size=10, learning_rate=0.02).fit(X)
+    keys, probabilities = fitted.predict_next([[]], 9)
+    assert keys[0, 0] == "open"
+    assert probabilities[0, 0] > 0.9
 
 
 def test_one_row_one_event_and_no_varying_column():
