@@ -100,13 +100,15 @@ def count_workers(n_jobs: int | None) -> int:
 
 
 @contextmanager
-def open_workers(n_jobs: int | None = None) -> Iterator[Workers]:
+def open_workers(n_jobs: int | None = None, *, threads: bool = False) -> Iterator[Workers]:
     """Workers for many short rounds, closed at the end of the block.
 
     Parameters
     ----------
     n_jobs : int or None
         As in scikit-learn; see `count_workers`.
+    threads : bool, default=False
+        Whether workers are threads whatever backend is chosen: for functions that write to arrays of their caller.
 
     Yields
     ------
@@ -120,7 +122,7 @@ def open_workers(n_jobs: int | None = None) -> Iterator[Workers]:
     """
     n_workers = count_workers(n_jobs)
     backend, _ = get_active_backend(prefer="threads")
-    if type(backend).__name__ not in _OF_THREADS:
+    if not threads and type(backend).__name__ not in _OF_THREADS:
         # tables change from round to round, and joblib would map to memory what it saw first
         with joblib.Parallel(n_jobs=n_jobs, max_nbytes=None) as parallel:
             yield Workers(

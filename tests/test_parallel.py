@@ -112,6 +112,9 @@ def test_who_works_and_where_memory_is_shared():
         assert workers.map(pow, [(2, 3), (3, 2)]) == [8, 9]
     with joblib.parallel_config(backend="threading", n_jobs=2), open_workers() as workers:
         assert (workers.n_workers, workers.share_memory) == (2, True)
+    with joblib.parallel_config(backend="loky", n_jobs=2), open_workers(threads=True) as workers:
+        assert (workers.n_workers, workers.share_memory) == (2, True)
+        assert workers.map(here, [()]) == ["skembed_0"]
 
 
 def test_what_large_tables_are_sent_to_processes_is_no_map_of_a_file():

@@ -127,15 +127,9 @@ def factorize_ppmi(rows: Ragged, n_keys: int, settings: PPMISettings, run: Run) 
         The left singular vectors times a power of their values, by falling value; `dim` is less than `embedding_dim`
         where the matrix has not so many directions. Keys in no pair are zero.
     """
-    from joblib import parallel_config
-
     rng = np.random.default_rng(run.seed)
     # matrices of the sizes met here: one thread of BLAS gives the same bits on every machine of a kind
-    with (
-        threadpool_limits(1, user_api="blas"),
-        parallel_config(backend="threading", n_jobs=run.n_jobs),
-        open_workers(run.n_jobs) as workers,
-    ):
+    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs, threads=True) as workers:
         matrix = _Matrix(rows, n_keys, settings, workers)
         width = min(settings.embedding_dim + settings.n_oversamples, n_keys)
         basis = rng.standard_normal((n_keys, width), dtype=np.float32)

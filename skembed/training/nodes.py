@@ -102,7 +102,7 @@ def learn_nodes(adjacency: sparse.csr_matrix, settings: NodeSettings, run: Run) 
     n_nodes = adjacency.shape[0]
     dim = min(settings.embedding_dim, n_nodes)
     check_memory(16 * n_nodes * dim, f"{n_nodes} vectors of {dim} dimensions", "lower embedding_dim")
-    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs) as workers:
+    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs, threads=True) as workers:
         learn: dict[str, Callable[[Graph, NodeSettings, int, Run, Workers], NodeTables]] = {
             "prone": _prone,
             "netmf": _netmf,

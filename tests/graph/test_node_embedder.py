@@ -5,6 +5,7 @@ import signal
 import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -382,6 +383,8 @@ def test_bits_do_not_depend_on_jobs_or_containers(method):
     expected = embedder(method).fit_transform(X)
     for other in (sparse.csr_array(X), sparse.coo_matrix(X), np.asfortranarray(X), X.tolist()):
         np.testing.assert_array_equal(embedder(method, n_jobs=3).fit_transform(other), expected)
+    with joblib.parallel_config(backend="loky", n_jobs=2):  # processes see no array that is to be written to
+        np.testing.assert_array_equal(embedder(method).fit_transform(X), expected)
 
 
 def test_ctrl_c_keeps_whole_passes(monkeypatch):
