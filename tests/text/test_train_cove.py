@@ -124,6 +124,8 @@ def test_the_decoder_is_that_of_the_formulas(trained):
             break
         written.append(words[word])
     assert cove_translate(trained.directory, ["", sentence]) == [[], written]
+    assert cove_translate(trained.directory, ["", ""]) == [[], []]
+    assert cove_translate(trained.directory, []) == []
 
 
 def test_the_same_seed_gives_the_same_files(trained, tmp_path):

@@ -296,6 +296,8 @@ def translate_greedily(
     source = _Sequences(sentences, device)
     found: list[list[int]] = [[] for _ in range(len(sentences))]
     some = torch.as_tensor(np.flatnonzero(sentences.lengths), device=device)
+    if not len(some):  # of nothing torch makes one empty part
+        return found
     for rows in some[torch.argsort(source.lengths[some], descending=True, stable=True)].split(_SCORED_PAIRS):
         ids, lengths = source.padded(rows)
         states, state = net.encode(of_row[ids], lengths)
