@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -288,7 +288,7 @@ def _prefixes(lengths: np.ndarray, first: int | None, *, last: bool) -> tuple[np
     """Return the case and the length of each row."""
     if first is None:
         return np.arange(len(lengths)), lengths
-    if first < 1:
+    if not isinstance(first, Integral) or first < 1:
         raise ValueError(f"prefixes={first!r}, expected a whole number of at least 1, or None for whole cases.")
     n_rows = np.maximum(lengths - first + (1 if last else 0), 0)
     which = np.repeat(np.arange(len(lengths)), n_rows)
@@ -351,7 +351,7 @@ def _in_kind(frame: Any, columns: Columns, values: dict[Any, Any], ids: np.ndarr
                 return cls.from_pydict(values)
             if package == "polars":
                 return cls(values)
-            index = sys.modules["pandas"].Index(list(ids), name=by)
+            index = sys.modules["pandas"].Index(list(ids), name=by, tupleize_cols=False)
             return cls(values, index=index)
     out = np.empty((len(ids), len(values)), dtype=object)
     for j, column in enumerate(values.values()):

@@ -252,12 +252,21 @@ def test_dates_order_events_and_are_a_column(kind):
             "case_columns names 'step', which has more than one value in case 'b'",
         ),
         ({"by": "case", "prefixes": 0}, "prefixes=0, expected a whole number of at least 1"),
+        ({"by": "case", "prefixes": 1.5}, "prefixes=1.5, expected a whole number of at least 1"),
         ({"by": "case", "case_columns": ["kind"], "order": ["step", "n"]}, "no column is left for sequences"),
     ],
 )
 def test_what_is_wrong_with_a_long_table_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         to_sequences(pd.DataFrame(LOG), **options)
+
+
+def test_cases_may_be_called_by_tuples():
+    log = pd.DataFrame({"case": [("b", 1), ("a", 2), ("b", 1)], "step": ["open", "check", "close"]})
+    cases = to_sequences(log, by="case")
+    assert cases.ids.tolist() == cases.X.index.tolist() == [("b", 1), ("a", 2)]
+    assert cases.X.index.name == "case"
+    assert list(map(list, cases.X["step"])) == [["open", "close"], ["check"]]
 
 
 @pytest.mark.parametrize("as_given", [lambda X: X, list, lambda X: [row[:, 0] for row in X]])
