@@ -95,11 +95,11 @@ class CoveModel:
         found = [[np.zeros((0, self.dims[layer]), np.float32) for layer in layers] for _ in batch]
         if not len(order):
             return found
-        x = torch.zeros((len(order), int(lengths.max()), self.dims[0]))
+        x = torch.zeros((len(order), int(lengths.max()), self.dims[0]), dtype=torch.float32, device="cpu")
         for row, place in zip(x, order):
             row[: lengths[place]] = torch.from_numpy(self._words.vectors(batch[place]))
         x = x.to(self._device, self._dtype)
-        of_layer, packed = [x], pack_padded_sequence(x, torch.as_tensor(lengths[order]), batch_first=True)
+        of_layer, packed = [x], pack_padded_sequence(x, torch.as_tensor(lengths[order], device="cpu"), batch_first=True)
         for layer in self._layers[: max(layers, default=0)]:
             packed, _ = layer(packed)
             of_layer.append(pad_packed_sequence(packed, batch_first=True)[0])

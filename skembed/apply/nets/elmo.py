@@ -60,7 +60,7 @@ class ElmoNet(nn.Module):
         weights = {}
         for name, shape in options.shapes().items():
             kind = name.rpartition("/")[2]
-            weight = torch.zeros(shape, device="cpu")
+            weight = torch.zeros(shape, dtype=torch.float32, device="cpu")
             if kind == "b_carry":
                 weight.fill_(-2.0)
             elif kind == "char_embed":

@@ -181,7 +181,7 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
         )
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quiet():
+        with _quiet(), torch.device("cpu"):  # whatever the default device is
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
             model, report = AutoModel.from_pretrained(
                 folder,

@@ -71,7 +71,7 @@ class AutoencoderNet(torch.nn.Module):
         self.encoder = _layers([*sizes, dim] if sizes else [], generator, last_zero=True)
         self.decoder = _layers([dim, *sizes[::-1]] if sizes else [], generator, last_zero=False)
         out = _tensor(start["decode"])
-        self.decode_out = torch.nn.Parameter(torch.cat([torch.zeros((self.width, out.shape[1])), out]))
+        self.decode_out = torch.nn.Parameter(torch.cat([out.new_zeros((self.width, out.shape[1])), out]))
         self.decode_bias = torch.nn.Parameter(_tensor(start["decode_bias"]))
 
     def encode(self, inputs: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -172,7 +172,7 @@ class _Trainer:
     def _null_loss(self) -> float:
         """Return the loss on the validation rows of means and shares of levels, whatever the row."""
         n = self.net.n_targets
-        out = torch.zeros((1, n + sum(self.net.n_levels)), device=self.device)
+        out = torch.zeros((1, n + sum(self.net.n_levels)), dtype=torch.float32, device=self.device)
         out[0, n:] = self.net.decode_bias.detach()[n:]
         losses = [
             self.net.losses(

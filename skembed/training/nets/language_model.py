@@ -220,7 +220,7 @@ def learn_language_model(
     pieces, held = (cut_sentences(sentences.indptr, which, settings.max_length) for which in (~held_out, held_out))
     model = _LanguageModel(_Reader(net, sentences, device), softmax, settings, pieces, held, generator)
     n_events = 2 * float((pieces[1] - pieces[0] - 1).sum())
-    history = run_passes(model, torch.arange(len(pieces[0])), n_events, generator, settings, run)
+    history = run_passes(model, torch.arange(len(pieces[0]), device="cpu"), n_events, generator, settings, run)
     net.to("cpu")
     learned = table.weight.cpu().numpy()
     return (learned[:, :-1].copy(), learned[:, -1].copy()), history

@@ -238,7 +238,7 @@ class RecurrentNet:
         longest = len(batch.sizes)
         if not longest:
             return states.index_select(0, batch.read_place)
-        position = torch.repeat_interleave(torch.arange(longest), batch.sizes).to(self.device)
+        position = torch.repeat_interleave(torch.arange(longest, device="cpu"), batch.sizes).to(self.device)
         padded = states.new_zeros((longest, n, states.shape[1]))
         padded = padded.index_put((position, batch.owner), states[n:])
         if self.settings.pooling == "mean":

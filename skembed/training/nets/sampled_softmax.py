@@ -119,5 +119,5 @@ def initial_output(counts: np.ndarray, width: int, reach: float, generator: torc
     """
     start = torch.empty((len(counts), width + 1), dtype=torch.float32, device="cpu")
     start.uniform_(-reach, reach, generator=generator)
-    start[:, -1] = torch.as_tensor(np.log((counts + 1.0) / (counts + 1.0).sum()))
+    start[:, -1] = torch.as_tensor(np.log((counts + 1.0) / (counts + 1.0).sum()), device="cpu")
     return start

@@ -46,14 +46,15 @@ class TranslatorNet(nn.Module):
     def __init__(self, width: int, hidden_size: int, n_layers: int) -> None:
         super().__init__()
         dim = 2 * hidden_size
+        made: dict[str, Any] = {"device": "meta", "dtype": torch.float32}
         self.encoder = nn.ModuleList(
-            nn.LSTM(dim if k else width, hidden_size, bidirectional=True, batch_first=True, device="meta")
+            nn.LSTM(dim if k else width, hidden_size, bidirectional=True, batch_first=True, **made)
             for k in range(n_layers)
         )
-        self.of_word = nn.Linear(width, 4 * dim, device="meta")
-        self.of_state = nn.Linear(2 * dim, 4 * dim, bias=False, device="meta")
-        self.ask = nn.Linear(dim, dim, bias=False, device="meta")
-        self.answer = nn.Linear(2 * dim, dim, device="meta")
+        self.of_word = nn.Linear(width, 4 * dim, **made)
+        self.of_state = nn.Linear(2 * dim, 4 * dim, bias=False, **made)
+        self.ask = nn.Linear(dim, dim, bias=False, **made)
+        self.answer = nn.Linear(2 * dim, dim, **made)
         self.to_empty(device="cpu")
 
     def draw(self, generator: torch.Generator) -> "TranslatorNet":
@@ -90,7 +91,8 @@ class _Memory:
     def __init__(self, net: TranslatorNet, states: torch.Tensor, lengths: torch.Tensor) -> None:
         steps = torch.arange(states.shape[1], device=states.device)[None]
         self._states, self._asked = states, net.ask(states)
-        self._hidden = torch.where(steps < lengths[:, None].to(states.device), 0.0, -torch.inf)
+        is_word = steps < lengths[:, None].to(states.device)
+        self._hidden = states.new_zeros(is_word.shape).masked_fill_(~is_word, -torch.inf)
 
     def read(self, h: torch.Tensor) -> torch.Tensor:
         scores = torch.bmm(self._asked, h[:, :, None])[:, :, 0] + self._hidden
@@ -188,7 +190,7 @@ class _Translation:
     def validation_score(self) -> float:
         """Return the mean log-probability of a word of held-out translations, after the true words before it."""
         total, n_events = 0.0, 0
-        for rows in torch.as_tensor(self.held).split(_SCORED_PAIRS):
+        for rows in torch.as_tensor(self.held, device="cpu").split(_SCORED_PAIRS):
             features, targets, _, _ = self._read(rows)
             size = max(1, _SCORES // len(self.words.weight))
             for part in zip(features.split(size), targets.split(size)):
@@ -252,11 +254,11 @@ def learn_translation(
     start = initial_output(counts, 2 * settings.hidden_size, _INITIAL_REACH, generator)
     table = RowTable(start.to(device), settings.learning_rate)
     softmax = SampledSoftmax(table, counts, settings.n_samples, settings.ns_exponent, generator)
-    start = torch.empty((len(counts), width), device="cpu").uniform_(
+    start = torch.empty((len(counts), width), dtype=torch.float32, device="cpu").uniform_(
         -_INITIAL_REACH, _INITIAL_REACH, generator=generator
     )
     words = RowTable(start.to(device), settings.learning_rate)
-    rows = torch.as_tensor(np.flatnonzero(~held_out))
+    rows = torch.as_tensor(np.flatnonzero(~held_out), device="cpu")
     schedule = np.flatnonzero(held_out), settings.max_iter * -(-len(rows) // settings.batch_size)
     model = _Translation(net, pairs, softmax, words, settings, schedule, generator)
     n_events = float((pairs.target.lengths[~held_out] - 1).sum())
@@ -289,7 +291,7 @@ def translate_greedily(
     n_layers = sum(name.startswith(f"{_ENCODER}weight_ih") for name in arrays) // 2
     hidden_size = arrays[f"{_ENCODER}weight_hh_l0"].shape[1]
     net = TranslatorNet(vectors.shape[1], hidden_size, n_layers)
-    net.load_state_dict({_module_name(name): torch.as_tensor(value) for name, value in arrays.items()
+    net.load_state_dict({_module_name(name): torch.as_tensor(value, device="cpu") for name, value in arrays.items()
                          if name not in ("words", "output")})  # fmt: skip
     net.to(device)
     words, output, of_row = (torch.as_tensor(a, device=device) for a in (arrays["words"], arrays["output"], vectors))
