@@ -51,6 +51,7 @@ class ElmoNet(nn.Module):
         return cls(options, weights).requires_grad_(False).eval()
 
     @classmethod
+    @torch.inference_mode(False)
     def random(cls, options: ElmoOptions, generator: torch.Generator) -> "ElmoNet":
         """Return a net to begin training from, drawn from `generator` alone.
 

@@ -1,4 +1,4 @@
-"""Whatever device and type of numbers torch has by default, as notebooks set them, nets learn and say the same."""
+"""Whatever device, type and mode torch is in, as notebooks set them, nets learn and say the same."""
 
 from pathlib import Path
 
@@ -71,6 +71,8 @@ def test_defaults_of_torch_change_no_bit(name, tmp_path):
     expected = learned("first")
     with torch.device("meta"):  # whatever is made there fails
         found = [learned("device")]
+    with torch.inference_mode():
+        found.append(learned("inference"))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
