@@ -16,6 +16,7 @@ Penalty and dropout are chosen by hidden items of users who are held out. Their 
 rank, so that all folds share one inverse (Woodbury's identity).
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from scipy import linalg, sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import open_workers
+from skembed.training.blas import one_blas_thread
 from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden, rows_of
 from skembed.training.run import Run
@@ -157,8 +159,6 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     MemoryError
         If the matrices of all pairs of items do not fit the machine.
     """
-    from threadpoolctl import threadpool_limits
-
     n_items = X.shape[1]
     check_memory(
         (20 if n_items <= EXACT_ITEMS else 12) * n_items**2,
@@ -177,10 +177,10 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
     trials: list[tuple[float, float, float]] = []
     rng = np.random.default_rng(run.seed)
     # numpy and scipy have a BLAS each; while the threads of one work, those of the other wait busily in their way
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         if penalty is None or dropout is None:
             penalty, dropout, trials = _choose(X, gram, settings, rng)
-    with threadpool_limits(1 if n_items <= SERIAL_ITEMS else None, user_api="blas"):
+    with one_blas_thread() if n_items <= SERIAL_ITEMS else nullcontext():
         condition = float(np.abs(gram).sum(axis=1).max()) / penalty
         exact = n_items <= CHEAP_ITEMS or (condition > CONDITION and n_items <= EXACT_ITEMS)
         gram = gram.astype(np.float64 if exact else np.float32, copy=False)

@@ -8,13 +8,13 @@ the tables, so their number changes no bit.
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from skembed.data.ragged import Ragged
 from skembed.kernels.ppmi import count_partners, multiply, write_ppmi
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
+from skembed.training.blas import one_blas_thread
 from skembed.training.run import Run
 from skembed.training.sparse import even_parts
 
@@ -129,7 +129,7 @@ def factorize_ppmi(rows: Ragged, n_keys: int, settings: PPMISettings, run: Run) 
     """
     rng = np.random.default_rng(run.seed)
     # matrices of the sizes met here: one thread of BLAS gives the same bits on every machine of a kind
-    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs, threads=True) as workers:
+    with one_blas_thread(), open_workers(run.n_jobs, threads=True) as workers:
         matrix = _Matrix(rows, n_keys, settings, workers)
         width = min(settings.embedding_dim + settings.n_oversamples, n_keys)
         basis = rng.standard_normal((n_keys, width), dtype=np.float32)

@@ -17,6 +17,7 @@ from scipy import sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
+from skembed.training.blas import one_blas_thread
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden
 from skembed.training.run import Run
 
@@ -173,15 +174,13 @@ def _alternate(
     X: sparse.csr_matrix, settings: IALSSettings, run: Run, on_pass: Callable, progress: Callable
 ) -> IALSTables:
     """Improve users and items in turns; see `Run.passes` for what is called."""
-    from threadpoolctl import threadpool_limits
-
     dim, penalty = settings.embedding_dim, settings.penalty or PENALTY
     rng = np.random.default_rng(run.seed)
     items, users = _initial(rng, X.shape[1], dim), _initial(rng, X.shape[0], dim)
     of_users, of_items = _Side(X, users, settings, penalty), _Side(X.T.tocsr(), items, settings, penalty)
     scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
     loss_curve: list[float] = []
-    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs) as workers:
+    with one_blas_thread(), open_workers(run.n_jobs) as workers:
         for pass_ in range(settings.max_iter):
             loss = of_users.improve(items, workers)
             loss += float(of_items.penalties @ np.einsum("id,id->i", items, items))

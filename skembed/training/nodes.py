@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse.linalg
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
+from skembed.training.blas import one_blas_thread
 from skembed.training.propagation import propagate
 from skembed.training.run import Run
 from skembed.training.sequences import SequenceSettings, train_sequences
@@ -102,7 +102,7 @@ def learn_nodes(adjacency: sparse.csr_matrix, settings: NodeSettings, run: Run) 
     n_nodes = adjacency.shape[0]
     dim = min(settings.embedding_dim, n_nodes)
     check_memory(16 * n_nodes * dim, f"{n_nodes} vectors of {dim} dimensions", "lower embedding_dim")
-    with threadpool_limits(1, user_api="blas"), open_workers(run.n_jobs, threads=True) as workers:
+    with one_blas_thread(), open_workers(run.n_jobs, threads=True) as workers:
         learn: dict[str, Callable[[Graph, NodeSettings, int, Run, Workers], NodeTables]] = {
             "prone": _prone,
             "netmf": _netmf,
