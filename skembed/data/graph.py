@@ -61,7 +61,8 @@ def read_edges(
     Raises
     ------
     ValueError
-        If an id is missing, a weight is no finite number of at least 0, or the columns are not there.
+        If an id is missing, a weight is no finite number of at least 0, the columns are not there, or `source` is named
+        without `target`, or the other way.
     TypeError
         If edges is a graph, a matrix, a dict, the path of a file, or has its nodes in an index.
 
