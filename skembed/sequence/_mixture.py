@@ -97,7 +97,8 @@ class NextEventMixture:
         ndarray of shape (n_cases, n_targets), float32
             A row depends on nothing but its own case.
         """
-        contexts = Contexts(cases.ids[:, self.place], cases.indptr[1:], cases.lengths, self.counts.n_symbols - 1)
+        start = self.counts.n_symbols - 1
+        contexts = Contexts(cases.ids[:, self.place], cases.indptr[1:], cases.lengths, has_start(cases), start)
         by_counts = np.log(self.counts.probabilities(contexts, self.of_orders))
         return (self.weights[0] * by_net + self.weights[1] * by_counts).astype(np.float32)
 
@@ -115,13 +116,19 @@ class NextEventMixture:
             raise ValueError(f"expected counts of contexts of {n_levels} levels and {n_targets} targets")
 
 
+def has_start(cases: Cases) -> np.ndarray:
+    """Return whether the first event of each case that is there is where it began, (n_cases,)."""
+    return np.ones(len(cases), dtype=bool) if cases.is_cut is None else ~cases.is_cut
+
+
 class _Counting:
     """The reads of a problem as contexts and what follows them."""
 
     def __init__(self, problem: CaseProblem, place: int, n_levels: int, max_order: int) -> None:
         cases, self.read_case, self.target = problem.cases, problem.read_case, problem.target
         ends = cases.indptr[:-1][problem.read_case] + problem.read_length
-        self.contexts = Contexts(cases.ids[:, place], ends, problem.read_length, n_levels + 1)
+        begun = has_start(cases)[problem.read_case]
+        self.contexts = Contexts(cases.ids[:, place], ends, problem.read_length, begun, n_levels + 1)
         self.weight = problem.weight.astype(np.float64)
         self.n_targets, self.max_order = problem.n_targets, max_order
 

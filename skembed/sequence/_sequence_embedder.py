@@ -84,7 +84,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     max_iter : int, default=60
         Passes over the cases at most.
     batch_size : int, default=64
-        Cases of a step, all of about one length; fewer where they are very long.
+        Cases of a step, all of about one length; fewer where they are very long, or where a pass would take less than
+        32 steps.
     learning_rate : float, default=0.005
         Of Adam; halved after each pass that does not raise the score on held-out cases. What is kept is a running mean
         of the weights.

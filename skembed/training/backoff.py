@@ -38,6 +38,8 @@ class Contexts:
         Where in `ids` the event stands that is not known any more.
     lengths : ndarray of shape (n_contexts,), int64
         How many events before it belong to its sequence.
+    has_start : ndarray of shape (n_contexts,), bool
+        Whether the sequence begins with the first of these; else there were events that are not known.
     start : int
         Stands before the first event of each sequence.
     """
@@ -45,6 +47,7 @@ class Contexts:
     ids: np.ndarray
     ends: np.ndarray
     lengths: np.ndarray
+    has_start: np.ndarray
     start: int
 
     def __len__(self) -> int:
@@ -52,11 +55,11 @@ class Contexts:
 
     def take(self, which: np.ndarray | slice) -> "Contexts":
         """Return some of them."""
-        return Contexts(self.ids, self.ends[which], self.lengths[which], self.start)
+        return Contexts(self.ids, self.ends[which], self.lengths[which], self.has_start[which], self.start)
 
     def reaching(self, which: np.ndarray, n_back: int) -> np.ndarray:
         """Return those of `which` that have something so far back: an event, or the start."""
-        return which[self.lengths[which] + 1 >= n_back]
+        return which[self.lengths[which] + self.has_start[which] >= n_back]
 
     def events(self, which: np.ndarray, n_back: int) -> np.ndarray:
         """Return what stands so far back in each of `which`."""

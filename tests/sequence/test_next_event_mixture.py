@@ -122,6 +122,14 @@ def test_a_weight_of_two_is_the_row_twice():
         np.testing.assert_array_equal(a.backoff, b.backoff)
 
 
+def test_a_case_that_was_cut_does_not_begin_there():
+    """Cases begin with "open"; long ones are cut to events of which none follows the start."""
+    X = [["open", *"abababab"[: 2 * n]] for n in (1, 2, 3, 4)] * 20
+    fitted = SequenceEmbedder(4, max_iter=2, random_state=0, max_length=3, early_stopping=False).fit(X)
+    assert fitted._mixture.counts.orders[1].codes.tolist() == [1, 2, 3, 4]  # open, a, b and the start of short cases
+    assert fitted.predict_next([[]])[0][0, 0] == "open"
+
+
 def test_the_column_of_events_is_the_one_that_is_named():
     X = pd.DataFrame({"who": [list("xyxyxy")] * 60, "what": [list("abcabc")] * 60})
     fitted = SequenceEmbedder(4, max_iter=2, random_state=0, event="what", early_stopping=False).fit(X)

@@ -69,6 +69,15 @@ def test_what_came_long_before_is_remembered():
     assert np.mean([end == case[-1] for end, case in zip(likelier, X[300:])]) > 0.95
 
 
+def test_a_hundred_cases_are_enough_to_count():
+    """Which of two events is more frequent; with a few steps a pass early stopping came before anything was learned."""
+    rng = np.random.default_rng(0)
+    X = [rng.choice(list("abcd"), rng.integers(3, 20)).tolist() for _ in range(600)]
+    y = [case.count("a") > case.count("b") for case in X]
+    model = make_pipeline(SequenceEmbedder(random_state=0), LogisticRegression(max_iter=500)).fit(X[:100], y[:100])
+    assert model.score(X[100:], y[100:]) > 0.88
+
+
 def test_gaps_tell_what_comes_next():
     rng = np.random.default_rng(0)
     begin = datetime.datetime(2024, 1, 1)

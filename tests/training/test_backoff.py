@@ -1,6 +1,7 @@
 """Counts of what follows contexts, beside the same written with dicts."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def beginnings(sequences):
                 target.append(END if n == len(events) else events[n] - 1)
                 known.append([START, *events[:n]])
         ids += events
-    contexts = Contexts(np.array(ids, np.int32), np.array(ends), np.array(lengths), START)
+    contexts = Contexts(np.array(ids, np.int32), np.array(ends), np.array(lengths), np.ones(len(ends), bool), START)
     return contexts, np.array(target), known
 
 
@@ -69,10 +70,21 @@ def test_each_order_has_the_probabilities_of_witten_and_bell(weighted):
 def test_the_beginning_of_a_sequence_is_an_event():
     contexts, target, _ = beginnings([[1, 2], [1, 3], [1, 2], [2, 1, 1]])
     model = BackoffModel.learn(contexts, target, np.ones(len(target)), n_targets=N_TARGETS, max_order=1)
-    nothing = Contexts(np.empty(0, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64), START)
+    nothing = Contexts(np.empty(0, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, bool), START)
     *_, found = model.by_order(nothing)
     assert found[0].argmax() == 0
     assert found[0, 0] > 0.6  # three of four begin with it
+
+
+def test_what_was_cut_does_not_begin_with_what_is_left():
+    contexts, target, known = beginnings(sequences_of())
+    has_start = np.random.default_rng(0).random(len(target)) < 0.5
+    contexts = replace(contexts, has_start=has_start)
+    known = [events if begun else events[1:] for events, begun in zip(known, has_start)]
+    model = BackoffModel.learn(contexts, target, np.ones(len(target)), n_targets=N_TARGETS, max_order=3)
+    expected = slow(known, target, np.ones(len(target)), 3)
+    for order, found in enumerate(model.by_order(contexts)):
+        np.testing.assert_allclose(found, [expected(events, order) for events in known], rtol=1e-5)
 
 
 def test_orders_are_mixed_and_picked_whatever_is_beside(monkeypatch):
@@ -92,7 +104,7 @@ def test_orders_are_mixed_and_picked_whatever_is_beside(monkeypatch):
 
 
 def test_no_context_and_no_target():
-    nothing = Contexts(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64), START)
+    nothing = Contexts(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool), START)
     model = BackoffModel.learn(nothing, np.empty(0, np.int64), np.empty(0), n_targets=3, max_order=2)
     contexts, _, _ = beginnings(sequences_of(3))
     for found in model.by_order(contexts):

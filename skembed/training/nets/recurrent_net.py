@@ -22,6 +22,7 @@ from skembed.training.run import Run
 __all__ = ["LearnedNet", "RecurrentNet", "learn_recurrent", "length_batches"]
 
 MAX_BATCH_EVENTS = 1 << 14
+MIN_STEPS = 32  # of a pass: with few cases the score would stop rising before the net has learned anything
 MAX_HELD_OUT_SCORES = 1 << 22  # a few weights are learned from them
 _JITTER = 0.15  # of a length: how far from each other cases may be in the order of lengths and share a batch
 _CLIP = 1.0  # length of a gradient beyond which it is shortened: one long case may not undo a pass
@@ -179,6 +180,7 @@ class RecurrentNet:
         held_out = np.zeros(len(cases), dtype=bool)
         held_out[problem.held_out] = True
         self.learned = np.flatnonzero(~held_out)
+        self.batch_size = max(1, min(settings.batch_size, len(self.learned) // MIN_STEPS))
         self.validation = self._batches(problem.held_out, None)
         self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum(dtype=np.float64))
         self.best_score = -np.inf
@@ -265,10 +267,12 @@ class RecurrentNet:
     # ---------------------------------------------------------------------------------------------------- batches
 
     def _batches(self, cases: np.ndarray, generator: torch.Generator | None) -> list[Batch]:
-        jitter = None
+        """Return batches to learn from, mixed by a generator, or without one to look at."""
+        jitter, size = None, self.settings.batch_size
         if generator is not None:
+            size = self.batch_size
             jitter = torch.rand(len(cases), generator=generator, dtype=torch.float64, device="cpu").numpy()
-        parts = length_batches(self.lengths[cases], self.settings.batch_size, jitter)
+        parts = length_batches(self.lengths[cases], size, jitter)
         return [self._batch(cases[part]) for part in parts]
 
     def _batch(self, cases: np.ndarray) -> Batch:

@@ -94,6 +94,7 @@ def test_the_running_mean_forgets_a_hundredth_a_step_at_last():
 
 def test_passes_meet_batches_in_any_order_and_mix_cases_of_like_lengths_anew():
     net = net_of(batch_size=4)
+    net.batch_size = 4  # of few cases, too
     passes, seen = [], watch(net, "step", lambda batch, per_batch: batch.cases.tolist())
     for _ in range(2):
         n_before = len(seen)
@@ -102,6 +103,17 @@ def test_passes_meet_batches_in_any_order_and_mix_cases_of_like_lengths_anew():
     lengths = [net.lengths[batch[0]] for batch in passes[0]]
     assert lengths != sorted(lengths, reverse=True)
     assert {frozenset(batch) for batch in passes[0]} != {frozenset(batch) for batch in passes[1]}
+
+
+def test_a_pass_over_few_cases_takes_steps_enough(monkeypatch):
+    net = net_of(batch_size=4)
+    assert (len(net.learned), net.batch_size) == (29, 1)
+    n_steps = watch(net, "step", lambda batch, per_batch: len(batch.cases))
+    net.one_pass()
+    assert n_steps == [1] * 29
+    for least, expected in ((7, 4), (8, 3), (1, 4), (1000, 1)):
+        monkeypatch.setattr(recurrent_net, "MIN_STEPS", least)
+        assert net_of(batch_size=4).batch_size == expected
 
 
 def test_no_case_to_learn_from_is_a_pass_without_a_loss():
