@@ -39,10 +39,11 @@ class PassSettings:
     tol: float = 1e-4
 
     def held_out_rows(self, n_rows: int, rng: np.random.RandomState) -> np.ndarray:
-        """Return the rows to hold out, drawn at random and sorted; none without early stopping."""
+        """Return the rows to hold out, drawn at random and sorted, and never all; none without early stopping."""
         if not self.early_stopping:
             return np.empty(0, dtype=np.int64)
-        return np.sort(rng.permutation(n_rows)[: max(1, round(self.validation_fraction * n_rows))])
+        n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
+        return np.sort(rng.permutation(n_rows)[:n_held_out])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,6 +220,13 @@ def test_partial_fit_moves_the_vectors():
     assert "new" in encoder.embeddings_["x0"]
 
 
+def test_rows_are_left_to_learn_from_whatever_share_is_held_out():
+    X, y = table("interacting")
+    fitted = EntityEmbeddingEncoder(validation_fraction=1 - 1e-9, max_iter=2, random_state=0).fit(X, y)
+    assert np.isfinite(fitted.validation_scores_).all()
+    assert len(fitted.validation_scores_) == 2
+
+
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30), (500, 450)])
 def test_principal_axes_are_those_of_the_covariance(shape):
     import scipy.sparse as sp

@@ -223,6 +223,11 @@ def test_fewer_than_twenty_rows_leave_it_as_it_begins():
     np.testing.assert_array_equal(few.transform(X), autoencoder(2, max_iter=0).fit(X[:19]).transform(X))
 
 
+def test_rows_are_left_to_learn_from_whatever_share_is_held_out():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    assert min(autoencoder(2, max_iter=2, validation_fraction=0.99).fit(X).loss_curve_) > 0
+
+
 def test_rare_levels_share_a_vector():
     rng = np.random.default_rng(0)
     X = np.array([[rng.choice(["a", "b", "c"]) if i % 9 else f"rare{i}"] for i in range(300)], dtype=object)

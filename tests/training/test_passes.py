@@ -65,7 +65,10 @@ def bars(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize(("n_rows", "fraction", "expected"), [(100, 0.1, 10), (25, 0.1, 2), (3, 0.1, 1), (10, 0.25, 2)])
+@pytest.mark.parametrize(
+    ("n_rows", "fraction", "expected"),
+    [(100, 0.1, 10), (25, 0.1, 2), (3, 0.1, 1), (10, 0.25, 2), (20, 0.99, 19), (1, 0.1, 0)],
+)
 def test_a_share_of_rows_is_held_out_drawn_and_sorted(n_rows, fraction, expected):
     settings = PassSettings(max_iter=1, early_stopping=True, validation_fraction=fraction)
     rows = settings.held_out_rows(n_rows, np.random.RandomState(0))
