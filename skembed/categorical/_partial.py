@@ -18,7 +18,7 @@ from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
 from skembed.data.roles import numeric_columns
 from skembed.data.target import as_columns
-from skembed.training.level_net import DEFAULT_SHRINKAGE, NetPart, NetSettings
+from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 
 __all__ = ["learn_further", "read_further"]
@@ -87,9 +87,9 @@ def learn_further(
     """Learn from further rows.
 
     The effects are those of a least-squares model whose prior is what was learned, with the precision of the rows
-    seen: the marginal ones come out as if all rows had been there from the start, the crossed ones nearly so. The net
-    takes one pass, its offset being what the old effects predict of the new rows, and its tables then move by
-    Gauss-Newton steps that weigh the rows seen before.
+    seen: the marginal ones come out as if all rows had been there from the start, the crossed ones nearly so. A net
+    that was not left out takes one pass, its offset being what the old effects predict of the new rows, and its tables
+    then move by Gauss-Newton steps that weigh the rows seen before.
 
     Parameters
     ----------
@@ -135,12 +135,15 @@ def learn_further(
     loss = 0.5 * float(np.average((left**2).sum(axis=1), weights=weight))
     net = grown_net(learned.net, problem, rng)
     if net.head:
-        from skembed.training.nets.level_net import continue_net
+        offset = problem.target.offset(expected)
+        if np.isfinite(net.shrinkage):
+            from skembed.training.nets.level_net import continue_net
 
-        shrinkage = net.shrinkage if np.isfinite(net.shrinkage) else DEFAULT_SHRINKAGE
-        of_net = replace(problem, initial=net.raw, head=net.head, offset=problem.target.offset(expected))
-        untold = replace(run, callbacks=None).seeded(rng)  # callbacks are told of the whole pass, here
-        net.raw, net.head, (loss,) = continue_net(of_net, seen, shrinkage, settings, untold, draw_seed(rng))
+            of_net = replace(problem, initial=net.raw, head=net.head, offset=offset)
+            untold = replace(run, callbacks=None).seeded(rng)  # callbacks are told of the whole pass, here
+            net.raw, net.head, (loss,) = continue_net(of_net, seen, net.shrinkage, settings, untold, draw_seed(rng))
+        else:  # it was left out: effects are all there is, and only the unit of its loss stays
+            loss = float(np.average(problem.target.losses(offset, problem.coded), weights=weight))
     run.end_pass(loss)
     history = learned.history
     history = replace(history, n_iter=max(history.n_iter, 1) + 1, loss_curve=[*history.loss_curve, loss])

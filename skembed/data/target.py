@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array
 
@@ -154,6 +155,26 @@ class Target:
             else:
                 out[:, part] = np.log(p / p.sum(axis=1, keepdims=True))
         return out
+
+    def losses(self, scores: np.ndarray, coded: np.ndarray) -> np.ndarray:
+        """Return the loss of each row, (n_samples,): that of nets, squared error / 2, logistic loss, cross-entropy.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_targets)
+            As `offset` returns them: numbers and logits.
+        coded : ndarray of shape (n_samples, n_targets)
+        """
+        total = np.zeros(len(coded))
+        for output in self.outputs:
+            s, t = scores[:, output.start : output.stop], coded[:, output.start : output.stop]
+            if output.kind == _CONTINUOUS:
+                total += 0.5 * ((s - t) ** 2)[:, 0]
+            elif output.kind == _BINARY:
+                total += (np.logaddexp(0, s) - t * s)[:, 0]
+            else:
+                total += logsumexp(s, axis=1) - (t * s).sum(axis=1)
+        return total
 
     def _is_continuous(self) -> np.ndarray:
         return np.repeat([o.kind == _CONTINUOUS for o in self.outputs], [o.stop - o.start for o in self.outputs])

@@ -213,6 +213,16 @@ class TestInit:
         assert learned.embedding_dim == 4
         assert np.isfinite(fitted.partial_fit(X[:50], shop.y[:50]).transform(X)).all()
 
+    def test_a_net_that_was_left_out_stays_so(self, X, shop, table):
+        y = np.random.default_rng(1).standard_normal(len(X)) > 0
+        fitted = encoder(init={"x0": table}).fit(X, y)
+        before, n_layers = fitted.embeddings_["x0"], len(fitted._learned.net.head)
+        assert (fitted.shrinkage_, n_layers > 0) == (np.inf, True)
+        for _ in range(2):
+            fitted.partial_fit(X, y)
+        assert fitted.embeddings_["x0"] == before
+        assert fitted.loss_curve_[-2:] == pytest.approx([np.log(2)] * 2, abs=0.02)  # logistic, as that of the net
+
     def test_without_enough_rows_for_a_net(self, X, shop, table):
         learned = encoder(init={"x0": table}).fit(X[:100], shop.y[:100]).embeddings_["x0"]
         np.testing.assert_array_equal(learned["Bonn"], table["Bonn"])

@@ -58,6 +58,23 @@ def test_more_classes_begin_at_logarithms_of_probabilities_that_sum_to_one():
         np.testing.assert_allclose(target.offset(np.array([effects])), [np.log(p / p.sum())])
 
 
+@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
+def test_losses_are_those_of_scores(kind):
+    rng = np.random.default_rng(0)
+    y = rng.integers(2 if kind == "binary" else 3, size=(20, 2))
+    target = learn(y, kind)
+    coded, scores = target.code(y), rng.normal(size=(20, target.n_targets))
+    expected = np.zeros(20)
+    for j, scores_of in enumerate(np.split(scores, 2, axis=1)):
+        if kind == "continuous":
+            expected += 0.5 * (scores_of[:, 0] - coded[:, j]) ** 2
+        else:
+            logits = np.hstack([np.zeros((20, 1)), scores_of]) if kind == "binary" else scores_of
+            shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            expected -= np.log(shares[np.arange(20), y[:, j]])
+    np.testing.assert_allclose(target.losses(scores, coded), expected)
+
+
 def test_classes_that_y_does_not_show():
     target = learn(np.array([1, 2, 2]), "auto", classes=[1, 2, 3])
     assert (target.type_, target.n_targets) == ("multiclass", 3)
