@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, column_or_1d
 
-__all__ = ["DEFAULT_FOLDS", "are_random", "make_folds"]
+__all__ = ["are_random", "make_folds", "n_folds_at_least"]
 
 DEFAULT_FOLDS = 5
 
@@ -62,6 +62,15 @@ def make_folds(
             f"cv={_short(cv)} leaves no rows to learn from in one of its folds; use fewer folds or more rows."
         )
     return folds
+
+
+def n_folds_at_least(cv: Any, rows: np.ndarray, n_samples: int, groups: Any) -> int:
+    """Return how many folds `make_folds` will return at least; parameters are as there."""
+    if cv is None or isinstance(cv, (int, np.integer)):
+        return min(DEFAULT_FOLDS if cv is None else int(cv), len(rows))
+    if hasattr(cv, "get_n_splits"):
+        return cv.get_n_splits(np.empty((n_samples, 0)), None, groups)
+    return len(cv) if hasattr(cv, "__len__") else 1
 
 
 def are_random(cv: Any) -> bool:

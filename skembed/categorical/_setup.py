@@ -12,7 +12,7 @@ from sklearn.utils.validation import _num_samples
 from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import check_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
-from skembed.categorical._folds import DEFAULT_FOLDS, are_random, make_folds
+from skembed.categorical._folds import are_random, make_folds, n_folds_at_least
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.data.columns import Columns
@@ -170,7 +170,8 @@ def set_up(
         from_init[c].shape[1] if c in from_init else d
         for c, d in enumerate(resolve_dims(estimator.embedding_dim, names, n_levels))
     ]
-    predict_memory(len(rows), counts, dims, target.n_targets)
+    n_folds = n_folds_at_least(estimator.cv, rows, len(all_y), groups)
+    predict_memory(len(rows), counts, dims, target.n_targets, n_folds)
     initial = [
         from_init[c] if c in from_init else initial_vectors(counts[c], hidden_dim(n) if hidden else 0, rng)
         for c, n in enumerate(n_levels)
@@ -280,17 +281,19 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -
     return weight
 
 
-def predict_memory(n_samples: int, counts: list[np.ndarray], dims: list[int | None], n_targets: int) -> None:
+def predict_memory(
+    n_samples: int, counts: list[np.ndarray], dims: list[int | None], n_targets: int, n_folds: int
+) -> None:
     """Raise MemoryError if what is surely held at one time is more than the machine has."""
     n_columns = len(counts)
     # targets, residuals and held-out effects, 1.8 GB for 1,000 classes of 20,000 rows; ids and fold of each row
     rows = 8 * n_samples * (10 * n_targets + n_columns)
-    effects = 8 * sum(map(len, counts)) * n_targets * (DEFAULT_FOLDS + 1) * SOLVER_COPIES
+    effects = 8 * sum(map(len, counts)) * n_targets * (n_folds + 1) * SOLVER_COPIES
     tables = 4 * sum((len(c) + n_samples) * (dim or 1) for c, dim in zip(counts, dims))
     check_memory(
         rows + effects + tables,
         f"learning {sum(map(len, counts))} levels of {n_columns} columns from {n_samples} rows",
-        "lower embedding_dim or max_categories, raise min_frequency, or give fewer rows",
+        "lower embedding_dim, max_categories or the folds of cv, raise min_frequency, or give fewer rows",
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
+    LeaveOneGroupOut,
     LeaveOneOut,
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -22,7 +23,7 @@ from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder
 from skembed.categorical import _effects, _interaction_screening, _partial
 from skembed.categorical._dims import RULES, cut, hidden_dim, resolve_dims
 from skembed.categorical._effects import Effects, Prior, VarianceRatios, crossed_ratios, sampled_rows, solve_effects
-from skembed.categorical._folds import are_random, make_folds
+from skembed.categorical._folds import are_random, make_folds, n_folds_at_least
 from skembed.categorical._interaction_learning import cells_of, is_worth_it
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Cells, Interactions, combinations_of, packed, principal_axes, unpacked
@@ -146,6 +147,19 @@ class TestFolds:
         assert sorted(np.concatenate([test for _, test in folds]).tolist()) == list(range(len(rows)))
         for train, test in folds:
             assert sorted([*train, *test]) == list(range(len(rows)))
+
+    @pytest.mark.parametrize(
+        ("cv", "n_folds"),
+        [(None, 5), (3, 3), (np.int64(4), 4), (100, 18), (KFold(7), 7), (LeaveOneOut(), 20), (LeaveOneGroupOut(), 4),
+         ([(np.arange(10), np.arange(10, 20)), (np.arange(10, 20), np.arange(10))], 2)],
+    )  # fmt: skip
+    def test_how_many_there_will_be_is_known_before(self, cv, n_folds):
+        rows, groups = np.arange(2, 20), np.arange(20) // 5 if isinstance(cv, LeaveOneGroupOut) else None
+        assert n_folds_at_least(cv, rows, 20, groups) == len(self.folds(cv, rows, groups)) == n_folds
+
+    def test_at_least_so_many(self):
+        assert n_folds_at_least(TimeSeriesSplit(3), np.arange(20), 20, None) == len(self.folds(TimeSeriesSplit(3))) - 5
+        assert n_folds_at_least(iter([]), np.arange(20), 20, None) == 1
 
     def test_classes_are_stratified_where_they_are_large_enough(self):
         for _, test in self.folds(4, stratify=True):
@@ -945,13 +959,20 @@ class TestSetup:
             "skembed.categorical._setup.check_memory",
             lambda n_bytes, what, way_out: asked.append((n_bytes, what, way_out)),
         )
-        predict_memory(1000, [np.empty(10), np.empty(6)], [3, None], 2)
-        rows, effects = 8 * 1000 * (10 * 2 + 2), 8 * 16 * 2 * 6 * 6
+        predict_memory(1000, [np.empty(10), np.empty(6)], [3, None], 2, 50)
+        rows, effects = 8 * 1000 * (10 * 2 + 2), 8 * 16 * 2 * 51 * 6
         tables = 4 * ((10 + 1000) * 3 + (6 + 1000) * 1)
         ((n_bytes, what, way_out),) = asked
         assert n_bytes == rows + effects + tables
         assert what == "learning 16 levels of 2 columns from 1000 rows"
-        assert "lower embedding_dim or max_categories" in way_out
+        assert "lower embedding_dim, max_categories or the folds of cv" in way_out
+
+    def test_memory_of_as_many_folds_as_there_are(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr("skembed.categorical._setup.check_memory", lambda n_bytes, *told: asked.append(n_bytes))
+        for cv in (10, 20, KFold(30)):
+            EntityEmbeddingEncoder(cv=cv, max_iter=0).fit([["a"], ["b"], ["c"]] * 20, np.arange(60) / 2)
+        assert asked[2] - asked[1] == asked[1] - asked[0] > 0
 
     def test_a_warm_start_keeps_levels_by_name(self):
         def vocabulary(*keys):
