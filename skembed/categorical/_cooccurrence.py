@@ -97,8 +97,9 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     -----
     Vectors are centered, turned to the principal axes of their column, and scaled so that the spread of each column
     over the rows is in total that of its one-hot columns, the share of pairs of rows that differ: at most 1, as of a
-    standardised number, and little where nearly all rows have one level. None, NaN, pandas' NA and NaT are the level
-    "missing", whose key is None. A column alone has nothing to occur with and is refused.
+    standardised number, and little where nearly all rows have one level. `partial_fit` keeps the center, the axes and
+    the scale of the first call, which a model behind has learned to read, whatever rows follow. None, NaN, pandas' NA
+    and NaT are the level "missing", whose key is None. A column alone has nothing to occur with and is refused.
 
     References
     ----------
@@ -208,7 +209,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
     @_SKIP_GRAM
     @with_callbacks
     def partial_fit(self, X: Any, y: Any = None) -> "CooccurrenceEncoder":
-        """Go on learning from further rows: new levels get vectors, known ones move.
+        """Go on learning from further rows: new levels get vectors, known ones move, and with them the unknown vector.
 
         Parameters
         ----------
@@ -267,7 +268,12 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         self.embeddings_ = {}
         for name, vocabulary, axes, part, dim in zip(names, vocabularies, self._axes, parts, self._dims):
             matrix = cut(axes.apply(part), dim)
-            unknown = matrix[0] if len(vocabulary.infrequent) else np.zeros(dim, dtype=np.float32)
+            if len(vocabulary.infrequent):
+                unknown = matrix[0]
+            elif start is None:
+                unknown = np.zeros(dim, dtype=np.float32)  # where axes have their center
+            else:
+                unknown = np.average(matrix[1:], axis=0, weights=vocabulary.counts).astype(np.float32)
             self.embeddings_[name] = EmbeddingTable.of_keys(
                 vocabulary.shared_keys, matrix[1:], unknown=unknown, metric="euclidean", counts=vocabulary.counts
             )

@@ -206,6 +206,18 @@ def test_rows_without_rare_levels_leave_the_unknown_vector_learned():
     assert fitted.partial_fit(X[1:]).embeddings_["c0"].unknown.any()
 
 
+def test_the_unknown_vector_stays_the_mean_of_all_rows():
+    X, _ = groups()
+    first, second = X[X["c0"] < "06"], X[X["c0"] >= "06"]
+    fitted = encoder(embedding_dim=5, method="skip-gram", max_iter=3).fit(first)
+    assert not any(table.unknown.any() for table in fitted.embeddings_.values())
+    fitted.partial_fit(second).partial_fit(first)
+    mean = fitted.transform(pd.concat([first, second, first])).mean(axis=0)
+    assert np.abs(mean).max() > 0.05
+    stranger = X[:1].assign(**dict.fromkeys(X.columns, "never met"))
+    np.testing.assert_allclose(fitted.transform(stranger)[0], mean, atol=1e-5)
+
+
 def test_where_pairs_take_too_much_memory_those_met_least_are_left_out():
     rng = np.random.default_rng(0)
     X = rng.integers(40, size=(400, 3)).astype(str)
