@@ -6,6 +6,7 @@ What a file is, its first bytes decide; its suffix is not believed.
 import contextlib
 import csv
 import io
+import itertools
 import lzma
 import re
 import warnings
@@ -34,7 +35,8 @@ def read_table(path, *, header_rows=1):
     Parameters
     ----------
     path : str or path-like
-        csv, tsv and the like (also gzip, bz2, xz, zip), or parquet. Separator and encoding are found out.
+        csv, tsv and the like (also gzip, bz2, xz, zip), or parquet. Separator and encoding are found out. Lines
+        before the names that begin with "#" are comments, unless they have as many cells as the line behind them.
     header_rows : int, default=1
         How many lines hold the column names, 0 to 2. With 0 the columns are called ``column_1``, ``column_2`` ...; of
         two lines, the names are joined by ``": "``.
@@ -180,7 +182,10 @@ def _read_csv(pd, text, path, header_rows):
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     told = _TOLD_SEPARATOR.match(text)
     text = text if told is None else text[told.end() :]
-    separator = _sniff_separator(text) if told is None else told[1]
+    comments, text = _split_comments(text)
+    last = [line for line in comments if line.startswith("#")][-1:]  # it may hold the names
+    separator = _sniff_separator("".join([*last, text])) if told is None else told[1]
+    text = _kept_names(comments, text, separator) + text
     names, n_skipped = _read_header(text, separator, header_rows, path)
     try:
         with warnings.catch_warnings():
@@ -201,6 +206,32 @@ def _read_csv(pd, text, path, header_rows):
         raise InputError(
             f"{path} is not a table of {len(names)} columns separated by {SEPARATORS[separator]}: {_first_line(error)}"
         ) from None
+
+
+def _split_comments(text):
+    """The lines before the first that is neither blank nor begins with "#", and the rest; none if all are such."""
+    lines = list(itertools.takewhile(lambda line: line.startswith("#") or line.isspace(), io.StringIO(text)))
+    rest = text[sum(map(len, lines)) :]
+    return (lines, rest) if rest else ([], text)
+
+
+def _kept_names(comments, text, separator):
+    """Comments as blank lines, by which errors go on to number lines as the file does.
+
+    Names may begin with "#", too, and so may rows of a file without names: lines are kept that have as many cells as
+    the first one behind them, if no other comment stands between.
+    """
+
+    def cells(lines):
+        with contextlib.suppress(csv.Error):  # of a cell that is too long
+            return next(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        return []
+
+    first, n_comments = cells(io.StringIO(text)), len(comments)
+    widths = {len(first), len(first) - (first[-1:] == [""])}  # lines may end in a separator
+    while n_comments and (comments[n_comments - 1].isspace() or len(cells([comments[n_comments - 1]])) in widths):
+        n_comments -= 1
+    return "\n" * n_comments + "".join(comments[n_comments:])
 
 
 def _read_header(text, separator, header_rows, path):

@@ -160,6 +160,8 @@ def test_two_lines_of_names(tmp_path):
         (bytes(range(256)) * 20, "neither text nor parquet"),
         (bytes(range(1, 32)) * 20, "neither text nor parquet"),
         (b"a,b\n1,2\n3,4,5\n", "not a table of 2 columns separated by comma.*line 3"),
+        (b"# of 2020\n#\na,b\n1,2\n3,4,5\n", "not a table of 2 columns separated by comma.*line 5"),
+        (b"# a comment\n#\n", "has one column only"),
         (gzip.compress(ROWS.encode() * 99, mtime=0)[:-20], "compressed and damaged"),
         (b"PK\x03\x04 no archive", "compressed and damaged"),
     ],
@@ -217,6 +219,17 @@ def test_windows_signs(tmp_path):
         ("a|b;c\n1|2;3\n4|5;6\n", 1, ["a", "b;c"], [1, "2;3"]),
         ("a\tb\n1,5\t2\n3,5\t4\n", 1, ["a", "b"], ["1,5", 2]),
         ("a,b\n" + "1,2\n" * 89 + "1;2;3,4\n" * 10, 1, ["a", "b"], ["1", 2]),
+        ("# made by hand\na,b\n1,2\n", 1, ["a", "b"], [1, 2]),
+        ("\n# in 2020, by a, b\n# x;y\n#\n\na;b\n1,5;2\n", 1, ["a", "b"], ["1,5", 2]),
+        ("sep=;\n# made by hand\na;b\n1;2\n", 1, ["a", "b"], [1, 2]),
+        ("# made by hand\nx,y\nu,w\n1,2\n", 2, ["x: u", "y: w"], [1, 2]),
+        ("# made by hand\n1,2\n", 0, ["column_1", "column_2"], [1, 2]),
+        ("# made by hand\n# a,b\n1,2\n", 1, ["# a", "b"], [1, 2]),  # names, as those of numpy.savetxt
+        ("#id;size\n \n1,5;2,5\n", 1, ["#id", "size"], ["1,5", "2,5"]),
+        ("#a,1\n#b,2\nc,3\n", 0, ["column_1", "column_2"], ["#a", 1]),
+        ("#id,size\n1,2,\n3,4,\n", 1, ["#id", "size", "column_3"], [1, 2]),
+        ("#id,size\n1,\n3,4\n", 1, ["#id", "size"], [1]),
+        ("#a,1\n#b,2\n", 0, ["column_1", "column_2"], ["#a", 1]),
     ],
 )
 def test_names_and_first_rows(tmp_path, content, header_rows, names, first):
