@@ -235,7 +235,7 @@ def read_baskets(
     Raises
     ------
     ValueError
-        If a value is negative, NaN or infinite, or names do not fit; the user and the item are named.
+        If a value is negative, NaN, infinite or beyond float32, or names do not fit; the user and the item are named.
     TypeError
         If X is all that `read_interactions` returns.
     """
@@ -260,9 +260,9 @@ def read_baskets(
         if not len(ragged):
             raise ValueError("Found array with 0 sample(s): X holds no basket, expected at least one.")
         return _ones(ragged, len(keys)), keys
-    matrix = read_matrix(estimator, X, reset=known is None, for_text=FOR_TEXT, ensure_all_finite=False)
+    given = read_matrix(estimator, X, reset=known is None, for_text=FOR_TEXT, ensure_all_finite=False)
     with np.errstate(over="ignore"):  # said below
-        matrix = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
+        matrix = sparse.csr_matrix(given, dtype=np.float32, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     keys = _item_keys(X, items, matrix.shape[1]) if known is None else known.tolist()
@@ -272,15 +272,15 @@ def read_baskets(
     if wrong.any():
         place = int(np.argmax(wrong))
         row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
-        value = matrix.data[place]
+        value, before = matrix.data[place], given[row, matrix.indices[place]]
+        where = f"for row {row} and item {keys[matrix.indices[place]]!r}"
+        if np.isinf(value) and np.isfinite(before):
+            raise ValueError(f"X holds {before:.3g} {where}, which is beyond float32; divide X by a number.")
         told, way_out = f"Negative values in data: X holds {value}", ""
         if not np.isfinite(value):
             told = f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}"
             way_out = ", and 0 where a user does not have an item: X.fillna(0) of a pivoted frame"
-        raise ValueError(
-            f"{told} for row {row} and item {keys[matrix.indices[place]]!r}, expected counts, weights or ratings of at "
-            f"least 0{way_out}."
-        )
+        raise ValueError(f"{told} {where}, expected counts, weights or ratings of at least 0{way_out}.")
     return matrix, keys
 
 

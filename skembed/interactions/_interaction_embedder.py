@@ -201,7 +201,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         Raises
         ------
         ValueError
-            If a value is negative, NaN or infinite, or nobody has an item.
+            If a value is negative, NaN, infinite or beyond float32, or nobody has an item.
         """
         self._validate_params()
         matrix, keys = read_baskets(self, X, items=self.items)

@@ -161,8 +161,15 @@ class TestBaskets:
         embedder = InteractionEmbedder(1, method="svd").fit(frame.fillna(0))
         with pytest.raises(ValueError, match=message):
             embedder.transform(frame)
-        with pytest.raises(ValueError, match="Input X contains infinity for row 0 and item 'tea'"):
-            InteractionEmbedder().fit(frame.fillna(0) * 1e39)  # beyond float32
+        with pytest.raises(ValueError, match="Input X contains infinity for row 1 and item 'rye'"):
+            InteractionEmbedder().fit(frame.fillna(np.inf))
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_array])
+    def test_numbers_beyond_float32_are_told_from_infinite_ones(self, container):
+        X = container([[1.0, 0.0, 2.0], [0.0, 1.5e40, 1.0]])
+        message = r"^X holds 1\.5e\+40 for row 1 and item 1, which is beyond float32; divide X by a number\.$"
+        with pytest.raises(ValueError, match=message):
+            InteractionEmbedder().fit(X)
 
     def test_labels_of_columns_that_are_numbers_are_the_items(self):
         """As a table has that was pivoted by the ids of items."""
