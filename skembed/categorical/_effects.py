@@ -102,14 +102,6 @@ class EffectsModel:
         marginal = [marginal_ratio(some.ids[:, c], size, some.target, some.weight) for c, size in enumerate(some.sizes)]
         self.ratios = VarianceRatios(crossed=crossed, marginal=np.array(marginal))
 
-    def solve(self, rows: np.ndarray | None = None) -> Effects:
-        """Learn the effects from some of the rows, all by default, with the variances of all."""
-        include = np.ones((len(self.samples), 1), dtype=np.uint8)
-        if rows is not None:
-            include[:] = 0
-            include[rows] = 1
-        return self.solve_each(include)[0]
-
     def solve_each(self, include: np.ndarray) -> list[Effects]:
         """Learn the effects from several sets of rows side by side, with the variances of all.
 
