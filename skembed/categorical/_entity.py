@@ -313,9 +313,11 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         """Go on learning from further rows: new levels get vectors, known ones move by what is new.
 
         The first call is a `fit`, settles dimensions and scale, and finds interactions if it has 300 rows or more. What
-        it leaves out, as a column that says nothing in few rows, later calls leave out, too.
-        Later ones add the rows to effects and interactions as if they had been there from the start; a net with hidden
-        layers takes one pass over them, and moves its tables by a step that counts the rows seen before.
+        it leaves out, as a column that says nothing in few rows, or a net, later calls leave out, too.
+        Later ones add the rows to what was learned: marginal effects become those of all rows, crossed ones nearly so.
+        In interactions each further row counts for itself, also where `fit` finds that rows are alike, as all shops are
+        on one day, and counts them for fewer. A net with hidden layers takes one pass over the rows, and moves its
+        tables by a step that counts the rows seen before.
 
         Parameters
         ----------
