@@ -307,7 +307,7 @@ def _subwords(file: Seekable, model: FastTextFile, options: ReadOptions) -> Subw
     if not settings["bucket"] or model.input.shape[0] == n_words:
         return None
     n_rows = model.input.shape[0]
-    mapped = (options.mmap or not options.subwords) and not options.half
+    mapped = (options.mmap or options.ngrams_mapped or not options.subwords) and not options.half
     vectors = model.input.rows(n_words, n_rows, mapped)
     if options.subwords and (options.verify or not mapped):
         check_finite(file, model.input, vectors, n_words, options)

@@ -118,8 +118,13 @@ def load_table(
     ...     EmbeddingTable.load(f"{folder}/vectors", keys=["of", "Ulm"])
     EmbeddingTable(1 keys, embedding_dim=2)
     """
-    one_of(format, READ_FORMATS, "format")
     options = read_options(limit, keys, mmap, dtype, errors, allow_nonfinite, subwords, member, verify, max_expansion)
+    return load_as(path, format, options)
+
+
+def load_as(path: str | os.PathLike, format: str, options: ReadOptions) -> EmbeddingTable:
+    """Read a table with options that were checked."""
+    one_of(format, READ_FORMATS, "format")
     with open_source(path, options) as (source, archive):
         if archive is not None:
             if format not in ("auto", "numpy"):

@@ -26,6 +26,7 @@ class ReadOptions:
     member: str | None = None
     verify: bool = True
     max_expansion: int = MAX_EXPANSION
+    ngrams_mapped: bool = False  # n-grams stay in the file, if not words
 
     def most_bytes(self, n_compressed: int) -> int:
         """How many bytes may come out of so many."""
@@ -38,16 +39,16 @@ class ReadOptions:
 
 
 def read_options(
-    limit: Any,
-    keys: Iterable | None,
-    mmap: bool,
-    dtype: Any,
-    errors: str,
-    allow_nonfinite: bool,
-    subwords: bool | None,
-    member: str | None,
-    verify: bool,
-    max_expansion: int,
+    limit: Any = None,
+    keys: Iterable | None = None,
+    mmap: bool = False,
+    dtype: Any = "float32",
+    errors: str = "strict",
+    allow_nonfinite: bool = False,
+    subwords: bool | None = None,
+    member: str | None = None,
+    verify: bool = True,
+    max_expansion: int = MAX_EXPANSION,
 ) -> ReadOptions:
     """Options of checked values; ValueError or TypeError names the parameter."""
     try:

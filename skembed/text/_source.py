@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any
 
+from skembed.formats.for_words import load_for_words
 from skembed.memory import memory_of_machine
 from skembed.table import EmbeddingTable
 from skembed.text._normalizer import TextNormalizer, find_normalizer
@@ -58,7 +59,10 @@ class VectorSource:
         """Return the source, or of a file the rows of the words that are asked for then, and of None."""
         if self._whole is not None:
             return self._whole
-        return self._load(limit=self._limit, keys={*words(), None}, subwords=self.with_subwords)
+        wanted = {*words(), None}
+        if not self.with_subwords:  # those are read nevertheless, for words of the corpus that have no row
+            return load_for_words(self._path, wanted, format=self._format, limit=self._limit)
+        return self._load(limit=self._limit, keys=wanted, subwords=True)
 
     def _load(self, **options: Any) -> EmbeddingTable:
         return EmbeddingTable.load(self._path, format=self._format, **options)

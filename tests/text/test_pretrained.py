@@ -365,6 +365,24 @@ def test_fasttexts_file_gives_vectors_to_unknown_words(tmp_path):
     np.testing.assert_array_equal(vectorizer.transform(["president"])[0], vectorizer.embedding_["president"])
 
 
+@pytest.mark.skipif(not VECTORS.exists(), reason="the vectors of ../shared/data are not there")
+def test_words_of_a_corpus_are_composed_from_a_file_as_from_its_table(tmp_path):
+    path, native = tmp_path / "toy.bin", tmp_path / "toy"
+    path.write_bytes(gzip.decompress((VECTORS / "lee_fasttext_new.bin.gz").read_bytes()))
+    table = EmbeddingTable.load(path)
+    table.save(native)
+    texts = ["the governmentally said on mondayish"]
+    expected = PretrainedVectorizer(table, keep="corpus").fit(texts)
+    assert "governmentally" in expected.embedding_
+    for source in (path, VECTORS / "lee_fasttext_new.bin.gz", native):
+        found = PretrainedVectorizer(source, keep="corpus").fit(texts)
+        assert type(found.embedding_) is EmbeddingTable
+        assert found.embedding_.keys.tolist() == expected.embedding_.keys.tolist()
+        np.testing.assert_array_equal(found.embedding_.vectors, expected.embedding_.vectors)
+        assert not isinstance(found.embedding_.vectors, np.memmap)
+        assert found.unknown_words_ == expected.unknown_words_
+
+
 # -------------------------------------------------------------------------------------------------- columns
 
 
