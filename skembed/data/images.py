@@ -209,7 +209,12 @@ def open_image(image: Any) -> Any:
         return _decoded(image)
     if isinstance(image, bytes):
         return _decoded(io.BytesIO(image))
-    path = os.fspath(image)
+    if isinstance(image, bytearray | memoryview):  # within a dict; others are bytes by then
+        return _decoded(io.BytesIO(image))
+    try:
+        path = os.fspath(image)
+    except TypeError:
+        raise UnreadableImage(f"its dict holds {image!r:.60}, expected bytes or a path") from None
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         raise UnreadableImage("it is an address; nothing is downloaded")
     try:

@@ -154,7 +154,8 @@ def _draw_legend(ax, display, scatter, handles):
     name = "" if field is None or field.name == "color" else shorten(key_text(field.name), _MAX_LEGEND_NAME)
     if field is not None and field.numbers is not None:
         low, high = field.limits()
-        beyond = np.array([np.nanmin(field.numbers) < low, np.nanmax(field.numbers) > high])
+        least, most = np.nanmin(field.numbers, initial=low), np.nanmax(field.numbers, initial=high)
+        beyond = np.array([least < low, most > high])
         extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[tuple(beyond.astype(int))]
         bar = ax.figure.colorbar(scatter[-1], ax=ax, shrink=0.6, aspect=28, pad=0.02, extend=extend)
         bar.solids.set(alpha=1)

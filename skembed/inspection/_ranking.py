@@ -1,5 +1,6 @@
 """Lists of recommendations against what was relevant: recall and normalized discounted cumulative gain."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
@@ -228,7 +229,7 @@ def _ranked_queries(y_true: Any, y_score: Any) -> Iterator[tuple[Mapping, list]]
         while keys and keys[-1] is None:  # `recommend` fills rows with it where nothing is left
             keys.pop()
         if len(set(keys)) < len(keys):
-            twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+            twice = next(key for key, count in Counter(keys).items() if count > 1)
             raise ValueError(f"y_score[{query}] recommends {twice!r} twice; name each key once.")
         relevance = _relevance(truth, query)
         true_kinds |= {_kind(key): key for key in relevance}

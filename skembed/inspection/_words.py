@@ -82,6 +82,8 @@ def rows_given(rows: Any, n_fields: int, name: str) -> list[tuple]:
     """Rows of a test set given as a frame, an array or any iterable, each of `n_fields` values."""
     if hasattr(rows, "to_numpy"):
         rows = rows.to_numpy()
+    if isinstance(rows, np.ndarray) and rows.ndim == 3:  # what numpy makes of rows of tuples
+        rows = [map(tuple, row) for row in rows.tolist()]
     elif hasattr(rows, "column_names"):  # a table of pyarrow, which is iterated over by columns
         rows = zip(*(column.to_pylist() for column in rows.columns))
     listed = []

@@ -25,6 +25,7 @@ _SCRIPTS = ("data.js", "points.js", "map.js", "panel.js")
 _MAX_NEIGHBORS = 100
 _LONGEST_KEY = 300  # characters: a document may be its own key
 _STEPS = 65_535  # of a number held in two bytes
+_FLOAT32_MOST = np.finfo(np.float32).max
 _FLOAT32_INTEGERS = 2**24  # up to it float32 holds every integer, and the page shows integers as they are
 
 
@@ -105,8 +106,9 @@ def _neighbors(vectors: np.ndarray, n_neighbors: int, metric: Any) -> dict[str, 
     if n_neighbors < 1:
         return {"nNeighbors": 0}
     found = ExactIndex(vectors).search(vectors, n_neighbors, metric, own_rows=np.arange(len(vectors)))
-    low, high = float(found.scores.min()), float(found.scores.max())
-    steps = np.rint((found.scores.astype(np.float64) - low) / ((high - low) or 1.0) * _STEPS)
+    scores = np.clip(found.scores, -_FLOAT32_MOST, _FLOAT32_MOST).astype(np.float64)  # JSON has no infinity
+    low, high = float(scores.min()), float(scores.max())
+    steps = np.rint((scores - low) / ((high - low) or 1.0) * _STEPS)
     return {
         "nNeighbors": n_neighbors,
         "metric": metric,

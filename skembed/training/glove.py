@@ -117,7 +117,7 @@ def train_glove(
     Warns
     -----
     ConvergenceWarning
-        If the last loss is above that of vectors of zeros.
+        If the last loss is above what it can begin with.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def train_glove(
                 loss_curve.append(float(losses.sum()) / max(1, cooccurrences.n_cells))
                 if on_pass(pass_, _tables(records, dim, loss_curve)):
                     break
-        _warn_if_diverged(cooccurrences, loss_curve, learning_rate, with_start=start is not None)
+        _warn_if_diverged(cooccurrences, loss_curve, settings, with_start=start is not None)
         return _tables(records, dim, loss_curve)
 
     return run.passes(train, settings.max_iter, total=len(cooccurrences.cells) * settings.max_iter)
@@ -171,18 +171,19 @@ def _tables(records: np.ndarray, dim: int, loss_curve: list[float]) -> GloVeTabl
 
 
 def _warn_if_diverged(
-    cooccurrences: Cooccurrences, loss_curve: list[float], learning_rate: float, with_start: bool
+    cooccurrences: Cooccurrences, loss_curve: list[float], settings: GloVeSettings, with_start: bool
 ) -> None:
     numbers, n_at_once = cooccurrences.cells.view(np.float32), 1 << 20
     parts = [numbers[begin : begin + n_at_once] for begin in range(0, len(numbers), n_at_once)]
-    of_zeros = sum(0.5 * float((part[:, 2] * part[:, 1] ** 2).sum(dtype=np.float64)) for part in parts)
-    bound = of_zeros / max(1, len(numbers)) + NOTHING
+    product = np.float32(INITIAL_REACH**2 / settings.embedding_dim)  # at most, of two vectors as they begin
+    at_most = sum(0.5 * float((part[:, 2] * (abs(part[:, 1]) + product) ** 2).sum(dtype=np.float64)) for part in parts)
+    bound = at_most / max(1, len(numbers)) + NOTHING
     if with_start:  # may begin with more
         bound = max(bound, loss_curve[0])
     if not loss_curve[-1] <= bound:
         warn(
-            f"the loss of the last pass, {loss_curve[-1]:.4g}, is above {bound:.4g}, that of vectors of zeros. "
-            f"Lower learning_rate={learning_rate}.",
+            f"the loss of the last pass, {loss_curve[-1]:.4g}, is above {bound:.4g}, the most that it can begin with. "
+            f"Lower learning_rate={min(settings.learning_rate, LARGEST_RATE)}.",
             ConvergenceWarning,
         )
 

@@ -58,7 +58,8 @@ def test_every_form_of_an_image_is_the_same_picture(path):
     lying = np.repeat(COLOURS[None], 2, axis=0)
     cells = [
         str(path), path, data, bytearray(data), memoryview(data), Image.open(path), Image.fromarray(COLOURS), COLOURS,
-        {"bytes": data, "path": None}, {"bytes": None, "path": str(path)}, COLOURS / 255.0,
+        {"bytes": data, "path": None}, {"bytes": memoryview(data)}, {"bytes": bytearray(data)},
+        {"bytes": None, "path": str(path)}, COLOURS / 255.0,
         COLOURS.astype(np.int64), COLOURS.astype(np.uint16) * 257, (COLOURS.astype(np.uint16) * 257).astype(">u2"),
     ]  # fmt: skip
     for images in (cells, lying, pl.Series([data]), pa.array([data]), pa.array([{"bytes": data, "path": None}])):
@@ -89,6 +90,8 @@ def test_missing_cells_are_kept():
     assert read_images(pa.array(["a.png", None])) == ["a.png", None]
     with pytest.raises(UnreadableImage, match="missing"):
         open_image(None)
+    with pytest.raises(UnreadableImage, match="its dict holds 5, expected bytes or a path"):
+        open_image({"bytes": None, "path": 5})
 
 
 GREY = RNG.integers(256, size=(5, 6), dtype=np.uint8)

@@ -139,6 +139,13 @@ class TestLayout:
             assert np.isfinite(display.coordinates).all()
             display.figure_.canvas.draw()
 
+    @pytest.mark.parametrize("numbers", [[np.inf] * 6, [-np.inf, np.nan] * 3, [np.nan] * 6, [np.inf, *range(5)]])
+    def test_colours_that_are_no_finite_numbers(self, numbers, plt):
+        table = EmbeddingTable(list("abcdef"), np.arange(18.0).reshape(6, 3) ** 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            EmbeddingDisplay.from_table(table, color=numbers).plot().figure_.canvas.draw()
+
     def test_equal_vectors(self, plt):
         display = EmbeddingDisplay.from_table(EmbeddingTable(list("abcdef"), np.full((6, 3), 0.3))).plot()
         assert display.variance_share == 1

@@ -58,6 +58,24 @@ class TestPage:
                 spread = data["scoreHigh"] - data["scoreLow"]
                 np.testing.assert_allclose(scores[i], [score for _, score in expected], atol=spread / 65535)
 
+    @pytest.mark.parametrize("scale", [1e25, 1e38])
+    def test_scores_beyond_float32_are_its_largest_and_keep_their_order(self, tmp_path, scale):
+        vectors = scale * np.random.default_rng(0).uniform(-1, 1, size=(20, 4)).astype(np.float32)
+        table = EmbeddingTable(range(20), vectors)
+        display = EmbeddingDisplay(table, np.zeros((20, 2)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            display.to_html(tmp_path / "map.html", metric="dot", n_neighbors=5)
+
+        def refuse(name):
+            raise ValueError(name)  # as JSON.parse does
+
+        html = (tmp_path / "map.html").read_text("utf-8")
+        json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1], parse_constant=refuse)
+        rows = unpack(data_of(html)["neighbors"], np.uint32).reshape(20, 5)
+        assert table.keys[rows[0]].tolist() == [key for key, _ in table.nearest(0, k=5, metric="dot")]
+        assert abs(data_of(html)["scoreHigh"]) <= np.finfo(np.float32).max
+
     def test_coordinates_are_kept_to_a_65_thousandth_of_the_map(self, tmp_path):
         table, _ = words()
         for dim in (2, 3):

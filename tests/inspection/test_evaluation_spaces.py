@@ -315,6 +315,14 @@ def test_edges_of_a_node_to_itself_tell_nothing():
         link_prediction_auc(table, [(3, 3)], others)
 
 
+def test_edges_of_tuples_are_read_from_arrays_too():
+    table = EmbeddingTable([("a", i) for i in range(4)], [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+    edges, non_edges = [(("a", 0), ("a", 1)), (("a", 2), ("a", 3))], [(("a", 0), ("a", 2))]
+    for kind in (list, lambda pairs: np.array(pairs, dtype=object)):
+        assert link_prediction_auc(table, kind(edges), kind(non_edges)) == 1.0
+        assert link_prediction_auc(table, kind(edges), known_edges=kind(non_edges), random_state=0) == 1.0
+
+
 def test_links_that_do_not_fit_are_named(communities):
     table, edges = communities
     with pytest.raises(KeyError, match="'nobody'"):

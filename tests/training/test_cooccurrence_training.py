@@ -192,10 +192,19 @@ def test_training_stops_when_asked_to(corpus):
 
 
 @pytest.mark.parametrize("loss", [np.nan, 1e30])
-def test_a_loss_above_that_of_zeros_is_warned_about(corpus, loss, monkeypatch):
+def test_a_loss_above_what_it_begins_with_is_warned_about(corpus, loss, monkeypatch):
     monkeypatch.setattr(glove, "_learn", lambda *arguments: loss)
-    with pytest.warns(ConvergenceWarning, match=r"above .*that of vectors of zeros. Lower learning_rate=0.05"):
+    with pytest.warns(ConvergenceWarning, match=r"above .*the most that it can begin with. Lower learning_rate=0.05"):
         learn(corpus)
+
+
+def test_a_loss_that_is_as_it_began_is_not_warned_about():
+    """A cell alone, of vectors that begin on the other side of zero from its logarithm."""
+    ids = np.zeros(40, np.int32)
+    with count_cooccurrences([(ids, [40])], np.array([40]), window=1, x_max=5, seed=0) as x, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for seed in range(8):
+            train_glove(x, embedding_dim=1, learning_rate=1e-12, max_iter=1, seed=seed)
 
 
 def test_more_memory_than_there_is_is_predicted(corpus, monkeypatch):
