@@ -94,7 +94,8 @@ def read_documents(X: Any, *, missing: str | None = "error", lowercase: bool = F
     ValueError
         If `X` has more than one column.
     TypeError
-        If `X` is one string or no iterable, or a document is missing, is bytes, or is no text, or a token is no string.
+        If `X` is one string, a set or no iterable, or a document is missing, is bytes, or is no text, or a token is no
+        string.
 
     Warns
     -----
@@ -141,6 +142,11 @@ def _as_iterable(X: Any) -> Iterable:
         )
     if isinstance(X, os.PathLike):
         raise TypeError(f"X must be documents, got the path {os.fspath(X)!r}; pass LineCorpus(X), a document a line.")
+    if isinstance(X, set | frozenset):
+        raise TypeError(
+            f"X is a {type(X).__name__}, which has no order: its texts stand in another one in each process. Pass a "
+            "list, sorted(X) for instance."
+        )
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
     if hasattr(X, "toarray"):
         raise TypeError(f"X must be an iterable of documents (strings or token lists), got a {type(X).__name__}.")

@@ -12,6 +12,7 @@ from skembed.data.canonical import canonical_key
 
 KEYS_AT_ONCE = 1 << 16
 _UNITS = ("ns", "ps", "fs", "as", "us", "ms", "s", "m", "h", "D", "W", "M", "Y")
+_FINE_UNITS = _UNITS[:4]  # each a thousandth of the one before, of which Python's times hold none
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -48,7 +49,10 @@ def _to_numpy(make: Any) -> Callable[[str], Any]:
         unit, _, number = text.partition(" ")
         if unit not in _UNITS:
             raise ValueError(f"expected one of the units {', '.join(_UNITS)}")
-        key = canonical_key(make(int(number), unit))
+        key = make(int(number), unit)
+        if unit in _FINE_UNITS and int(number) % 1000 and not np.isnat(key):
+            return key  # no coarser unit holds it, which numpy takes 40 microseconds to tell
+        key = canonical_key(key)
         if not isinstance(key, np.generic):
             raise ValueError("another spelling of the same key")
         return key
@@ -143,7 +147,7 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any
             raise ValueError(
                 f"key_bytes: no key of type code {code} in {spelling[:40]!r} (row {row}): {error!r}"
             ) from None
-        keys.append(canonical_key(key))
+        keys.append(key if isinstance(key, np.generic) else canonical_key(key))
     return keys
 
 

@@ -17,6 +17,7 @@ from skembed.training.sparse import even_parts
 __all__ = ["Graph", "log_transitions"]
 
 MAX_STEPS = 5  # of "auto"; more change little, and fill the matrix
+LEAST_DEGREE = 2.0**-32  # of all degrees together: sums of float64 still hold a weight to 20 bits
 SUMMED = 16  # places of sums that take the time of one that is drawn
 PLACE_BYTES = 8  # of an entry: its column and its value
 
@@ -49,9 +50,16 @@ class Graph:
         return self.adjacency.indices.astype(np.int32, copy=False)
 
     def cumulative(self) -> np.ndarray:
-        """Sums of weights up to each edge, for kernels that draw neighbours; empty where all are equal."""
+        """Sums of weights up to each edge, for kernels that draw neighbours; empty where all are equal.
+
+        Where the weights of a node would vanish beside those of all others, they are shares of its degree.
+        """
         weights = self.adjacency.data
-        return np.empty(0) if len(weights) == 0 or (weights == weights[0]).all() else np.cumsum(weights)
+        if len(weights) == 0 or (weights == weights[0]).all():
+            return np.empty(0)
+        sums = np.cumsum(weights)
+        linked = np.diff(self.adjacency.indptr) > 0
+        return sums if sums[-1] * LEAST_DEGREE <= self.degrees[linked].min() else np.cumsum(self.transitions().data)
 
     def transitions(self) -> sparse.csr_matrix:
         """Return the matrix of probabilities of one random step; rows of isolated nodes are zero."""

@@ -164,6 +164,7 @@ def test_a_file_cut_short_is_an_error(tmp_path, compression):
     [
         ("one text", TypeError, r"single str 'one text'; pass \[X\]"),
         (b"bytes", TypeError, "single bytes"),
+        ({"a", "b"}, TypeError, r"X is a set, which has no order: .* Pass a list, sorted\(X\) for instance\."),
         ({"a": 1}, TypeError, "got {'a': 1}"),
         (3, TypeError, "got 3"),
         (None, TypeError, "got None"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skembed.data import keycodes
+from skembed.data.canonical import canonical_key
 from skembed.data.keycodes import decode_keys, encode_keys
 
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -52,6 +53,21 @@ def test_many_keys_lie_one_after_the_other(keys, at_once, monkeypatch):
     found = decode_keys(codes, offsets, blob)
     assert found == keys
     assert list(map(type, found)) == list(map(type, keys))
+
+
+def test_times_of_each_unit_have_one_spelling():
+    """A number is that of a key if no coarser unit holds the time."""
+    for make, code in ((np.datetime64, 10), (np.timedelta64, 11)):
+        for unit in ("ns", "ps", "fs", "as", "us", "s"):
+            for number in (0, 1, -1, 999, 1000, -1001, 10**6, 10**9 + 1, 10**15, 2**63 - 1, -(2**63)):
+                key, blob = canonical_key(make(number, unit)), f"{unit} {number}".encode()
+                codes, offsets = np.uint8([code]), np.int64([0, len(blob)])
+                if isinstance(key, np.generic) and np.datetime_data(key.dtype)[0] == unit:
+                    (found,) = decode_keys(codes, offsets, blob)
+                    assert (found, found.dtype) == (key, key.dtype)
+                else:
+                    with pytest.raises(ValueError, match=r"another spelling|OverflowError"):
+                        decode_keys(codes, offsets, blob)
 
 
 def test_keys_of_other_types_are_named():

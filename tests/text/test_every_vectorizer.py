@@ -252,6 +252,9 @@ def test_a_string_is_no_list_of_documents(small, fitted):
     for method in [*methods, *([vectorizer.partial_fit] if hasattr(vectorizer, "partial_fit") else [])]:
         with pytest.raises(TypeError, match=r"list of documents, got the single str 'the cat'; pass \[X\]"):
             method("the cat")
+        for documents in ({"the cat", "a dog"}, frozenset({("the", "cat")})):
+            with pytest.raises(TypeError, match=r"X is a (frozen)?set, which has no order.*sorted\(X\)"):
+                method(documents)
 
 
 @pytest.mark.parametrize(

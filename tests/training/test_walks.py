@@ -10,6 +10,7 @@ from skembed.training.transitions import Graph
 from skembed.training.walks import Walks
 
 N_WALKS, LENGTH = 3, 8
+SERIAL = Workers(lambda function, tasks: [function(*task) for task in tasks], 1, True)
 
 
 @pytest.fixture
@@ -47,6 +48,27 @@ def test_each_linked_node_begins_as_many_walks_and_edges_are_followed(graph, cal
     edges = graph.adjacency.toarray() > 0
     assert edges[nodes[:, :-1], nodes[:, 1:]].all()
     np.testing.assert_array_equal(walks.counts(12), np.bincount(nodes.ravel(), minlength=12))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9, 1e-10, 1e-20, 1e-300])
+def test_weights_count_beside_those_of_their_node_alone(scale):
+    weights = np.zeros((5, 5))
+    weights[0, 1] = 1.0
+    weights[2, 3], weights[2, 4] = scale, 3 * scale
+    graph = Graph.of(sparse.csr_matrix(weights + weights.T))
+    (drawn,) = [chunk.indices.reshape(-1, 2) for chunk in Walks(graph, 4000, 2, 1.0, 1.0, 0, SERIAL)]
+    to = np.bincount(drawn[drawn[:, 0] == 2, 1], minlength=5) / 4000
+    np.testing.assert_allclose(to, [0, 0, 0, 0.25, 0.75], atol=0.03)
+
+
+def test_sums_of_weights_are_of_all_edges_unless_some_would_vanish():
+    weights = np.zeros((4, 4))
+    weights[0, 1], weights[2, 3] = 1.0, 2.0**-30
+    graph = Graph.of(sparse.csr_matrix(weights + weights.T))
+    np.testing.assert_array_equal(graph.cumulative(), np.cumsum(graph.adjacency.data))
+    weights[2, 3] = 2.0**-33
+    graph = Graph.of(sparse.csr_matrix(weights + weights.T))
+    np.testing.assert_array_equal(graph.cumulative(), [1, 2, 3, 4])
 
 
 def test_walks_that_fit_are_made_once(calls):
