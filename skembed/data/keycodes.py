@@ -49,15 +49,22 @@ def _to_numpy(make: Any) -> Callable[[str], Any]:
         unit, _, number = text.partition(" ")
         if unit not in _UNITS:
             raise ValueError(f"expected one of the units {', '.join(_UNITS)}")
-        key = make(int(number), unit)
-        if unit in _FINE_UNITS and int(number) % 1000 and not np.isnat(key):
-            return key  # no coarser unit holds it, which numpy takes 40 microseconds to tell
-        key = canonical_key(key)
-        if not isinstance(key, np.generic):
-            raise ValueError("another spelling of the same key")
-        return key
+        return make(int(number), unit)
 
     return decode
+
+
+def _canonical(key: Any, text: str) -> Any:
+    """Return the canonical form of a key that is spelled so; ValueError where a time of numpy has another spelling."""
+    if not isinstance(key, np.datetime64 | np.timedelta64):
+        return canonical_key(key)
+    unit, _, number = text.partition(" ")
+    if unit in _FINE_UNITS and int(number) % 1000 and not np.isnat(key):
+        return key  # no coarser unit holds it, which numpy takes 40 microseconds to tell
+    found = canonical_key(key)
+    if not isinstance(found, np.generic) or _of_numpy(found) != text:
+        raise ValueError("another spelling of the same key")
+    return found
 
 
 # type -> (code, key to text, text to key). The codes are part of the file format: add, never change.
@@ -119,8 +126,8 @@ def _offsets(spelled: list) -> np.ndarray:
     return offsets
 
 
-def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any]:
-    """The keys in canonical form; ValueError says what is wrong with which.
+def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes, *, canonical: bool = True) -> list[Any]:
+    """The keys in canonical form, or values as they were encoded; ValueError says what is wrong with which.
 
     Examples
     --------
@@ -131,7 +138,8 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any
         raise ValueError(f"key_offsets: expected to rise from 0 to the {len(blob)} bytes of key_bytes, they do not")
     if (codes == _STR).all() and (texts := _decode_texts(offsets, blob)) is not None:
         return texts
-    keys, bounds = [], offsets.tolist()
+    keys: list[Any] = []
+    bounds = offsets.tolist()
     for row, code in enumerate(codes.tolist()):
         spelling = blob[bounds[row] : bounds[row + 1]]
         try:
@@ -143,11 +151,11 @@ def decode_keys(codes: np.ndarray, offsets: np.ndarray, blob: bytes) -> list[Any
             key = decode(text)
             if encode(key) != text:
                 raise ValueError("another spelling of the same key")
+            keys.append(_canonical(key, text) if canonical else key)
         except (ValueError, KeyError, OverflowError, UnicodeError) as error:
             raise ValueError(
                 f"key_bytes: no key of type code {code} in {spelling[:40]!r} (row {row}): {error!r}"
             ) from None
-        keys.append(key if isinstance(key, np.generic) else canonical_key(key))
     return keys
 
 

@@ -6,7 +6,7 @@ list                                 a JSON list
 ``{"float": "nan" | "inf" | "-inf"}``
 ``{"tuple" | "set" | "frozenset": [item, ...]}``, ``{"dict": [[key, value], ...]}``, in order
 ``{"array": name, "order": "F"}``    a tensor of the file; "order" where columns lie together
-``{"values": state, "dtype": ..., "shape": ...}``  an array of strings or objects, packed as keys are
+``{"values": state, "dtype": ..., "shape": ...}``  an array of strings or objects, spelled as keys are
 ``{"sparse": [data, indices, indptr], "shape": ..., "class": ...}``  of scipy's
 ``{"scalar": value, "dtype": ...}``  one of numpy's
 ``{"type": name}``, ``{"dtype": name}``  a numeric type of numpy's, as a class or a dtype
@@ -244,7 +244,7 @@ class Reader:
         if dtype.kind != "O" and dtype.itemsize * len(types) > max(_LEAST_WIDE, _MOST_EXPANSION * len(text)):
             raise ValueError(f"{len(types)} strings of {len(text)} bytes as {dtype}")
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        values = decode_keys(types, offsets, text.astype(np.uint8).tobytes())
+        values = decode_keys(types, offsets, text.astype(np.uint8).tobytes(), canonical=False)
         return np.fromiter(values, dtype=object, count=len(values)).reshape(shape).astype(dtype)
 
     def _scalar(self, node: dict) -> np.generic:

@@ -200,12 +200,17 @@ class Doc2VecVectorizer(WordVectorizer):
         return corpus.sequences(row_of, whole=True)  # each document has one vector, however long it is
 
     def _fit_tables(self, training: WordTraining) -> LearnedWords:
-        from skembed.training.sequences import SequenceSettings, train_sequences  # numba: to fit only
+        from skembed.kernels.local_ids import keep_thresholds  # numba: to fit only
+        from skembed.training.sequences import SequenceSettings, train_sequences
 
         vocabulary, n_documents = training.vocabulary, training.sequences.n_documents  # type: ignore[attr-defined]
         check_table_memory(len(vocabulary) + n_documents, self.embedding_dim)
         is_dm = self.method == "pv-dm"
         learning_rate = self.learning_rate if self.learning_rate != "auto" else (0.05 if is_dm else 0.025)
+        if not keep_thresholds(vocabulary.counts, self.subsample).any():
+            raise ValueError(
+                f"subsample={self.subsample} skips all words of X, expected 0, which keeps all, or more, such as 1e-3."
+            )
         settings = settings_of(
             SequenceSettings,
             self,

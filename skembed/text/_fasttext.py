@@ -306,7 +306,10 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             start = SequenceTables(starting_rows(first, words, buckets, known), output, [])  # type: ignore[arg-type]
         settings = settings_of(SequenceSettings, self, max_iter=training.max_iter)
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
-        learned = train_sequences(training.sequences, vocabulary.counts, settings, run, start=start, subword_rows=rows)
+        learned = train_sequences(
+            training.sequences, vocabulary.counts, settings, run, start=start, subword_rows=rows,
+            pass_size=training.n_words,
+        )  # fmt: skip
         warn_of_no_pairs(learned.loss_curve, self.subsample)
         own, ngrams = np.split(learned.input, [len(words)])
         subwords = Subwords(

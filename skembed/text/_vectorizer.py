@@ -24,7 +24,7 @@ from skembed.base import EmbeddingTransformer
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
-from skembed.data.ragged import Ragged
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
@@ -152,7 +152,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             row_of = vocabulary_rows(vocabulary, corpus.words)
             sequences, max_iter = self._sequences(corpus, vocabulary, row_of), self._n_passes(vocabulary)
             callbacks = PassCallbacks(self, max_iter, X)
-            learned = self._fit_tables(WordTraining(sequences, vocabulary, max_iter, callbacks, earlier))
+            n_words = int(corpus.counts[row_of != NO_ROW].sum())
+            learned = self._fit_tables(WordTraining(sequences, n_words, vocabulary, max_iter, callbacks, earlier))
             attributes = self._learn_documents(corpus.documents(row_of), vocabulary, learned, earlier)
             phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(rounds))
             self.vocabulary_, self.embedding_ = vocabulary, learned.table

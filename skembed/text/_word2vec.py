@@ -233,7 +233,9 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
             frozen = given if self.init_frozen else None
         settings = settings_of(SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=training.max_iter)
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
-        learned = train_sequences(training.sequences, vocabulary.counts, settings, run, start=start, frozen=frozen)
+        learned = train_sequences(
+            training.sequences, vocabulary.counts, settings, run, start=start, frozen=frozen, pass_size=training.n_words
+        )
         warn_of_no_pairs(learned.loss_curve, self.subsample)
         return LearnedWords.of_rows(vocabulary, *learned)
 

@@ -92,6 +92,8 @@ class WordTraining:
     ----------
     sequences : iterable of Ragged
         Documents as rows of the vocabulary, to be iterated over once a pass.
+    n_words : int
+        Of a pass; the counts of the vocabulary are those of earlier calls, too.
     vocabulary : Vocabulary
     max_iter : int
         Passes.
@@ -101,6 +103,7 @@ class WordTraining:
     """
 
     sequences: Iterable[Ragged]
+    n_words: int
     vocabulary: Vocabulary
     max_iter: int
     callbacks: PassCallbacks

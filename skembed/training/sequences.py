@@ -59,6 +59,7 @@ def train_sequences(
     frozen: np.ndarray | None = None,
     subword_rows: Ragged | None = None,
     n_documents: int = 0,
+    pass_size: int | None = None,
 ) -> SequenceTables:
     """Learn a vector for each key from the keys around it.
 
@@ -85,6 +86,8 @@ def train_sequences(
         of its windows: the paragraph vectors of Le & Mikolov 2014 (arXiv:1405.4053). "cbow" is then their PV-DM, with
         means; ``window=0`` their PV-DBOW, in which the document alone predicts each of its words; "skip-gram" that
         and the model of words at once. Sequence i has the input row ``n_keys + i``. 0: sequences have no vectors.
+    pass_size : int or None
+        Tokens of a pass, for the progress bar, where `counts` are those of earlier calls, too.
 
     Returns
     -------
@@ -161,7 +164,8 @@ def train_sequences(
                     break
         return SequenceTables(*tables, loss_curve)
 
-    return run.passes(train, settings.max_iter, total=n_tokens * settings.max_iter)
+    pass_size = n_tokens if pass_size is None else pass_size
+    return run.passes(train, settings.max_iter, total=pass_size * settings.max_iter)
 
 
 def _learning_rate(settings: SequenceSettings, n_passes: float) -> float:

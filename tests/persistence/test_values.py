@@ -1,6 +1,7 @@
 """Values of every kind as nodes of JSON and named arrays: as the table in `_tree` says, and back as they were."""
 
 import copy
+import datetime as dt
 import hashlib
 import json
 import math
@@ -108,6 +109,16 @@ def test_values_come_back_as_they_were(value):
     again = through(value)[0]
     native = copy.deepcopy(value)
     assert same(again, native) or repr_of(again) == repr_of(native)
+
+
+def test_values_of_arrays_of_objects_are_no_keys():
+    """They come back as they are; keys in one form."""
+    times = [np.datetime64("2020-01-01", "ns"), np.datetime64("NaT", "us"), np.timedelta64(3, "h")]
+    zoned = dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    values = [1.0, float("nan"), -0.0, 1, True, None, "a", zoned, *times]
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    assert list(map(repr, through(array)[0])) == list(map(repr, values))
 
 
 def test_strings_of_numpy_are_strings():

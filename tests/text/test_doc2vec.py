@@ -141,6 +141,7 @@ def test_nothing_to_learn_from_warns():
         ({"negative": 0}, "negative"),
         ({"max_iter": 0}, "max_iter"),
         ({"subsample": 2}, "subsample"),
+        ({"subsample": 1e-30}, "subsample=1e-30 skips all words of X, expected 0, which keeps all, or more"),
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"method": "pv-dm", "dbow_words": True}, "dbow_words=True goes with method='pv-dbow', got method='pv-dm'"),
     ],

@@ -1,5 +1,6 @@
 """All vectorizers of documents: poolings, limits, pipelines, and the faults of text (13 to 17)."""
 
+import re
 import warnings
 from collections.abc import Mapping
 
@@ -210,6 +211,10 @@ def test_progress_bar(small, capsys):
     assert "loss=" in capsys.readouterr().err
     small().fit(TEXTS)
     assert not capsys.readouterr().err
+    if hasattr(vectorizer := small(verbose=2), "partial_fit"):
+        for documents in (TEXTS, TEXTS[:3]):
+            vectorizer.partial_fit(documents)
+            assert re.search(r"\d+%", capsys.readouterr().err.split("\r")[-1])[0] == "100%"
 
 
 def test_callbacks_are_told_of_each_pass(small):

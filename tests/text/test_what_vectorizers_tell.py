@@ -56,7 +56,7 @@ def test_word2vec(told):
     assert counts == [4, 2, 2, 1]
     assert settings == SequenceSettings(3, loss="hierarchical-softmax", **OPTIONS, learning_rate=0.025, max_iter=2)
     assert (run.seed, run.n_jobs, run.verbose, run.label) == (draw_seed(5), 3, 0, "words")
-    assert others == {"start": None, "frozen": None}
+    assert others == {"start": None, "frozen": None, "pass_size": 9}
     assert vectorizer.embedding_.keys.tolist() == WORDS
     np.testing.assert_array_equal(
         vectorizer.embedding_.vectors, np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
@@ -88,6 +88,7 @@ def test_word2vec_begins_where_init_says_and_goes_on_from_earlier_calls(told):
     vectorizer.partial_fit(["ee bb", "ee aa ff"])
     documents, counts, _, run, others = told[-1]
     assert documents == [[4, 1], [4, 0, 5]]
+    assert others["pass_size"] == 5
     assert counts == [5, 3, 2, 1, 2, 1]
     assert run.seed == draw_seed(5) + 2
     fresh = uniform_vectors(6, 3, run.seed)
@@ -120,6 +121,7 @@ def test_fasttext(told):
     vectorizer.partial_fit(["aa gg"])
     _, counts, _, run, others = told[1]
     assert counts == [5, 2, 2, 1, 1]
+    assert others["pass_size"] == 2
     assert run.seed == draw_seed(5) + 2
     np.testing.assert_allclose(others["start"].input[:4], learned[:4], rtol=1e-5, atol=1e-6)
     assert others["start"].output.shape == (5, 3)
