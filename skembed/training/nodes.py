@@ -6,10 +6,12 @@ Whatever the method, a node is embedded by the mean of `context` vectors of its 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse.linalg
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
@@ -27,6 +29,8 @@ NETMF_BUDGET = 1 << 28
 WINDOW = 10  # of walks
 PROJECTION_WEIGHTS = (0.0, 1.0, 1.0, 4.0)  # of powers of the transition matrix; the first ones are nearly the noise
 LEAST_ROOT = 1e-15  # of the largest root of a degree: what is divided by less may be beyond float32
+NARROW = 64  # times the width of a band, that a graph is long for its eigenvalues to lie near each other
+MOST_FACTORS = 1 << 25  # numbers within the band, which factors have at most
 DENSE_NODES = 512  # below it all eigenvectors are faster than some
 
 
@@ -159,12 +163,44 @@ def _spectral(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers:
         operator = scipy.sparse.linalg.LinearOperator(
             normal.shape, lambda x: normal @ x.ravel() - trivial * (trivial @ x.ravel()), dtype=np.float64
         )
-        values, vectors = scipy.sparse.linalg.eigsh(operator, dim, which="LA", v0=start, tol=1e-4)
+        inverted = _inverted(normal, trivial, dim) or {"which": "LA"}
+        values, vectors = scipy.sparse.linalg.eigsh(operator, dim, v0=start, tol=1e-4, **inverted)
     order = np.argsort(-values, kind="stable")[:dim]
     order = order[values[order] > 1e-3]
     bounded = np.minimum(inverse, 1.0 / (LEAST_ROOT * max(roots.max(initial=0.0), 1e-300)))
     found = vectors[:, order] * bounded[:, None] * np.sqrt(max(degrees.sum(), 1e-300))
     return NodeTables(None, _signed((found / values[order]).astype(np.float32)))
+
+
+def _inverted(normal: sparse.csr_matrix, trivial: np.ndarray, dim: int) -> dict[str, Any]:
+    """Return how ARPACK is to look at the inverse around a number above 1, of a graph that is long and narrow; else {}.
+
+    Of a path, a grid or a network of roads the greatest eigenvalues lie so near each other that products with the
+    matrix take minutes to tell them apart, if they do. Such a graph has a narrow band, and factors that are small.
+    """
+    n_nodes = len(trivial)
+    if csgraph.connected_components(normal, directed=False, return_labels=False) > 1:
+        return {}
+    order = csgraph.reverse_cuthill_mckee(normal, symmetric_mode=True)
+    place = np.empty(n_nodes, np.int64)
+    place[order] = np.arange(n_nodes)
+    entries = normal.tocoo()
+    band = int(np.abs(place[entries.row] - place[entries.col]).max())
+    if band * NARROW > n_nodes or band * n_nodes > MOST_FACTORS:
+        return {}
+    shift = 1.0 + min(1e-3, (dim * band / n_nodes) ** 2)  # as far from 1 as the eigenvalues of a strip are
+    factors = scipy.sparse.linalg.splu(
+        (shift * sparse.identity(n_nodes) - normal).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )  # fmt: skip
+
+    def solve(x: np.ndarray) -> np.ndarray:
+        x = x.ravel()
+        y = factors.solve(trivial * (trivial @ x) - x)
+        return y - trivial * (trivial @ y)
+
+    inverse = scipy.sparse.linalg.LinearOperator(normal.shape, solve, dtype=np.float64)
+    return {"sigma": shift, "which": "LM", "OPinv": inverse}
 
 
 def _random_projection(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers: Workers) -> NodeTables:

@@ -320,6 +320,39 @@ def test_spectral_vectors_become_eigenvectors_by_a_mean_over_neighbours(graph, d
     assert not found.unit
 
 
+def path_of(n_nodes):
+    return sparse.diags([np.ones(n_nodes - 1)] * 2, [1, -1]).tocsr()
+
+
+def test_spectral_vectors_of_a_long_path_are_its_cosines():
+    """Eigenvalues 1e-6 apart, which products with the matrix do not tell apart."""
+    n_nodes, dim = 3000, 16
+    graph = path_of(n_nodes)
+    embedded = transitions_of(graph) @ learn_nodes(graph, NodeSettings("spectral", dim), Run(2)).context
+    places = np.arange(n_nodes) / (n_nodes - 1)
+    for k in range(dim):
+        cosine = np.cos(np.pi * (k + 1) * places)
+        assert abs(np.corrcoef(embedded[:, k], cosine)[0, 1]) > 1 - 1e-6
+        assert np.abs(embedded[:, k]).max() == pytest.approx(np.sqrt(2), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["no band", "two paths", "a path as wide as it is long", "large"])
+def test_matrices_are_factorized_of_long_and_narrow_graphs_alone(kind, monkeypatch):
+    rng = np.random.default_rng(0)
+    graph = {
+        "no band": lambda: sparse.random(600, 600, density=0.02, rng=rng) + path_of(600),
+        "two paths": lambda: sparse.block_diag([path_of(400), path_of(400)]),
+        "a path as wide as it is long": lambda: sparse.kronsum(path_of(24), path_of(24)),
+        "large": lambda: path_of(600),
+    }[kind]().tocsr()
+    monkeypatch.setattr(nodes, "MOST_FACTORS", 599 if kind == "large" else nodes.MOST_FACTORS)
+    monkeypatch.setattr(nodes.scipy.sparse.linalg, "splu", None)
+    assert learn_nodes((graph + graph.T).tocsr(), NodeSettings("spectral", 3), Run(2)).context.shape == (
+        len(graph.indptr) - 1,
+        3,
+    )
+
+
 def test_where_no_direction_is_left_there_is_a_column_of_zeros():
     for method in ("spectral", "netmf"):
         found = learn_nodes(sparse.csr_matrix((3, 3)), NodeSettings(method, 2), Run(0))
