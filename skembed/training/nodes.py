@@ -175,8 +175,8 @@ def _spectral(graph: Graph, settings: NodeSettings, dim: int, run: Run, workers:
 def _inverted(normal: sparse.csr_matrix, trivial: np.ndarray, dim: int) -> dict[str, Any]:
     """Return how ARPACK is to look at the inverse around a number above 1, of a graph that is long and narrow; else {}.
 
-    Of a path, a grid or a network of roads the greatest eigenvalues lie so near each other that products with the
-    matrix take minutes to tell them apart, if they do. Such a graph has a narrow band, and factors that are small.
+    Of a path or a grid the greatest eigenvalues lie so near each other that thousands of products with the matrix
+    hardly tell them apart. Such a graph has a narrow band, and factors that are small.
     """
     n_nodes = len(trivial)
     if csgraph.connected_components(normal, directed=False, return_labels=False) > 1:
