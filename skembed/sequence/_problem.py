@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 LEAST_HELD_OUT = 5  # cases that tell anything of when to stop
+LEAST_HELD_OUT_READS = 10  # and reads
+MOST_HELD_OUT = 0.25  # of the cases, to come to so many
 _VALUES_PER_EVENT = 12  # of a gate, in one batch, that torch holds at a time
 
 
@@ -132,8 +134,12 @@ def problem_of(
     reads: Reads, tables: list[np.ndarray], reader: CaseReader, settings: PassSettings, rng: np.random.RandomState
 ) -> CaseProblem:
     """Return the problem, some of its cases held out."""
-    held_out = settings.held_out_rows(len(reads.cases), rng)
-    if len(held_out) < LEAST_HELD_OUT:
+    n_cases, n_reads = len(reads.cases), len(reads.read_case)
+    tell_much = n_reads >= LEAST_HELD_OUT_READS / LEAST_HELD_OUT * n_cases
+    few_are_enough = tell_much and n_cases * MOST_HELD_OUT >= LEAST_HELD_OUT
+    held_out = settings.held_out_rows(n_cases, rng, at_least=LEAST_HELD_OUT if few_are_enough else 1)
+    n_held_out_reads = int(np.isin(reads.read_case, held_out).sum())
+    if len(held_out) < LEAST_HELD_OUT or n_held_out_reads < LEAST_HELD_OUT_READS:
         held_out = held_out[:0]
     is_held_out = np.zeros(len(reads.cases), dtype=bool)
     is_held_out[held_out] = True

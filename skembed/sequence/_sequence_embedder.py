@@ -87,12 +87,12 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         Cases of a step, all of about one length; fewer where they are very long, or where a pass would take less than
         32 steps.
     learning_rate : float, default=0.005
-        Of Adam; halved after each pass that does not raise the score on held-out cases. What is kept is a running mean
-        of the weights.
+        Of Adam; halved when the score on held-out cases has not risen for half of `n_iter_no_change` passes. What is
+        kept is a running mean of the weights.
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the cases, stop when the score on them has not risen for `n_iter_no_change`
-        passes, and keep the best state. Rows that are beginnings of one another are held out together. Where that would
-        be fewer than 5 cases, nothing is held out.
+        passes, and keep the best state. Rows that are beginnings of one another are held out together. At least
+        5 cases are, where those tell of 10 events or more and are a quarter at most; else nothing is held out.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=4
     tol : float, default=1e-4

@@ -38,11 +38,11 @@ class PassSettings:
     n_iter_no_change: int = 3
     tol: float = 1e-4
 
-    def held_out_rows(self, n_rows: int, rng: np.random.RandomState) -> np.ndarray:
+    def held_out_rows(self, n_rows: int, rng: np.random.RandomState, *, at_least: int = 1) -> np.ndarray:
         """Return the rows to hold out, drawn at random and sorted, and never all; none without early stopping."""
         if not self.early_stopping:
             return np.empty(0, dtype=np.int64)
-        n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
+        n_held_out = min(max(at_least, round(self.validation_fraction * n_rows)), n_rows - 1)
         return np.sort(rng.permutation(n_rows)[:n_held_out])
 
 

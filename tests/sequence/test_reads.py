@@ -23,6 +23,7 @@ from skembed.sequence._problem import (
     warn_of_no_sequences,
     weighted_rows,
 )
+from skembed.training.passes import PassSettings
 
 WEIGHT = np.array([1.0, 2.0, 5.0])
 
@@ -94,7 +95,7 @@ def test_targets_of_whole_cases():
 def problem(n, held_out, weight=None):
     cases = cases_of([[1, 2]] * n)
     reads = from_next_events(cases, 0, 2, has_end=False, weight=np.ones(n) if weight is None else np.array(weight))
-    settings = SimpleNamespace(held_out_rows=lambda n_cases, rng: np.array(held_out, dtype=np.int64))
+    settings = SimpleNamespace(held_out_rows=lambda n_cases, rng, at_least: np.array(held_out, dtype=np.int64))
     reader = SimpleNamespace(knots=[np.zeros(3), np.zeros(1)], flagged=[True, False])
     return problem_of(reads, ["table"], reader, settings, None)
 
@@ -110,6 +111,22 @@ def test_cases_are_held_out_where_they_tell_anything():
     assert problem(12, range(5), [0.0] * 4 + [1.0] * 8).held_out.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match=r"^there is nothing to learn from: no event has another one before it\.$"):
         problem(12, range(5), [0.0] * 12)
+
+
+@pytest.mark.parametrize(
+    ("n", "with_y", "expected"),
+    [(19, False, 0), (20, False, 5), (49, False, 5), (60, False, 6), (60, True, 0), (94, True, 0), (96, True, 10)],
+)
+def test_how_many_cases_are_held_out(n, with_y, expected):
+    """Five at least of next events, if that is no more than a quarter; of values of y ten."""
+    cases = cases_of([[1, 2]] * n)
+    if with_y:
+        reads = from_target(cases, np.zeros((n, 1)), [("continuous", 0, 1)], np.ones(n))
+    else:
+        reads = from_next_events(cases, 0, 2, has_end=True, weight=np.ones(n))
+    reader = SimpleNamespace(knots=[np.zeros(3)], flagged=[True])
+    settings = PassSettings(max_iter=3, early_stopping=True)
+    assert len(problem_of(reads, ["table"], reader, settings, np.random.RandomState(0)).held_out) == expected
 
 
 def test_rows_that_weigh_something():

@@ -29,7 +29,7 @@ _CLIP = 1.0  # length of a gradient beyond which it is shortened: one long case 
 _UNKNOWN_RATE = 0.01  # share of levels that training makes unknown, so that the unknown row is learned
 _AVERAGE = 0.99  # of the running mean of the weights, which is what is kept (Polyak & Juditsky 1992)
 _FORGET_BIAS = 1.0  # Jozefowicz, Zaremba & Sutskever 2015
-_RATE_DECAY = 0.5  # when the validation score has not risen
+_RATE_DECAY = 0.5  # when the validation score has not risen for half of `n_iter_no_change` passes
 _INPUT_DROPOUT = 0.5  # of `dropout`
 
 
@@ -183,7 +183,7 @@ class RecurrentNet:
         self.batch_size = max(1, min(settings.batch_size, len(self.learned) // MIN_STEPS))
         self.validation = self._batches(problem.held_out, None)
         self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum(dtype=np.float64))
-        self.best_score = -np.inf
+        self.best_score, self.n_stale = -np.inf, 0
 
     # --------------------------------------------------------------------------------------------------- learning
 
@@ -316,7 +316,8 @@ class RecurrentNet:
             seen += float(weights.sum())
         self.optimizer.weight.copy_(weight)
         score = -total / max(seen, 1e-300)
-        if score <= self.best_score:
+        self.n_stale = self.n_stale + 1 if score <= self.best_score else 0
+        if self.n_stale and self.n_stale % max(self.settings.n_iter_no_change // 2, 1) == 0:
             self.optimizer.learning_rate *= _RATE_DECAY
         self.best_score = max(score, self.best_score)
         return score

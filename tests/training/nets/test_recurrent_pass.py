@@ -155,6 +155,20 @@ def test_the_rate_is_halved_where_the_best_score_has_not_risen():
     assert net.best_score == best
 
 
+def test_the_rate_waits_for_half_of_the_passes_that_training_waits():
+    """Halved after each pass, it is next to nothing before the net has learned anything of few cases."""
+    net = net_of(learning_rate=0.016, n_iter_no_change=6)
+    rates = []
+    for _ in range(8):
+        net.validation_score()
+        rates.append(net.optimizer.learning_rate)
+    assert rates == [0.016] * 3 + [0.008] * 3 + [0.004] * 2
+    net.best_score -= 1.0
+    for expected in (0.004, 0.004, 0.004, 0.002):
+        net.validation_score()
+        assert net.optimizer.learning_rate == expected
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_weights_begin_uniform_forget_gates_open_and_the_output_at_the_mean(cell):
     target = coded_target()
