@@ -72,8 +72,9 @@ class NextEventMixture:
             of_orders = order_weights(model.likelihoods(contexts, target), weight)
             opinions = np.stack([scores.astype(np.float64), np.log(model.probabilities(contexts, of_orders))])
             weights = log_linear_weights(opinions, target, weight)
-            gain = log_linear_gain(opinions, weights, target) * weight
-            of_cases = np.bincount(np.unique(problem.read_case[reads], return_inverse=True)[1], gain)
+            alone = np.append(log_linear_weights(opinions[:1], target, weight), 0.0)  # no less sure of itself
+            gain = log_linear_gain(opinions, weights, target) - log_linear_gain(opinions, alone, target)
+            of_cases = np.bincount(np.unique(problem.read_case[reads], return_inverse=True)[1], gain * weight)
             if of_cases.sum() <= MIN_ERRORS * np.sqrt((of_cases**2).sum()):
                 return None
         else:

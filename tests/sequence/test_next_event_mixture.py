@@ -1,13 +1,18 @@
 """What comes next by net and counts: who has which say."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
 
 from skembed import SequenceEmbedder
+from skembed.data.cases import Cases
 from skembed.sequence._mixture import NextEventMixture
 from skembed.sequence._states import product
+from skembed.training.backoff import Contexts
 
 pytest.importorskip("torch")
 
@@ -160,3 +165,47 @@ def test_a_mixture_that_does_not_fit_is_refused(change, message):
     for n_levels, n_targets in ((K + 1, K + 1), (K, K)):
         with pytest.raises(ValueError, match="levels"):
             mixture.check(0, n_levels, n_targets)
+
+
+def problem_of(events, held_out):
+    """Whole cases of levels from 0 on, of which all but the first event of each is to be predicted."""
+    n_levels = max(max(case) for case in events) + 1
+    indptr = np.cumsum([0, *map(len, events)])
+    ids = np.concatenate(events)[:, None].astype(np.int32) + 1
+    length = np.concatenate([np.arange(1, len(case)) for case in events])
+    case = np.repeat(np.arange(len(events)), [len(case) - 1 for case in events])
+    target = np.concatenate([case[1:] for case in events])
+    cases = Cases(indptr, ids, np.empty((len(ids), 0)), np.empty((len(events), 0)), np.empty((len(events), 0)))
+    return SimpleNamespace(
+        cases=cases, read_case=case, read_length=length, target=target, weight=np.ones(len(target), np.float32),
+        n_targets=n_levels, held_out=np.asarray(held_out),
+    )  # fmt: skip
+
+
+def learned(problem, scores):
+    reads = np.flatnonzero(np.isin(problem.read_case, problem.held_out))
+    return NextEventMixture.learn(problem, (reads, scores(problem, reads)), 0, problem.n_targets, 4)
+
+
+def test_no_counts_beside_a_net_that_knows():
+    rng = np.random.default_rng(0)
+    problem = problem_of([rng.integers(0, 5, 9).tolist() for _ in range(60)], range(30))
+    assert learned(problem, lambda p, reads: 9 * np.eye(p.n_targets)[p.target[reads]].astype(np.float32)) is None
+
+
+def test_what_cases_held_out_say_is_not_counted_when_they_judge():
+    """Each case repeats events of its own: its own counts would say all of it, those of the others say nothing."""
+    rng = np.random.default_rng(0)
+    problem = problem_of([rng.integers(0, 30, 3).tolist() * 5 for _ in range(60)], range(30))
+    mixture = learned(problem, lambda p, reads: np.zeros((len(reads), p.n_targets), np.float32))
+    assert mixture is None or mixture.weights[1] < 0.6
+
+
+def test_scores_are_weighed_sums_of_logarithms():
+    problem = problem_of([[0, 1, 2, 0, 1], [0, 2, 1, 1]] * 10, range(4))
+    mixture = learned(problem, lambda p, reads: np.zeros((len(reads), p.n_targets), np.float32))
+    mixture = replace(mixture, weights=np.array([0.3, 0.7]))
+    by_net = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    contexts = Contexts(problem.cases.ids[:, 0], problem.cases.indptr[1:], problem.cases.lengths, np.ones(20, bool), 4)
+    by_counts = np.log(mixture.counts.probabilities(contexts, mixture.of_orders))
+    np.testing.assert_allclose(mixture.scores(by_net, problem.cases), 0.3 * by_net + 0.7 * by_counts, rtol=1e-6)
