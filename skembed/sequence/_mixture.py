@@ -1,4 +1,4 @@
-"""What comes next: what the net says, mixed with counts of what has followed the last events."""
+"""A mixture of a recurrent net and of counts of what has followed the last events, for the next event."""
 
 from dataclasses import dataclass
 
@@ -64,10 +64,10 @@ class NextEventMixture:
         NextEventMixture or None
             None where counts do not make the cases held out more probable: the net alone.
         """
-        counting = _Counting(problem, place, n_levels, max_order)
+        counting = _Counting(problem, place, n_levels)
         reads, scores = held_out
         if len(reads):
-            model = counting.count(~np.isin(problem.read_case, problem.held_out))
+            model = counting.count(~np.isin(problem.read_case, problem.held_out), max_order)
             target, weight, contexts = counting.target[reads], counting.weight[reads], counting.contexts.take(reads)
             of_orders = order_weights(model.likelihoods(contexts, target), weight)
             opinions = np.stack([scores.astype(np.float64), np.log(model.probabilities(contexts, of_orders))])
@@ -78,10 +78,10 @@ class NextEventMixture:
             if of_cases.sum() <= MIN_ERRORS * np.sqrt((of_cases**2).sum()):
                 return None
         else:
-            weights, of_orders = np.array(UNKNOWN_WEIGHTS), counting.order_weights_by_folds()
+            weights, of_orders = np.array(UNKNOWN_WEIGHTS), counting.order_weights_by_folds(max_order)
         of_orders = of_orders[: np.flatnonzero(of_orders)[-1] + 1]
-        counting.max_order = len(of_orders) - 1
-        return cls(place, weights, counting.count(np.ones(len(counting.target), dtype=bool)), of_orders)
+        everything = np.ones(len(counting.target), dtype=bool)
+        return cls(place, weights, counting.count(everything, len(of_orders) - 1), of_orders)
 
     def scores(self, by_net: np.ndarray, cases: Cases) -> np.ndarray:
         """Return the logarithms of the probabilities of what comes next, up to a number of each row.
@@ -125,28 +125,28 @@ def has_start(cases: Cases) -> np.ndarray:
 class _Counting:
     """The reads of a problem as contexts and what follows them."""
 
-    def __init__(self, problem: CaseProblem, place: int, n_levels: int, max_order: int) -> None:
+    def __init__(self, problem: CaseProblem, place: int, n_levels: int) -> None:
         cases, self.read_case, self.target = problem.cases, problem.read_case, problem.target
         ends = cases.indptr[:-1][problem.read_case] + problem.read_length
         begun = has_start(cases)[problem.read_case]
         self.contexts = Contexts(cases.ids[:, place], ends, problem.read_length, begun, n_levels + 1)
         self.weight = problem.weight.astype(np.float64)
-        self.n_targets, self.max_order = problem.n_targets, max_order
+        self.n_targets = problem.n_targets
 
-    def count(self, which: np.ndarray) -> BackoffModel:
+    def count(self, which: np.ndarray, max_order: int) -> BackoffModel:
         """Count some of the reads."""
         target, weight = self.target[which], self.weight[which]
         return BackoffModel.learn(
-            self.contexts.take(which), target, weight, n_targets=self.n_targets, max_order=self.max_order
+            self.contexts.take(which), target, weight, n_targets=self.n_targets, max_order=max_order
         )
 
-    def order_weights_by_folds(self) -> np.ndarray:
+    def order_weights_by_folds(self, max_order: int) -> np.ndarray:
         """Weigh orders by cases that their counts were learned without; all the same where there is one case."""
         fold = np.unique(self.read_case, return_inverse=True)[1] % N_FOLDS
         if not fold.any():
-            return np.full(self.max_order + 1, 1.0 / (self.max_order + 1))
-        likelihoods = np.empty((len(fold), self.max_order + 1))
+            return np.full(max_order + 1, 1.0 / (max_order + 1))
+        likelihoods = np.empty((len(fold), max_order + 1))
         for k in range(fold.max() + 1):
             rows = fold == k
-            likelihoods[rows] = self.count(~rows).likelihoods(self.contexts.take(rows), self.target[rows])
+            likelihoods[rows] = self.count(~rows, max_order).likelihoods(self.contexts.take(rows), self.target[rows])
         return order_weights(likelihoods, self.weight)

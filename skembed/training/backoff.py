@@ -1,4 +1,4 @@
-"""What follows a context, counted: long contexts back off to shorter ones, and all lengths are mixed.
+"""A back-off model of events: counts of what follows long contexts, backed off to shorter ones, all lengths mixed.
 
 After the last n events, the context h, event x has the probability (Witten & Bell 1991, "The zero-frequency problem",
 method C, interpolated)
