@@ -92,9 +92,10 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the cases, stop when the score on them has not risen for `n_iter_no_change`
         passes, and keep the best state. Rows that are beginnings of one another are held out together. At least
-        5 cases are, where those tell of 10 events or more and are a quarter at most; else nothing is held out.
+        5 cases are, where those tell of 10 events or more and are a quarter at most; else nothing is held out. With y
+        a net that is too sure of itself is scored as if it were not: a model behind scales what vectors say.
     validation_fraction : float, default=0.1
-    n_iter_no_change : int, default=4
+    n_iter_no_change : int, default=8
     tol : float, default=1e-4
     device : str, default="auto"
         Where the net trains; "auto" is CUDA where there is one. What is learned is kept as numpy arrays, and used
@@ -121,7 +122,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
     n_iter_ : int
         Passes that were finished.
     loss_curve_, validation_scores_ : list of float
-        One value a pass: mean loss on the cases learned from, and minus the mean loss on those held out.
+        One value a pass: mean loss on the cases learned from, and minus the mean loss on those held out; with y, of
+        predictions that are drawn towards the average as far as does that loss good.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -232,7 +234,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         learning_rate=0.005,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=4,
+        n_iter_no_change=8,
         tol=1e-4,
         device="auto",
         random_state=None,

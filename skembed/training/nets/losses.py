@@ -7,6 +7,8 @@ from torch.nn import functional
 
 __all__ = ["MultiLoss"]
 
+_BISECTIONS = 20  # to a share within 1e-6: scores may be very large
+
 
 class MultiLoss:
     """The sum over outputs of squared error / 2, logistic loss, or cross-entropy.
@@ -44,6 +46,35 @@ class MultiLoss:
                 total = total + functional.binary_cross_entropy_with_logits(s, t, reduction="none").sum(dim=1)
             else:
                 total = total - (t * functional.log_softmax(s, dim=1)).sum(dim=1)
+        return total
+
+    def shrunk(
+        self, scores: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, mean_scores: torch.Tensor
+    ) -> float:
+        """Return the mean loss of scores that are drawn towards those of the average as far as does them good.
+
+        A model that is fitted to such scores, or to what they are made of, would draw them there itself: how confident
+        they are is not what they are worth.
+
+        Parameters
+        ----------
+        scores, target : Tensor of shape (n_rows, n_targets)
+        weight : Tensor of shape (n_rows,)
+        mean_scores : Tensor of shape (n_targets,)
+            What is said of every row by who knows nothing of it. Each output is drawn towards its own.
+        """
+        total = 0.0
+        weight = weight.double() / weight.sum(dtype=torch.float64)
+        for kind, start, stop in self.parts:
+            part = MultiLoss([(kind, 0, stop - start)])
+            mean, t = mean_scores[start:stop].double(), target[:, start:stop].double()
+            beyond = scores[:, start:stop].double() - mean
+            low, high, share = 0.0, 1.0, 1.0  # where a convex function is least, by its slope
+            for _ in range(_BISECTIONS):
+                slope = -float(((part.residual(mean + share * beyond, t) * beyond).sum(dim=1) * weight).sum())
+                low, high = (share, high) if slope <= 0 else (low, share)
+                share = (low + high) / 2
+            total += float((part(mean + share * beyond, t) * weight).sum())
         return total
 
     def residual(self, scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

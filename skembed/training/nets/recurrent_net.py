@@ -3,7 +3,6 @@
 Batches hold cases of about one length and are packed: no step is taken for an event that is not there.
 """
 
-import warnings
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,8 +14,9 @@ from skembed.data.ragged import Ragged
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.losses import MultiLoss
+from skembed.training.nets.recurrent_layers import RecurrentLayers, contiguous, mean_scores
 from skembed.training.passes import History, repeat_passes
-from skembed.training.recurrent import CaseProblem, InputWeights, RecurrentSettings, RecurrentWeights
+from skembed.training.recurrent import CaseProblem, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run
 
 __all__ = ["LearnedNet", "RecurrentNet", "learn_recurrent", "length_batches"]
@@ -28,7 +28,6 @@ _JITTER = 0.15  # of a length: how far from each other cases may be in the order
 _CLIP = 1.0  # length of a gradient beyond which it is shortened: one long case may not undo a pass
 _UNKNOWN_RATE = 0.01  # share of levels that training makes unknown, so that the unknown row is learned
 _AVERAGE = 0.99  # of the running mean of the weights, which is what is kept (Polyak & Juditsky 1992)
-_FORGET_BIAS = 1.0  # Jozefowicz, Zaremba & Sutskever 2015
 _RATE_DECAY = 0.5  # when the validation score has not risen for half of `n_iter_no_change` passes
 _INPUT_DROPOUT = 0.5  # of `dropout`
 
@@ -44,105 +43,6 @@ class Batch(NamedTuple):
     read_place: torch.Tensor  # (n_reads,) places among the states: n of the beginning, then one for each event
     read_rank: torch.Tensor  # (n_reads,) places of their cases in the batch
     read_length: torch.Tensor  # (n_reads,)
-
-
-class Inputs(torch.nn.Module):
-    """Vectors of levels and thermometer codes of numbers, side by side.
-
-    A number at place p among K knots is the K - 1 numbers ``clip(p - k, 0, 1)``, and a flag where it may be missing.
-    """
-
-    def __init__(self, tables: list[np.ndarray], n_knots: list[int], flagged: list[bool]) -> None:
-        super().__init__()
-        self.tables = torch.nn.ParameterList(
-            [torch.nn.Parameter(torch.tensor(table, device="cpu")) for table in tables]
-        )
-        self.n_knots, self.flagged = n_knots, flagged
-        self.which = [j for j, n in enumerate(n_knots) for _ in range(n - 1)]
-        self.knots = [float(k) for n in n_knots for k in range(n - 1)]
-        self.flags = [j for j, flag in enumerate(flagged) if flag]
-
-    @property
-    def width(self) -> int:
-        return sum(table.shape[1] for table in self.tables) + len(self.which) + len(self.flags)
-
-    def forward(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return (n, width)."""
-        parts = [table.index_select(0, ids[:, c]) for c, table in enumerate(self.tables)]
-        if self.which:
-            parts.append((places[:, self.which] - places.new_tensor(self.knots)).clamp_(0.0, 1.0))
-        if self.flags:
-            parts.append((places[:, self.flags] < 0).to(places.dtype))
-        return torch.cat(parts, dim=1) if parts else places.new_zeros((len(ids), 0))
-
-    def weights(self, weight: np.ndarray) -> InputWeights:
-        """Return a linear map of the inputs, (n_outputs, width), as what each column adds."""
-        categories, numbers, start = [], [], 0
-        for table in self.tables:
-            categories.append(_contiguous(weight[:, start : start + table.shape[1]].T))
-            start += table.shape[1]
-        flag = start + len(self.which)
-        for n, flagged in zip(self.n_knots, self.flagged):
-            steps = weight[:, start : start + n - 1].T.astype(np.float64)
-            rows = np.zeros((1 + n, weight.shape[0]))
-            np.cumsum(steps, axis=0, out=rows[2:])
-            if flagged:
-                rows[0] = weight[:, flag]
-                flag += 1
-            numbers.append(_contiguous(rows))
-            start += n - 1
-        return InputWeights(categories, numbers)
-
-
-def _contiguous(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, dtype=np.float32)
-
-
-class Recurrent(torch.nn.Module):
-    """Inputs, cell and output; parameters are drawn from `generator` alone."""
-
-    def __init__(self, problem: CaseProblem, settings: RecurrentSettings, generator: torch.Generator) -> None:
-        super().__init__()
-        k, m = problem.cases.ids.shape[1], problem.cases.places.shape[1]
-        self.events = Inputs(problem.tables[:k], problem.n_knots[:m], problem.flagged[:m])
-        self.of_cases = Inputs(problem.tables[k:], problem.n_knots[m:], problem.flagged[m:])
-        dim, width = settings.embedding_dim, self.of_cases.width
-        cell = torch.nn.LSTM if settings.cell == "lstm" else torch.nn.GRU
-        n_states = 2 if settings.cell == "lstm" else 1
-        self.cell = _unset(cell, self.events.width + width, dim)
-        self.start = _unset(torch.nn.Linear, width, n_states * dim)
-        self.output = _unset(torch.nn.Linear, dim, problem.n_targets)
-        self.dim = dim
-        with torch.no_grad():
-            for part in (self.cell, self.start, self.output):
-                for parameter in part.parameters():
-                    parameter.uniform_(-(dim**-0.5), dim**-0.5, generator=generator)
-            if settings.cell == "lstm":
-                self.cell.bias_ih_l0[dim : 2 * dim] = _FORGET_BIAS
-                self.cell.bias_hh_l0[dim : 2 * dim] = 0.0
-            self.output.bias.copy_(torch.as_tensor(_null_scores(problem), dtype=torch.float32, device="cpu"))
-
-
-def _unset(kind: Any, *sizes: int) -> Any:
-    """Return a module whose parameters hold anything: torch's own start draws from what the process shares."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Initializing zero-element")
-        return kind(*sizes, device="meta", dtype=torch.float32).to_empty(device="cpu")
-
-
-def _null_scores(problem: CaseProblem) -> np.ndarray:
-    """Return the scores that say of every case what is true on average."""
-    weight = problem.weight.astype(np.float64)
-    if problem.target.ndim == 1:
-        counts = np.bincount(problem.target, weight, problem.n_targets) + 1.0
-        return np.log(counts / counts.sum())
-    mean = np.average(problem.target, axis=0, weights=weight)
-    scores = mean.copy()
-    for kind, start, stop in problem.parts:
-        p = np.clip(mean[start:stop], 1e-6, 1 - 1e-6)
-        if kind != "continuous":
-            scores[start:stop] = np.log(p / (1 - p)) if kind == "binary" else np.log(p)
-    return scores
 
 
 class RecurrentNet:
@@ -163,7 +63,7 @@ class RecurrentNet:
         self.problem, self.settings, self.generator, self.device = problem, settings, generator, device
         cases = problem.cases
         self.lengths = cases.lengths
-        self.net = Recurrent(problem, settings, generator).to(device)
+        self.net = RecurrentLayers(problem, settings, generator).to(device)
         self.ids, self.case_ids = (
             torch.as_tensor(a, dtype=torch.int64, device=device) for a in (cases.ids, cases.case_ids)
         )
@@ -174,6 +74,7 @@ class RecurrentNet:
         self.target = torch.as_tensor(problem.target, dtype=kind, device=device)
         self.weight = torch.as_tensor(problem.weight, dtype=torch.float32, device=device)
         self.loss = MultiLoss(problem.parts) if problem.parts else None
+        self.mean_scores = torch.as_tensor(mean_scores(problem), dtype=torch.float32, device=device)
         self.reads = _reads_of_cases(problem.read_case, len(cases))
         self.optimizer = FlatAdamW(self.net, settings.learning_rate, settings.weight_decay)
         self.average, self.n_averaged = self.optimizer.weight.clone(), 0
@@ -306,21 +207,32 @@ class RecurrentNet:
 
     @torch.no_grad()
     def validation_score(self) -> float:
-        """Return minus the mean loss on the cases held out, of the averaged weights."""
+        """Return minus the mean loss on the cases held out, of the averaged weights.
+
+        With y, of scores drawn towards the average (`MultiLoss.shrunk`): vectors are for a model behind.
+        """
         weight = self.optimizer.weight.clone()
         self.optimizer.weight.copy_(self.average)
-        total, seen = 0.0, 0.0
-        for batch in self.validation:
-            weights = self.weight[batch.reads]
-            total += float((self._losses(batch, training=False) * weights).sum())
-            seen += float(weights.sum())
+        score = -(self._mean_loss() if self.loss is None else self._shrunk_loss(self.loss))
         self.optimizer.weight.copy_(weight)
-        score = -total / max(seen, 1e-300)
         self.n_stale = self.n_stale + 1 if score <= self.best_score else 0
         if self.n_stale and self.n_stale % max(self.settings.n_iter_no_change // 2, 1) == 0:
             self.optimizer.learning_rate *= _RATE_DECAY
         self.best_score = max(score, self.best_score)
         return score
+
+    def _mean_loss(self) -> float:
+        total, seen = 0.0, 0.0
+        for batch in self.validation:
+            weights = self.weight[batch.reads]
+            total += float((self._losses(batch, training=False) * weights).sum())
+            seen += float(weights.sum())
+        return total / max(seen, 1e-300)
+
+    def _shrunk_loss(self, loss: MultiLoss) -> float:
+        reads = torch.cat([batch.reads for batch in self.validation])
+        scores = torch.cat([self.net.output(self.vectors(batch)) for batch in self.validation])
+        return loss.shrunk(scores, self.target[reads], self.weight[reads], self.mean_scores)
 
     @torch.no_grad()
     def held_out_scores(self) -> tuple[np.ndarray, np.ndarray]:
@@ -365,7 +277,7 @@ class RecurrentNet:
             cell=self.settings.cell,
             events=net.events.weights(inputs[:, :n_events]),
             cases=net.of_cases.weights(np.vstack([inputs[:, n_events:], start])),
-            recurrent=_contiguous(_array(net.cell.weight_hh_l0).T),
+            recurrent=contiguous(_array(net.cell.weight_hh_l0).T),
             bias=bias,
             recurrent_bias=recurrent_bias,
             start=_array(net.start.bias).copy(),

@@ -53,6 +53,37 @@ def test_curvature_roots_give_the_hessian(name):
         torch.testing.assert_close(found, hessian, rtol=0, atol=0.03)
 
 
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("confidence", [0.01, 0.5, 20.0])
+def test_shrunk_scores_are_drawn_to_the_average_as_far_as_does_them_good(name, confidence):
+    parts = PARTS[name]
+    scores, target = draw(parts, n=60)
+    weight = torch.rand(60, generator=torch.Generator().manual_seed(2))
+    mean = torch.linspace(-0.5, 0.5, parts[-1][2])
+    helpful = torch.where(target.abs() > 1, target, 2 * target - 1)
+    scores = mean + confidence * (helpful + 2 * scores)
+    expected = 0.0
+    for kind, start, stop in parts:
+        of_part = slice(start, stop)
+        alone = MultiLoss([(kind, 0, stop - start)])
+        shares = torch.linspace(0, 1, 2001, dtype=torch.float64)
+        tried = [
+            float((alone(mean[of_part] + a * (scores - mean)[:, of_part], target[:, of_part]) * weight).sum())
+            for a in shares
+        ]
+        expected += min(tried) / float(weight.sum())
+    found = MultiLoss(parts).shrunk(scores, target, weight, mean)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_is_wrong_throughout_is_worth_what_the_average_is():
+    parts = PARTS["multiclass"]
+    loss, target = MultiLoss(parts), draw(parts, n=60)[1]
+    mean = torch.zeros(4)
+    found = loss.shrunk(-5 * target, target, torch.ones(60), mean)
+    assert found == pytest.approx(float(loss(mean.expand(60, -1), target).mean()), rel=1e-3)
+
+
 def test_losses_add_up_over_outputs():
     scores, target = draw(PARTS["several"])
     total = MultiLoss(PARTS["several"])(scores, target)

@@ -149,6 +149,31 @@ def test_the_best_pass_is_kept_and_the_mean_of_weights_is_what_is_scored():
     assert net.validation_score() == score
 
 
+@pytest.mark.parametrize("with_y", [False, True])
+def test_with_y_too_much_confidence_costs_nothing(with_y):
+    """A model behind the vectors scales what they say anew."""
+    reader, cases = cases_of()
+    classes = np.eye(3, dtype=np.float32)[np.arange(len(cases)) % 3]
+    problem = problem_of(reader, cases, *((classes, [("multiclass", 0, 3)]) if with_y else ()))
+    problem.weight[:] = np.random.default_rng(2).uniform(0.5, 2, len(problem.weight))
+    problem = replace(problem, held_out=np.arange(12))
+    net = RecurrentNet(problem, settings_of(), seeded_generator(0), torch.device("cpu"))
+    net.one_pass()
+    layer, scores = net.net.output, []
+    null = layer.bias.detach().clone()  # about what is true on average: a pass has hardly moved it
+    for confidence in (30.0, 10.0):
+        with torch.no_grad():
+            layer.weight.mul_(confidence)
+            layer.bias.copy_(net.mean_scores + confidence * (null - net.mean_scores))
+            null = layer.bias.detach().clone()
+        net.restore(net.optimizer.weight.clone())
+        scores.append(net.validation_score())
+    if with_y:
+        assert scores[1] == pytest.approx(scores[0], abs=2e-3)
+    else:
+        assert scores[1] < scores[0] - 1
+
+
 def test_scores_of_cases_held_out_are_those_of_the_net(monkeypatch):
     reader, cases = cases_of()
     problem = replace(problem_of(reader, cases), held_out=np.arange(12))
