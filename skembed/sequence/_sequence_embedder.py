@@ -421,7 +421,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             dim = self.level_dim.get(name, "auto") if isinstance(self.level_dim, Mapping) else self.level_dim
             if isinstance(dim, str):
                 dim = int(np.clip(round(1.6 * len(vocabulary) ** 0.56), _LEAST_LEVEL_DIM, _MOST_LEVEL_DIM))
-            table = rng.standard_normal((len(vocabulary) + 1, dim)).astype(np.float32)
+            # of length 1: what few cases tell of a rare level then moves it away from the unknown one's place, at zero
+            table = (rng.standard_normal((len(vocabulary) + 1, dim)) / np.sqrt(dim)).astype(np.float32)
             table[0] = 0.0
             tables.append(table)
         return [init[name].metric if name in init else "euclidean" for name in names], tables

@@ -320,6 +320,32 @@ def test_vectors_of_levels_begin_from_tables():
         embedder(level_dim={"cost": 3}).fit(frame())
 
 
+def test_levels_that_few_cases_have_are_learned_from():
+    """The last of 400 codes, most of them rare, decides; vectors as long as normal draws are learned too slowly."""
+    kind = np.random.default_rng(4).integers(0, 2, 400)
+    frequency = 1 / (np.arange(400) + 20)
+
+    def draw(n, rng):
+        cases = [rng.choice(400, rng.integers(3, 9), p=frequency / frequency.sum()).tolist() for _ in range(n)]
+        return cases, kind[[case[-1] for case in cases]]
+
+    right = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        (X, y), (X_test, y_test) = draw(600, rng), draw(1000, rng)
+        model = make_pipeline(SequenceEmbedder(categorical_features=[0], random_state=0), LogisticRegression())
+        right.append(model.fit(X, y).score(X_test, y_test))
+    assert np.mean(right) > 0.88
+
+
+@pytest.mark.parametrize("level_dim", [2, 64])
+def test_vectors_of_levels_begin_at_length_one(level_dim):
+    X = [[f"step {i}", f"step {i + 1}"] for i in range(400)]
+    learned = SequenceEmbedder(4, level_dim=level_dim, max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
+    lengths = np.square(learned.embeddings_["x0"].vectors).sum(axis=1)
+    assert lengths.mean() == pytest.approx(1, abs=0.2)
+
+
 def test_a_plain_table_is_taken_with_a_warning_and_y_alone():
     X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
     with pytest.warns(UserWarning, match=r"no column of X holds sequences \('x0', 'x1'\).*pass list\(X\)") as caught:
