@@ -33,6 +33,7 @@ from skembed.training.run import Run, draw_seed, settings_of
 __all__ = ["SequenceEmbedder"]
 
 _LEAST_LEVEL_DIM, _MOST_LEVEL_DIM = 8, 64
+_COMMON = 100  # occurrences of a level whose vector begins at half of the variance of the most frequent ones
 
 
 @stored
@@ -421,10 +422,11 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             dim = self.level_dim.get(name, "auto") if isinstance(self.level_dim, Mapping) else self.level_dim
             if isinstance(dim, str):
                 dim = int(np.clip(round(1.6 * len(vocabulary) ** 0.56), _LEAST_LEVEL_DIM, _MOST_LEVEL_DIM))
-            # of length 1: what few cases tell of a rare level then moves it away from the unknown one's place, at zero
-            table = (rng.standard_normal((len(vocabulary) + 1, dim)) / np.sqrt(dim)).astype(np.float32)
+            table = rng.standard_normal((len(vocabulary) + 1, dim))
             table[0] = 0.0
-            tables.append(table)
+            # a rare level begins near the unknown one: from far away what few events tell would not move it noticeably
+            table[1:] *= np.sqrt(vocabulary.counts / (vocabulary.counts + _COMMON))[:, None]
+            tables.append(table.astype(np.float32))
         return [init[name].metric if name in init else "euclidean" for name in names], tables
 
     # -------------------------------------------------------------------------------------------------------- applying

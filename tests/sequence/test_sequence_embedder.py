@@ -321,7 +321,7 @@ def test_vectors_of_levels_begin_from_tables():
 
 
 def test_levels_that_few_cases_have_are_learned_from():
-    """The last of 400 codes, most of them rare, decides; vectors as long as normal draws are learned too slowly."""
+    """The last of 400 codes, most of them rare, decides; vectors that begin far apart are learned too slowly."""
     kind = np.random.default_rng(4).integers(0, 2, 400)
     frequency = 1 / (np.arange(400) + 20)
 
@@ -338,12 +338,13 @@ def test_levels_that_few_cases_have_are_learned_from():
     assert np.mean(right) > 0.88
 
 
-@pytest.mark.parametrize("level_dim", [2, 64])
-def test_vectors_of_levels_begin_at_length_one(level_dim):
-    X = [[f"step {i}", f"step {i + 1}"] for i in range(400)]
-    learned = SequenceEmbedder(4, level_dim=level_dim, max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
-    lengths = np.square(learned.embeddings_["x0"].vectors).sum(axis=1)
-    assert lengths.mean() == pytest.approx(1, abs=0.2)
+def test_vectors_of_levels_begin_the_nearer_to_the_unknown_one_the_rarer_they_are():
+    X = [["often", f"thing {i}"] for i in range(300)] + [["sometimes"]] * 100
+    learned = SequenceEmbedder(4, level_dim=500, max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
+    table = learned.embeddings_["x0"]
+    lengths = {key: np.square(table.lookup([key])).mean() for key in ["often", "sometimes", "thing 0"]}
+    assert lengths == pytest.approx({"often": 3 / 4, "sometimes": 1 / 2, "thing 0": 1 / 101}, rel=0.25)
+    np.testing.assert_allclose(table.unknown, 0, atol=1e-6)
 
 
 def test_a_plain_table_is_taken_with_a_warning_and_y_alone():
