@@ -12,7 +12,7 @@ from skembed.kernels.hidden import (
     learn_logistic,
     learn_softmax,
     mean_of_rows,
-    move_rows,
+    move_rows_by,
 )
 from skembed.kernels.shard import (
     ShardPointers,
@@ -21,17 +21,18 @@ from skembed.kernels.shard import (
     packed_shard,
     packed_targets,
 )
-from skembed.kernels.simd import SIMD_WIDTH, broadcast, load, multiply, pointer, store
+from skembed.kernels.simd import pointer
 
 __all__ = ["ONE_VS_ALL", "SAMPLED", "SOFTMAX", "train_documents"]
 
 SAMPLED, SOFTMAX, ONE_VS_ALL = 0, 1, 2  # which output rows are the targets of a document: some, or all
 
 
-def train_documents(shard, begins, labels, weights, targets, kind, learning_rate, state, workspace):
+def train_documents(shard, begins, factors, labels, weights, targets, kind, learning_rate, state, workspace):
     """Learn from each document of a shard, in place: from the mean of its rows its class.
 
-    As in the fastText program, each row of a document moves by its share of the step of the mean.
+    As in the fastText program, but that each row of a document moves by a factor of its own, times the step of the
+    mean; in the program it is the row's share of the mean.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ def train_documents(shard, begins, labels, weights, targets, kind, learning_rate
         `ends` are those of the documents in `begins`, none of which is empty; `tokens` is not used.
     begins : ndarray of shape (n,), int64
         Where the rows of the documents begin in the inputs.
+    factors : ndarray of shape (n,), float32
+        What the step of the mean is multiplied by, to be the row's.
     labels : ndarray of shape (n_documents,), int32
         Output row of the class.
     weights : ndarray of shape (n_documents,), float32
@@ -62,15 +65,19 @@ def train_documents(shard, begins, labels, weights, targets, kind, learning_rate
     softmax = True if kind == SOFTMAX else None
     sampled = True if kind == SAMPLED else None
     hierarchical = True if targets.hierarchical else None
-    return _train_documents(*packed, begins, labels, weights, softmax, sampled, hierarchical, learning_rate, state)
+    return _train_documents(
+        *packed, begins, factors, labels, weights, softmax, sampled, hierarchical, learning_rate, state
+    )
 
 
 @compiled()
-def _train_documents(shard, targets, workspace, begins, labels, weights, softmax, sampled, hierarchical, rate, state):
+def _train_documents(
+    shard, targets, workspace, begins, factors, labels, weights, softmax, sampled, hierarchical, rate, state
+):
     loss = 0.0
     rows, choices = unpacked(shard, ShardPointers), unpacked(targets, TargetPointers)
     work, random = unpacked(workspace, WorkspacePointers), pointer(state)
-    places = pointer(begins)
+    places, of_steps = pointer(begins), pointer(factors)
     if sampled is None:
         choose_all(rows, work, rows.n_outputs)
     first = 0
@@ -92,11 +99,6 @@ def _train_documents(shard, targets, workspace, begins, labels, weights, softmax
             loss += weight * learn_softmax(rows, work, n_targets, np.float32(1.0), step, True)
         if sampled is None:
             work.labels[label] = np.float32(0.0)
-        share = broadcast(np.float32(1.0) / np.float32(n))
-        for d in range(rows.width, 2 * rows.width, SIMD_WIDTH):
-            store(work.hidden, d, multiply(share, load(work.hidden, d)))
-        for i in range(first, first + n):
-            rows.input_pairs[places[i] // rows.width] += 1
-        move_rows(rows.inputs, rows.width, places, places, first, n, work.hidden)
+        move_rows_by(rows.inputs, rows.width, places, of_steps, first, n, work.hidden)
         first += n
     return loss

@@ -35,6 +35,7 @@ __all__ = [
     "logits_of_one",
     "mean_of_rows",
     "move_rows",
+    "move_rows_by",
     "update_one",
 ]
 
@@ -79,6 +80,24 @@ def move_rows(typing_context, table, width, begins, write_offsets, first, n, hid
         return context.get_dummy_value()
 
     return types.void(table, types.int64, begins, write_offsets, types.int64, types.int64, hidden), generate
+
+
+@intrinsic
+def move_rows_by(typing_context, table, width, begins, factors, first, n, hidden):
+    """Add the second half of `hidden` to the rows that `mean_of_rows` read, times the factor of each."""
+
+    def generate(context, builder, signature, arguments):
+        table, width, begins, factors, first, n, hidden = arguments
+        with loop(builder, builder.add(first, n), start=first) as i:
+            factor = everywhere(builder, get(builder, factors, i))
+            begin = get(builder, begins, i)
+            with loop(builder, width, SIMD_WIDTH) as d:
+                move = get_simd(builder, hidden, builder.add(width, d))
+                place = builder.add(begin, d)
+                put_simd(builder, fused(builder, factor, move, get_simd(builder, table, place)), table, place)
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64, begins, factors, types.int64, types.int64, hidden), generate
 
 
 @intrinsic

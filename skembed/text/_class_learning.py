@@ -181,7 +181,8 @@ def _held_out_losses(task: ClassTask, n_passes: int) -> HeldOutLosses:
             rows = random_rows(start.n_rows, dim, run.seed) if given is None else given.copy()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # it was said already
-                tables = train_classes(rest, rows, settings, replace(run, verbose=0, callbacks=_EndAfter(n_passes)))
+                again = replace(run, verbose=0, callbacks=_EndAfter(n_passes))
+                tables = train_classes(rest, rows, settings, again, given=given is not None)
             if len(tables.loss_curve) < n_passes:  # Ctrl-C, and a warning said so
                 return HeldOutLosses.none()
             was_seen = np.zeros(start.n_rows, dtype=bool)

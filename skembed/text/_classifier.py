@@ -66,9 +66,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     negative : int, default=5
         Classes drawn for each document, with negative sampling.
     learning_rate : float, default=0.5
-        At the start; it falls linearly to 0.
+        How far a step moves the score of a document, times what it lacks, at the start; it falls linearly to 0. The
+        higher, the more of the training documents is learned by heart.
     max_iter : int, default=10
-        Passes over the documents, each in another order.
+        Passes over the documents, each in another order. What they learn does not depend on how long documents are and
+        how many there are; twice as many are much like twice the rate.
     lowercase, tokenizer, token_pattern, stop_words, max_features
         As in CountVectorizer; `lowercase` is for token lists and stop words, too.
     missing : {"error", "empty"}, default="error"
@@ -108,6 +110,11 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    The model is that of the fastText program, whose files it reads and writes. Steps are not: in the program each word
+    of a document moves by its share of the step, from classes that begin at zero, and long, few or many classes of
+    documents need other rates and more passes. Here steps are normalised, rare words take a larger part of them, and
+    classes begin apart, so that the defaults fit a hundred documents as well as a hundred thousand.
+
     All words and n-grams of the training documents are held as four bytes each.
 
     References
@@ -247,7 +254,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from skembed.training.documents import train_classes  # numba: not to predict
 
         read, task, callbacks = self._read(X, y, sample_weight, classes=None, earlier=False)
-        tables = train_classes(task.data, task.start.rows, task.settings, task.run)
+        tables = train_classes(task.data, task.start.rows, task.settings, task.run, given=task.start.given)
         self._keep(read, finished(task, tables), earlier=False)
         callbacks.end()
         return self
@@ -295,7 +302,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         earlier = hasattr(self, "_model")
         read, task, callbacks = self._read(X, y, sample_weight, classes=classes, earlier=earlier)
-        tables = train_classes(task.data, task.start.rows, task.settings, task.run, output=task.start.output)
+        start = task.start
+        tables = train_classes(task.data, start.rows, task.settings, task.run, output=start.output, given=start.given)
         self._keep(read, finished(task, tables), earlier=earlier)
         callbacks.end()
         return self
@@ -343,7 +351,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         seed = (draw_seed(self.random_state) + n_before) % 2**31  # no call repeats the draws of another
         run = Run(seed, self.n_jobs, self.verbose, callbacks, "documents")
         loss = self._model.loss if earlier else self.loss
-        settings = ClassSettings(loss, self.negative, self._learning_rate(len(y), earlier), self.max_iter)
+        learning_rate, idf_power = self._learning_rate(len(y), earlier), 1.0 if reader.max_n else 2.0
+        settings = ClassSettings(loss, self.negative, learning_rate, self.max_iter, idf_power=idf_power)
         task = class_task(
             data, self._start(reader, seed, earlier), settings, run, calibrate=self.calibrate,
             earlier=seen_before,

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -50,6 +52,51 @@ def themes(n_documents=300, seed=0):
 
 
 COMMON = [f"word{letter}" for letter in "abcdefgh"]
+
+
+def topical(n_documents, n_classes, n_words, share, seed=0):
+    """Texts of frequent and rare words, of which a share are those of a class."""
+    generator = np.random.default_rng(seed)
+    of_classes = np.random.default_rng(99).integers(3000, size=(n_classes, 30))
+    odds = 1 / np.arange(1, 3001)
+    y = np.arange(n_documents) % n_classes
+    texts = []
+    for label in y:
+        words = generator.choice(3000, n_words, p=odds / odds.sum())
+        told = generator.random(n_words) < share
+        words[told] = generator.choice(of_classes[label], told.sum())
+        texts.append(" ".join(f"w{word}" for word in words))
+    return texts, y
+
+
+@pytest.mark.parametrize(
+    ("n_documents", "n_classes", "n_words", "share"),
+    [(40, 2, 300, 0.1), (200, 5, 1000, 0.02), (900, 90, 15, 0.4), (400, 20, 100, 0.1), (60, 3, 20, 0.3)],
+)
+def test_defaults_learn_from_few_long_and_short_documents_of_few_and_many_classes(
+    n_documents, n_classes, n_words, share
+):
+    """As well as a plain linear model of TF-IDF: less the spread of a few seeds."""
+    texts, y = topical(n_documents, n_classes, n_words, share)
+    unseen, y_unseen = topical(400, n_classes, n_words, share, seed=1)
+    plain = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10)).fit(texts, y)
+    ours = FastTextClassifier(random_state=0).fit(texts, y)
+    assert ours.score(unseen, y_unseen) > plain.score(unseen, y_unseen) - 0.05
+    assert log_loss(y_unseen, ours.predict_proba(unseen)) < log_loss(y_unseen, plain.predict_proba(unseen)) + 0.05
+
+
+@pytest.mark.parametrize(("ngrams", "power"), [({}, 2), ({"word_ngrams": 2}, 2), ({"min_n": 3, "max_n": 4}, 1)])
+def test_rarity_counts_once_of_ngrams_of_characters(ngrams, power, monkeypatch):
+    seen, train = [], documents.train_classes
+
+    def noted(data, rows, settings, run, **parameters):
+        seen.append(settings.idf_power)
+        return train(data, rows, settings, run, **parameters)
+
+    monkeypatch.setattr(documents, "train_classes", noted)
+    classifier = small(max_iter=1, **ngrams).fit(TEXTS[:40], LABELS[:40])
+    classifier.set_params(max_n=0, min_n=0).partial_fit(TEXTS[:40], LABELS[:40])  # goes on with the n-grams it knows
+    assert set(seen) == {power}
 
 
 def test_scikit_learns_own_checks():
@@ -228,8 +275,7 @@ def test_learning_goes_on_from_what_calibration_had_not_yet_scaled():
 
 
 def test_a_classifier_that_is_hardly_too_sure_is_left_as_it_is():
-    texts, y = themes(400)
-    assert small(max_iter=3, learning_rate=0.3).fit(texts * 3, np.tile(y, 3)).temperature_ == 1
+    assert small(max_iter=5, learning_rate=0.4).fit(*noisy(700, 0)).temperature_ == 1
 
 
 @pytest.mark.parametrize("n_documents", [2, 3, 9, 40])

@@ -1,5 +1,7 @@
 """The trainer of classes of bags beside the same in float64, document by document: rates, orders, shards and shares."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -12,7 +14,9 @@ from skembed.training.documents import (
     ClassSettings,
     LabelledBags,
     class_tree,
+    random_outputs,
     random_rows,
+    step_sizes,
     train_classes,
 )
 from skembed.training.run import Run
@@ -37,8 +41,16 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def slow_step(rows, outputs, bag, label, rate, data, loss, tree):
-    """Joulin et al. 2017 as the fastText program has it: each row of a bag moves by its share of the mean's step."""
+def slow_scales(data):
+    """Squared inverse document frequencies, as scikit-learn smooths them."""
+    frequencies = np.zeros(N_ROWS)
+    for begin, end in itertools.pairwise(data.bags.indptr):
+        frequencies[np.unique(data.bags.indices[begin:end])] += 1
+    return (np.log((1 + len(data.labels)) / (1 + frequencies)) + 1) ** 2
+
+
+def slow_step(rows, outputs, bag, label, rate, share, data, loss, tree, scales, length):
+    """Joulin et al. 2017 as the fastText program has it, but for how far rows and classes move."""
     mean = rows[bag].mean(axis=0)
     if loss == "hierarchical-softmax":
         path = slice(tree.starts[label], tree.starts[label + 1])
@@ -54,8 +66,12 @@ def slow_step(rows, outputs, bag, label, rate, data, loss, tree):
         p = sigmoid(scores)
         lost = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).sum()
     step = (rate * (truth - p)) @ outputs[targets]
-    outputs[targets] += np.outer(rate * (truth - p), mean)
-    np.add.at(rows, bag, step / len(bag))
+    outputs[targets] += np.outer(share * rate * (truth - p), mean)
+    moved = np.zeros_like(rows)
+    np.add.at(moved, bag, 1 / len(bag))
+    moved *= scales[:, None]
+    # by a step of length 1 the mean moves by 1 / length, the squared length of classes
+    rows += moved / (moved[bag, 0].mean() * length) * step
     return lost
 
 
@@ -67,7 +83,11 @@ def test_one_shard_after_another_is_plain_gradient_descent(loss, rows_per_shard,
     start, tree = random_rows(N_ROWS, DIM, 0), class_tree(data.counts)
     n_outputs = N_CLASSES - (loss == "hierarchical-softmax")
     output = np.random.default_rng(1).normal(size=(n_outputs, DIM)).astype(np.float32) if given_output else None
-    rows, outputs = start.astype(float), np.zeros((n_outputs, DIM)) if output is None else output.astype(float)
+    begin = random_outputs(n_outputs, DIM, 7) if output is None else output.copy()
+    rows, outputs = start.astype(float), begin.astype(float)
+    length, scales, share = (outputs**2).sum(axis=1).mean(), slow_scales(data), n_outputs / 30
+    if loss == "one-vs-all":
+        length = max(length, np.linalg.svd(outputs)[1][0] ** 2 / 4)
     losses, n_done = [], 0
     for pass_ in range(3):
         order, lost = np.random.default_rng((7, 1, pass_)).permutation(30), 0.0
@@ -78,7 +98,9 @@ def test_one_shard_after_another_is_plain_gradient_descent(loss, rows_per_shard,
             for i in shard:
                 bag = data.bags.indices[data.bags.indptr[i] : data.bags.indptr[i + 1]]
                 weight = float(data.weights[i])
-                lost += weight * slow_step(rows, outputs, bag, data.labels[i], rate * weight, data, loss, tree)
+                lost += weight * slow_step(
+                    rows, outputs, bag, data.labels[i], rate * weight, share, data, loss, tree, scales, length
+                )
             n_done += len(shard)
         losses.append(lost / data.weights.astype(float).sum())
     given = start.copy()
@@ -88,6 +110,69 @@ def test_one_shard_after_another_is_plain_gradient_descent(loss, rows_per_shard,
     np.testing.assert_allclose(found.input, rows, rtol=1e-2, atol=2e-3)
     np.testing.assert_allclose(found.output, outputs, rtol=1e-2, atol=2e-3)
     np.testing.assert_allclose(found.loss_curve, losses, rtol=2e-3)
+
+
+def test_a_step_moves_the_score_of_a_document_by_the_rate_whatever_its_length():
+    """Of long and of short documents, of many and of few: half of the rate, since at first it lacks half of one."""
+    for n_documents, n_words in ((2, 1), (40, 3), (40, 500)):
+        rng = np.random.default_rng(n_words)
+        rows = rng.integers(0, 400, (n_documents, n_words)).astype(np.int32)
+        bags = Ragged.from_ends(rows.ravel(), np.arange(1, n_documents + 1) * n_words)
+        labels = np.arange(n_documents, dtype=np.int32) % 2
+        data = LabelledBags(bags, labels, np.ones(n_documents, np.float32), np.bincount(labels))
+        output = np.eye(2, DIM, dtype=np.float32)
+        for loss in ("softmax", "negative-sampling"):
+            fit = documents._FitDocuments(
+                data, step_sizes(data, np.zeros((400, DIM)), output, settings_of(loss)), loss, 0
+            )
+            for document in range(2):
+                tables = np.zeros((400, DIM), np.float32), output.copy()
+                deltas, _ = fit(tables, (np.array([document]), 0.3, 0), (0, 2, 0, 0))
+                np.add.at(tables[0], deltas[0].rows, deltas[0].deltas[: len(deltas[0].rows), :DIM])
+                score = output[labels[document]] @ tables[0][rows[document]].mean(axis=0)
+                assert score == pytest.approx(0.15, rel=1e-3)
+
+
+def test_rare_rows_move_further_and_classes_by_their_share_of_the_documents():
+    bags = Ragged.from_ends(np.array([0, 1, 0, 2, 0, 2, 0, 2, 2], np.int32), np.array([2, 4, 6, 9]))
+    data = LabelledBags(bags, np.array([0, 1, 0, 1], np.int32), np.ones(4, np.float32), np.array([2, 2]))
+    output = np.full((2, DIM), 2.0, np.float32)
+    sizes = step_sizes(data, np.zeros((4, DIM), np.float32), output, settings_of())
+    expected = (np.log(5 / np.array([5, 2, 4, 1])) + 1) ** 2
+    np.testing.assert_allclose(sizes.rows, expected, rtol=1e-6)
+    once = step_sizes(data, np.zeros((4, DIM), np.float32), output, settings_of(idf_power=1.0))
+    np.testing.assert_allclose(once.rows, np.sqrt(expected), rtol=1e-6)
+    assert sizes.length == pytest.approx(4 * DIM)
+    assert sizes.outputs == pytest.approx(2 / 4)
+    moved = np.array(
+        [(expected[0] + expected[1]) / 4, *[(expected[0] + expected[2]) / 4] * 2, (expected[0] + 4 * expected[2]) / 9]
+    )
+    np.testing.assert_allclose(sizes.documents, 1 / (moved * 4 * DIM * 0.5), rtol=1e-6)
+    earlier = data._replace(counts=np.array([30, 10]))  # of earlier calls
+    assert step_sizes(earlier, np.zeros((4, DIM)), output, settings_of()).outputs == pytest.approx(2 / 40)
+    given = np.ones((4, DIM), np.float32)
+    assert step_sizes(data, given, output, settings_of(), given=True).outputs == pytest.approx(1 / DIM)
+    many = data._replace(counts=np.array([300, 100]))
+    assert step_sizes(many, given, output, settings_of(), given=True).outputs == pytest.approx(10 * 2 / 400 / DIM)
+
+
+def test_how_many_rows_are_counted_at_a_time_changes_nothing(monkeypatch):
+    data, output = data_of(), random_outputs(N_CLASSES, DIM, 0)
+    whole = step_sizes(data, random_rows(N_ROWS, DIM, 0), output, settings_of(), given=True)
+    indices = data.bags.indices.copy()
+    for at_once in (1, 7):
+        monkeypatch.setattr(documents, "ROWS_AT_ONCE", at_once)
+        for one, other in zip(step_sizes(data, random_rows(N_ROWS, DIM, 0), output, settings_of(), given=True), whole):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    np.testing.assert_array_equal(data.bags.indices, indices)
+
+
+def test_classes_begin_with_unit_length():
+    output = random_outputs(3000, 7, 3)
+    assert output.dtype == np.float32
+    assert np.square(output).sum(axis=1).mean() == pytest.approx(1, abs=0.03)
+    assert abs(output.mean()) < 0.01
+    assert (output != random_outputs(3000, 7, 4)).any()
 
 
 def test_rows_begin_uniform_in_one_by_the_dimensions():
@@ -104,20 +189,26 @@ def test_deltas_are_weighed_by_how_often_a_row_was_met(loss):
     """Of documents that are longer each row has a smaller share, of the step and of the mean that it moves."""
     bags = Ragged.from_ends(np.array([0, 1, 1, 2, 0, 3, 3, 3], np.int32), np.array([2, 4, 5, 8]))
     data = LabelledBags(bags, np.array([0, 1, 2, 0], np.int32), np.ones(4, np.float32), np.array([2, 1, 1]))
-    fit = documents._FitDocuments(*data, loss, 2)
     tables = (
         random_rows(5, DIM, 0),
         np.random.default_rng(1).normal(size=(3 - (loss[0] == "h"), DIM)).astype(np.float32),
     )
+    sizes = step_sizes(data, *tables, settings_of(loss))
+    fit = documents._FitDocuments(data, sizes, loss, 2)
     deltas, (lost, finite) = fit(tables, (np.array([0, 1, 3]), 0.2, 0), (0, 2, 0, 0))
     assert finite
     assert lost > 0
     assert deltas[0].rows.tolist() == [0, 1, 2, 3]  # as they are met; the row that no document has is not among them
-    met = np.array([1, 2, 1, 3])
-    np.testing.assert_allclose(deltas[0].step_weights[:4], 0.2 * 0.1 * met * (3 / 7) ** 2, rtol=1e-5)
+    n_words = np.array([2, 2, 1, 3])
+    times = np.array(
+        [[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 3]]
+    ).T  # of each of four rows in each document
+    weights = sizes.rows[:4] * (times * (sizes.documents / n_words**2))[:, [0, 1, 3]].sum(axis=1)
+    rate = 0.2 * 0.1 * sizes.outputs
+    np.testing.assert_allclose(deltas[0].step_weights[:4], rate * sizes.length * weights, rtol=1e-5)
     np.testing.assert_array_equal(deltas[1].rows, np.arange(len(tables[1])))
     if loss == "softmax":
-        np.testing.assert_allclose(deltas[1].step_weights[:3], 0.2 * 0.1 * np.array([2, 1, 0]), rtol=1e-5)  # of labels
+        np.testing.assert_allclose(deltas[1].step_weights[:3], rate * np.array([2, 1, 0]), rtol=1e-5)  # of labels
     again, _ = fit(tables, (np.array([0, 1, 3]), 0.2, 0), (0, 2, 0, 0))
     np.testing.assert_array_equal(again[0].deltas, deltas[0].deltas)
     state = fit.__getstate__()

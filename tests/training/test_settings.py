@@ -91,7 +91,7 @@ def test_defaults_are_those_of_the_estimator(settings, estimator, others):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (ClassSettings, {"n_shards": None, "rows_per_shard": 8192}),
+        (ClassSettings, {"n_shards": None, "rows_per_shard": 8192, "idf_power": 2.0}),
         (EaseSettings, {"penalty": None, "dropout": None, "user_exponent": 0.0}),
         (IALSSettings, {"max_iter": 16, "n_steps": 3}),
         (PPMISettings, {"context_exponent": 0.75, "eigenvalue_exponent": 0.5, "n_oversamples": 16, "n_power_iter": 1,
