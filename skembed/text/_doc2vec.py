@@ -14,7 +14,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import WordVectorizer
-from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining, warn_of_no_pairs
+from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining, passes_to_learn, warn_of_no_pairs
 from skembed.text._words import check_table_memory
 from skembed.training.run import Run, draw_seed, settings_of
 
@@ -52,7 +52,8 @@ class Doc2VecVectorizer(WordVectorizer):
     learning_rate : float or "auto", default="auto"
         Falls to 1e-4 in the course of training. "auto": 0.025, or 0.05 for "pv-dm".
     max_iter : int or "auto", default="auto"
-        Passes over the documents. "auto": those that make 75 million words, at least 10 and at most 40.
+        Passes over the documents. "auto": those that make 75 million words, at least 10 and at most 40; and up to 1000
+        where documents are short or few, whose vectors meet few words a pass.
     lowercase : bool, default=True
         Of texts and of token lists.
     tokenizer : callable, default=None
@@ -137,6 +138,7 @@ class Doc2VecVectorizer(WordVectorizer):
     # a document meets each of its words once a pass, not once a neighbour: it takes more passes than words do
     _auto_words = 75_000_000
     _auto_passes = (10, 40)
+    _auto_growth = 50.0
     _output: np.ndarray  # vectors of words as targets; without rows where they are `embedding_`
     _inference: DocumentInference
 
@@ -206,7 +208,6 @@ class Doc2VecVectorizer(WordVectorizer):
         vocabulary, n_documents = training.vocabulary, training.sequences.n_documents  # type: ignore[attr-defined]
         check_table_memory(len(vocabulary) + n_documents, self.embedding_dim)
         is_dm = self.method == "pv-dm"
-        learning_rate = self.learning_rate if self.learning_rate != "auto" else (0.05 if is_dm else 0.025)
         if not keep_thresholds(vocabulary.counts, self.subsample).any():
             raise ValueError(
                 f"subsample={self.subsample} skips all words of X, expected 0, which keeps all, or more, such as 1e-3."
@@ -216,7 +217,7 @@ class Doc2VecVectorizer(WordVectorizer):
             self,
             architecture="cbow" if is_dm else "skip-gram",
             window=0 if self._predicts_alone else self.window,
-            learning_rate=learning_rate,
+            learning_rate=self._learning_rate(),
             max_iter=training.max_iter,
         )
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, training.callbacks, "words")
@@ -225,6 +226,17 @@ class Doc2VecVectorizer(WordVectorizer):
         words, documents = np.split(learned.input, [len(vocabulary)])
         rows = words.copy() if settings.window else learned.output
         return LearnedWords.of_rows(vocabulary, rows, learned.output, learned.loss_curve, documents=documents)
+
+    def _learning_rate(self) -> float:
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return 0.05 if self.method == "pv-dm" else 0.025
+
+    def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
+        return passes_to_learn(
+            vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(),
+            subsample=self.subsample,
+        )  # fmt: skip
 
     def _learn_documents(
         self, documents: Iterable[Ragged], vocabulary: Vocabulary, learned: LearnedWords, earlier: EarlierFit | None

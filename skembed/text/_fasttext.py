@@ -11,6 +11,7 @@ from skembed.apply.pooling import Pooling, pool_chunks
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.keys import Keys
 from skembed.data.ragged import Ragged
+from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
@@ -27,6 +28,7 @@ from skembed.text._word_training import (
     check_shares_words,
     known_output,
     next_seed,
+    passes_to_learn,
     warn_of_no_pairs,
 )
 from skembed.text._words import check_table_memory, read_stop_words
@@ -71,7 +73,8 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     learning_rate : float, default=0.05
         At the start; it falls linearly to 1e-4 over all passes.
     max_iter : int or "auto", default="auto"
-        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most.
+        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most; and up to
+        1000 of small corpora, until a word has had some thousand pairs in the mean.
     lowercase : bool, default=True
         Of texts, token lists and stop words.
     tokenizer : callable, default=None
@@ -265,6 +268,14 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
 
     def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
         return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words, lowercase=self.lowercase))
+
+    def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
+        if self.init is not None:
+            return 0.0  # more of them would forget more of it
+        return passes_to_learn(
+            vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self.learning_rate,
+            subsample=self.subsample, window=self.window, shrink_window=self.shrink_window,
+        )  # fmt: skip
 
     def _check_parameters(self) -> None:
         check_init(self.init, self.embedding_dim)

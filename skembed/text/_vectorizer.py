@@ -81,6 +81,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
     # measured on the document classification benchmark and, for large corpora, what the field takes
     _auto_words = 30_000_000
     _auto_passes = (5, 30)
+    _auto_growth = 60.0  # at a rate of .025 2,400 pairs of a word in the mean
     max_iter: Any
     embedding_: EmbeddingTable
     _encoder: WordEncoder
@@ -150,7 +151,8 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             vocabulary, rounds = self._vocabulary_of(corpus, earlier, tokenizer)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)
-            sequences, max_iter = self._sequences(corpus, vocabulary, row_of), self._n_passes(vocabulary)
+            max_iter = self._n_passes(vocabulary, corpus.n_documents, begins=earlier is None)
+            sequences = self._sequences(corpus, vocabulary, row_of)
             callbacks = PassCallbacks(self, max_iter, X)
             n_words = int(corpus.counts[row_of != NO_ROW].sum())
             learned = self._fit_tables(WordTraining(sequences, n_words, vocabulary, max_iter, callbacks, earlier))
@@ -176,11 +178,20 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
         return first_vocabulary(corpus, stop_words, **limits, **phrases)
 
-    def _n_passes(self, vocabulary: Vocabulary) -> int:
-        """How many passes training takes; "auto": those that make `_auto_words` words, within `_auto_passes`."""
+    def _n_passes(self, vocabulary: Vocabulary, n_documents: int, *, begins: bool) -> int:
+        """How many passes training takes.
+
+        "auto": those that make `_auto_words` words, within `_auto_passes`, or those that `_least_passes` asks for if
+        they are more and no earlier call has learned.
+        """
         if self.max_iter != "auto":
             return self.max_iter
-        return int(np.clip(self._auto_words / vocabulary.counts.sum(), *self._auto_passes))
+        passes = np.clip(self._auto_words / vocabulary.counts.sum(), *self._auto_passes)
+        return int(max(passes, self._least_passes(vocabulary, n_documents) if begins else 0))
+
+    def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
+        """How many passes leave a random beginning behind."""
+        return 0.0
 
     def _sequences(self, corpus: EncodedCorpus, vocabulary: Vocabulary, row_of: np.ndarray) -> Iterable:
         """What `_fit_tables` learns from: documents without the words that have no row."""

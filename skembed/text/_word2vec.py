@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.text._tokens import TOKEN_PATTERN
@@ -15,6 +16,7 @@ from skembed.text._word_training import (
     check_shares_words,
     known_output,
     next_seed,
+    passes_to_learn,
     starting_tables,
     warn_of_no_pairs,
 )
@@ -53,8 +55,8 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
     learning_rate : float or "auto", default="auto"
         At the start; it falls linearly to 1e-4 over all passes. "auto" is 0.025 for skip-gram and 0.05 for CBOW.
     max_iter : int or "auto", default="auto"
-        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most: a small
-        corpus needs more of them than a large one.
+        Passes over the corpus. "auto" takes as many as make 30 million words, but 5 at least and 30 at most; and up to
+        1000 of small corpora, until a word has had some thousand pairs in the mean.
     lowercase : bool, default=True
         Of texts, token lists and stop words.
     tokenizer : callable, default=None
@@ -238,6 +240,14 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         )
         warn_of_no_pairs(learned.loss_curve, self.subsample)
         return LearnedWords.of_rows(vocabulary, *learned)
+
+    def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
+        if self.init is not None:
+            return 0.0  # more of them would forget more of it
+        return passes_to_learn(
+            vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(),
+            subsample=self.subsample, window=self.window, shrink_window=self.shrink_window,
+        )  # fmt: skip
 
     def _learning_rate(self) -> float:
         if self.learning_rate != "auto":

@@ -22,9 +22,13 @@ __all__ = [
     "check_shares_words",
     "known_output",
     "next_seed",
+    "passes_to_learn",
     "starting_tables",
     "warn_of_no_pairs",
 ]
+
+# of "auto" where words or documents are met rarely: a few sentences hold no more, and of millions it takes minutes
+MOST_PASSES, MOST_WORDS = 1000, 300_000_000
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,43 @@ class WordTraining:
     max_iter: int
     callbacks: PassCallbacks
     earlier: EarlierFit | None
+
+
+def passes_to_learn(
+    counts: np.ndarray,
+    n_documents: int,
+    *,
+    growth: float,
+    learning_rate: float,
+    subsample: float,
+    window: int = 0,
+    shrink_window: bool = True,
+) -> float:
+    """Return how many passes it takes to learn vectors that begin next to nothing, as those of words and contexts do.
+
+    Each grows in proportion to the other: in the mean by the learning rate times the pairs of a row and a word, which
+    are few where there are few or short documents. Passes that add up to less leave vectors near where they began.
+    There are never more than `MOST_PASSES`, or than make `MOST_WORDS` words.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_words,)
+    n_documents : int
+    growth : float
+        The product of learning rate, passes and pairs to be reached, of one pair of row and word in the mean.
+    learning_rate, subsample : float
+    window : int
+        0: pairs are those of documents and words; else of words and those around them.
+    shrink_window : bool
+    """
+    from skembed.kernels.local_ids import keep_thresholds  # numba: to fit only
+
+    n_words, n_kept = len(counts), float(counts @ (keep_thresholds(counts, subsample) / 2.0**32))
+    reach = window + 1 if shrink_window else 2 * window
+    n_pairs = n_kept * min(reach, n_kept / n_documents) if window else n_kept
+    n_rows = n_words if window else n_documents
+    passes = growth * np.sqrt(n_rows * n_words) / max(learning_rate * n_pairs, 1e-30)
+    return float(min(passes, MOST_PASSES, MOST_WORDS / counts.sum()))
 
 
 def warn_of_no_pairs(loss_curve: list[float], subsample: float) -> None:

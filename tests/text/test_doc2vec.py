@@ -31,11 +31,11 @@ def mode(request):
     return MODES[request.param]
 
 
-def topics(n_documents=240, n_topics=3, n_words=30, seed=0):
-    """Documents of 30 words, most of them of the topic of the document, and the topics."""
+def topics(n_documents=240, n_topics=3, n_words=30, seed=0, n_known=10):
+    """Documents of 30 words, most of them of the `n_known` words of the topic of the document, and the topics."""
     generator = np.random.default_rng(seed)
     topic = generator.integers(n_topics, size=n_documents)
-    words = generator.integers(10, size=(n_documents, n_words)) + 10 * np.where(
+    words = generator.integers(n_known, size=(n_documents, n_words)) + n_known * np.where(
         generator.random((n_documents, n_words)) < 0.6, topic[:, None], n_topics
     )
     return [" ".join(f"w{word:02d}" for word in row) for row in words], topic
@@ -53,6 +53,14 @@ def test_documents_of_a_topic_lie_together_also_those_that_come_later(mode):
     assert classifier.score(later, topic[200:]) > 0.9
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
     assert fitted.n_iter_ == 30
+
+
+@pytest.mark.parametrize(("n_documents", "n_words", "n_known"), [(600, 5, 50), (3000, 5, 100), (2000, 8, 100)])
+def test_documents_of_a_few_words_are_told_apart_by_topic(n_documents, n_words, n_known):
+    texts, y = topics(n_documents, 5, n_words, n_known=n_known)
+    unseen, y_unseen = topics(500, 5, n_words, seed=1, n_known=n_known)
+    fitted = Doc2VecVectorizer(random_state=0).fit(texts)
+    assert LogisticRegression().fit(fitted.transform(texts), y).score(fitted.transform(unseen), y_unseen) > 0.9
 
 
 def test_a_vector_is_decided_by_the_words_alone(mode):

@@ -106,9 +106,9 @@ def test_auto_goes_by_the_size_of_the_corpus():
             self.counts = np.array([n])
 
     auto = GloVeVectorizer()
-    assert [auto._n_passes(Words(n)) for n in (10**5, 10**7, 10**8, 10**10)] == [50, 25, 15, 15]
+    assert [auto._n_passes(Words(n), 1, begins=True) for n in (10**5, 10**7, 10**8, 10**10)] == [50, 25, 15, 15]
     assert [auto._x_max(Words(n)) for n in (10**5, 17 * 10**6, 10**9)] == [10, 10, 100]
-    assert GloVeVectorizer(max_iter=7)._n_passes(Words(1)) == 7
+    assert GloVeVectorizer(max_iter=7)._n_passes(Words(1), 1, begins=True) == 7
     assert GloVeVectorizer(x_max=3)._x_max(Words(1)) == 3
 
 

@@ -14,6 +14,7 @@ from skembed import (
 )
 from skembed.kernels.local_ids import keep_thresholds
 from skembed.text import _glove, _nnlm
+from skembed.text._word_training import passes_to_learn
 from skembed.training import cooccurrence, glove, sequences
 from skembed.training.cooccurrence import CountSettings
 from skembed.training.glove import GloVeSettings, GloVeTables, glove_vectors
@@ -71,8 +72,59 @@ def test_passes_that_are_auto_go_by_the_words(told):
     for n_words, passes in ((9, 30), (2 * 10**6, 15), (4 * 10**6, 7), (10**7, 5)):
         vectorizer = Word2VecVectorizer(**SHARED)
         vectorizer._auto_words = Word2VecVectorizer._auto_words * 9 / n_words
+        vectorizer._auto_growth = 0.0
         vectorizer.fit(TEXTS)
         assert told[-1][2].max_iter == passes
+
+
+WIDE = {"window": 4, "shrink_window": False, "subsample": 0}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameters", "growth", "expected"),
+    [
+        (Word2VecVectorizer, WIDE, 10, 4 / (0.025 * 9 * 9 / 4)),  # documents are shorter than the window
+        (Word2VecVectorizer, WIDE, 2, 30 / 2),
+        (Word2VecVectorizer, WIDE | {"window": 1, "shrink_window": True}, 10, 4 / (0.025 * 9 * 2)),
+        (Word2VecVectorizer, WIDE | {"window": 1}, 10, 4 / (0.025 * 9 * 2)),
+        (Word2VecVectorizer, WIDE | {"architecture": "cbow"}, 10, 4 / (0.05 * 9 * 9 / 4)),
+        (Word2VecVectorizer, WIDE, 1000, 1),
+        (FastTextVectorizer, WIDE, 15, 4 / (0.05 * 9 * 9 / 4)),
+        (Doc2VecVectorizer, {"subsample": 0}, 10, 4 / (0.025 * 9)),
+        (Doc2VecVectorizer, {"subsample": 0, "method": "pv-dm"}, 20, 4 / (0.05 * 9)),
+        (Doc2VecVectorizer, {"subsample": 0, "learning_rate": 0.1}, 20, 4 / (0.1 * 9)),
+        (Doc2VecVectorizer, {"subsample": 0}, 1, 40),
+    ],
+)
+def test_passes_that_are_auto_are_more_where_words_have_few_pairs(told, estimator, parameters, growth, expected):
+    vectorizer = estimator(**SHARED, **parameters)
+    vectorizer._auto_growth = growth
+    vectorizer.fit(TEXTS)
+    assert told[-1][2].max_iter == int(growth * expected)
+
+
+def test_passes_that_are_auto_count_the_words_that_are_kept(told):
+    kept = (np.array([4, 2, 2, 1]) * keep_thresholds([4, 2, 2, 1], 0.05) / 2.0**32).sum()
+    vectorizer = Word2VecVectorizer(**SHARED, window=1, subsample=0.05)
+    vectorizer._auto_growth = 5
+    vectorizer.fit(TEXTS)
+    assert told[-1][2].max_iter == int(5 * 4 / (0.025 * kept * min(2, kept / 4))) > 30
+
+
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextVectorizer])
+def test_passes_that_are_auto_are_no_more_where_vectors_were_learned_before(told, estimator):
+    init = EmbeddingTable(["cc", "aa", "ee"], np.arange(9.0).reshape(3, 3))
+    estimator(**SHARED, init=init).fit(TEXTS)
+    vectorizer = estimator(**SHARED).partial_fit(TEXTS).partial_fit(["aa bb cc"] * 2)
+    vectorizer.fit(TEXTS)
+    assert [call[2].max_iter for call in told] == [30, 1000, 30, 1000]
+
+
+def test_passes_that_are_auto_make_no_more_words_than_take_minutes():
+    few = passes_to_learn(np.full(1000, 1000), 10**6, growth=50, learning_rate=0.025, subsample=0)
+    assert few == pytest.approx(50 * np.sqrt(1e9) / (0.025 * 1e6))
+    many = passes_to_learn(np.full(1000, 30_000), 10**7, growth=1e5, learning_rate=0.025, subsample=0)
+    assert many == pytest.approx(10)
 
 
 def test_word2vec_begins_where_init_says_and_goes_on_from_earlier_calls(told):

@@ -12,7 +12,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.testing import parametrize_with_text_checks
 from skembed.testing._text_checks import documents as made_up_documents
-from skembed.text import Word2VecVectorizer
+from skembed.text import FastTextVectorizer, Word2VecVectorizer
 from skembed.text._words import grown_vocabulary
 from skembed.training import sequences
 
@@ -69,6 +69,19 @@ def test_words_that_keep_the_same_company_are_close():
             assert all(key.startswith("sea") for key, _ in nearest), (architecture, loss)
             assert vectorizer.loss_curve_[-1] < vectorizer.loss_curve_[0]
             assert vectorizer.n_iter_ == len(vectorizer.loss_curve_) == 10
+
+
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextVectorizer])
+@pytest.mark.parametrize(("n_sentences", "n_words"), [(100, 20), (200, 30)])
+def test_few_sentences_are_enough_to_tell_themes_apart(estimator, n_sentences, n_words):
+    """Sentences of six words, made-up ones of one of four themes: the five words nearest to one are of its theme."""
+    generator = np.random.default_rng(0)
+    themes = [["".join(letters) for letters in generator.choice(list("abcdefghij"), (n_words, 5))] for _ in range(4)]
+    texts = [" ".join(generator.choice(themes[i % 4], 6)) for i in range(n_sentences)]
+    table = estimator(random_state=0).fit(texts).embedding_
+    theme_of = {word: i for i, words in enumerate(themes) for word in words}
+    found = [theme_of[near] == theme_of[word] for word in table.keys.tolist() for near, _ in table.nearest(word, k=5)]
+    assert np.mean(found) > 0.95
 
 
 def test_init_begins_and_frozen_vectors_stay():
