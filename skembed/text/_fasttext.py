@@ -87,8 +87,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     max_features : int, default=None
         The most frequent words only get a vector of their own.
-    min_count : int, default=5
-        Words that occur less often in the corpus get none of their own.
+    min_count : int or "auto", default="auto"
+        Words that occur less often in the corpus get none of their own. "auto" is 5, and 2 where there are less than
+        30,000 words and no `phrases`.
     phrases : int, default=0
         Rounds of joining words that stand side by side more often than chance, as in Word2VecVectorizer.
     phrase_threshold : float, default=100.0
@@ -159,6 +160,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "min_count": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "init": [EmbeddingTable, None],
         "n_jobs": [Integral, None],
     }
@@ -188,7 +190,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         stop_words=None,
         missing="error",
         max_features=None,
-        min_count=5,
+        min_count="auto",
         phrases=0,
         phrase_threshold=100.0,
         pooling="mean",

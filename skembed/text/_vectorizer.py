@@ -38,6 +38,11 @@ from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with
 __all__ = ["DocumentTransformer", "DocumentVectorizer", "PartialFitMixin", "WordVectorizer"]
 
 
+# "auto": of a few sentences most words are rare, and what these say is much of all that is said; of more sentences it
+# is little, and takes time and memory
+_MIN_COUNT, _MIN_COUNT_OF_FEW, _FEW_WORDS = 5, 2, 30_000
+
+
 class DocumentTransformer(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     """Base of the transformers of documents."""
 
@@ -174,7 +179,11 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
         if earlier is not None:
             return grown_vocabulary(earlier.vocabulary, earlier.rounds, corpus, stop_words)
-        limits = {"min_count": self.min_count, "max_features": self.max_features}
+        min_count = self.min_count
+        if min_count == "auto":
+            is_small = corpus.counts.sum() < _FEW_WORDS and not self.phrases  # of few pairs any would be a phrase
+            min_count = _MIN_COUNT_OF_FEW if is_small else _MIN_COUNT
+        limits = {"min_count": min_count, "max_features": self.max_features}
         phrases = {"n_rounds": self.phrases, "threshold": self.phrase_threshold}
         return first_vocabulary(corpus, stop_words, **limits, **phrases)
 

@@ -69,8 +69,9 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         Whether a missing document (None, NaN, NA, null) is an error or an empty one.
     max_features : int, default=None
         Learn the most frequent words only.
-    min_count : int, default=5
-        Leave out words that occur less often in the corpus.
+    min_count : int or "auto", default="auto"
+        Leave out words that occur less often in the corpus. "auto" is 5, and 2 where there are less than 30,000 words
+        and no `phrases`.
     phrases : int, default=0
         Rounds of joining words that stand side by side more often than chance: after one round "new_york" is a word,
         after two "new_york_times".
@@ -146,6 +147,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "min_count": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "init": [EmbeddingTable, None],
         "init_frozen": ["boolean"],
         "n_jobs": [Integral, None],
@@ -170,7 +172,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         stop_words=None,
         missing="error",
         max_features=None,
-        min_count=5,
+        min_count="auto",
         phrases=0,
         phrase_threshold=100.0,
         pooling="mean",

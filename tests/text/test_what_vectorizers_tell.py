@@ -13,7 +13,7 @@ from skembed import (
     Word2VecVectorizer,
 )
 from skembed.kernels.local_ids import keep_thresholds
-from skembed.text import _glove, _nnlm
+from skembed.text import _glove, _nnlm, _vectorizer
 from skembed.text._word_training import passes_to_learn
 from skembed.training import cooccurrence, glove, sequences
 from skembed.training.cooccurrence import CountSettings
@@ -101,6 +101,19 @@ def test_passes_that_are_auto_are_more_where_words_have_few_pairs(told, estimato
     vectorizer._auto_growth = growth
     vectorizer.fit(TEXTS)
     assert told[-1][2].max_iter == int(growth * expected)
+
+
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextVectorizer, Doc2VecVectorizer])
+def test_words_of_small_corpora_may_be_rarer(told, estimator, monkeypatch):
+    texts = ["aa bb cc dd", "aa bb cc", "aa bb", "aa", "aa"]
+    found = {}
+    for few in (15, 10, 11, 13):
+        monkeypatch.setattr(_vectorizer, "_FEW_WORDS", few)
+        vectorizer = estimator(3, random_state=5).fit(texts)
+        found[few] = vectorizer.vocabulary_.keys.tolist()
+    assert found == {10: ["aa"], 11: ["aa"], 13: ["aa", "bb", "cc"], 15: ["aa", "bb", "cc"]}  # there are eleven
+    assert estimator(3, random_state=5, phrases=1).fit(texts).vocabulary_.keys.tolist() == ["aa"]
+    assert estimator(3, random_state=5, min_count=1).fit(texts).vocabulary_.keys.tolist() == ["aa", "bb", "cc", "dd"]
 
 
 def test_passes_that_are_auto_count_the_words_that_are_kept(told):
