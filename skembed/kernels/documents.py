@@ -37,7 +37,7 @@ def train_documents(shard, begins, factors, labels, weights, targets, kind, lear
     Parameters
     ----------
     shard : Shard
-        `ends` are those of the documents in `begins`, none of which is empty; `tokens` is not used.
+        `ends` are those of the documents in `begins`, none of which is empty; `tokens` and `input_pairs` are not used.
     begins : ndarray of shape (n,), int64
         Where the rows of the documents begin in the inputs.
     factors : ndarray of shape (n,), float32
