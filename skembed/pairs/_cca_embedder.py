@@ -67,7 +67,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     Notes
     -----
     "auto" holds out a fifth of the pairs at a time, five times, and with up to 300 pairs in three different ways; rows
-    that share their X or their y stay together, as several captions of a picture do. For each held-out row the rank of
+    that share their X or their y stay together, as several captions of a picture do, unless there are fewer than 20
+    kinds of them or the kinds are classes, one-hot, which say nothing of each other. For each held-out row the rank of
     its partner among the held-out ones is looked at, both ways, by cosine. Of the settings that are no worse than the
     best one by more than a standard error and a hundredth, the one with the most shrinkage is taken.
 
@@ -200,7 +201,9 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
         return self.fit(X, y).transform(X, y)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the other side that rows of X are expected to have: a ridge regression of the dimensions' rank.
+        """Return the other side that rows of X are expected to have: a ridge regression on the dimensions.
+
+        Its penalty is chosen by generalized cross-validation, whatever `shrinkage` is; without shrinkage there is none.
 
         Parameters
         ----------

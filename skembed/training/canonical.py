@@ -18,15 +18,19 @@ from skembed.training.whitening import centered_products, column_means, columns_
 
 __all__ = ["CanonicalMaps", "CanonicalSettings", "Trial", "learn_canonical"]
 
-SHRINKAGES = (0.01, 0.1, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0)
-POWERS = (0.5, 1.0)  # of canonical correlations, as weights of their dimensions
+SHRINKAGES = (0.0, 0.001, 0.01, 0.1, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0)  # small ones for columns of unlike scales
+POWERS = (0.5, 1.0, 2.0, 4.0)  # of canonical correlations, as weights: high ones leave out dimensions of wide noise
 N_FOLDS = 5
 FEW_ROWS, REPEATS = 300, 3  # up to so many rows, folds are drawn again: one draw says little, and each takes no time
 MIN_ROWS = 20  # with fewer, too few are held out to tell anything: the mean of both sides' Ledoit-Wolf shrinkage
+TIE = 1e-9  # of cosines: less is rounding
+ALIKE = 1e-6  # of the widest spread: rows that differ by less are one and the same
+PENALTIES = np.geomspace(1e-4, 1e4, 65)  # of a ridge regression, from the least variance on and up to the largest
 TOLERANCE = 0.01  # of the best score
 HELD_OUT = 1_000  # rows of a fold that are sought, each among all of these
 RANK_TOLERANCE = 1e-10  # of the largest variance: below, a direction is rounding
 TINY = 1e-20  # of the squared mean: a variance below it is the rounding of float64
+LEAST_VALUE = 1e-30  # of a canonical correlation, which is rounding: its powers are still numbers
 EDGE = 1e-8  # of the largest canonical correlation: below, a dimension is rounding
 
 
@@ -62,7 +66,7 @@ class CanonicalMaps:
     x_mean, y_mean : ndarray of shape (n_features,) and (n_targets,)
     x_rotations, y_rotations : ndarray of shape (n_features, dim) and (n_targets, dim)
     y_loadings : ndarray of shape (n_targets, dim)
-        ``(x - x_mean) @ x_rotations @ y_loadings.T + y_mean`` is the expected y.
+        ``(x - x_mean) @ x_rotations @ y_loadings.T + y_mean`` is the expected y, by ridge regression.
     correlations : ndarray of shape (dim,)
         Of the two sides' columns on the rows that were learned from.
     shrinkage : float
@@ -116,15 +120,18 @@ def learn_canonical(X: Any, Y: Any, settings: CanonicalSettings) -> CanonicalMap
         shrinkage, power = (x.shrinkage + y.shrinkage) / 2, 1.0
     else:
         trials, (shrinkage, power) = _tried(X, Y, settings.embedding_dim)
-    found = _Directions.of(x, y, _cross_covariance(x, y, X, Y), shrinkage)
+    cross = _cross_covariance(x, y, X, Y)
+    found = _Directions.of(x, y, cross, shrinkage)
     dim = found.dim(settings.embedding_dim)
     scales = found.scales(power)[:dim]
+    x_rotations = found.x[:, :dim] * scales
+    penalty = _ridge_penalty(x, y, cross, n) if shrinkage else 0.0
     return CanonicalMaps(
         x_mean=x.mean,
         y_mean=y.mean,
-        x_rotations=x.basis @ (found.x[:, :dim] * scales),
+        x_rotations=x.basis @ x_rotations,
         y_rotations=y.basis @ (found.y[:, :dim] * scales),
-        y_loadings=y.basis @ (found.y_patterns[:, :dim] * (found.values[:dim] / scales)),
+        y_loadings=y.basis @ _loadings(x_rotations, x.variances + penalty, cross),
         correlations=found.correlations(x, y)[:dim],
         shrinkage=shrinkage,
         trials=trials,
@@ -201,12 +208,35 @@ class _Directions(NamedTuple):
     def scales(self, power: float) -> np.ndarray:
         """Return what each dimension is multiplied by: the spread along it, a mean of both sides, times its value."""
         spreads = np.linalg.norm(self.x_patterns, axis=0) * np.linalg.norm(self.y_patterns, axis=0)
-        return np.sqrt(spreads) * np.maximum(self.values, EDGE * max(float(self.values[0]), 1e-300)) ** power
+        return np.sqrt(spreads) * np.maximum(self.values, EDGE * max(float(self.values[0]), LEAST_VALUE)) ** power
 
     def correlations(self, x: _Side, y: _Side) -> np.ndarray:
         dx, dy = (side.spreads(0.0)[:, None] for side in (x, y))
         spreads = np.linalg.norm(self.x * dx, axis=0) * np.linalg.norm(self.y * dy, axis=0)
         return np.minimum(self.values / spreads, 1.0)
+
+
+def _ridge_penalty(x: _Side, y: _Side, cross: np.ndarray, n: int) -> float:
+    """Return the penalty of a ridge regression of y on x by generalized cross-validation (Golub, Heath & Wahba 1979).
+
+    What finds partners best is no measure of it: cosines do not ask how long a row is.
+    """
+    penalties = np.geomspace(PENALTIES[0] * x.variances[-1], PENALTIES[-1] * x.variances[0], len(PENALTIES))
+    explained = ((cross / np.sqrt(x.variances)[:, None]) ** 2).sum(
+        axis=1
+    )  # of the variance of y, by each axis, without a penalty
+    left = penalties[:, None] / (x.variances + penalties[:, None])
+    residual = max(float(y.variances.sum() - explained.sum()), 0.0) + left**2 @ explained
+    freedom = n - 1 - len(x.variances) + left.sum(axis=1)
+    return float(penalties[np.argmin(residual / freedom**2)])
+
+
+def _loadings(rotations: np.ndarray, variances: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """Return the ridge regression of the axes of y on the dimensions, (y_rank, dim), the penalty being one of x."""
+    spreads = np.sqrt(variances)[:, None]
+    rows = spreads * rotations
+    lengths = np.linalg.norm(rows, axis=0)  # dimensions of a high power may be 1e-32 of others
+    return np.linalg.lstsq(rows / lengths, cross / spreads, rcond=None)[0].T / lengths
 
 
 def _signs(vectors: np.ndarray) -> np.ndarray:
@@ -224,25 +254,9 @@ def _tried(X: Any, Y: Any, asked: int | None) -> tuple[list[Trial], tuple[float,
     Of the shrinkages that are as good as the best the largest: later pairs are seldom as clear as these. As good is no
     worse by more than a standard error, nor, since that is wide with few pairs, by more than a hundredth.
     """
-    ranks: dict[tuple[float, float], list[np.ndarray]] = {}
-    for train, held_out in _folds(X, Y):
-        train_X, train_Y = X[train], Y[train]
-        try:
-            x, y = _Side.of(train_X, "X"), _Side.of(train_Y, "y")
-        except ValueError:  # all rows that differ are held out
-            continue
-        cross = _cross_covariance(x, y, train_X, train_Y)
-        held_X, held_Y = x.along(X[held_out]), y.along(Y[held_out])
-        for shrinkage in SHRINKAGES:
-            found = _Directions.of(x, y, cross, shrinkage)
-            dim = found.dim(asked)
-            rows, partners = held_X @ found.x[:, :dim], held_Y @ found.y[:, :dim]
-            for power in POWERS:
-                scales = found.scales(power)[:dim]
-                ranks.setdefault((shrinkage, power), []).append(_reciprocal_ranks(rows * scales, partners * scales))
-    if not ranks:
+    scores = _held_out_ranks(X, Y, asked)
+    if not scores:
         return [], (1.0, 1.0)
-    scores = {setting: np.concatenate(parts) for setting, parts in ranks.items()}
     best = max(scores, key=lambda setting: scores[setting].mean())
     choice = best
     for setting, score in scores.items():
@@ -253,22 +267,67 @@ def _tried(X: Any, Y: Any, asked: int | None) -> tuple[list[Trial], tuple[float,
     return [Trial(*setting, float(score.mean())) for setting, score in scores.items()], choice
 
 
-def _folds(X: Any, Y: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows to learn from and rows to seek; rows with an equal X or an equal y are in one fold."""
-    kinds = [_equal_rows(part) for part in (X, Y)]
-    n = X.shape[0]
+def _held_out_ranks(X: Any, Y: Any, asked: int | None) -> dict[tuple[float, float], np.ndarray]:
+    """Return reciprocal ranks of held-out rows for each shrinkage and power; empty where nothing could be told.
+
+    Rows with an equal X or an equal y are held out together, so that later rows may be of kinds that were never seen,
+    and are no rivals of each other. Of a class, whose row is one-hot, other classes say nothing: where kinds are few,
+    or partners that are held out cannot be told from each other, rows are held out one by one.
+    """
+    kinds = [_equal_rows(side) for side in (X, Y)]
+    for group in (_linked(*kinds), np.arange(X.shape[0])):
+        if len(np.unique(group)) < MIN_ROWS:
+            continue
+        ranks: dict[tuple[float, float], list[np.ndarray]] = {}
+        for train, held_out in _folds(group):
+            train_X, train_Y = X[train], Y[train]
+            try:
+                x, y = _Side.of(train_X, "X"), _Side.of(train_Y, "y")
+            except ValueError:  # all rows that differ are held out
+                continue
+            held_X, held_Y = x.along(X[held_out]), y.along(Y[held_out])
+            if _alike(held_X, x) or _alike(held_Y, y):
+                continue
+            rivals = np.logical_and(*(kind[held_out, None] != kind[held_out] for kind in kinds))
+            cross = _cross_covariance(x, y, train_X, train_Y)
+            for shrinkage in SHRINKAGES:
+                found = _Directions.of(x, y, cross, shrinkage)
+                dim = found.dim(asked)
+                rows, partners = held_X @ found.x[:, :dim], held_Y @ found.y[:, :dim]
+                for power in POWERS:
+                    scales = found.scales(power)[:dim]
+                    found_at = _reciprocal_ranks(rows * scales, partners * scales, rivals)
+                    ranks.setdefault((shrinkage, power), []).append(found_at)
+        if ranks:
+            return {setting: np.concatenate(parts) for setting, parts in ranks.items()}
+    return {}
+
+
+def _alike(rows: np.ndarray, side: _Side) -> bool:
+    """Whether rows along the axes of a side are all the same."""
+    return bool(np.ptp(rows, axis=0).max() <= ALIKE * np.sqrt(side.variances[0]))
+
+
+def _linked(x_kinds: np.ndarray, y_kinds: np.ndarray) -> np.ndarray:
+    """Return a number for each row, the same for those that are linked by an equal X or an equal y, from 0 on."""
+    n = len(x_kinds)
     links = sparse.csr_matrix(
-        (np.ones(2 * n, dtype=bool), (np.tile(np.arange(n), 2), n + np.concatenate([kinds[0], kinds[1] + n]))),
+        (np.ones(2 * n, dtype=bool), (np.tile(np.arange(n), 2), n + np.concatenate([x_kinds, y_kinds + n]))),
         shape=(3 * n, 3 * n),
     )
     group = connected_components(links, directed=False)[1][:n]
     numbered = np.unique(group, return_index=True, return_inverse=True)[1:]
     order = np.empty(len(numbered[0]), dtype=np.int64)
     order[np.argsort(numbered[0])] = np.arange(len(order))  # groups by where they begin
+    return order[numbered[1]]
+
+
+def _folds(group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows to learn from and rows to seek, those of a group in one fold."""
+    n, n_groups = len(group), int(group.max()) + 1
     for repeat in range(REPEATS if n <= FEW_ROWS else 1):
-        if repeat:
-            order = np.random.default_rng(repeat).permutation(len(order))
-        fold = order[numbered[1]] % N_FOLDS
+        order = np.random.default_rng(repeat).permutation(n_groups) if repeat else np.arange(n_groups)
+        fold = order[group] % N_FOLDS
         for number in range(N_FOLDS):
             held_out = np.flatnonzero(fold == number)
             if 1 < len(held_out) < n - 1:
@@ -295,11 +354,16 @@ def _equal_rows(X: Any) -> np.ndarray:
     return out
 
 
-def _reciprocal_ranks(rows: np.ndarray, partners: np.ndarray) -> np.ndarray:
-    """Return 1 / rank of the partner among all partners by cosine, the mean of both ways, for each row."""
+def _reciprocal_ranks(rows: np.ndarray, partners: np.ndarray, rivals: np.ndarray) -> np.ndarray:
+    """Return 1 / rank of the partner among its rivals by cosine, the mean of both ways, for each row.
+
+    A rival that is as near stands before it: else vectors in which all are alike would be the best.
+    """
     scores = _unit(rows) @ _unit(partners).T
-    own = scores.diagonal() + 1e-9  # partners that are equal are no worse
-    return (1 / (1 + (scores > own[:, None]).sum(axis=1)) + 1 / (1 + (scores > own).sum(axis=0))) / 2
+    own = scores.diagonal() - TIE
+    forth = ((scores >= own[:, None]) & rivals).sum(axis=1)
+    back = ((scores >= own) & rivals).sum(axis=0)
+    return (1 / (1 + forth) + 1 / (1 + back)) / 2
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.cross_decomposition import CCA, PLSSVD
-from sklearn.linear_model import LinearRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LinearRegression, RidgeCV
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +20,7 @@ from skembed import CCAEmbedder
 from skembed.formats import FormatError
 from skembed.testing._pair_checks import pairs
 from skembed.training import canonical
-from skembed.training.canonical import _folds, _reciprocal_ranks
+from skembed.training.canonical import _equal_rows, _folds, _linked, _reciprocal_ranks
 
 
 def cosine_of_columns(A, B):
@@ -67,10 +69,34 @@ def test_canonical_values_are_those_of_the_formula(n, shrinkage):
     assert left.shape == (n, dim)
     np.testing.assert_allclose(cosine_of_columns(left, A @ root(A) @ u[:, :dim]), 1, atol=1e-6)
     np.testing.assert_allclose(cosine_of_columns(right, B @ root(B) @ v[:dim].T), 1, atol=1e-6)
-    ridge = np.linalg.solve(
-        (1 - shrinkage) * A.T @ A / n + shrinkage * np.trace(A.T @ A) / n / 12 * np.eye(12), A.T @ B / n
-    )
-    np.testing.assert_allclose(embedder.predict(X), A @ ridge + Y.mean(axis=0), rtol=1e-6)
+    penalty = penalty_by_generalized_cross_validation(A, B)
+    T = left - left.mean(axis=0)
+    square = embedder.x_rotations_.T @ (A.T @ A / n + penalty * np.eye(12)) @ embedder.x_rotations_
+    expected = T @ np.linalg.lstsq(square, T.T @ B / n, rcond=None)[0]
+    np.testing.assert_allclose(embedder.predict(X), expected + Y.mean(axis=0), rtol=1e-6, atol=1e-9)
+
+
+def penalty_by_generalized_cross_validation(A, B):
+    n = len(A)
+    variances = np.linalg.eigvalsh(A.T @ A / n)
+    variances = variances[variances > 1e-10 * variances[-1]]
+    penalties = np.geomspace(1e-4 * variances[0], 1e4 * variances[-1], 65)
+    scores = []
+    for penalty in penalties:
+        hat = A @ np.linalg.solve(A.T @ A / n + penalty * np.eye(A.shape[1]), A.T / n)
+        scores.append(((B - hat @ B) ** 2).sum() / (n - 1 - np.trace(hat)) ** 2)
+    return penalties[np.argmin(scores)]
+
+
+@pytest.mark.parametrize(("n", "columns", "shrinkage"), [(30, (100, 80), "auto"), (200, (40, 40), 0.9)])
+def test_predictions_are_as_good_as_those_of_ridge_regression(n, columns, shrinkage):
+    """Of covariances that were shrunk by s they were 1 / (1 - s) too long: worse than the mean of y."""
+    rng = np.random.default_rng(0)
+    meaning = rng.normal(size=(n + 200, 5)) * 2.0 ** -np.arange(5)
+    X, Y = (meaning @ rng.normal(size=(5, width)) + 0.2 * rng.normal(size=(n + 200, width)) for width in columns)
+    expected = RidgeCV(np.logspace(-3, 5, 17)).fit(X[:n], Y[:n]).score(X[n:], Y[n:])
+    predicted = CCAEmbedder(shrinkage=shrinkage).fit(X[:n], Y[:n]).predict(X[n:])
+    assert r2_score(Y[n:], predicted) > expected - 0.02
 
 
 def test_without_shrinkage_predictions_are_least_squares():
@@ -141,11 +167,12 @@ def test_few_pairs_are_shrunk_no_more_than_is_as_good_within_a_hundredth():
     chosen = max(score for shrinkage, _, score in embedder.trials_ if shrinkage == embedder.shrinkage_)
     assert chosen >= (1 - canonical.TOLERANCE) * best
     assert embedder.shrinkage_ < 1
+    others = ~np.eye(100, dtype=bool)
     by_shrinkage = [
-        _reciprocal_ranks(*CCAEmbedder(shrinkage=s).fit(X[:n], Y[:n]).transform(X[n:], Y[n:])).mean()
+        _reciprocal_ranks(*CCAEmbedder(shrinkage=s).fit(X[:n], Y[:n]).transform(X[n:], Y[n:]), others).mean()
         for s in canonical.SHRINKAGES
     ]
-    found = _reciprocal_ranks(*embedder.transform(X[n:], Y[n:])).mean()
+    found = _reciprocal_ranks(*embedder.transform(X[n:], Y[n:]), others).mean()
     assert max(by_shrinkage) - found < 0.03 < max(by_shrinkage) - by_shrinkage[-1]
 
 
@@ -154,7 +181,7 @@ def test_rows_that_share_a_side_are_held_out_together():
     X, Y = rng.normal(size=(60, 4))[np.arange(60) // 3], rng.normal(size=(60, 3))
     Y[0] = Y[59]  # links two groups by their y
     for A, B in ((X, Y), (sparse.csr_matrix(X), sparse.csr_matrix(Y))):
-        held = list(_folds(A, B))
+        held = list(_folds(_linked(_equal_rows(A), _equal_rows(B))))
         assert np.bincount(np.concatenate([part for _, part in held])).tolist() == [canonical.REPEATS] * 60
         assert len({tuple(part) for _, part in held}) > 2 * canonical.N_FOLDS  # in other ways each time
         for train, part in held:
@@ -167,6 +194,45 @@ def test_captions_that_all_are_the_same_or_nearly_leave_something_to_choose_from
     X, Y = pairs()
     Y = np.tile(Y[:2], (120, 1))
     assert np.isfinite(CCAEmbedder().fit(X, Y).transform(X)).all()
+
+
+def test_columns_of_unlike_scales_are_no_noise():
+    """A hundredth of the mean variance was the least shrinkage: all that a column of small numbers has."""
+    rng = np.random.default_rng(0)
+    meaning = rng.normal(size=(300, 4))
+    X, Y = (meaning @ rng.normal(size=(4, width)) + 0.2 * rng.normal(size=(300, width)) for width in (12, 9))
+    X[:, 0] *= 1e4
+    Y[:, 0] *= 1e3
+    left, right = CCAEmbedder().fit(X[:200], Y[:200]).transform(X[200:], Y[200:])
+    assert _reciprocal_ranks(left, right, ~np.eye(100, dtype=bool)).mean() > 0.8
+
+
+def test_strong_directions_that_the_other_side_lacks_are_left_out():
+    """Their canonical correlation is chance, and its product with their spread outweighed what both sides share."""
+    rng = np.random.default_rng(0)
+    meaning = rng.normal(size=(500, 6))
+    X, Y = (
+        meaning @ rng.normal(size=(6, width))
+        + 20 * rng.normal(size=(500, 3)) @ rng.normal(size=(3, width))
+        + 0.5 * rng.normal(size=(500, width))
+        for width in (40, 30)
+    )
+    left, right = CCAEmbedder().fit(X[:400], Y[:400]).transform(X[400:], Y[400:])
+    assert _reciprocal_ranks(left, right, ~np.eye(100, dtype=bool)).mean() > 0.9
+
+
+@pytest.mark.parametrize("n_classes", [5, 40])
+def test_classes_are_found_among_columns_of_noise(n_classes):
+    """Rows of a class were held out together, of which the others say nothing: partial least squares were chosen."""
+    rng = np.random.default_rng(0)
+    classes, centers = rng.integers(n_classes, size=800), 3 * rng.normal(size=(n_classes, 6))
+    X = np.hstack([centers[classes] + rng.normal(size=(800, 6)), 20 * rng.normal(size=(800, 10))])
+    Y = np.eye(n_classes)[classes]
+    embedder = CCAEmbedder().fit(X[:600], Y[:600])
+    left, right = embedder.transform(X[600:], np.eye(n_classes))
+    cosines = left @ (right / np.linalg.norm(right, axis=1, keepdims=True)).T
+    expected = LinearDiscriminantAnalysis().fit(X[:600], classes[:600]).score(X[600:], classes[600:])
+    assert (cosines.argmax(axis=1) == classes[600:]).mean() > expected - 0.1
 
 
 # ------------------------------------------------------------------------------------------------------- as others
@@ -200,10 +266,10 @@ def test_frames_and_pipelines_and_grids():
     assert pipeline.transform(X).shape == (240, 3)
     np.testing.assert_allclose(pipeline.predict(X[:2]).shape, (2, 9))
     search = GridSearchCV(
-        CCAEmbedder(), {"shrinkage": [0.01, 1.0]}, cv=3,
+        CCAEmbedder(), {"embedding_dim": [1, 6]}, cv=3,
         scoring=lambda estimator, X, y: -((estimator.predict(X) - y) ** 2).mean(),
     )  # fmt: skip
-    assert search.fit(X, Y).best_params_ == {"shrinkage": 0.01}
+    assert search.fit(X, Y).best_params_ == {"embedding_dim": 6}
 
 
 def test_one_side_alone():

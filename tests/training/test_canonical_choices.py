@@ -17,6 +17,10 @@ def sides(n, seed=0, noise=0.5):
     return X, Y
 
 
+def folds_of(X, Y):
+    return canonical._folds(canonical._linked(canonical._equal_rows(X), canonical._equal_rows(Y)))
+
+
 def root(S):
     values, axes = np.linalg.eigh(S)
     return (axes / np.sqrt(values)) @ axes.T
@@ -35,13 +39,14 @@ def slow_maps(X, Y, shrinkage, power, dim):
     return x * scales, y * scales, values
 
 
-def slow_ranks(rows, partners):
+def slow_ranks(rows, partners, rivals=None):
+    rivals = ~np.eye(len(rows), dtype=bool) if rivals is None else rivals
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (rows, partners)]
     scores = unit[0] @ unit[1].T
     ranks = []
     for i in range(len(rows)):
-        forth = 1 + sum(scores[i, j] > scores[i, i] + 1e-9 for j in range(len(rows)))
-        back = 1 + sum(scores[j, i] > scores[i, i] + 1e-9 for j in range(len(rows)))
+        forth = 1 + sum(rivals[i, j] and scores[i, j] >= scores[i, i] - 1e-9 for j in range(len(rows)))
+        back = 1 + sum(rivals[j, i] and scores[j, i] >= scores[i, i] - 1e-9 for j in range(len(rows)))
         ranks.append((1 / forth + 1 / back) / 2)
     return np.array(ranks)
 
@@ -62,7 +67,7 @@ def test_the_largest_shrinkage_as_good_as_the_best_is_chosen_with_its_better_pow
             train = np.setdiff1d(np.arange(n), held)
             means = X[train].mean(axis=0), Y[train].mean(axis=0)
             for s in canonical.SHRINKAGES:
-                for power in (0.5, 1.0):
+                for power in canonical.POWERS:
                     x, y, _ = slow_maps(X[train], Y[train], s, power, dim or 4)
                     ranks = slow_ranks((X[held] - means[0]) @ x, (Y[held] - means[1]) @ y)
                     scores.setdefault((s, power), []).append(ranks)
@@ -150,7 +155,7 @@ def test_pairs_that_are_linked_by_equal_sides_are_in_one_fold_and_folds_cover_al
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
     X[1], Y[2], X[3] = X[0], Y[1], X[2]  # 0 to 3 are linked in a chain
-    folds = list(canonical._folds(X, Y))
+    folds = list(folds_of(X, Y))
     assert len(folds) == 15
     for k in range(3):
         held = [held_out for _, held_out in folds[5 * k : 5 * k + 5]]
@@ -168,7 +173,7 @@ def test_of_large_folds_some_rows_are_sought_from_all_over(monkeypatch):
     monkeypatch.setattr(canonical, "HELD_OUT", 4)
     X, Y = sides(101)
     monkeypatch.setattr(canonical, "FEW_ROWS", 100)
-    folds = list(canonical._folds(X, Y))
+    folds = list(folds_of(X, Y))
     assert len(folds) == 5
     for k, (train, held_out) in enumerate(folds):
         inside = np.arange(k, 101, 5)
@@ -179,7 +184,7 @@ def test_of_large_folds_some_rows_are_sought_from_all_over(monkeypatch):
 def test_folds_of_one_row_or_of_all_but_one_tell_nothing():
     X = np.zeros((30, 2))
     X[0] = 1.0
-    assert list(canonical._folds(X, X)) == []
+    assert list(folds_of(X, X)) == []
 
 
 def test_both_sides_are_named_where_they_are_no_use():
@@ -197,18 +202,55 @@ def test_both_sides_are_named_where_they_are_no_use():
 def test_rows_that_differ_only_where_they_are_held_out_choose_nothing():
     _, Y = sides(30)
     constant = np.zeros((30, 4))
-    constant[:2] = 1.0  # in one fold, as they are equal; the others are equal too
+    constant[0] = 1.0  # the others are equal
     found = learn_canonical(constant, Y, CanonicalSettings())
     assert found.trials == []
     assert found.shrinkage == 1.0
 
 
-def test_ranks_of_partners_that_are_equal_are_no_worse():
+def test_ranks_are_among_rivals_and_one_that_is_as_near_stands_before():
     X, Y = pairs()
-    np.testing.assert_allclose(canonical._reciprocal_ranks(X[:20, :5], Y[:20, :5]), slow_ranks(X[:20, :5], Y[:20, :5]))
-    same = np.ones((3, 2))
-    np.testing.assert_allclose(canonical._reciprocal_ranks(same, same), 1.0)
-    np.testing.assert_allclose(canonical._reciprocal_ranks(np.zeros((3, 2)), same), 1.0)
+    X, Y = X[:20, :5], Y[:20, :5]
+    rivals = np.random.default_rng(0).random((20, 20)) < 0.5
+    np.fill_diagonal(rivals, False)
+    np.testing.assert_allclose(canonical._reciprocal_ranks(X, Y, rivals), slow_ranks(X, Y, rivals))
+    same, none, all_others = np.ones((3, 2)), np.zeros((3, 3), dtype=bool), ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(canonical._reciprocal_ranks(same, same, none), 1.0)
+    np.testing.assert_allclose(canonical._reciprocal_ranks(same, same, all_others), 1 / 3)
+    np.testing.assert_allclose(canonical._reciprocal_ranks(np.zeros((3, 2)), same, all_others), 1 / 3)
+
+
+def test_rows_of_one_kind_are_no_rivals(monkeypatch):
+    met = []
+    monkeypatch.setattr(canonical, "_reciprocal_ranks", lambda rows, partners, rivals: met.append(rivals) or rows[:, 0])
+    rng = np.random.default_rng(0)
+    kinds = np.arange(60) // 2
+    canonical._held_out_ranks(rng.normal(size=(30, 4))[kinds], rng.normal(size=(60, 3)), None)
+    held_out = np.flatnonzero(kinds % 5 == 0)
+    np.testing.assert_array_equal(met[0], kinds[held_out, None] != kinds[held_out])
+
+
+@pytest.mark.parametrize(
+    ("n_kinds", "are_classes", "expected"),
+    [(19, False, [200]), (19, True, [200]), (20, False, [20]), (20, True, [20, 200]), (100, True, [100, 200])],
+)
+def test_of_few_kinds_and_of_classes_rows_are_held_out_one_by_one(n_kinds, are_classes, expected, monkeypatch):
+    X, _ = sides(200)
+    vectors = np.eye(n_kinds) if are_classes else np.random.default_rng(0).normal(size=(n_kinds, 5))
+    n_groups, folds = [], canonical._folds
+
+    def counted(group):
+        n_groups.append(len(np.unique(group)))
+        return folds(group)
+
+    monkeypatch.setattr(canonical, "_folds", counted)
+    assert canonical._held_out_ranks(X, vectors[np.arange(200) % n_kinds], None)
+    assert n_groups == expected
+
+
+def test_values_that_are_rounding_have_powers_that_are_numbers():
+    part = canonical._Directions(*[np.ones((2, 2))] * 2, np.array([0.0, 0.0]), *[np.ones((2, 2))] * 2)
+    assert (part.scales(4.0) > 0).all()
 
 
 def test_memory_of_both_sides_is_predicted(monkeypatch):
