@@ -38,13 +38,18 @@ class FoldIn:
     penalty: float = 0.0
     unobserved_weight: float = 0.0
 
-    def apply(self, X: sparse.csr_matrix, vectors: np.ndarray) -> np.ndarray:
-        """Return the vectors of baskets, float32 (n_users, dim); a row depends on nothing but its own basket."""
+    def apply(self, X: sparse.csr_matrix, vectors: np.ndarray, prior: float = 0.0) -> np.ndarray:
+        """Return the vectors of baskets, float32 (n_users, dim); a row depends on nothing but its own basket.
+
+        `empty` is added `prior` times to those that have an item.
+        """
         if self.kind == "constant":
             return np.repeat(self.empty[None], X.shape[0], axis=0)
         rows = self._solve(X, vectors) if self.kind == "least-squares" else np.asarray(X @ vectors)
         if self.kind == "mean":
             rows /= np.maximum(np.asarray(X.sum(axis=1), dtype=np.float32).reshape(-1, 1), 1e-30)
+        if prior:
+            rows += np.float32(prior) * self.empty
         rows[np.diff(X.indptr) == 0] = self.empty
         return rows
 

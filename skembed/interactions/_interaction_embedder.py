@@ -18,7 +18,8 @@ from skembed.interactions._scorer import recommendation_scorer
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.interactions import METHODS, InteractionSettings, ItemTables, learn_items, method_for
+from skembed.training.ease import raised
+from skembed.training.interactions import METHODS, InteractionSettings, ItemTables, learn_items, method_for, passes_for
 from skembed.training.run import Run, draw_seed, settings_of
 
 __all__ = ["InteractionEmbedder"]
@@ -65,9 +66,17 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         Of "ease": a user of n items has the weight ``n ** -user_exponent`` in learning. 0 is the loss of the papers, in
         which few users with many items outweigh the others; with 1 a user counts in proportion to the items it has.
     unobserved_weight : float, default=0.1
-        Of "ials": the weight of a pair that did not meet.
+        Of "ials": the weight of a pair that did not meet, times the mean of the values of those that did.
+    value_exponent : float or "auto", default="auto"
+        Of "ease" and "ials": values are raised to this power, 1 to take them as they are, 0 as `binary` does. "auto"
+        chooses among 1, a half, a quarter and 0 by hidden items; counts of plays, purchases or words say little by
+        their size, and squares see nothing but the largest.
+    prior : float or "auto", default="auto"
+        Of "ease": how many mean baskets are added to each, so that popular items are recommended where a basket says
+        little. "auto" chooses among 0, 0.1, 0.3, 1 and 3 by hidden items.
     max_iter : int or "auto", default="auto"
-        Passes of "ials" and "item2vec"; "auto" is 10 and 20.
+        Passes of "ials" and "item2vec"; "auto" is 10 and 20, and up to 320 of "item2vec" where pairs of a user and an
+        item are fewer than a hundred thousand.
     n_jobs : int, default=None
         Threads; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -85,6 +94,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         The method that "auto" stood for.
     penalty_, dropout_ : float or None
         As they were chosen; None where the method has none.
+    value_exponent_, prior_ : float
+        As they were chosen; 1 and 0 where the method has none.
     trials_ : list of (float, float or None, float)
         Penalty, dropout and normalized discounted gain at 100 on hidden items of what was tried; empty where nothing
         was chosen.
@@ -136,8 +147,10 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     _state = {
         "embedding_": EmbeddingTable, "input_embedding_": EmbeddingTable, "method_": str, "penalty_": float | None,
         "dropout_": float | None, "trials_": list[tuple[float, float | None, float]], "loss_curve_": list[float],
-        "n_iter_": int,         "_fold_in": FoldIn,
+        "n_iter_": int, "_fold_in": FoldIn, "_value_exponent": float, "_prior": float,
     }  # fmt: skip
+    _value_exponent: float = 1.0  # files of before have neither
+    _prior: float = 0.0
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "method": [StrOptions({"auto", *METHODS})],
@@ -147,6 +160,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "user_exponent": [Interval(Real, 0, 2, closed="both")],
         "unobserved_weight": [Interval(Real, 0, None, closed="neither")],
+        "value_exponent": [Interval(Real, 0, 2, closed="both"), StrOptions({"auto"})],
+        "prior": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -164,6 +179,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         dropout="auto",
         user_exponent=0.5,
         unobserved_weight=0.1,
+        value_exponent="auto",
+        prior="auto",
         max_iter="auto",
         n_jobs=None,
         random_state=None,
@@ -177,6 +194,8 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         self.dropout = dropout
         self.user_exponent = user_exponent
         self.unobserved_weight = unobserved_weight
+        self.value_exponent = value_exponent
+        self.prior = prior
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -212,17 +231,20 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         method = method_for(len(keys)) if self.method == "auto" else self.method
         chosen = {
             name: None if getattr(self, name) == "auto" else getattr(self, name)
-            for name in ("penalty", "dropout", "max_iter")
+            for name in ("penalty", "dropout", "value_exponent", "prior", "max_iter")
         }
+        if chosen["max_iter"] is None:
+            chosen["max_iter"] = passes_for(method, matrix.nnz)
         settings = settings_of(InteractionSettings, self, method=method, **chosen)
         callbacks = PassCallbacks(self, settings.n_passes, X, y)
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "passes")
         learned = learn_items(matrix, settings, run)
         callbacks.end()
         self.method_, self.penalty_, self.dropout_ = method, learned.penalty, learned.dropout
+        self._value_exponent = float(learned.value_exponent)
         self.trials_, self.loss_curve_ = list(learned.trials), list(learned.loss_curve)
         self.n_iter_ = max(len(self.loss_curve_), 1)
-        self._set_tables(matrix, keys, learned)
+        self._set_tables(raised(matrix, self._value_exponent), keys, learned)
         return self
 
     def _set_tables(self, matrix: sparse.csr_matrix, keys: list[Any], learned: ItemTables) -> None:
@@ -230,13 +252,15 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         kind = FOLDS.get(self.method_, "sum")
         dim = learned.input.shape[1]
         empty = np.ones(dim, np.float32) if kind == "constant" else np.zeros(dim, np.float32)
-        ials = (learned.penalty, float(self.unobserved_weight)) if kind == "least-squares" else ()
+        ials = (learned.penalty, learned.unobserved_weight) if kind == "least-squares" else ()
         fold_in = FoldIn(kind, empty, *ials)
         inputs, outputs = learned.input, learned.output
         mean, spread = _moments(fold_in, matrix, inputs) if kind != "constant" else (empty, 1.0)
         if self.method_ == "ease" and spread > 0:
             inputs, outputs, mean = inputs / spread, outputs * spread, mean / spread
-        self._fold_in = FoldIn(kind, mean.astype(np.float32), *ials)
+        # with the mean added `prior` times to each it is 1 + `prior` of what it was
+        self._fold_in = FoldIn(kind, ((1.0 + learned.prior) * mean).astype(np.float32), *ials)
+        self._prior = float(learned.prior)
         self.embedding_ = EmbeddingTable(keys, outputs.astype(np.float32))
         self.input_embedding_ = (
             self.embedding_
@@ -258,7 +282,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             A row depends on nothing but its own basket.
         """
         check_is_fitted(self)
-        return self._fold_in.apply(self._read(X), self.input_embedding_.vectors)
+        return self._rows(self._read(X))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``interactionembedder{i}`` for each dimension.
@@ -311,7 +335,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommend to users who have been read."""
         places = None if among is None else self._places(among)
-        rows = self._fold_in.apply(seen, self.input_embedding_.vectors)
+        rows = self._rows(seen)
         best, scores = rank_items(rows, self.embedding_.vectors, seen, k, exclude_seen=exclude_seen, among=places)
         keys = self.embedding_.keys[best]
         keys[np.isneginf(scores)] = None
@@ -340,6 +364,23 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if self.binary:
             matrix.data[:] = 1.0
         return matrix
+
+    def _rows(self, baskets: sparse.csr_matrix) -> np.ndarray:
+        """Return the vectors of baskets that have been read."""
+        prior = self._prior / (1.0 + self._prior)  # of the vector of an empty basket, which has the prior itself
+        return self._fold_in.apply(raised(baskets, self._value_exponent), self.input_embedding_.vectors, prior)
+
+    @property
+    def value_exponent_(self) -> float:
+        """The power that values are raised to."""
+        check_is_fitted(self)
+        return self._value_exponent
+
+    @property
+    def prior_(self) -> float:
+        """How many mean baskets are added to each."""
+        check_is_fitted(self)
+        return self._prior
 
     def _places(self, among: Any) -> np.ndarray:
         row_of = self.embedding_.shared_keys.index

@@ -13,7 +13,9 @@ The map is cut to few dimensions where predictions ``X @ B`` change least, not w
 dimensions is the best map of its size. On MovieLens it predicts hidden items better than the whole map does.
 
 Penalty and dropout are chosen by hidden items of users who are held out. Their leaving changes P by a matrix of low
-rank, so that all folds share one inverse (Woodbury's identity).
+rank, so that all folds share one inverse (Woodbury's identity). So are two things that no weight of the map can say:
+how a value counts, as it is, by a root, or as 1, and how many mean baskets are added to each, without which a basket of
+one rare item scores all that it never met alike, and popular items not at all.
 """
 
 from contextlib import nullcontext
@@ -46,6 +48,10 @@ FIRST_ITER, FURTHER_ITER = 2, 1  # of it: from a random basis, and from that of 
 LEAST_PIVOT, LEAST_SHARE = 1e-9, 1e-6  # of the rounding that systems and singular values are kept clear of
 FIRST_RATIO = 4.0  # of the penalty over the mean count of an item, to begin with
 DROPOUTS = 0.25, 0.5, 0.0
+VALUE_EXPONENTS = 1.0, 0.5, 0.25, 0.0
+PRIORS = 0.0, 0.1, 0.3, 1.0, 3.0  # mean baskets
+VALUE_USERS = 20_000  # that choose a value exponent: an inverse of few items asks for no more
+VALUES = 5  # what a stream of random numbers is for; see `skembed.training.sequences`
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,15 @@ class EaseSettings:
         From 0 to below 1, the share of a basket that is dropped in learning; None chooses it.
     user_exponent : float
         A user of n items has the weight ``n ** -user_exponent``.
+    prior : float or None
+        How many mean baskets are added to each; None chooses it.
     """
 
     embedding_dim: int
     penalty: float | None = None
     dropout: float | None = None
     user_exponent: float = 0.0
+    prior: float | None = 0.0
 
 
 class EaseTables(NamedTuple):
@@ -80,6 +89,8 @@ class EaseTables(NamedTuple):
         As they were chosen or given.
     trials : list of (float, float, float)
         Penalty, dropout and normalized discounted gain on hidden items of each trial; empty where nothing was chosen.
+    prior : float
+        As it was chosen or given.
     """
 
     input: np.ndarray
@@ -87,22 +98,48 @@ class EaseTables(NamedTuple):
     penalty: float
     dropout: float
     trials: list[tuple[float, float, float]]
+    prior: float
 
 
 class _Fold:
-    """Users that are held out: what is hidden of their baskets is to be found by the map that the others give."""
+    """Users that are held out: what is hidden of their baskets is to be found by the map that the others give.
 
-    def __init__(self, whole: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> None:
-        self.whole, self.dim = whole, dim
-        self.shown, self.hidden = hide_share(whole, HIDDEN_SHARE, int(rng.integers(2**31)))
+    Parameters
+    ----------
+    whole : csr_matrix of shape (n_held_out, n_items)
+        Their baskets, weighed.
+    baskets : csr_matrix of shape (n_held_out, n_items)
+        The same as they are.
+    mean : ndarray of shape (n_items,)
+        The mean basket of the others.
+    dim : int
+    rng : Generator
+    """
+
+    def __init__(
+        self,
+        whole: sparse.csr_matrix,
+        baskets: sparse.csr_matrix,
+        mean: np.ndarray,
+        dim: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.whole, self.mean, self.dim = whole, mean, dim
+        self.shown, self.hidden = hide_share(baskets, HIDDEN_SHARE, int(rng.integers(2**31)))
         self._basis, self._n_iter = _start(rng, whole.shape[1], dim, whole.dtype), FIRST_ITER
 
-    def gains(self, gram: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-        """Return the discounted gain of each user."""
+    def learn(self, gram: np.ndarray, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vectors of items as what is scored, and as what a basket is made of."""
         others = _Map(gram, inverse, self.whole)
         self._basis, self._n_iter = others.leading(self._basis, self._n_iter), FURTHER_ITER
-        vectors, images, _ = others.cut(self._basis, self.dim)
-        return gains_of_hidden(self.shown @ images, vectors, self.shown, self.hidden)
+        return others.cut(self._basis, self.dim)[:2]
+
+    def gains(self, vectors: np.ndarray, images: np.ndarray, prior: float) -> np.ndarray:
+        """Return the discounted gain of each user."""
+        rows = self.shown @ images
+        if prior:
+            rows += prior * (self.mean @ images)
+        return gains_of_hidden(rows, vectors, self.shown, self.hidden)
 
 
 def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
@@ -139,6 +176,13 @@ def weigh_users(X: sparse.csr_matrix, exponent: float) -> sparse.csr_matrix:
     return sparse.csr_matrix((data.astype(X.dtype), X.indices, X.indptr), shape=X.shape)
 
 
+def raised(X: sparse.csr_matrix, exponent: float) -> sparse.csr_matrix:
+    """Return X with its values raised to a power, X itself where that changes none."""
+    if exponent == 1.0:
+        return X
+    return sparse.csr_matrix((X.data ** X.dtype.type(exponent), X.indices, X.indptr), shape=X.shape)
+
+
 def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTables:
     """Learn the linear map that predicts each item of a basket from the others, cut to few dimensions.
 
@@ -165,7 +209,7 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
         f"method='ease' of {n_items} items",
         "use method='ials', or leave rare items out",
     )
-    X = weigh_users(X, settings.user_exponent)
+    baskets, X = X, weigh_users(X, settings.user_exponent)
     gram = gram_matrix(X, run.n_jobs)
     squares = np.diagonal(gram)
     if not LEAST_SQUARES <= squares.max() < np.inf:
@@ -173,20 +217,20 @@ def learn_ease(X: sparse.csr_matrix, settings: EaseSettings, run: Run) -> EaseTa
             f"X has values up to {X.data.max():.3g}, expected such whose sums of squares are within float32; "
             "divide X by its largest value, or pass binary=True."
         )
-    penalty, dropout = settings.penalty, settings.dropout
+    penalty, dropout, prior = settings.penalty, settings.dropout, settings.prior
     trials: list[tuple[float, float, float]] = []
     rng = np.random.default_rng(run.seed)
     # numpy and scipy have a BLAS each; while the threads of one work, those of the other wait busily in their way
     with one_blas_thread():
-        if penalty is None or dropout is None:
-            penalty, dropout, trials = _choose(X, gram, settings, rng)
+        if penalty is None or dropout is None or prior is None:
+            penalty, dropout, prior, trials = _choose(X, baskets, gram, settings, rng)
     with one_blas_thread() if n_items <= SERIAL_ITEMS else nullcontext():
         condition = float(np.abs(gram).sum(axis=1).max()) / penalty
         exact = n_items <= CHEAP_ITEMS or (condition > CONDITION and n_items <= EXACT_ITEMS)
         gram = gram.astype(np.float64 if exact else np.float32, copy=False)
         whole = _Map(gram, _inverse(gram, penalty, dropout))
         basis = leading_eigenvectors(whole.multiply, n_items, settings.embedding_dim, gram.dtype, rng)
-        return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials)
+        return EaseTables(*_shared(*whole.cut(basis, settings.embedding_dim)), penalty, dropout, trials, prior)
 
 
 def _inverse(gram: np.ndarray, penalty: float, dropout: float) -> np.ndarray:
@@ -307,41 +351,104 @@ class _Trial:
     Parameters
     ----------
     X : csr_matrix of shape (n_users, n_items)
+        Weighed.
+    baskets : csr_matrix of shape (n_users, n_items)
+        X before it was weighed.
     gram : ndarray of shape (n_items, n_items)
     dim : int
     rng : Generator
     """
 
-    def __init__(self, X: sparse.csr_matrix, gram: np.ndarray, dim: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, X: sparse.csr_matrix, baskets: sparse.csr_matrix, gram: np.ndarray, dim: int, rng: np.random.Generator
+    ) -> None:
         if X.shape[1] > TUNED_ITEMS:
             frequent = np.sort(np.argsort(-np.diagonal(gram), kind="stable")[:TUNED_ITEMS])
-            X, gram = X[:, frequent].tocsr(), gram[np.ix_(frequent, frequent)]
+            X, baskets = X[:, frequent].tocsr(), baskets[:, frequent].tocsr()
+            gram = gram[np.ix_(frequent, frequent)]
         self.gram = gram
         asked = np.flatnonzero(np.diff(X.indptr) >= 2)  # have something to hide
         asked = rng.permutation(asked)[:N_VALIDATED]
         n_folds = max(1, round(len(asked) / max(FOLD_SHARE * X.shape[0], 1.0)))
-        self.folds = [_Fold(X[part], dim, rng) for part in np.array_split(asked, n_folds) if len(part)]
+        total = np.asarray(baskets.sum(axis=0, dtype=np.float64)).ravel()
+        self.folds = []
+        for part in np.array_split(asked, n_folds):
+            if len(part):
+                others = total - np.asarray(baskets[part].sum(axis=0, dtype=np.float64)).ravel()
+                mean = others.clip(0.0) / max(X.shape[0] - len(part), 1)
+                self.folds.append(_Fold(X[part], baskets[part], mean.astype(X.dtype), dim, rng))
 
-    def gains(self, penalty: float, dropout: float) -> np.ndarray:
+        self._learned: dict[tuple[float, float], list[tuple[np.ndarray, np.ndarray]]] = {}
+
+    def gains(self, penalty: float, dropout: float, prior: float = 0.0) -> np.ndarray:
         """Return the discounted gain of each held-out user."""
-        inverse = _inverse(self.gram, penalty, dropout)
-        return np.concatenate([fold.gains(self.gram, inverse) for fold in self.folds])
+        if (penalty, dropout) not in self._learned:
+            inverse = _inverse(self.gram, penalty, dropout)
+            self._learned[penalty, dropout] = [fold.learn(self.gram, inverse) for fold in self.folds]
+        learned = self._learned[penalty, dropout]
+        return np.concatenate([fold.gains(*tables, prior) for fold, tables in zip(self.folds, learned)])
+
+
+def choose_value_exponent(X: sparse.csr_matrix, dim: int, user_exponent: float, seed: int) -> float:
+    """Return the power of the values under which hidden items of held-out users are ranked best.
+
+    A few values that are a thousand times the others, as of plays or words, are all that squares see. Of powers that
+    are as good within a standard error it is the first one of `VALUE_EXPONENTS`; where all values are equal it is 1.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items), float32
+    dim : int
+    user_exponent : float
+    seed : int
+
+    Returns
+    -------
+    float
+    """
+    if X.shape[0] > VALUE_USERS:
+        users = np.random.default_rng((seed, VALUES, 1)).choice(X.shape[0], VALUE_USERS, replace=False)
+        X = X[np.sort(users)]
+    if not X.nnz or X.data.min() == X.data.max():
+        return 1.0
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:TUNED_ITEMS])
+    X = sparse.csr_matrix((X.data / X.data.max(), X.indices, X.indptr), shape=X.shape)  # powers have no unit
+
+    def measure(exponent: float) -> np.ndarray:
+        baskets = raised(X, exponent)
+        weighed = weigh_users(baskets, user_exponent)[:, frequent].tocsr()
+        gram = np.asarray((weighed.T @ weighed).toarray(), dtype=np.float64)
+        trial = _Trial(weighed, baskets[:, frequent].tocsr(), gram, dim, np.random.default_rng((seed, VALUES)))
+        if not trial.folds or not np.diagonal(gram).any():
+            return np.zeros(1)
+        return trial.gains(FIRST_RATIO * _mean_count(gram), DROPOUTS[0])
+
+    with one_blas_thread():
+        trials = Trials[float](measure)
+        best = max(VALUE_EXPONENTS, key=trials.gain)
+    return next(exponent for exponent in VALUE_EXPONENTS if trials.as_good(exponent, best))
+
+
+def _mean_count(gram: np.ndarray) -> float:
+    """Return the mean sum of squares of the items that anybody has."""
+    counts = np.diagonal(gram)
+    return float(counts[counts > 0].mean()) if counts.any() else 1.0
 
 
 def _choose(
-    X: sparse.csr_matrix, gram: np.ndarray, settings: EaseSettings, rng: np.random.Generator
-) -> tuple[float, float, list[tuple[float, float, float]]]:
-    """Return the penalty and the dropout under which hidden items of held-out users are ranked best, and all trials.
+    X: sparse.csr_matrix, baskets: sparse.csr_matrix, gram: np.ndarray, settings: EaseSettings, rng: np.random.Generator
+) -> tuple[float, float, float, list[tuple[float, float, float]]]:
+    """Return the penalty, the dropout and the prior under which hidden items are ranked best, and all trials.
 
-    Of dropouts that are as good within a standard error it is the first one.
+    Of dropouts and priors that are as good within a standard error it is the first one.
     """
-    counts = np.diagonal(gram)
-    scale = float(counts[counts > 0].mean()) if counts.any() else 1.0
-    penalty = FIRST_RATIO * scale if settings.penalty is None else settings.penalty
+    penalty = FIRST_RATIO * _mean_count(gram) if settings.penalty is None else settings.penalty
     dropout = DROPOUTS[0] if settings.dropout is None else settings.dropout
-    trial = _Trial(X, gram, settings.embedding_dim, rng)
+    prior = PRIORS[0] if settings.prior is None else settings.prior
+    trial = _Trial(X, baskets, gram, settings.embedding_dim, rng)
     if not trial.folds:  # nobody has an item to hide
-        return penalty, dropout, []
+        return penalty, dropout, prior, []
 
     tried: list[tuple[float, float, float]] = []
     if settings.penalty is None:
@@ -356,4 +463,8 @@ def _choose(
         dropout = next(share for share in DROPOUTS if shares.as_good(share, best))
         told = [(penalty, each, float(gains.mean())) for each, gains in shares.gains.items()]
         tried += [trial for trial in told if trial not in tried]
-    return penalty, dropout, tried
+    if settings.prior is None:
+        priors = Trials[float](lambda each: trial.gains(penalty, dropout, each))
+        best = max(PRIORS, key=priors.gain)
+        prior = next(each for each in PRIORS if priors.as_good(each, best))
+    return penalty, dropout, prior, tried

@@ -9,15 +9,17 @@ from scipy import sparse
 
 from skembed.data.ragged import Ragged
 from skembed.memory import check_memory
-from skembed.training.ease import EaseSettings, learn_ease
+from skembed.training.ease import EaseSettings, choose_value_exponent, learn_ease, raised
 from skembed.training.ials import IALSSettings, learn_ials
 from skembed.training.run import Run
 
-__all__ = ["METHODS", "InteractionSettings", "ItemTables", "learn_items", "method_for"]
+__all__ = ["METHODS", "InteractionSettings", "ItemTables", "learn_items", "method_for", "passes_for"]
 
 METHODS = ("ease", "ials", "svd", "item2vec", "popularity")
+VALUE_METHODS = ("ease", "ials")  # whose value exponent is chosen; "svd" is of X as it is
 EASE_ITEMS = 20_000  # up to so many "auto" takes "ease": the matrices of all pairs of items are 3 GB there
 PASSES = {"ials": 10, "item2vec": 20}
+LEARNED_PAIRS, MOST_PASSES = 1 << 21, 320  # of "item2vec" with few baskets: passes of a few seconds in all
 WINDOW = 5  # of item2vec, in a basket that is shuffled in each pass
 ORDER = 3  # what a stream of random numbers is for; see `skembed.training.sequences`
 
@@ -37,9 +39,13 @@ class InteractionSettings:
     user_exponent : float
         Of "ease": a user of n items has the weight ``n ** -user_exponent``.
     unobserved_weight : float
-        Of "ials".
+        Of "ials", over the mean of the values.
     max_iter : int or None
         Passes of "ials" and "item2vec"; None: 10 and 20.
+    value_exponent : float or None
+        Of "ease" and "ials": values are raised to it; None chooses it by hidden items.
+    prior : float or None
+        Of "ease": how many mean baskets are added to each; None chooses it.
     """
 
     method: str
@@ -49,6 +55,8 @@ class InteractionSettings:
     user_exponent: float = 0.0
     unobserved_weight: float = 0.1
     max_iter: int | None = None
+    value_exponent: float | None = 1.0
+    prior: float | None = 0.0
 
     @property
     def n_passes(self) -> int:
@@ -71,6 +79,10 @@ class ItemTables(NamedTuple):
         Penalty, dropout and gain on hidden items of each trial.
     loss_curve : sequence of float
         One value a pass.
+    value_exponent, prior : float
+        As they were chosen or given.
+    unobserved_weight : float
+        Of "ials", beside the values as they were raised.
     """
 
     input: np.ndarray
@@ -79,11 +91,24 @@ class ItemTables(NamedTuple):
     dropout: float | None = None
     trials: Sequence[tuple[float, float | None, float]] = ()
     loss_curve: Sequence[float] = ()
+    value_exponent: float = 1.0
+    prior: float = 0.0
+    unobserved_weight: float = 0.0
 
 
 def method_for(n_items: int) -> str:
     """Return the method that "auto" means for so many items."""
     return "ease" if n_items <= EASE_ITEMS else "ials"
+
+
+def passes_for(method: str, n_pairs: int) -> int:
+    """Return the passes that "auto" means for so many pairs of a user and an item.
+
+    A step moves a vector by little, so that few baskets have to be met more often.
+    """
+    if method != "item2vec":
+        return PASSES.get(method, 1)
+    return max(PASSES[method], min(LEARNED_PAIRS // max(n_pairs, 1), MOST_PASSES))
 
 
 def learn_items(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -> ItemTables:
@@ -103,14 +128,21 @@ def learn_items(X: sparse.csr_matrix, settings: InteractionSettings, run: Run) -
     """
     dim = settings.embedding_dim
     check_memory(2 * 4 * X.shape[1] * dim, f"{X.shape[1]} items with embedding_dim={dim}", "lower embedding_dim")
+    exponent = 1.0 if settings.value_exponent is None else settings.value_exponent
+    if settings.value_exponent is None and settings.method in VALUE_METHODS:
+        exponent = choose_value_exponent(X, dim, settings.user_exponent, run.seed)
     if settings.method == "ease":
-        of_ease = EaseSettings(dim, settings.penalty, settings.dropout, settings.user_exponent)
-        return ItemTables(*learn_ease(X, of_ease, run))
+        of_ease = EaseSettings(dim, settings.penalty, settings.dropout, settings.user_exponent, settings.prior)
+        found = learn_ease(raised(X, exponent), of_ease, run)
+        return ItemTables(*found[:5], value_exponent=exponent, prior=found.prior)
     if settings.method == "ials":
-        options = IALSSettings(dim, settings.penalty, settings.unobserved_weight, settings.n_passes)
+        X = raised(X, exponent)
+        weight = settings.unobserved_weight * float(X.data.mean(dtype=np.float64))
+        options = IALSSettings(dim, settings.penalty, weight, settings.n_passes)
         fitted = learn_ials(X, options, run)
         trials = [(penalty, None, gain) for penalty, gain in fitted.trials]
-        return ItemTables(fitted.items, fitted.items, fitted.penalty, None, trials, fitted.loss_curve)
+        tables = ItemTables(fitted.items, fitted.items, fitted.penalty, None, trials, fitted.loss_curve)
+        return tables._replace(value_exponent=exponent, unobserved_weight=weight)
     if settings.method == "svd":
         vectors = _right_singular_vectors(X, dim, run)
         return ItemTables(vectors, vectors)

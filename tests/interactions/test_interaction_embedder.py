@@ -160,6 +160,100 @@ def test_ties_come_by_position():
     assert embedder.recommend([[]], 4)[0].tolist() == [["b", "a", "c", "d"]]
 
 
+def tastes(n_users=600, n_items=120, length=12, skew=0.5, seed=0):
+    """Which items users have, of six tastes and of popularity, bool (n_users, n_items)."""
+    rng = np.random.default_rng(seed)
+    likes = rng.normal(size=(n_users, 6)) @ rng.normal(size=(6, n_items)) - skew * np.log(np.arange(1, n_items + 1))
+    likes += rng.gumbel(size=likes.shape)
+    lengths = np.clip(rng.poisson(length, n_users), 2, None)
+    return (-likes).argsort(axis=1).argsort(axis=1) < lengths[:, None]
+
+
+def found(embedder, X, k=20):
+    shown, hidden = basket_split(X, hidden=0.3)
+    keys, _ = embedder.recommend(shown, k)
+    return np.mean([len(set(row) & set(one.indices)) / one.nnz for row, one in zip(keys, hidden) if one.nnz])
+
+
+@pytest.mark.parametrize("method", ["ease", "ials"])
+def test_counts_that_say_nothing_do_no_harm(method):
+    """The largest of counts were all that squares saw: hidden items were found worse than by popularity."""
+    has, rng = tastes(), np.random.default_rng(1)
+    X = sparse.csr_matrix(has * np.ceil(np.exp(rng.normal(0, 2.5, has.shape))))
+    embedder = InteractionEmbedder(32, method=method, random_state=0).fit(X[:500])
+    assert embedder.value_exponent_ == 0.0
+    once = InteractionEmbedder(32, method=method, binary=True, random_state=0).fit(X[:500])
+    assert found(embedder, X[500:]) == pytest.approx(found(once, X[500:]))
+    np.testing.assert_allclose(embedder.transform(3 * X[500:]), once.transform(X[500:]), rtol=1e-4, atol=1e-5)
+    popular = InteractionEmbedder(method="popularity", binary=True).fit(X[:500])
+    assert found(embedder, X[500:]) > 1.2 * found(popular, X[500:])
+
+
+def test_counts_that_say_something_are_seen():
+    has, rng = tastes(length=8), np.random.default_rng(1)
+    by_accident = rng.random(has.shape) < 0.1
+    X = sparse.csr_matrix(np.where(has, 20 + rng.poisson(20, has.shape), by_accident))
+    embedder = InteractionEmbedder(32, random_state=0).fit(X[:500])
+    assert embedder.value_exponent_ > 0.0
+    given = InteractionEmbedder(32, value_exponent=embedder.value_exponent_, random_state=0).fit(X[:500])
+    np.testing.assert_array_equal(given.transform(X), embedder.transform(X))
+
+
+def test_equal_values_are_left_as_they_are():
+    X = sparse.csr_matrix(tastes())
+    embedder = InteractionEmbedder(8, random_state=0).fit(X * 3.0)
+    assert embedder.value_exponent_ == 1.0
+    assert InteractionEmbedder(8, method="svd").fit(X.multiply(np.arange(1, 121)).tocsr()).value_exponent_ == 1.0
+
+
+def test_ials_is_the_same_whatever_the_unit_of_values():
+    """A pair that did not meet had one weight beside all units: of values in thousands none, of shares all."""
+    has, rng = tastes(), np.random.default_rng(1)
+    X = sparse.csr_matrix(has * rng.integers(1, 6, has.shape).astype(float))
+    settings = {"method": "ials", "random_state": 0, "value_exponent": 1}
+    expected = InteractionEmbedder(8, **settings).fit(X).recommend(X[:50], 5)[0].tolist()
+    for unit in (2.0**-13, 2.0**10):
+        assert InteractionEmbedder(8, **settings).fit(unit * X).recommend(unit * X[:50], 5)[0].tolist() == expected
+
+
+def test_where_baskets_say_little_popular_items_are_recommended():
+    """A basket of one rare item scored nearly all items alike, in whatever order they have."""
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(1, 301)
+    has = rng.random((2000, 300)) < np.minimum(share[rng.permutation(300)], 0.3)
+    X = sparse.csr_matrix(has[has.sum(axis=1) >= 2], dtype=float)
+    half = X.shape[0] // 2
+    embedder = InteractionEmbedder(random_state=0, penalty=5).fit(X[:half])
+    assert embedder.prior_ > 0
+    popular = InteractionEmbedder(method="popularity").fit(X[:half])
+    assert found(embedder, X[half:], 10) > 0.97 * found(popular, X[half:], 10)
+    without = InteractionEmbedder(random_state=0, penalty=5, prior=0).fit(X[:half])
+    assert found(without, X[half:], 10) < 0.9 * found(popular, X[half:], 10)
+    difference = embedder.transform(X) - without.transform(X)
+    mean = without.transform(X[:half]).mean(axis=0)
+    np.testing.assert_allclose(difference, np.repeat(embedder.prior_ * mean[None], X.shape[0], axis=0), atol=1e-3)
+    nobody = embedder.transform(X[:1] * 0)[0]
+    np.testing.assert_allclose(nobody, embedder.transform(X[:half]).mean(axis=0), atol=1e-3)
+
+
+def test_few_baskets_teach_item2vec():
+    """Twenty passes over two hundred baskets hardly moved a vector; hidden items were found as by popularity."""
+    X = sparse.csr_matrix(tastes(400, 600, 20, 0.3), dtype=float)
+    embedder = InteractionEmbedder(method="item2vec", random_state=0).fit(X[:200])
+    assert embedder.n_iter_ == 320
+    popular = InteractionEmbedder(method="popularity").fit(X[:200])
+    assert found(embedder, X[200:]) > 2 * found(popular, X[200:])
+
+
+def test_files_of_before_have_no_prior_and_values_as_they_are():
+    X = sparse.csr_matrix(tastes())
+    embedder = InteractionEmbedder(8, random_state=0, value_exponent=1, prior=0).fit(X)
+    expected = embedder.transform(X)
+    del embedder._prior, embedder._value_exponent
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+    assert (embedder.prior_, embedder.value_exponent_) == (0.0, 1.0)
+
+
 def test_binary():
     ratings = sparse.random(60, 20, 0.3, "csr", random_state=0) * 5
     one = InteractionEmbedder(4, binary=True, random_state=0).fit(ratings)

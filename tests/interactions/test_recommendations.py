@@ -243,6 +243,8 @@ TAKEN = {
     "dropout": (["auto", 0, 0.0, 0.99], [-0.1, 1, 1.0, "none", None]),
     "user_exponent": ([0, 0.5, 2, 2.0], [-0.1, 2.1, None]),
     "unobserved_weight": ([1e-9, 1, 3.5], [0, 0.0, -1, None]),
+    "value_exponent": (["auto", 0, 0.5, 2], [-0.1, 2.1, "log", None]),
+    "prior": (["auto", 0, 0.5, 20], [-0.1, "none", None]),
     "max_iter": (["auto", 1, 9], [0, 1.5, "all", None]),
     "n_jobs": ([None, 1, -1], [1.5, "all"]),
     "verbose": ([0, 1, True], ["yes", -1]),

@@ -245,6 +245,6 @@ def test_gains_are_those_of_each_user_alone(X, scores_at_once, monkeypatch):
 
 def test_trials_hide_a_fifth_of_each_basket_as_a_score_does():
     X = sparse.csr_matrix(np.array([np.roll([1.0] * 10 + [0.0] * 30, shift) for shift in range(60)], np.float32))
-    fold = ease._Fold(X, 2, np.random.default_rng(0))
+    fold = ease._Fold(2 * X, X, np.zeros(40), 2, np.random.default_rng(0))
     assert np.diff(fold.hidden.indptr).tolist() == [2] * 60
     assert (fold.shown + fold.hidden != X).nnz == 0

@@ -77,7 +77,7 @@ def test_a_setting_is_measured_once():
 # ----------------------------------------------------------------------------------------------------------- EASE
 
 
-def slow_gains(X, folds, penalty, dropout, dim):
+def slow_gains(X, folds, penalty, dropout, dim, prior=0.0):
     """Of each user in turn, scored by the map that the users outside of its fold give, cut to few dimensions."""
     gains = []
     for users, shown, hidden in folds:
@@ -89,7 +89,8 @@ def slow_gains(X, folds, penalty, dropout, dim):
         B = np.eye(len(P)) - P / np.diagonal(P)
         _values, vectors = np.linalg.eigh(B.T @ gram @ B)
         leading = vectors[:, ::-1][:, :dim]
-        gains.append(gains_of_hidden(shown @ (B @ leading), leading, shown, hidden))
+        rows = (shown + prior * others.mean(axis=0)) @ (B @ leading)
+        gains.append(gains_of_hidden(np.asarray(rows), leading, shown, hidden))
     return np.concatenate(gains)
 
 
@@ -101,13 +102,13 @@ def test_the_penalty_is_chosen_by_users_who_are_held_out(X, frequent, penalty, d
     monkeypatch.setattr(ease, "FIRST_ITER", 40)  # so that eigenvectors are exact
     made, fold = [], ease._Fold
 
-    def noted(whole, dim, rng):
-        made.append(fold(whole, dim, rng))
+    def noted(*told):
+        made.append(fold(*told))
         return made[-1]
 
     monkeypatch.setattr(ease, "_Fold", noted)
     gram = gram_matrix(X)
-    found = ease._choose(X, gram, EaseSettings(5, penalty, dropout), np.random.default_rng(3))
+    found = ease._choose(X, 3 * X, gram, EaseSettings(5, penalty, dropout, prior=None), np.random.default_rng(3))
 
     often = np.sort(np.argsort(-np.diagonal(gram), kind="stable")[:frequent])
     few = X[:, often].tocsr() if frequent < N_ITEMS else X
@@ -120,7 +121,10 @@ def test_the_penalty_is_chosen_by_users_who_are_held_out(X, frequent, penalty, d
     folds = []
     for part, fold_ in zip(parts, made):
         assert (fold_.whole != few[part]).nnz == 0
-        assert (fold_.shown + fold_.hidden != few[part]).nnz == 0
+        assert (fold_.shown + fold_.hidden != 3 * few[part]).nnz == 0
+        np.testing.assert_allclose(
+            fold_.mean, 3 * np.delete(few.toarray(), part, axis=0).mean(axis=0), rtol=1e-6, atol=1e-6
+        )
         folds.append((part, fold_.shown, fold_.hidden))
 
     counts = np.diagonal(gram)
@@ -139,8 +143,37 @@ def test_the_penalty_is_chosen_by_users_who_are_held_out(X, frequent, penalty, d
         trials += [(chosen, s, g.mean()) for s, g in by_share.gains.items() if (chosen, s) not in seen]
     assert found[0] == pytest.approx(chosen)
     assert found[1] == share
-    assert [t[:2] for t in found[2]] == [pytest.approx(t[:2]) for t in trials]
-    np.testing.assert_allclose([t[2] for t in found[2]], [t[2] for t in trials], atol=2e-3)
+    assert [t[:2] for t in found[3]] == [pytest.approx(t[:2]) for t in trials]
+    np.testing.assert_allclose([t[2] for t in found[3]], [t[2] for t in trials], atol=2e-3)
+    by_prior = Trials(lambda prior: slow_gains(few, folds, chosen, share, 5, 3 * prior))
+    best = max(ease.PRIORS, key=by_prior.gain)
+    assert found[2] == next(prior for prior in ease.PRIORS if by_prior.as_good(prior, best))
+
+
+@pytest.mark.parametrize("n_users", [20_000, 40])  # all of them, and some
+def test_the_power_of_values_is_the_first_that_is_as_good_as_the_best(X, n_users, monkeypatch):
+    monkeypatch.setattr(ease, "VALUE_USERS", n_users)
+    monkeypatch.setattr(ease, "TUNED_ITEMS", 15)
+    values = sparse.csr_matrix((np.arange(1, X.nnz + 1, dtype=np.float32), X.indices, X.indptr), X.shape)
+    seen, gains = {}, ease._Trial.gains
+
+    def noted(trial, *told):
+        measured = gains(trial, *told)
+        seen[len(seen)] = trial.gram.shape, told, measured
+        return measured
+
+    monkeypatch.setattr(ease._Trial, "gains", noted)
+    found = ease.choose_value_exponent(values, 5, 0.5, seed=1)
+    assert [shape for shape, *_ in seen.values()] == [(15, 15)] * 4
+    assert {told[1] for _, told, _ in seen.values()} == {0.25}
+    trials = Trials(None)
+    trials.gains = dict(zip(ease.VALUE_EXPONENTS, (measured for *_, measured in seen.values())))
+    best = max(trials.gains, key=trials.gain)
+    assert found == next(power for power in (1.0, 0.5, 0.25, 0.0) if trials.as_good(power, best))
+    assert ease.choose_value_exponent(X.sign() * 7, 5, 0.5, seed=1) == 1.0
+    assert len(seen) == 4
+    alone = sparse.csr_matrix(np.diag(np.arange(1, 6)).astype(np.float32))
+    assert ease.choose_value_exponent(alone, 5, 0.5, seed=1) == 1.0  # nobody has an item to hide
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from scipy import sparse
 from skembed.data.ragged import Ragged
 from skembed.parallel import open_workers
 from skembed.training import cooccurrence, factorization, glove, interactions, nodes, sequences
-from skembed.training.interactions import InteractionSettings, ItemTables, learn_items, method_for
+from skembed.training.ease import EaseTables
+from skembed.training.interactions import InteractionSettings, ItemTables, learn_items, method_for, passes_for
 from skembed.training.keys import KeySettings, KeyTables, LearnedColumns, learn_keys
 from skembed.training.nodes import NodeSettings, learn_nodes
 from skembed.training.run import Run
@@ -115,20 +116,34 @@ def test_svd_has_the_right_singular_vectors_largest_entries_positive(X, dim):
 
 def test_closed_form_and_alternating_least_squares_are_told_their_settings(X, monkeypatch):
     calls = []
-    monkeypatch.setattr(interactions, "learn_ease", lambda *told: calls.append(told) or (1, 2, 3.0, 0.5, [(1, 2, 3)]))
-    settings = InteractionSettings("ease", 5, 7.0, 0.25, 0.5, 0.1)
-    assert learn_items(X, settings, Run(3)) == ItemTables(1, 2, 3.0, 0.5, [(1, 2, 3)], ())
-    assert calls[0][1:] == (interactions.EaseSettings(5, 7.0, 0.25, 0.5), Run(3))
+    tables = interactions.ItemTables(1, 2, 3.0, 0.5, [(1, 2, 3)], (), 0.5, 0.3)
+    learned = EaseTables(1, 2, 3.0, 0.5, [(1, 2, 3)], 0.3)
+    monkeypatch.setattr(interactions, "learn_ease", lambda *told: calls.append(told) or learned)
+    settings = InteractionSettings("ease", 5, 7.0, 0.25, 0.5, 0.1, value_exponent=0.5, prior=None)
+    assert learn_items(X, settings, Run(3)) == tables
+    assert calls[0][1:] == (interactions.EaseSettings(5, 7.0, 0.25, 0.5, None), Run(3))
+    np.testing.assert_allclose(calls[0][0].toarray(), X.toarray() ** 0.5, rtol=1e-6)
+    assert calls[0][0].dtype == np.float32
 
     class Fitted:
         items, penalty, trials, loss_curve = "vectors", 0.5, [(0.5, 0.1), (1.0, 0.2)], [3.0]
 
     monkeypatch.setattr(interactions, "learn_ials", lambda *told: calls.append(told) or Fitted)
     found = learn_items(X, InteractionSettings("ials", 5, 7.0, unobserved_weight=0.3, max_iter=4), Run(3))
-    assert found == ItemTables("vectors", "vectors", 0.5, None, [(0.5, None, 0.1), (1.0, None, 0.2)], [3.0])
-    assert calls[1][1:] == (interactions.IALSSettings(5, 7.0, 0.3, 4), Run(3))
-    learn_items(X, InteractionSettings("ials", 5), Run(3))
+    weight = 0.3 * X.data.mean(dtype=np.float64)
+    trials = [(0.5, None, 0.1), (1.0, None, 0.2)]
+    assert found == ItemTables("vectors", "vectors", 0.5, None, trials, [3.0], unobserved_weight=weight)
+    assert calls[1][1:] == (interactions.IALSSettings(5, 7.0, weight, 4), Run(3))
+    assert calls[1][0] is X
+    learn_items(X, InteractionSettings("ials", 5, value_exponent=0.0), Run(3))
     assert calls[2][1] == interactions.IALSSettings(5, None, 0.1, 10)
+    assert (calls[2][0].data == 1.0).all()
+
+
+def test_few_pairs_are_met_more_often_by_item2vec():
+    passes = {n: passes_for("item2vec", n) for n in (0, 1, 6_553, 6_600, 21_000, 104_857, 200_000)}
+    assert passes == {0: 320, 1: 320, 6_553: 320, 6_600: 317, 21_000: 99, 104_857: 20, 200_000: 20}
+    assert [passes_for(method, 100) for method in ("ials", "ease", "svd", "popularity")] == [10, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def defaults_of(settings):
         (
             InteractionSettings,
             skembed.InteractionEmbedder,
-            {"penalty": None, "dropout": None, "user_exponent": 0.0, "max_iter": None},
+            {"penalty": None, "dropout": None, "user_exponent": 0.0, "max_iter": None, "value_exponent": 1.0,
+             "prior": 0.0},
         ),
         (AutoencoderSettings, skembed.ProjectionEmbedder, {"early_stopping": False, "n_iter_no_change": 3}),
     ],
@@ -92,7 +93,7 @@ def test_defaults_are_those_of_the_estimator(settings, estimator, others):
     ("settings", "expected"),
     [
         (ClassSettings, {"n_shards": None, "rows_per_shard": 8192, "idf_power": 2.0}),
-        (EaseSettings, {"penalty": None, "dropout": None, "user_exponent": 0.0}),
+        (EaseSettings, {"penalty": None, "dropout": None, "user_exponent": 0.0, "prior": 0.0}),
         (IALSSettings, {"max_iter": 16, "n_steps": 3}),
         (PPMISettings, {"context_exponent": 0.75, "eigenvalue_exponent": 0.5, "n_oversamples": 16, "n_power_iter": 1,
                         "memory_limit": 2**31}),
