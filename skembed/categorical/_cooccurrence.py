@@ -1,5 +1,6 @@
 """Categories embedded without a target, by the techniques of words: a row is a sentence of its levels."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
@@ -28,6 +29,7 @@ from skembed.training.run import Run, draw_seed
 __all__ = ["CooccurrenceEncoder"]
 
 MAX_DIM = 24  # "auto" takes no more: what the second dozen adds to a model is little
+PASSES, MEETINGS = 15, 200  # "auto": a step moves a vector by little, so that rare levels are met more often
 JOINT_DIMS = 16  # more of them are learned for all columns together; each column keeps the directions it varies along
 _SKIP_GRAM = available_if(lambda self: self.method == "skip-gram" or _refuse(self.method))
 
@@ -64,8 +66,9 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         As in OneHotEncoder.
     handle_unknown : {"embed", "error"}, default="embed"
         A level that `fit` never met gets the unknown vector, or is refused.
-    max_iter : int, default=15
-        Passes of "skip-gram" and "glove".
+    max_iter : int or "auto", default="auto"
+        Passes of "skip-gram" and "glove". "auto" is 15, and for `fit` of "skip-gram" more where levels are rare, until
+        a level was met 200 times in the mean.
     n_jobs : int, default=None
         Threads; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -136,7 +139,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         ],
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
         "handle_unknown": [StrOptions({"embed", "error"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -153,7 +156,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         min_frequency=None,
         max_categories=None,
         handle_unknown="embed",
-        max_iter=15,
+        max_iter="auto",
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -203,7 +206,7 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         n_levels = [len(v) for v in vocabularies]
         dims = resolve_dims(self.embedding_dim, names, n_levels)
         self._dims = [dim or min(MAX_DIM, max(n - 1, 1)) for dim, n in zip(dims, n_levels)]
-        self._learn(columns, factors, PassCallbacks(self, self.max_iter, X, y))
+        self._learn(columns, factors, X, y)
         return self
 
     @_SKIP_GRAM
@@ -233,10 +236,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         factors = factorize_columns(columns, self._schema.positions)
         vocabularies = [v.extend(f) for v, f in zip(self._schema.vocabularies, factors)]
         self._schema = replace(self._schema, vocabularies=vocabularies)  # the old one stays, in case of Ctrl-C
-        self._learn(columns, factors, PassCallbacks(self, self.max_iter, X, y))
+        self._learn(columns, factors, X, y)
         return self
 
-    def _learn(self, columns: Columns, factors: list[Factor], callbacks: PassCallbacks) -> None:
+    def _learn(self, columns: Columns, factors: list[Factor], X: Any, y: Any) -> None:
         """Learn from the rows, going on from the tables of earlier calls where there are any, and set the tables."""
         names, vocabularies = self._schema.names, self._schema.vocabularies
         ids = [v.encode(f) for v, f in zip(vocabularies, factors)]
@@ -244,6 +247,10 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
         terms = [*ids, *(bins.encode(values) for bins, values in zip(self._bins, numbers))]
         sizes = [*(len(v) + 1 for v in vocabularies), *(bins.n_rows for bins in self._bins)]
         first, start = np.cumsum([0, *sizes]), self._learned.grown(sizes) if ids and self._learned is not None else None
+        nothing = Ragged(np.zeros(1, np.int64), np.empty(0, np.int32))
+        rows = Ragged.from_columns(terms, first[:-1].tolist()) if ids else nothing
+        n_passes = self._n_passes(rows, going_on=start is not None)
+        callbacks = PassCallbacks(self, n_passes, X, y)
         learned = KeyTables(np.empty((0, 1), dtype=np.float32))  # of no column, where "from_dtype" finds no categories
         if ids:
             if start is None and sum((term >= 0).any() for term in terms) < 2:  # a numeric column may hold no value
@@ -252,12 +259,12 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
                     "them in other columns. Give at least two columns, or n_bins for numeric ones, with values."
                 )
             further = JOINT_DIMS if self.method == "ppmi-svd" else 0
-            settings = KeySettings(self.method, max(self._dims) + further, self.max_iter)
+            settings = KeySettings(self.method, max(self._dims) + further, n_passes)
             seed = draw_seed(self.random_state)
             # a further call must not repeat the draws of earlier ones
             seed = seed if start is None else (seed + self.n_iter_) % 2**31
             run = Run(seed, self.n_jobs, self.verbose, callbacks, "levels")
-            learned = learn_keys(Ragged.from_columns(terms, first[:-1].tolist()), int(first[-1]), settings, run, start)
+            learned = learn_keys(rows, int(first[-1]), settings, run, start)
         callbacks.end()
         parts = [learned.vectors[begin : begin + size] for begin, size in zip(first, sizes)][: len(ids)]
         counts = [np.bincount(i, minlength=len(part)) for i, part in zip(ids, parts)]
@@ -279,6 +286,15 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
             )
         self.loss_curve_ = [*([] if start is None else self.loss_curve_), *learned.loss_curve]
         self.n_iter_ = max(len(self.loss_curve_), 1)
+
+    def _n_passes(self, rows: Ragged, *, going_on: bool) -> int:
+        """Return `max_iter`, or what "auto" stands for."""
+        if self.max_iter != "auto":
+            return self.max_iter
+        if not len(rows.indices) or self.method != "skip-gram" or going_on:
+            return PASSES
+        per_level = len(rows.indices) / len(np.unique(rows.indices))
+        return max(PASSES, math.ceil(MEETINGS / per_level))
 
     def _context_positions(self) -> list[int]:
         return self._schema.numeric_positions if self.n_bins is not None else []

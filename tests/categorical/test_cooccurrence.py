@@ -47,6 +47,22 @@ def test_columns_that_say_nothing_are_named():
     assert [any(f"column {name!r}" in message for message in messages) for name in ("c0", "one", "ids")] == [0, 1, 1]
 
 
+def test_rare_levels_are_met_more_often_by_skip_gram():
+    """Fifteen passes left levels of a dozen rows where they began; scaled to one spread, that was what a table held."""
+    X, _ = groups(n=600, n_levels=150, noise=0.2)
+    fitted = encoder(method="skip-gram").fit(X)
+    assert fitted.n_iter_ == int(np.ceil(200 * sum(X.nunique()) / X.size)) == 50
+    shares = [
+        np.mean([int(other) % 3 == int(key) % 3 for key in table.keys for other, _ in table.nearest(key, k=5)])
+        for table in fitted.embeddings_.values()
+    ]
+    assert min(shares) > 0.55  # chance is a third
+    assert encoder(method="skip-gram", max_iter=7).fit(X).n_iter_ == 7
+    assert fitted.partial_fit(X[:100]).n_iter_ == 50 + 15
+    assert encoder(method="glove").fit(X).n_iter_ == 15
+    assert encoder(method="skip-gram").fit(groups()[0]).n_iter_ == 15  # levels have fifty rows
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_levels_of_a_group_lie_together(method):
     X, _ = groups(n=2000, noise=0.2)  # GloVe learns from pairs that occur: all of them have to

@@ -246,7 +246,8 @@ TAKEN = {
     },
     CooccurrenceEncoder: {
         "embedding_dim": WIDTHS, "categorical_features": COLUMNS, "remainder": REMAINDER, "min_frequency": FREQUENCIES,
-        "max_categories": LIMITS, "handle_unknown": UNKNOWN, "random_state": SEEDS, "max_iter": COUNTED,
+        "max_categories": LIMITS, "handle_unknown": UNKNOWN, "random_state": SEEDS,
+        "max_iter": (["auto", *COUNTED[0]], COUNTED[1]),
         "method": (["ppmi-svd", "skip-gram", "glove"], ["svd", None]), "n_bins": ([None, 2, 30], [1, 0, 2.5]),
         "n_jobs": ([None, 1, -1], [1.5, "all"]), "verbose": ([0, 1], ["yes", -1]),
     },
