@@ -46,7 +46,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     shrinkage_ : float
     trials_ : list of tuple (shrinkage, power, score)
         What "auto" tried: weights of dimensions are their canonical correlations to this power, and the score is the
-        mean reciprocal rank of held-out partners. Empty where `shrinkage` is given or pairs are fewer than 20.
+        mean reciprocal rank of held-out partners. Empty where `shrinkage` is given, pairs are fewer than 20, or a side
+        has a single direction.
     x_rotations_ : ndarray of shape (n_features_in_, dim)
         ``(X - x_mean_) @ x_rotations_`` is what `transform` returns.
     y_rotations_ : ndarray of shape (n_targets_, dim)
@@ -70,7 +71,8 @@ class CCAEmbedder(ClassNamePrefixFeaturesOutMixin, EmbeddingTransformer):
     that share their X or their y stay together, as several captions of a picture do, unless there are fewer than 20
     kinds of them or the kinds are classes, one-hot, which say nothing of each other. For each held-out row the rank of
     its partner among the held-out ones is looked at, both ways, by cosine. Of the settings that are no worse than the
-    best one by more than a standard error and a hundredth, the one with the most shrinkage is taken.
+    best one by more than a standard error and a hundredth, the one with the most shrinkage is taken. Where a side has a
+    single direction, shrinkage is that of a ridge regression by generalized cross-validation.
 
     A canonical variate has variance 1, however little of its side it makes up. Each dimension is therefore multiplied,
     on both sides alike, by the spread that goes with it (the mean of both sides) and by a power of its canonical

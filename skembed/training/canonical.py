@@ -113,14 +113,18 @@ def learn_canonical(X: Any, Y: Any, settings: CanonicalSettings) -> CanonicalMap
         "lower the number of columns, for instance by ProjectionEmbedder",
     )
     x, y = _Side.of(X, "X"), _Side.of(Y, "y")
+    cross = _cross_covariance(x, y, X, Y)
     trials: list[Trial] = []
     if not isinstance(settings.shrinkage, str):
         shrinkage, power = float(settings.shrinkage), 1.0
+    elif min(cross.shape) == 1:  # cosines of one dimension are 1 or -1 and find nothing: it is a regression
+        wider, narrower, covariance = (x, y, cross) if len(cross) > 1 else (y, x, cross.T)
+        penalty = _ridge_penalty(wider, narrower, covariance, n)
+        shrinkage, power = penalty / (penalty + wider.target), 1.0
     elif n < MIN_ROWS:
         shrinkage, power = (x.shrinkage + y.shrinkage) / 2, 1.0
     else:
         trials, (shrinkage, power) = _tried(X, Y, settings.embedding_dim)
-    cross = _cross_covariance(x, y, X, Y)
     found = _Directions.of(x, y, cross, shrinkage)
     dim = found.dim(settings.embedding_dim)
     scales = found.scales(power)[:dim]
@@ -252,8 +256,10 @@ def _tried(X: Any, Y: Any, asked: int | None) -> tuple[list[Trial], tuple[float,
     """Try all settings on pairs that are held out; return the trials, and the shrinkage and power that are chosen.
 
     Of the shrinkages that are as good as the best the largest: later pairs are seldom as clear as these. As good is no
-    worse by more than a standard error, nor, since that is wide with few pairs, by more than a hundredth.
+    worse by more than a standard error, nor, since that is wide with few pairs, by more than a hundredth. For one
+    dimension, whose cosines find nothing, partners are sought in all.
     """
+    asked = None if asked == 1 else asked
     scores = _held_out_ranks(X, Y, asked)
     if not scores:
         return [], (1.0, 1.0)

@@ -109,6 +109,30 @@ def test_without_shrinkage_predictions_are_least_squares():
     assert flat.transform(X).shape == (240, 1)
 
 
+@pytest.mark.parametrize("classes", [False, True])
+def test_of_one_column_it_is_ridge_regression(classes):
+    """Cosines of one dimension say nothing but signs, and its shrinkage was chosen by them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 40)) * np.exp(0.5 * rng.normal(size=40))
+    y = X @ rng.normal(size=40) + 8 * rng.normal(size=200)
+    Y = np.eye(2)[(y > 0).astype(int)] if classes else y[:, None]
+    embedder = CCAEmbedder().fit(X, Y)
+    assert embedder.trials_ == []
+    A, B = X - X.mean(axis=0), Y - Y.mean(axis=0)
+    penalty = penalty_by_generalized_cross_validation(A, B)
+    expected = A @ np.linalg.solve(A.T @ A / 200 + penalty * np.eye(40), A.T @ B / 200)
+    np.testing.assert_allclose(embedder.predict(X), expected + Y.mean(axis=0), rtol=1e-6, atol=1e-9)
+    assert embedder.shrinkage_ == pytest.approx(penalty / (penalty + A.var(axis=0).mean()))
+    assert CCAEmbedder().fit(Y, X).shrinkage_ == pytest.approx(embedder.shrinkage_)
+
+
+def test_one_dimension_is_shrunk_as_all_of_them_are():
+    X, Y = pairs()
+    one, whole = CCAEmbedder(1).fit(X[:60], Y[:60]), CCAEmbedder().fit(X[:60], Y[:60])
+    assert one.trials_ == whole.trials_
+    np.testing.assert_allclose(one.transform(X), whole.transform(X)[:, :1], rtol=1e-9)
+
+
 def test_both_sides_are_alike():
     X, Y = pairs()
     one, other = CCAEmbedder(4).fit(X, Y), CCAEmbedder(4).fit(Y, X)

@@ -202,7 +202,7 @@ def test_both_sides_are_named_where_they_are_no_use():
 def test_rows_that_differ_only_where_they_are_held_out_choose_nothing():
     _, Y = sides(30)
     constant = np.zeros((30, 4))
-    constant[0] = 1.0  # the others are equal
+    constant[0, 0] = constant[5, 1] = 1.0  # the others are equal, and what one of them is the other does not say
     found = learn_canonical(constant, Y, CanonicalSettings())
     assert found.trials == []
     assert found.shrinkage == 1.0
