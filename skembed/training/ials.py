@@ -30,6 +30,7 @@ N_PARTS = 64  # of the rows, dealt to threads
 CHOICE = 4  # what a stream of random numbers is for; see `skembed.training.sequences`
 LARGE_VALUE = 2**24  # from which on sums of squares of conjugate gradients may be beyond float32
 SMALL_VALUE = 2**-24  # below, they are taken for solved before the first step
+LOSS_OF_NOTHING = 1.0 - 1e-6  # vectors of zero have a loss of 1
 INITIAL_SCALE = 0.1  # of the length of a vector to begin with
 
 
@@ -84,13 +85,18 @@ def row_penalties(sums: np.ndarray, n_others: int, penalty: float, unobserved_we
 
 
 class _Side:
-    """Users or items: their vectors, and how these are improved given those of the other side."""
+    """Users or items: their vectors, and how these are improved given those of the other side.
 
-    def __init__(self, X: sparse.csr_matrix, vectors: np.ndarray, settings: IALSSettings, penalty: float) -> None:
+    `n_others` is how many rows the other side has for penalties, where X holds a part of them.
+    """
+
+    def __init__(
+        self, X: sparse.csr_matrix, vectors: np.ndarray, settings: IALSSettings, penalty: float, n_others: int
+    ) -> None:
         self.X, self.vectors, self.settings = X, vectors, settings
         sums = np.asarray(X.sum(axis=1)).ravel()
         weight = settings.unobserved_weight
-        self.penalties = row_penalties(sums, X.shape[1], penalty, weight)
+        self.penalties = row_penalties(sums, n_others, penalty, weight)
         mass = np.cumsum(np.diff(X.indptr) + 1)
         cuts = np.unique(np.searchsorted(mass, mass[-1] * np.arange(1, N_PARTS) / N_PARTS))
         self.parts = [(int(a), int(b)) for a, b in pairwise([0, *cuts.tolist(), X.shape[0]]) if a < b]
@@ -151,7 +157,7 @@ def learn_ials(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> IALSTa
     penalty, trials = (settings.penalty, []) if settings.penalty is not None else _choose(X, settings, run)
 
     def train(on_pass: Callable, progress: Callable) -> IALSTables:
-        return _alternate(X, replace(settings, penalty=penalty), run, on_pass, progress)
+        return _alternate(X, X.shape[1], replace(settings, penalty=penalty), run, on_pass, progress)
 
     return run.passes(train, settings.max_iter, total=settings.max_iter)._replace(trials=trials)
 
@@ -171,13 +177,14 @@ def _in_range(X: sparse.csr_matrix, settings: IALSSettings) -> tuple[sparse.csr_
 
 
 def _alternate(
-    X: sparse.csr_matrix, settings: IALSSettings, run: Run, on_pass: Callable, progress: Callable
+    X: sparse.csr_matrix, n_items: int, settings: IALSSettings, run: Run, on_pass: Callable, progress: Callable
 ) -> IALSTables:
-    """Improve users and items in turns; see `Run.passes` for what is called."""
+    """Improve users and items in turns, of the `n_items` of all; see `Run.passes` for what is called."""
     dim, penalty = settings.embedding_dim, settings.penalty or PENALTY
     rng = np.random.default_rng(run.seed)
     items, users = _initial(rng, X.shape[1], dim), _initial(rng, X.shape[0], dim)
-    of_users, of_items = _Side(X, users, settings, penalty), _Side(X.T.tocsr(), items, settings, penalty)
+    of_users = _Side(X, users, settings, penalty, n_items)
+    of_items = _Side(X.T.tocsr(), items, settings, penalty, X.shape[0])
     scale = max(float(X.data.sum(dtype=np.float64)), 1e-30)
     loss_curve: list[float] = []
     with one_blas_thread(), open_workers(run.n_jobs) as workers:
@@ -216,17 +223,22 @@ def _choose(X: sparse.csr_matrix, settings: IALSSettings, run: Run) -> tuple[flo
     held_out = held_out[np.diff(held_out.indptr) >= 2]
     if not held_out.shape[0]:
         return PENALTY, []
+    n_items = len(np.unique(X.indices))  # a penalty is in proportion to what a user did not meet, too
     shown, hidden = hide_share(held_out, HIDDEN_SHARE, int(rng.integers(2**31)))
     tuned = replace(settings, max_iter=TUNED_PASSES)
 
     def measure(penalty: float) -> np.ndarray:
         # not by `Run.passes`: Ctrl-C ends the fit, and not a trial
-        items = _alternate(learned, replace(tuned, penalty=penalty), run, lambda *_: False, lambda _: None).items
+        options = replace(tuned, penalty=penalty)
+        found = _alternate(learned, n_items, options, run, lambda *_: False, lambda _: None)
+        if found.loss_curve[-1] > LOSS_OF_NOTHING:  # vectors vanish: directions that find items now are lost in the end
+            return np.zeros(held_out.shape[0])
+        items = found.items
         users = _initial(rng, held_out.shape[0], settings.embedding_dim)
         wide = np.zeros((len(items), users.shape[1]), np.float32)
         wide[:, : items.shape[1]] = items
         with open_workers(run.n_jobs) as workers:
-            _Side(shown, users, replace(settings, n_steps=FOLD_STEPS), penalty).improve(wide, workers)
+            _Side(shown, users, replace(settings, n_steps=FOLD_STEPS), penalty, n_items).improve(wide, workers)
         return gains_of_hidden(users, wide, shown, hidden)
 
     trials = Trials(measure)

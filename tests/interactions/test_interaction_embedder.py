@@ -216,6 +216,17 @@ def test_ials_is_the_same_whatever_the_unit_of_values():
         assert InteractionEmbedder(8, **settings).fit(unit * X).recommend(unit * X[:50], 5)[0].tolist() == expected
 
 
+def test_ials_of_few_users_and_many_items_finds_popular_ones():
+    """A penalty was taken under which vectors vanish, though not yet in the passes of a trial."""
+    rng = np.random.default_rng(0)
+    likes = rng.gumbel(size=(400, 1000)) - np.log(np.arange(1, 1001))[rng.permutation(1000)]
+    X = sparse.csr_matrix((-likes).argsort(axis=1).argsort(axis=1) < 10, dtype=float)
+    popular = InteractionEmbedder(method="popularity").fit(X[:80])
+    for seed in range(3):
+        embedder = InteractionEmbedder(method="ials", random_state=seed).fit(X[:80])
+        assert found(embedder, X[80:]) > 0.9 * found(popular, X[80:])
+
+
 def test_where_baskets_say_little_popular_items_are_recommended():
     """A basket of one rare item scored nearly all items alike, in whatever order they have."""
     rng = np.random.default_rng(0)

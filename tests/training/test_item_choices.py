@@ -356,13 +356,15 @@ def test_the_penalty_is_chosen_by_users_who_are_not_learned_from(X, monkeypatch)
     learned_from, hidden_of, folded, gains = [], [], [], []
     alternate, side = ials._alternate, ials._Side
 
-    def noted_alternate(learned, settings, run, on_pass, progress):
+    def noted_alternate(learned, n_items, settings, run, on_pass, progress):
+        assert n_items == len(np.unique(X.indices))
         learned_from.append((learned, settings, run))
-        return alternate(learned, settings, run, on_pass, progress)
+        return alternate(learned, n_items, settings, run, on_pass, progress)
 
-    def noted_side(matrix, vectors, settings, penalty):
+    def noted_side(matrix, vectors, settings, penalty, n_others):
+        assert n_others in (len(np.unique(X.indices)), learned_from[-1][0].shape[0])
         folded.append((matrix, settings, penalty))
-        return side(matrix, vectors, settings, penalty)
+        return side(matrix, vectors, settings, penalty, n_others)
 
     def noted_gains(users, items, shown, hidden):
         gains.append(gains_of_hidden(users, items, shown, hidden))
@@ -416,10 +418,28 @@ def test_of_few_users_a_fifth_is_held_out_and_without_any_the_penalty_is_the_usu
     assert ials._choose(alone, IALSSettings(4, None, 0.2), Run(2)) == (0.01, [])
 
 
+def test_a_penalty_under_which_vectors_vanish_finds_nothing(X, monkeypatch):
+    alternate, lost = ials._alternate, []
+
+    def vanishing(learned, n_items, settings, run, on_pass, progress):
+        found = alternate(learned, n_items, settings, run, on_pass, progress)
+        if settings.penalty > 0.02:
+            lost.append(settings.penalty)
+            found.loss_curve[-1] = 1.0
+        return found
+
+    monkeypatch.setattr(ials, "_alternate", vanishing)
+    chosen, trials = ials._choose(X, IALSSettings(4, None, 0.2), Run(2))
+    assert chosen <= 0.02
+    assert lost
+    assert [gain for penalty, gain in trials if penalty > 0.02] == [0.0] * len(lost)
+    assert all(gain > 0 for penalty, gain in trials if penalty <= 0.02)
+
+
 @pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 1000])
 def test_rows_are_dealt_to_threads_each_once(n_rows):
     X = sparse.random(n_rows, 30, density=0.3, format="csr", random_state=0, dtype=np.float32)
-    parts = ials._Side(X, np.zeros((n_rows, 16), np.float32), IALSSettings(4, 0.1, 0.2), 0.1).parts
+    parts = ials._Side(X, np.zeros((n_rows, 16), np.float32), IALSSettings(4, 0.1, 0.2), 0.1, 30).parts
     assert [row for begin, end in parts for row in range(begin, end)] == list(range(n_rows))
     assert len(parts) <= 64
 
