@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
 
 from skembed.memory import check_memory
@@ -200,7 +200,7 @@ class _Directions(NamedTuple):
     @classmethod
     def of(cls, x: _Side, y: _Side, cross: np.ndarray, shrinkage: float) -> "_Directions":
         dx, dy = x.spreads(shrinkage)[:, None], y.spreads(shrinkage)[:, None]
-        left, values, right = np.linalg.svd(cross / dx / dy.T, full_matrices=False)
+        left, values, right = _svd(cross / dx / dy.T)
         left, right = left * _signs(left), right.T * _signs(left)
         return cls(left / dx, right / dy, values, left * dx, right * dy)
 
@@ -241,6 +241,17 @@ def _loadings(rotations: np.ndarray, variances: np.ndarray, cross: np.ndarray) -
     rows = spreads * rotations
     lengths = np.linalg.norm(rows, axis=0)  # dimensions of a high power may be 1e-32 of others
     return np.linalg.lstsq(rows / lengths, cross / spreads, rcond=None)[0].T / lengths
+
+
+def _svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the singular value decomposition, also where LAPACK's faster algorithm does not converge.
+
+    It does not of some orthogonal matrices, such as the covariances of whitened sides with more columns than rows are.
+    """
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        return linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd", check_finite=False)
 
 
 def _signs(vectors: np.ndarray) -> np.ndarray:

@@ -259,3 +259,18 @@ def test_memory_of_both_sides_is_predicted(monkeypatch):
     needed = 8 * (3 * 6**2 + 6 * (30 + 6) + 4 * (30 + 4))
     with pytest.raises(MemoryError, match=rf"correlations of 30 rows of 6 and 4 columns needs at least {needed} bytes"):
         learn_canonical(X, Y, CanonicalSettings())
+
+
+def test_a_decomposition_that_does_not_converge_is_taken_by_another_algorithm(monkeypatch):
+    """Of 130 rows of more columns, whitened without shrinkage, LAPACK's divide and conquer gave up."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 60)), rng.normal(size=(40, 50))
+    expected = learn_canonical(X, Y, CanonicalSettings(5))
+
+    def gives_up(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(canonical.np.linalg, "svd", gives_up)
+    found = learn_canonical(X, Y, CanonicalSettings(5))
+    assert found.shrinkage == expected.shrinkage
+    np.testing.assert_allclose(found.x_rotations, expected.x_rotations, atol=1e-8)
