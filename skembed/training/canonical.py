@@ -226,9 +226,8 @@ def _ridge_penalty(x: _Side, y: _Side, cross: np.ndarray, n: int) -> float:
     What finds partners best is no measure of it: cosines do not ask how long a row is.
     """
     penalties = np.geomspace(PENALTIES[0] * x.variances[-1], PENALTIES[-1] * x.variances[0], len(PENALTIES))
-    explained = ((cross / np.sqrt(x.variances)[:, None]) ** 2).sum(
-        axis=1
-    )  # of the variance of y, by each axis, without a penalty
+    # of the variance of y, by each axis, without a penalty
+    explained = ((cross / np.sqrt(x.variances)[:, None]) ** 2).sum(axis=1)
     left = penalties[:, None] / (x.variances + penalties[:, None])
     residual = max(float(y.variances.sum() - explained.sum()), 0.0) + left**2 @ explained
     freedom = n - 1 - len(x.variances) + left.sum(axis=1)

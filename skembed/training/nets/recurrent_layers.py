@@ -1,4 +1,4 @@
-"""What an LSTM or GRU over sequences is made of: vectors of levels and codes of numbers, the cell, the output."""
+"""Layers of a recurrent net over sequences: vectors of levels and codes of numbers, an LSTM or GRU, the output."""
 
 import warnings
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 from skembed.training.recurrent import CaseProblem, InputWeights, RecurrentSettings
 
-__all__ = ["Inputs", "RecurrentLayers", "contiguous", "mean_scores"]
+__all__ = ["Inputs", "RecurrentLayers", "contiguous"]
 
 _FORGET_BIAS = 1.0  # Jozefowicz, Zaremba & Sutskever 2015
 
@@ -87,7 +87,7 @@ class RecurrentLayers(torch.nn.Module):
             if settings.cell == "lstm":
                 self.cell.bias_ih_l0[dim : 2 * dim] = _FORGET_BIAS
                 self.cell.bias_hh_l0[dim : 2 * dim] = 0.0
-            self.output.bias.copy_(torch.as_tensor(mean_scores(problem), dtype=torch.float32, device="cpu"))
+            self.output.bias.copy_(torch.as_tensor(_mean_scores(problem), dtype=torch.float32, device="cpu"))
 
 
 def _unset(kind: Any, *sizes: int) -> Any:
@@ -97,7 +97,7 @@ def _unset(kind: Any, *sizes: int) -> Any:
         return kind(*sizes, device="meta", dtype=torch.float32).to_empty(device="cpu")
 
 
-def mean_scores(problem: CaseProblem) -> np.ndarray:
+def _mean_scores(problem: CaseProblem) -> np.ndarray:
     """Return the scores that say of every case what is true on average."""
     weight = problem.weight.astype(np.float64)
     if problem.target.ndim == 1:

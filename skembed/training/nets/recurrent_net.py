@@ -14,7 +14,7 @@ from skembed.data.ragged import Ragged
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.losses import MultiLoss
-from skembed.training.nets.recurrent_layers import RecurrentLayers, contiguous, mean_scores
+from skembed.training.nets.recurrent_layers import RecurrentLayers, contiguous
 from skembed.training.passes import History, repeat_passes
 from skembed.training.recurrent import CaseProblem, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run
@@ -74,7 +74,7 @@ class RecurrentNet:
         self.target = torch.as_tensor(problem.target, dtype=kind, device=device)
         self.weight = torch.as_tensor(problem.weight, dtype=torch.float32, device=device)
         self.loss = MultiLoss(problem.parts) if problem.parts else None
-        self.mean_scores = torch.as_tensor(mean_scores(problem), dtype=torch.float32, device=device)
+        self.mean_scores = self.net.output.bias.detach().clone()  # what the net says of every case before it learns
         self.reads = _reads_of_cases(problem.read_case, len(cases))
         self.optimizer = FlatAdamW(self.net, settings.learning_rate, settings.weight_decay)
         self.average, self.n_averaged = self.optimizer.weight.clone(), 0
