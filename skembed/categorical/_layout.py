@@ -15,6 +15,7 @@ MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they c
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
 SURE_ERRORS = 1.0  # and by as many where there is reason to doubt: see `is_sure`
+AGREEMENT_ERRORS = 1.64  # or go with the target by as many, a one-sided test at five per cent: see `agreement`
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
 MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
@@ -50,8 +51,8 @@ def lay_out(
     """Choose the dimensions of every column's vectors.
 
     Held-out effects decide: a column's effects are kept if those that a row's fold learned without it predict the row,
-    alone or beside the other columns, and of several targets those directions of them that do. Of all dimensions, those
-    of the least spread are left out that together hold next to none of it.
+    alone or beside the other columns, and of several targets those directions of them that do; they need not be of the
+    right length. Of all dimensions, those of the least spread are left out that together hold next to none of it.
 
     The one dimension of a column of two levels tells them apart and is learned from all rows, so that it brings next to
     no noise. It is not left out where it surely says something beside the others, and it also stays if the column
@@ -92,6 +93,8 @@ def lay_out(
             n_levels = int((counts > 0).sum())
             crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
+            if n_levels > 2 and not says_something:
+                says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
                 sure = c in interacting or is_sure(crossed_gain)
@@ -218,6 +221,40 @@ def gains(
     crossed = gain_of(gained(own, residual + own), problem.weight, variance)
     own = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
     return crossed, gain_of(gained(own, beside_numbers), problem.weight, variance)
+
+
+def agreement(own: np.ndarray, target: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
+    """Return what effects would explain if they had the best length, and by how many standard errors they do.
+
+    A squared error judges effects at the length they have. Where little of the target can be told at all, as of one
+    positive row in two hundred, or of sums with a long tail, they come out too long for rows held out: what they lose
+    by that is more than what they explain, though they put rows in the right order. A model behind finds the length.
+    """
+    product = (own * target).sum(axis=1)
+    mean = float(np.average(product, weights=weight))
+    error = float(np.sqrt((weight**2 * product**2).sum())) / weight.sum()  # if they had nothing to do with the target
+    squares = float(np.average((own**2).sum(axis=1), weights=weight))
+    return Gain(mean**2 / max(squares * variance, 1e-300), mean / max(error, 1e-300))
+
+
+def agrees(
+    problem: Problem,
+    beside_numbers: np.ndarray,
+    residual: np.ndarray,
+    fold_effects: list[Effects],
+    column: int,
+    variance: float,
+) -> bool:
+    """Whether a column's held-out effects, crossed or marginal, surely go with the target, whatever their length."""
+    crossed = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
+    marginal = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
+    return any(
+        found.errors > AGREEMENT_ERRORS and found.share > MIN_SHARE
+        for found in (
+            agreement(crossed, residual + crossed, problem.weight, variance),
+            agreement(marginal, beside_numbers, problem.weight, variance),
+        )
+    )
 
 
 def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _layout
-from skembed.categorical._layout import gains, kept_dimensions, spread_error, spreads
+from skembed.categorical._layout import agreement, gains, kept_dimensions, spread_error, spreads
 
 
 def test_the_error_of_a_spread_is_how_far_it_strays_where_levels_explain_nothing():
@@ -50,6 +50,27 @@ def test_gains_are_squared_errors_without_the_column_less_those_with_it(monkeypa
     for expected, found in compared:
         np.testing.assert_allclose(found, expected, rtol=1e-6)
         assert min(found) > 0.01
+
+
+def test_agreement_is_what_effects_of_the_best_length_explain():
+    rng = np.random.default_rng(0)
+    own, weight = rng.normal(size=(400, 2)), rng.uniform(0.5, 2, size=400)
+    target = 0.1 * own + rng.normal(size=(400, 2))
+    variance = np.average((target**2).sum(axis=1), weights=weight)
+    left = [np.average(((target - b * own) ** 2).sum(axis=1), weights=weight) for b in np.linspace(-1, 1, 20_001)]
+    found = agreement(own, target, weight, variance)
+    assert found.share == pytest.approx(1 - min(left) / variance, rel=1e-3)
+    assert agreement(30 * own, target, weight, variance) == pytest.approx(found)
+    assert agreement(-own, target, weight, variance).errors == pytest.approx(-found.errors)
+
+
+def test_the_error_of_agreement_is_how_far_it_strays_where_effects_say_nothing():
+    rng = np.random.default_rng(0)
+    own, weight = rng.normal(size=(300, 1)), rng.uniform(0.5, 2, size=300)
+    targets = (rng.random((3000, 300, 1)) < 0.1) - 0.1  # few rows say much
+    errors = [agreement(own, target, weight, 0.09).errors for target in targets]
+    assert np.mean(errors) == pytest.approx(0, abs=0.1)
+    assert np.std(errors) == pytest.approx(1, rel=0.05)
 
 
 def test_a_column_has_fewer_dimensions_than_levels():
