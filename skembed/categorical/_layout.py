@@ -93,7 +93,7 @@ def lay_out(
             n_levels = int((counts > 0).sum())
             crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
-            if n_levels > 2 and not says_something:
+            if n_levels > 2 and not says_something and problem.random_folds:
                 says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
@@ -229,6 +229,7 @@ def agreement(own: np.ndarray, target: np.ndarray, weight: np.ndarray, variance:
     A squared error judges effects at the length they have. Where little of the target can be told at all, as of one
     positive row in two hundred, or of sums with a long tail, they come out too long for rows held out: what they lose
     by that is more than what they explain, though they put rows in the right order. A model behind finds the length.
+    The error is that of independent rows.
     """
     product = (own * target).sum(axis=1)
     mean = float(np.average(product, weights=weight))

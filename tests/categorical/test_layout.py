@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GroupKFold
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _layout
@@ -71,6 +72,19 @@ def test_the_error_of_agreement_is_how_far_it_strays_where_effects_say_nothing()
     errors = [agreement(own, target, weight, 0.09).errors for target in targets]
     assert np.mean(errors) == pytest.approx(0, abs=0.1)
     assert np.std(errors) == pytest.approx(1, rel=0.05)
+
+
+def test_rows_that_are_not_independent_say_less_than_their_errors():
+    """Folds of groups: what rows of one group share is no evidence, however many they are."""
+    kept = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(60), 50)
+        levels = rng.integers(400, size=(60, 8))[groups, rng.integers(8, size=3000)]  # each group has eight of its own
+        y = rng.standard_normal(60)[groups] ** 3 + 0.1 * rng.standard_normal(3000)
+        fitted = EntityEmbeddingEncoder(cv=GroupKFold(5), max_iter=0, random_state=0)
+        kept += not fitted.fit(levels[:, None].astype(str), y, groups=groups).uninformative_features_
+    assert kept <= 3
 
 
 def test_a_column_has_fewer_dimensions_than_levels():
