@@ -16,6 +16,7 @@ MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, whi
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
 SURE_ERRORS = 1.0  # and by as many where there is reason to doubt: see `is_sure`
 AGREEMENT_ERRORS = 1.64  # or go with the target by as many, a one-sided test at five per cent: see `agreement`
+MIN_AGREEMENT = 0.03  # and then explain this share of what all columns do: less costs trees what it tells linear models
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
 MIN_MARGINAL_GAIN = 0.05  # share of what the model explains, from which on a marginal effect is worth a dimension
@@ -84,6 +85,7 @@ def lay_out(
     center = np.average(standardised, axis=0, weights=weight)
     beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: numeric[rows] @ e.numeric)
     variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
+    prediction_mean = np.average(prediction, axis=0, weights=weight)
     explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
@@ -94,7 +96,11 @@ def lay_out(
             crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
             if n_levels > 2 and not says_something and problem.random_folds:
-                says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance)
+                least = (
+                    MIN_AGREEMENT
+                    * agreement(prediction - prediction_mean, standardised - center, weight, variance).share
+                )
+                says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance, least)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
                 sure = c in interacting or is_sure(crossed_gain)
@@ -245,12 +251,16 @@ def agrees(
     fold_effects: list[Effects],
     column: int,
     variance: float,
+    least: float,
 ) -> bool:
-    """Whether a column's held-out effects, crossed or marginal, surely go with the target, whatever their length."""
+    """Whether a column's held-out effects, crossed or marginal, surely go with the target, whatever their length.
+
+    At the best length they have to explain more than `least`, a share of the target's variance.
+    """
     crossed = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
     marginal = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
     return any(
-        found.errors > AGREEMENT_ERRORS and found.share > MIN_SHARE
+        found.errors > AGREEMENT_ERRORS and found.share > max(MIN_SHARE, least)
         for found in (
             agreement(crossed, residual + crossed, problem.weight, variance),
             agreement(marginal, beside_numbers, problem.weight, variance),

@@ -103,6 +103,20 @@ def test_a_column_that_puts_rare_cases_in_order_stays(told):
     assert sum(kept) >= 11 if told else sum(kept) <= 2
 
 
+def test_a_column_of_many_levels_that_says_next_to_nothing_beside_others_is_zero():
+    """However sure that is: trees lose more by its noise than they gain."""
+    kept = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sizes, spreads = (12, 30, 100, 3000), (0.5, 0.5, 0.4, 0.25)
+        levels = np.stack([(size * rng.random(20_000) ** 2).astype(int) for size in sizes], axis=1)
+        odds = 0.25 * np.exp(sum(d * rng.normal(size=n)[levels[:, c]] for c, (n, d) in enumerate(zip(sizes, spreads))))
+        fitted = encoder(max_iter=0).fit(levels.astype(str).astype(object), rng.random(20_000) < odds / (1 + odds))
+        assert set(fitted.uninformative_features_) <= {"x3"}
+        kept += not fitted.uninformative_features_
+    assert kept <= 1
+
+
 def test_a_column_of_two_levels_that_says_something_beside_another_alone():
     """Simpson's paradox: levels differ within each group, and the groups make up for it."""
     rng = np.random.default_rng(0)
