@@ -85,7 +85,8 @@ def lay_out(
     center = np.average(standardised, axis=0, weights=weight)
     beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: numeric[rows] @ e.numeric)
     variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
-    prediction_mean = np.average(prediction, axis=0, weights=weight)
+    prediction = prediction - np.average(prediction, axis=0, weights=weight)
+    least = MIN_AGREEMENT * agreement(prediction, standardised - center, weight, variance).share
     explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
@@ -96,10 +97,6 @@ def lay_out(
             crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
             if n_levels > 2 and not says_something and problem.random_folds:
-                least = (
-                    MIN_AGREEMENT
-                    * agreement(prediction - prediction_mean, standardised - center, weight, variance).share
-                )
                 says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance, least)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
