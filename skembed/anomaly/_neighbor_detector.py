@@ -69,8 +69,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
         Measure along each direction in units of what is usual there, by the Ledoit-Wolf covariance of the rows of
         `fit` [1]_. False leaves distances as they are.
     contamination : "auto" or float, default="auto"
-        Which distances are unusual. A float, at most 0.5, is the share of the rows of `fit` that are. "auto" compares
-        them with each other: beyond the third quartile of their logarithms by more than 1.5 interquartile ranges.
+        Which distances are unusual. A float, at most 0.5, is the share of the rows of `fit` that are, and the expected
+        share of new usual rows; with n rows it cannot be less than 1 / (n + 1). "auto" compares distances with each
+        other: beyond the third quartile of their logarithms by more than 1.5 interquartile ranges.
     novelty : bool, default=False
         As in `LocalOutlierFactor`: False is for outliers among the rows of `fit` themselves, by `fit_predict`; True
         is for new rows, by `predict`, `decision_function` and `score_samples`, where the rows of `fit` are usual.
@@ -412,7 +413,8 @@ def _signs(decisions: np.ndarray) -> np.ndarray:
 def _offset(scores: np.ndarray, contamination: float | str) -> float:
     """Return the score below which rows are outliers, from those of the rows of `fit`."""
     if not isinstance(contamination, str):
-        return float(np.quantile(scores, contamination))
+        # a new usual row falls into each of the n + 1 gaps between n scores alike; numpy's "linear" knows n - 1 gaps
+        return float(np.quantile(scores, contamination, method="weibull"))
     distances = -scores[scores < 0]  # rows that have equals say nothing of how far usual ones are
     if not len(distances):
         return 0.0

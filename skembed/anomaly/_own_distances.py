@@ -64,8 +64,9 @@ def own_neighbors(index: ExactIndex, k: int, shrinkage: float | None) -> Neighbo
 def gains_without(squared_lengths: np.ndarray, shrinkage: float) -> tuple[np.ndarray, float]:
     """Return g of each row, (n,), and the factor of squared distances by a covariance without the row.
 
-    That of the others is n / (n - 1) (S - u u' / (n - 1)). The shrinkage stays, and its target grows by n / (n - 1)
-    with S.
+    S of the others is n / (n - 1) (S - u u' / (n - 1)), and so much of the total variance as a row has on average is
+    gone from it. What the covariance is shrunk towards has to lose as much: it is a share of that total. So the factor
+    lets C - b u u' have, on average, the total variance of the others. It is the factor of S where nothing is shrunk.
 
     Parameters
     ----------
@@ -75,7 +76,10 @@ def gains_without(squared_lengths: np.ndarray, shrinkage: float) -> tuple[np.nda
     """
     n = len(squared_lengths)
     b = (1 - shrinkage) / (n - 1)
-    return b / np.maximum(1 - b * squared_lengths, LEAST), (n - 1) / n
+    factor = (n - 1) / n
+    if n > 2:  # else the other row alone has no variance
+        factor *= (n - 2 + shrinkage) / (n - 2)
+    return b / np.maximum(1 - b * squared_lengths, LEAST), factor
 
 
 class _Without:

@@ -53,7 +53,8 @@ def test_explanations_are_as_long_as_asked():
 
 def test_bounds_of_what_is_usual():
     scores = -np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert _offset(scores, 0.25) == -4.0
+    assert _offset(scores, 0.25) == -4.5  # a share of the six gaps between and beyond them
+    assert _offset(scores, 0.01) == -5.0
     assert _offset(scores, "auto") == pytest.approx(-4.0 * (4.0 / 2.0) ** WHISKER)
     assert _offset(np.append(scores, [0.0, 0.0]), "auto") == _offset(scores, "auto")  # rows that have equals
     rng = np.random.default_rng(0)

@@ -184,7 +184,8 @@ def test_scores_of_training_rows_are_those_of_a_fit_without_them(shape):
     for i in range(n):
         others = np.delete(X, i, axis=0)
         S = np.cov(others.T, bias=True)
-        distances = pairwise(X[i : i + 1], others, np.linalg.inv((1 - s) * S + s * target * np.eye(width)))[0]
+        C = (n - 2) / (n - 2 + s) * ((1 - s) * S + s * target * np.eye(width))
+        distances = pairwise(X[i : i + 1], others, np.linalg.inv(C))[0]
         expected.append(-np.sort(distances)[:3].mean())
     np.testing.assert_allclose(fitted.training_scores_, expected, rtol=1e-4)
 
@@ -227,6 +228,18 @@ def test_new_usual_rows_are_as_seldom_outliers_as_was_asked_for():
         seen = fitted.embedding_.kneighbors(fitted.embedding_.vectors, 6).scores[:, 1:].mean(axis=1)
         naive = (-fitted.score_samples(rows(500, width, seed=1)) > np.quantile(seen, 0.9)).mean()
         assert naive > (0.95 if n < width else 0.3 if n < 5 * width else 0.05)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("shape", [(10, 100), (20, 100), (19, 4)])
+def test_of_few_rows_new_usual_ones_are_as_seldom_outliers_as_was_asked_for(shape, whiten):
+    """Two to four times as many were, by the quantile between n - 1 gaps and a target that had not lost the row."""
+    alarms = []
+    for seed in range(40):
+        fitted = detector(contamination=0.1, whiten=whiten).fit(rows(*shape, seed=seed))
+        alarms.append((fitted.predict(rows(200, shape[1], seed=1000 + seed)) < 0).mean())
+        assert (fitted.training_scores_ < fitted.offset_).sum() in (1, 2)  # and of those of fit
+    assert 0.07 < np.mean(alarms) < 0.135
 
 
 # -------------------------------------------------------------------------------------------------- as it is promised

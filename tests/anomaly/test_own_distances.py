@@ -15,6 +15,7 @@ def slow_distances(rows, shrinkage):
     distances = np.full((n, n), np.inf)
     for i, u in enumerate(rows):
         covariance = n / (n - 1) * (np.eye(dim) - (1 - shrinkage) / (n - 1) * np.outer(u, u))
+        covariance *= (n - 2) / (n - 2 + shrinkage)  # what it is shrunk towards loses a row, too
         differences = rows - u
         squares = np.einsum("ij,jk,ik->i", differences, np.linalg.inv(covariance), differences)
         distances[i] = np.sqrt(squares.clip(0))
@@ -58,9 +59,21 @@ def test_without_a_covariance_distances_are_as_they_are():
 
 def test_what_leaving_a_row_out_gains():
     gains, factor = gains_without(np.array([0.0, 2.0, 11.0]), 0.5)
-    assert factor == 2 / 3
+    assert factor == pytest.approx(2 / 3 * 1.5)
     np.testing.assert_allclose(gains, [0.25, 0.25 / 0.5, 0.25 / 1e-9])  # a row that alone is a direction: bounded
     assert gains_without(np.array([5.0, 5.0]), 1.0)[0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3, 1.0])
+def test_the_covariance_without_a_row_has_the_total_variance_of_the_others(shrinkage):
+    X = np.random.default_rng(0).normal(size=(8, 5))
+    X -= X.mean(axis=0)
+    C = (1 - shrinkage) * np.cov(X.T, bias=True) + shrinkage * X.var(axis=0).mean() * np.eye(5)
+    factor = gains_without(np.einsum("ij,jk,ik->i", X, np.linalg.inv(C), X), shrinkage)[1]
+    b = (1 - shrinkage) / (len(X) - 1)
+    without = [np.trace(C - b * np.outer(u, u)) / factor for u in X]
+    others = [np.delete(X, i, axis=0).var(axis=0).sum() for i in range(len(X))]
+    assert np.mean(without) == pytest.approx(np.mean(others))
 
 
 def test_the_nearest_of_equal_distances_come_by_their_rows():
