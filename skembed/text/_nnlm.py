@@ -26,6 +26,8 @@ from skembed.training.run import Run, draw_seed, settings_of
 __all__ = ["NNLMVectorizer"]
 
 _AUTO_SAMPLES = 200, 1000  # fewer words drawn save no time, more gain nothing
+_AUTO_STEPS = 100  # of a pass, at least, where batches are large enough to be worth their time
+_AUTO_BATCH = 32, 512  # words: smaller ones take longer and gain nothing, larger ones gain no time
 
 
 @stored
@@ -60,7 +62,9 @@ class NNLMVectorizer(DocumentVectorizer):
     learning_rate : float, default=5e-3
         Of Adam, at the start; it is halved after each pass that lowered the perplexity of the held-out documents by
         less than 3 %.
-    batch_size : int, default=512
+    batch_size : int or "auto", default="auto"
+        Words of a step. "auto" is the 100th part of those of a pass, between 32 and 512: passes over a few thousand
+        words of 512 each end before anything is learned.
     max_iter : int, default=20
         Passes over the corpus, at most.
     early_stopping : bool, default=True
@@ -131,7 +135,7 @@ class NNLMVectorizer(DocumentVectorizer):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -152,7 +156,7 @@ class NNLMVectorizer(DocumentVectorizer):
         dropout=0.3,
         weight_decay=1e-4,
         learning_rate=5e-3,
-        batch_size=512,
+        batch_size="auto",
         max_iter=20,
         early_stopping=True,
         validation_fraction=0.1,
@@ -229,13 +233,15 @@ class NNLMVectorizer(DocumentVectorizer):
         if self.early_stopping:
             held = held_out_events(events, self.validation_fraction, rng)
         n_samples = int(np.clip(n_words // 10, *_AUTO_SAMPLES)) if self.n_samples == "auto" else self.n_samples
+        positions, batch_size = events.positions[~held], self.batch_size
+        if batch_size == "auto":
+            batch_size = int(np.clip(len(positions) // _AUTO_STEPS, *_AUTO_BATCH))
         settings = settings_of(
-            NextWordSettings, self, hidden_layer_sizes=self._layer_sizes(), n_samples=n_samples
-        )  # fmt: skip
+            NextWordSettings, self, hidden_layer_sizes=self._layer_sizes(), n_samples=n_samples, batch_size=batch_size
+        )
         run = Run(draw_seed(rng), None, self.verbose, training.callbacks, "NNLMVectorizer")
-        positions = events.positions
         weights, history = learn_next_words(
-            events.tokens, positions[~held], positions[held], n_words + 2, settings, run
+            events.tokens, positions, events.positions[held], n_words + 2, settings, run
         )
         self._weights = weights
         self._n_previous, self._stop_words = (
