@@ -19,7 +19,7 @@ from skembed.atomic import check_new_directory, new_directory
 from skembed.data.documents import read_documents
 from skembed.data.ragged import Ragged
 from skembed.table import EmbeddingTable
-from skembed.text._model_training import TrainingReport, hold_out, is_line, read_vocabulary, write_vocabulary
+from skembed.text._model_training import TrainingReport, hold_out, is_line, read_vocabulary, steps_of, write_vocabulary
 from skembed.training.callbacks import PassObserver
 from skembed.training.run import Run, draw_seed
 from skembed.training.translation import BEGIN_ROW, END_ROW, N_MARKS, UNKNOWN_ROW, SentencePairs, TranslationSettings
@@ -31,6 +31,7 @@ VECTORS_FILE, VOCABULARY_FILE = "vectors.safetensors", "target_vocabulary.txt"
 _MARKS = ("<S>", "</S>", "<UNK>")  # rows 0 to 2 of the target
 _ENCODER = "encoder."
 _AUTO_SAMPLES = 500, 4000
+_PASSES = 10  # over many pairs
 _MISSING = object()  # a sentence without its other half
 
 
@@ -46,8 +47,8 @@ _MISSING = object()  # a sentence without its other half
         "n_samples": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str],
@@ -70,8 +71,8 @@ def train_cove(
     n_samples: int | str | None = "auto",
     dropout: float = 0.2,
     learning_rate: float = 2e-3,
-    batch_size: int = 32,
-    max_iter: int = 10,
+    batch_size: int | str = "auto",
+    max_iter: int | str = "auto",
     early_stopping: bool = True,
     validation_fraction: float = 0.05,
     device: str = "auto",
@@ -111,10 +112,10 @@ def train_cove(
         Of the inputs of the layers, and of what words are predicted from.
     learning_rate : float, default=2e-3
         Of Adam, at the start; it falls to a twentieth of it in a straight line.
-    batch_size : int, default=32
-        Pairs.
-    max_iter : int, default=10
-        Passes over the pairs, at most.
+    batch_size : int or "auto", default="auto"
+        Pairs. "auto" is the 25th part of them, between 4 and 32.
+    max_iter : int or "auto", default="auto"
+        Passes over the pairs, at most. "auto" is 10, or as many as take 1000 steps, but 50 at most.
     early_stopping : bool, default=True
         Hold out pairs, stop when they have not become more likely for 3 passes, and keep the best state.
     validation_fraction : float, default=0.05
@@ -167,6 +168,7 @@ def train_cove(
     n_pairs, n_words = len(pairs.source), len(vocabulary)
     held_out = hold_out(n_pairs, validation_fraction, rng) if early_stopping else np.zeros(n_pairs, bool)
     n_drawn = int(np.clip(n_words // 10, *_AUTO_SAMPLES)) if isinstance(n_samples, str) else n_samples
+    batch_size, max_iter = steps_of(n_pairs - int(held_out.sum()), batch_size, max_iter, _PASSES)
     settings = TranslationSettings(
         max_iter=max_iter, validation_fraction=validation_fraction, tol=1e-3, batch_size=batch_size,
         learning_rate=learning_rate, device=device, hidden_size=hidden_size or table.embedding_dim, n_layers=n_layers,

@@ -23,9 +23,9 @@ from skembed.apply.elmo_directory import (
 )
 from skembed.atomic import check_new_directory, new_directory
 from skembed.data.documents import read_documents
-from skembed.text._model_training import TrainingReport, hold_out, is_line, read_vocabulary, write_vocabulary
+from skembed.text._model_training import TrainingReport, hold_out, is_line, read_vocabulary, steps_of, write_vocabulary
 from skembed.training.callbacks import PassObserver
-from skembed.training.language_model import LanguageModelSettings, Sentences
+from skembed.training.language_model import LanguageModelSettings, Sentences, cut_sentences
 from skembed.training.run import Run, draw_seed
 
 __all__ = ["ElmoPerplexity", "elmo_perplexity", "train_elmo"]
@@ -38,6 +38,7 @@ _FILTERS = ((1, 16), (2, 16), (3, 32), (4, 64), (5, 64))
 _CHARACTER_DIM, _N_HIGHWAY, _MAX_CHARACTERS = 16, 1, 50
 _CELLS = 2  # times as many as a direction has components of a vector
 _AUTO_SAMPLES = 500, 4000
+_PASSES = 5  # of many texts
 
 
 class ElmoPerplexity(NamedTuple):
@@ -63,8 +64,8 @@ class ElmoPerplexity(NamedTuple):
         "n_samples": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str],
@@ -85,8 +86,8 @@ def train_elmo(
     n_samples: int | str | None = "auto",
     dropout: float = 0.1,
     learning_rate: float = 4e-3,
-    batch_size: int = 32,
-    max_iter: int = 5,
+    batch_size: int | str = "auto",
+    max_iter: int | str = "auto",
     early_stopping: bool = True,
     validation_fraction: float = 0.05,
     device: str = "auto",
@@ -124,10 +125,10 @@ def train_elmo(
         Of the inputs of the layers, and of what words are predicted from.
     learning_rate : float, default=4e-3
         Of Adam, at the start; it falls to a twentieth of it in a straight line.
-    batch_size : int, default=32
-        Pieces of texts of at most `max_length` words.
-    max_iter : int, default=5
-        Passes over the texts, at most.
+    batch_size : int or "auto", default="auto"
+        Pieces of texts of at most `max_length` words. "auto" is the 25th part of them, between 4 and 32.
+    max_iter : int or "auto", default="auto"
+        Passes over the texts, at most. "auto" is 5, or as many as take 500 steps, but 50 at most.
     early_stopping : bool, default=True
         Hold out texts, stop when they have not become more likely for 3 passes, and keep the best state.
     validation_fraction : float, default=0.05
@@ -180,6 +181,8 @@ def train_elmo(
     held_out = hold_out(len(sentences), validation_fraction, rng) if early_stopping else np.zeros(len(sentences), bool)
     n_words = len(vocabulary)
     n_drawn = int(np.clip(n_words // 10, *_AUTO_SAMPLES)) if isinstance(n_samples, str) else n_samples
+    n_pieces = len(cut_sentences(sentences.indptr, ~held_out, max_length)[0])
+    batch_size, max_iter = steps_of(n_pieces, batch_size, max_iter, _PASSES)
     settings = LanguageModelSettings(
         max_iter=max_iter, validation_fraction=validation_fraction, tol=1e-3, batch_size=batch_size,
         learning_rate=learning_rate, device=device, max_length=max_length, dropout=dropout, ns_exponent=0.75,

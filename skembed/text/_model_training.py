@@ -1,12 +1,18 @@
 """Training of models that are written to files: what is held out, vocabularies as lines, and a report."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["TrainingReport", "hold_out", "is_line", "read_vocabulary", "write_vocabulary"]
+__all__ = ["TrainingReport", "hold_out", "is_line", "read_vocabulary", "steps_of", "write_vocabulary"]
+
+_AUTO_BATCH = 4, 32  # texts or pairs: a step of fewer takes as long
+_SMALL = 25  # steps of a pass that batches are made smaller for
+_STEPS = 100  # of a pass over many texts: of fewer, more passes make up for it
+_MOST_PASSES = 50
 
 
 class TrainingReport(NamedTuple):
@@ -37,6 +43,29 @@ def hold_out(n: int, fraction: float, rng: np.random.RandomState) -> np.ndarray:
     if n > 1:
         held[rng.permutation(n)[: min(max(1, round(fraction * n)), n - 1)]] = True
     return held
+
+
+def steps_of(n_texts: int, batch_size: int | str, max_iter: int | str, passes: int) -> tuple[int, int]:
+    """Return batch size and passes, where "auto" is what gives few texts the steps that a net needs.
+
+    Parameters
+    ----------
+    n_texts : int
+        To learn from.
+    batch_size, max_iter : int or "auto"
+    passes : int
+        "auto" of many texts. Of few there are more, until steps are as many as those of `passes` of 100 steps each.
+
+    Returns
+    -------
+    batch_size, max_iter : int
+    """
+    if isinstance(batch_size, str):
+        batch_size = int(np.clip(n_texts // _SMALL, *_AUTO_BATCH))
+    if isinstance(max_iter, str):
+        steps = max(math.ceil(n_texts / batch_size), 1)
+        max_iter = min(max(math.ceil(passes * _STEPS / steps), passes), _MOST_PASSES)
+    return batch_size, max_iter
 
 
 def is_line(word: str) -> bool:

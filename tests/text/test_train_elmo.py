@@ -18,6 +18,7 @@ from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.elmo_directory import read_elmo_directory, read_elmo_weights, read_output_weights
 from skembed.testing._text_checks import documents as made_up_documents
 from skembed.text import elmo_perplexity, train_elmo
+from skembed.text._model_training import steps_of
 from skembed.training.language_model import cut_sentences
 
 pytest.importorskip("h5py")
@@ -88,6 +89,34 @@ def test_the_order_of_words_is_learned_in_both_directions(tmp_path):
     # of 9 words 4 are one of 4 and the others certain: 4 ** (4 / 9) = 1.85; frequencies alone give 8
     for perplexity in elmo_perplexity(tmp_path / "elmo", texts[:50]):
         assert 1.8 < perplexity < 3.3
+
+
+def test_few_texts_are_learned_from_by_default(tmp_path):
+    """Five passes of two steps of 32 texts each learned nothing: 9.5, as frequencies give."""
+    rng = np.random.default_rng(0)
+    after = {f"a{i}": f"b{i}" for i in range(4)}
+    texts = [" ".join(part for a in rng.choice(list(after), 4) for part in (a, after[a])) for _ in range(110)]
+    train_elmo(texts[:60], tmp_path / "elmo", embedding_dim=16, n_layers=1, random_state=0)
+    for perplexity in elmo_perplexity(tmp_path / "elmo", texts[60:]):
+        assert perplexity < 6
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "batch_size", "max_iter", "expected"),
+    [
+        (20, "auto", "auto", (4, 50)),
+        (200, "auto", "auto", (8, 20)),
+        (1000, "auto", "auto", (32, 16)),
+        (5000, "auto", "auto", (32, 5)),
+        (200, 32, "auto", (32, 50)),
+        (50_000, 512, "auto", (512, 6)),
+        (200, "auto", 3, (8, 3)),
+        (7, 9, 2, (9, 2)),
+        (0, "auto", "auto", (4, 50)),
+    ],
+)
+def test_few_texts_have_small_batches_and_more_passes(n_texts, batch_size, max_iter, expected):
+    assert steps_of(n_texts, batch_size, max_iter, 5) == expected
 
 
 def test_the_learning_rate_falls_in_a_straight_line_over_all_steps(tmp_path, monkeypatch):
@@ -189,6 +218,7 @@ def test_rare_words_are_one_and_words_that_are_no_line_of_a_file_too(tmp_path):
         ({"validation_fraction": 1}, "'validation_fraction'"),
         ({"n_samples": "some"}, "'n_samples'"),
         ({"max_iter": 1.5}, "'max_iter'"),
+        ({"batch_size": "all"}, "'batch_size'"),
         ({"device": "no such"}, "device is 'no such'"),
         ({"min_count": 10**6}, "docs hold no word that occurs min_count=1000000 times"),
     ],
