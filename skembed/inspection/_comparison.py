@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from skembed.inspection._neighborhood import mean_overlap, sampled_rows
 from skembed.inspection._result import Result
@@ -29,17 +30,22 @@ class TableComparison(Result):
         What it would be if neighbours were drawn by lot.
     procrustes_residual : float
         Share of the spread of one table that is left when the other is shifted, turned, reflected and scaled onto it:
-        0 for the same shape, near 1 for nothing in common.
+        0 for the same shape, `chance_residual` for nothing in common.
+    chance_residual : float
+        What it is when keys are dealt anew to the vectors of one table: near 1 of many keys; of no more keys than
+        dimensions a rotation is found that brings any two tables near each other.
     n_shared, n_only_left, n_only_right : int
         Keys in both tables, and in one alone.
     n_neighbors : int
     n_sampled : int
-        Keys whose neighbours were compared.
+        Keys whose neighbours were compared. A key whose vector is zero in a table has none by "cosine" and "dot", by
+        which all others are as near.
     """
 
     neighbor_overlap: float
     chance_overlap: float
     procrustes_residual: float
+    chance_residual: float
     n_shared: int
     n_only_left: int
     n_only_right: int
@@ -70,7 +76,7 @@ def compare_tables(
         So many shared keys, drawn at random, have their neighbours compared. None: all. The Procrustes residual always
         takes all shared keys.
     random_state : int, RandomState instance or None, default=None
-        Draws the sample.
+        Draws the sample, and the order for `chance_residual`.
 
     Returns
     -------
@@ -107,7 +113,12 @@ def compare_tables(
             f"n_neighbors must be less than the number of keys in both tables, got {n_neighbors} beside {n_shared} "
             "shared keys."
         )
-    rows = sampled_rows(n_shared, sample_size, random_state)
+    random = check_random_state(random_state)
+    judged = np.arange(n_shared)
+    if metric != "euclidean":
+        judged = np.flatnonzero(_is_set(left.vectors, left_rows) & _is_set(right.vectors, right_rows))
+        judged = judged if len(judged) else np.arange(n_shared)
+    rows = judged[sampled_rows(len(judged), sample_size, random)]
     # neighbours by the number of the shared key, the same in both
     overlap = mean_overlap(
         _neighbors(left, left_rows, rows, n_neighbors, metric), _neighbors(right, right_rows, rows, n_neighbors, metric)
@@ -116,6 +127,7 @@ def compare_tables(
         neighbor_overlap=overlap,
         chance_overlap=n_neighbors / (n_shared - 1),
         procrustes_residual=_residual(left.vectors, left_rows, right.vectors, right_rows),
+        chance_residual=_residual(left.vectors, left_rows, right.vectors, random.permutation(right_rows)),
         n_shared=n_shared,
         n_only_left=len(left) - n_shared,
         n_only_right=len(right) - n_shared,
@@ -128,6 +140,12 @@ def _neighbors(table: EmbeddingTable, shared: np.ndarray, rows: np.ndarray, k: i
     """The k nearest shared keys of some shared keys, by their place among the shared ones, int64 (n_rows, k)."""
     vectors = table.vectors if len(shared) == len(table) and (np.diff(shared) == 1).all() else table.vectors[shared]
     return ExactIndex(vectors).search(vectors[rows], k, metric, own_rows=rows).rows
+
+
+def _is_set(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether vectors of some rows are anything but zero, bool (n_rows,)."""
+    parts = [vectors[rows[start : start + _ROWS_AT_ONCE]].any(axis=1) for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    return np.concatenate(parts)
 
 
 def _residual(left: np.ndarray, left_rows: np.ndarray, right: np.ndarray, right_rows: np.ndarray) -> float:

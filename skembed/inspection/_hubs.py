@@ -24,7 +24,8 @@ def k_occurrences(table: EmbeddingTable, queries: Any = None, k: int = 10, *, me
     Returns
     -------
     ndarray of shape (n_keys,), int64
-        In the order of the table; their sum is k times the number of queries.
+        In the order of the table; their sum is k times the number of queries. A query of zeros counts for no key but
+        by "euclidean": by the others all keys are as near to it.
 
     Examples
     --------
@@ -33,12 +34,15 @@ def k_occurrences(table: EmbeddingTable, queries: Any = None, k: int = 10, *, me
     >>> k_occurrences(table, k=1).tolist()
     [1, 2, 0, 1]
     """
+    by_direction = (metric or table.metric) != "euclidean"
     if queries is None:
-        found = table.nearest(table.keys.tolist(), k, metric=metric)  # type: ignore[arg-type]
+        keys = table.keys[table.vectors.any(axis=1)] if by_direction else table.keys
+        found = table.nearest(keys.tolist(), k, metric=metric)  # type: ignore[arg-type]
         rows = np.array([table.index_of(key) for one in found for key, _ in one], dtype=np.int64)
     else:
         vectors = queries.vectors if isinstance(queries, EmbeddingTable) else queries
-        rows = table.kneighbors(vectors, k, metric=metric).rows.ravel()  # type: ignore[arg-type]
+        rows = table.kneighbors(vectors, k, metric=metric).rows  # type: ignore[arg-type]
+        rows = (rows[np.asarray(vectors).any(axis=1)] if by_direction else rows).ravel()
     return np.bincount(rows, minlength=len(table))
 
 

@@ -16,6 +16,7 @@ from skembed.table import EmbeddingTable
 __all__ = ["neighborhood_preservation", "sampled_rows", "trustworthiness"]
 
 _DISTANCES_AT_ONCE = 1 << 23  # float64 distances held at a time, 64 MiB
+_SQUARES_FIT = 1e-12, 1e12  # largest numbers of which float32 holds the squares, and sums of many of them
 
 
 def trustworthiness(
@@ -176,9 +177,16 @@ def _same_points(X: Any, X_embedded: Any) -> tuple[Any, np.ndarray]:
 
 def _points(points: Any, name: str, *, sparse_too: bool = False) -> Any:
     if isinstance(points, EmbeddingTable):
-        return points.vectors
-    kinds = ("csr",) if sparse_too else False
-    return check_array(filled(points), accept_sparse=kinds, dtype=[np.float64, np.float32], input_name=name)
+        points = points.vectors
+    else:
+        kinds = ("csr",) if sparse_too else False
+        points = check_array(filled(points), accept_sparse=kinds, dtype=[np.float64, np.float32], input_name=name)
+    if points.dtype == np.float32:
+        values = points.data if sparse.issparse(points) else points
+        largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+        if largest and not _SQUARES_FIT[0] < largest < _SQUARES_FIT[1]:  # else all distances are 0, or infinite
+            return points.astype(np.float64)
+    return points
 
 
 def _check(X: Any, X_embedded: np.ndarray, n_neighbors: Any, metric: Any) -> int:

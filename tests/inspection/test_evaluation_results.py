@@ -128,6 +128,7 @@ def test_all_that_a_comparison_says():
     right = EmbeddingTable([*range(29, -1, -1), 99], np.vstack([turned[::-1], [[9, 9, 9]]]))
     assert compare_tables(left, right, n_neighbors=3, metric="euclidean", random_state=0).to_dict() == {
         "neighbor_overlap": 1.0, "chance_overlap": 3 / 29, "procrustes_residual": pytest.approx(0, abs=1e-9),
+        "chance_residual": pytest.approx(0.95, abs=0.05),
         "n_shared": 30, "n_only_left": 2, "n_only_right": 1, "n_neighbors": 3, "n_sampled": 30,
     }  # fmt: skip
     point = EmbeddingTable(range(32), np.ones((32, 2)))
@@ -191,6 +192,25 @@ def test_hubs_are_counted_as_a_loop_counts_them(n, seed):
     expected = np.bincount(near.ravel(), minlength=n).tolist()
     for given_queries in (queries, EmbeddingTable(range(4), queries)):
         assert k_occurrences(table, given_queries, k, metric="euclidean").tolist() == expected
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "csls"])
+def test_vectors_of_zeros_make_no_hubs(metric):
+    """All keys are as near to them, so that the first of the table were the nearest ones of each."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 20))
+    some = EmbeddingTable(range(300), X)
+    all_of_them = EmbeddingTable(range(400), np.vstack([X, np.zeros((100, 20))]))
+    assert hubness(all_of_them, metric=metric) < hubness(some, metric=metric) + 1
+    counts = k_occurrences(all_of_them, k=5, metric=metric)
+    assert counts.sum() == 5 * 300
+    for queries in (
+        np.vstack([np.zeros((50, 20)), X[:10]]),
+        EmbeddingTable(range(60), np.vstack([X[:10], np.zeros((50, 20))])),
+    ):
+        assert k_occurrences(some, queries, 5, metric=metric).sum() == 50
+        assert k_occurrences(some, queries, 5, metric="euclidean").sum() == 300
+    assert hubness(EmbeddingTable(range(20), np.zeros((20, 2))), metric=metric) == 0.0
 
 
 @pytest.mark.parametrize("directed", [True, False])

@@ -387,6 +387,50 @@ def test_comparison_of_equal_and_of_unrelated_tables():
     assert compare_tables(points, points).procrustes_residual == 0.0
 
 
+@pytest.mark.parametrize(("n_keys", "dim"), [(20, 40), (60, 60), (300, 60), (2_000, 5)])
+def test_what_unrelated_tables_have_in_common_is_said(n_keys, dim):
+    """Of no more keys than dimensions a rotation brings any table onto another: the residual alone says nothing."""
+    rng = np.random.default_rng(0)
+    X, Y, noise = rng.normal(size=(3, n_keys, dim))
+    table, other, near = (EmbeddingTable(range(n_keys), vectors) for vectors in (X, Y, X + 0.1 * noise))
+    found = compare_tables(table, other, random_state=0)
+    assert found.chance_residual == pytest.approx(found.procrustes_residual, abs=0.05)
+    if n_keys < dim:
+        assert found.procrustes_residual < 0.5
+    assert compare_tables(table, near, random_state=0).procrustes_residual < 0.3 * found.chance_residual
+    assert found == compare_tables(table, other, random_state=0)
+
+
+def test_keys_without_a_vector_have_no_neighbours_in_common():
+    """The first keys of a table are the nearest ones of a vector of zeros: in both tables the same."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(2, 400, 20))
+    X[:200] = Y[:200] = 0
+    left, right = EmbeddingTable(range(400), X), EmbeddingTable(range(400), Y)
+    for metric in ("cosine", "dot"):
+        found = compare_tables(left, right, metric=metric, random_state=0)
+        assert found.n_sampled == 200
+        assert found.neighbor_overlap < 4 * found.chance_overlap
+        assert compare_tables(left, left, metric=metric, random_state=0).neighbor_overlap == 1.0
+    assert compare_tables(left, right, metric="euclidean", random_state=0).n_sampled == 400
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+@pytest.mark.parametrize("kind", [EmbeddingTable, np.asarray, sparse.csr_matrix])
+def test_neighbourhoods_do_not_depend_on_the_unit(scale, kind):
+    """Squares that float32 has not made all distances equal, and any map was trustworthy."""
+    rng = np.random.default_rng(0)
+    X, plane = rng.normal(size=(200, 10)).astype(np.float32), rng.normal(size=(200, 2)).astype(np.float32)
+
+    def made(vectors):
+        return kind(range(200), vectors) if kind is EmbeddingTable else kind(vectors)
+
+    for measure in (trustworthiness, neighborhood_preservation):
+        assert measure(made(X * np.float32(scale)), plane) == pytest.approx(measure(made(X), plane), abs=1e-3)
+        assert measure(X, plane * np.float32(scale)) == pytest.approx(measure(X, plane), abs=1e-3)
+    assert trustworthiness(made(X * np.float32(scale)), plane) < 0.6
+
+
 def test_tables_that_do_not_fit_are_named():
     table = EmbeddingTable(["a", "b"], np.eye(2))
     with pytest.raises(ValueError, match="keys in both tables, got 10 beside 2 shared keys"):
