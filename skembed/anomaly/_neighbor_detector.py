@@ -104,6 +104,9 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
     each other than a new row is to any of them. `training_scores_` and `offset_` are therefore of a covariance without
     the row in question, in closed form.
 
+    Where usual rows are of several kinds, most of the covariance is what lies between these, and ``whiten=False`` may
+    tell more.
+
     Columns of different units are to be scaled before: what Ledoit and Wolf shrink towards has the same variance in
     every column. Neighbours are exact. Sparse rows stay sparse while they are whitened, where those of `fit` are more
     than columns; else, and with ``whiten=False``, the rows of `fit` are made dense. Time to whiten grows with the
