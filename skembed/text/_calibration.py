@@ -1,8 +1,12 @@
-"""Temperature scaling: one factor for all scores of a classifier, chosen on held-out documents (Guo et al. 2017).
+"""How far a classifier of bags is to learn its documents, and how sure it may be: what held-out documents decide.
 
-arXiv:1706.04599, section 4.2. A classifier of bags of rows learns its documents by heart, and is as sure of others as
-of those that it knows. How much too sure, a second one tells that has not learned a tenth of them: the factor of its
-scores under which these are most likely. It changes no ranking of classes, where each has a score of its own.
+It learns its documents by heart, those with wrong classes too, and is as sure of others as of those that it knows. A
+second one that has not learned a tenth of them tells both:
+
+* How far. The sum of its rates until some point is that of a whole training at a lower rate, and what was learned until
+  then is nearly the same: one training tells of all rates below its own (early stopping is a penalty, Bishop 1995).
+* How sure. A factor for all scores under which the held-out documents are most likely (temperature scaling, Guo et al.
+  2017, arXiv:1706.04599, section 4.2). It changes no ranking of classes, where each has a score of its own.
 
 For a few classes the scores are of low rank whatever the dimension of the vectors is: the second one is narrow, and
 takes a fraction of the time.
@@ -10,7 +14,7 @@ takes a fraction of the time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,14 +25,16 @@ from skembed.text._class_model import ClassModel
 if TYPE_CHECKING:
     from skembed.training.documents import LabelledBags
 
-__all__ = ["FACTORS", "HeldOutLosses", "enough_of", "held_out_folds", "without_unseen"]
+__all__ = ["FACTORS", "HeldOutLosses", "RatePath", "enough_of", "held_out_folds", "learned_share", "without_unseen"]
 
 FACTORS = 2.0 ** np.arange(-8, 4.25, 0.25)
-SPREAD = 1.0  # standard deviation of the logarithm of a factor that a handful of documents cannot decide
+SPREAD = 1.0  # standard deviation of the logarithm of a factor, or a rate, that a handful of documents cannot decide
 LEAST_GAIN = 0.01  # of log-loss, in the mean of a document; documents to come differ from those at hand by more
 FOLD_SHARE, FOLD_SIZE = 0.1, 2000  # documents that are held out at a time: a share of them, at most so many
 ENOUGH = 1000  # documents that decide a factor; of fewer, so many folds are held out one after the other
 MAX_FOLDS = 5
+UNFINISHED = 5 * LEAST_GAIN  # what a rate gains over its half where its double may gain more than `LEAST_GAIN`
+WORST = -np.log(1e-300)  # loss of a document, which is no more than `ClassModel` allows it to be
 
 
 @stored
@@ -62,7 +68,7 @@ class HeldOutLosses:
         factor : float
             What the model's output is multiplied by already.
         """
-        sums = model.losses(data.bags, data.labels, data.weights.astype(np.float64), FACTORS / factor)
+        sums = model.losses(data.bags, data.labels, data.weights.astype(np.float64), FACTORS / factor).sum(axis=1)
         kept = min(1.0, max(FOLD_SIZE - len(data.labels), 0) / max(self.n_documents, 1.0))
         return HeldOutLosses(kept * self.sums + sums, kept * self.n_documents + len(data.labels))
 
@@ -86,6 +92,71 @@ class HeldOutLosses:
         """Raise ValueError if there is not a finite loss for each factor."""
         if self.sums.shape != FACTORS.shape or not np.isfinite(self.sums).all() or not self.n_documents >= 0:
             raise ValueError(f"expected finite losses of {len(FACTORS)} factors, got shape {self.sums.shape}")
+
+
+def learned_share(n_passes: Any, max_iter: int) -> Any:
+    """Return the share that the first passes have in the sum of the rates of all, which fall linearly to 0."""
+    return 1 - (1 - n_passes / max_iter) ** 2
+
+
+@dataclass(frozen=True)
+class RatePath:
+    """What held-out documents lost in the course of a training, as after trainings at lower rates.
+
+    Attributes
+    ----------
+    rates : ndarray of shape (n_points,)
+        Of whole trainings that would have learned as much, rising; the last is that of this one.
+    losses : ndarray of shape (n_points, n_factors, n_documents), float64
+        Of each document, weighted, under each of `FACTORS`.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+
+    @staticmethod
+    def passes(max_iter: int) -> np.ndarray:
+        """Return after how many passes to look: at rates that differ by about a root of 2, rising; the last is all."""
+        shares = 2.0 ** (-0.5 * np.arange(14))
+        return np.unique(np.ceil(max_iter * (1 - np.sqrt(1 - shares))).astype(np.int64))
+
+    def best(self) -> int:
+        """Return the number of the lowest rate that is within a standard error of the best; the last if that one is.
+
+        The last rate stands unless documents speak against it. Where they do, wrong classes are the reason, which hide
+        among the held-out ones, too, how much less of them a lower rate learns.
+        """
+        losses, last = self._least_losses(), len(self.rates) - 1
+        penalties = 0.5 * (np.log(self.rates / self.rates[-1]) / SPREAD) ** 2
+        best = int(np.argmin(losses.sum(axis=1) + penalties))
+
+        def is_as_good(point: int) -> bool:
+            more = losses[point] - losses[best]
+            return more.sum() + penalties[point] - penalties[best] <= np.sqrt(np.square(more).sum())
+
+        return last if is_as_good(last) else next(filter(is_as_good, range(last + 1)))
+
+    def is_unfinished(self) -> bool:
+        """Return whether twice the highest rate may gain: half of it loses much, or all rates are much alike."""
+        losses = self._least_losses().sum(axis=1) / max(self.losses.shape[2], 1)
+        half = int(np.abs(np.log(self.rates / self.rates[-1] * 2)).argmin())
+        has_learned = losses[0] - losses[-1] > UNFINISHED
+        return bool(losses[half] - losses[-1] > UNFINISHED) or not has_learned
+
+    def is_better_than(self, other: "RatePath") -> bool:
+        """Return whether the highest rate is better than that of another path, of the same documents."""
+        gains = other._least_losses()[-1] - self._least_losses()[-1]
+        penalty = 0.5 * (np.log(self.rates[-1] / other.rates[-1]) / SPREAD) ** 2
+        return bool(gains.sum() - penalty > np.sqrt(np.square(gains).sum()) + LEAST_GAIN * len(gains))
+
+    def _least_losses(self) -> np.ndarray:
+        """Losses under the best factor of each rate, (n_points, n_documents)."""
+        return self.losses[np.arange(len(self.rates)), self.losses.sum(axis=2).argmin(axis=1)]
+
+    def losses_at(self, rate: float) -> HeldOutLosses:
+        """Return the losses after a training at the nearest of these rates."""
+        nearest = np.abs(np.log(self.rates / rate)).argmin()
+        return HeldOutLosses(self.losses[nearest].sum(axis=1), float(self.losses.shape[2]))
 
 
 def held_out_folds(labels: np.ndarray, seed: int) -> Iterator[np.ndarray]:

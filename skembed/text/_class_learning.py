@@ -1,24 +1,42 @@
-"""Learning of a classifier of bags, and of how sure it may be: all that `FastTextClassifier` does with numbers."""
+"""Learning of a classifier of bags, how far and how sure: all that `FastTextClassifier` does with numbers."""
 
-import warnings
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from skembed.state import stored
-from skembed.text._calibration import HeldOutLosses, held_out_folds, without_unseen
+from skembed.text._calibration import (
+    FACTORS,
+    WORST,
+    HeldOutLosses,
+    RatePath,
+    held_out_folds,
+    learned_share,
+    without_unseen,
+)
 from skembed.text._class_model import ClassModel
 from skembed.training.run import Run
-from skembed.warning import warn
 
 if TYPE_CHECKING:
     from skembed.training.documents import ClassSettings, ClassTables, LabelledBags
 
-__all__ = ["ClassTask", "ClassesSeen", "LearnedClasses", "StartingRows", "class_task", "finished"]
+__all__ = [
+    "FIRST_RATE",
+    "ClassLearning",
+    "ClassTask",
+    "ClassTraining",
+    "ClassesSeen",
+    "LearnedClasses",
+    "StartingRows",
+    "class_task",
+]
 
 NARROW = 16  # dimensions of the model that is learned without held-out documents
+FIRST_RATE = 0.5  # of those that held-out documents choose from
+MAX_PATHS = 3  # which they choose from, of lower or of higher rates each
+FEW_DOCUMENTS = 2000  # of more, higher rates gain little, and another path takes time
 
 
 @stored
@@ -86,12 +104,15 @@ class LearnedClasses(NamedTuple):
     factor : float
     seen : ClassesSeen
     loss_curve : list of float
+    learning_rate : float
+        At which it was learned.
     """
 
     model: ClassModel
     factor: float
     seen: ClassesSeen
     loss_curve: list[float]
+    learning_rate: float
 
 
 class ClassTask(NamedTuple):
@@ -106,8 +127,8 @@ class ClassTask(NamedTuple):
     seen : ClassesSeen
         These documents among them.
     calibrate : bool
-    beginning : ndarray of shape (n_rows, embedding_dim), or None
-        A copy of the starting rows, for a second training, where a narrow one would not be of the same kind.
+    choose_rate : bool
+        Whether the rate of the settings is where held-out documents begin to look for theirs.
     is_first : bool
         Whether there were no earlier calls.
     """
@@ -118,7 +139,7 @@ class ClassTask(NamedTuple):
     run: Run
     seen: ClassesSeen
     calibrate: bool
-    beginning: np.ndarray | None
+    choose_rate: bool
     is_first: bool
 
 
@@ -129,6 +150,7 @@ def class_task(
     run: Run,
     *,
     calibrate: bool,
+    choose_rate: bool = False,
     earlier: ClassesSeen | None = None,
 ) -> ClassTask:
     """Return the training of documents and their classes.
@@ -143,6 +165,8 @@ def class_task(
     calibrate : bool
         Whether to choose the factor of the scores by documents that are held out of another training; of later calls,
         `earlier.losses` choose it.
+    choose_rate : bool, default=False
+        Whether these documents choose the rate, too, beginning with that of the settings.
     earlier : ClassesSeen, default=None
         What earlier calls have learned.
     """
@@ -153,58 +177,112 @@ def class_task(
     if earlier is not None:
         seen = ClassesSeen(earlier.counts + counts, earlier.tree_counts, earlier.weights + weights, earlier.losses)
     data = data._replace(counts=seen.tree_counts if settings.loss == "hierarchical-softmax" else seen.counts)
-    beginning = start.rows.copy() if start.given and calibrate and earlier is None else None
-    return ClassTask(data, start, settings, run, seen, calibrate, beginning, earlier is None)
+    is_first = earlier is None
+    return ClassTask(data, start, settings, run, seen, calibrate, choose_rate and calibrate and is_first, is_first)
 
 
-def finished(task: ClassTask, tables: "ClassTables") -> LearnedClasses:
-    """Return what was learned, calibrated."""
-    seen = task.seen
-    if task.calibrate and task.is_first:
-        seen = replace(seen, losses=_held_out_losses(task, len(tables.loss_curve)))
-    factor = seen.losses.best_factor() if task.calibrate else 1.0
-    model = ClassModel.of(tables, task.data.counts, task.settings, seen.frequencies)
-    return LearnedClasses(model.scaled(factor), factor, seen, tables.loss_curve)
+@dataclass
+class ClassTraining:
+    """A training that is to be done, and what it has learned.
+
+    Attributes
+    ----------
+    arguments : tuple
+        Of `skembed.training.documents.train_classes`.
+    options : dict
+        By name.
+    tables : ClassTables
+        To be set by who trains.
+    """
+
+    arguments: "tuple[LabelledBags, np.ndarray, ClassSettings, Run]"
+    options: dict[str, Any]
+    tables: "ClassTables" = field(init=False)
 
 
-def _held_out_losses(task: ClassTask, n_passes: int) -> HeldOutLosses:
-    """Losses of documents that were held out of a training of so many passes; none, with a warning, on Ctrl-C."""
-    from skembed.training.documents import random_rows, train_classes  # numba: not to predict
+class ClassLearning:
+    """The trainings of a task, one after the other: what comes next depends on what was learned.
 
-    data, start, settings, run = task.data, task.start, task.settings, task.run
+    Iterating yields each `ClassTraining`, whose `tables` are set before the next one: so no function lies between `fit`
+    and what trains.
+
+    Attributes
+    ----------
+    learned : LearnedClasses
+        When all are done, calibrated.
+    """
+
+    learned: LearnedClasses
+
+    def __init__(self, task: ClassTask) -> None:
+        self.task = task
+
+    def __iter__(self) -> Iterator[ClassTraining]:
+        task, settings, path = self.task, self.task.settings, None
+        if task.calibrate and task.is_first:
+            path = yield from _rate_path(task, settings.learning_rate)
+        if path is not None and task.choose_rate:
+            path = yield from _better_path(task, path)
+            settings = replace(settings, learning_rate=float(path.rates[path.best()]))
+        start, seen = task.start, task.seen
+        training = ClassTraining(
+            (task.data, start.rows, settings, task.run), {"output": start.output, "given": start.given}
+        )
+        yield training
+        tables, n_passes = training.tables, len(training.tables.loss_curve)
+        if path is not None and n_passes:  # a callback or Ctrl-C may have ended it
+            share = float(learned_share(n_passes, settings.max_iter))
+            seen = replace(seen, losses=path.losses_at(settings.learning_rate * share))
+        factor = seen.losses.best_factor() if task.calibrate else 1.0
+        model = ClassModel.of(tables, task.data.counts, settings, seen.frequencies)
+        self.learned = LearnedClasses(model.scaled(factor), factor, seen, tables.loss_curve, settings.learning_rate)
+
+
+def _better_path(task: ClassTask, path: RatePath) -> Generator[ClassTraining, None, RatePath]:
+    """Go on to lower rates, or to higher ones, while these are better."""
+    goes_down = path.best() == 0 < len(path.rates) - 1
+    for _ in range(MAX_PATHS - 1):
+        if path.best() > 0 if goes_down else len(task.data.labels) > FEW_DOCUMENTS or not path.is_unfinished():
+            break
+        other = yield from _rate_path(task, float(path.rates[0] if goes_down else 2 * path.rates[-1]))
+        if not goes_down and not other.is_better_than(path):
+            break
+        path = other
+    return path
+
+
+def _rate_path(task: ClassTask, learning_rate: float) -> Generator[ClassTraining, None, RatePath]:
+    """What held-out documents lost while the others were learned; of no documents where none can be held out."""
+    settings = replace(task.settings, learning_rate=learning_rate)
+    points = RatePath.passes(settings.max_iter)
+    losses = [np.empty((len(points), len(FACTORS), 0))]
+    for held in held_out_folds(task.data.labels, task.run.seed):
+        losses.append((yield from _held_out_losses(task, settings, held)))
+    return RatePath(learning_rate * learned_share(points, settings.max_iter), np.concatenate(losses, axis=2))
+
+
+def _held_out_losses(
+    task: ClassTask, settings: "ClassSettings", held: np.ndarray
+) -> Generator[ClassTraining, None, np.ndarray]:
+    """Losses of the held-out documents at the points of a `RatePath`, (n_points, n_factors, n_held)."""
+    from skembed.training.documents import random_rows  # numba: not to predict
+
+    data, start = task.data, task.start
+    rest, held_data = data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
+    was_seen = np.zeros(start.n_rows, dtype=bool)
+    was_seen[rest.bags.indices] = True
+    bags = without_unseen(held_data.bags, was_seen, start.n_words)
+    weights = held_data.weights.astype(np.float64)
+    points = RatePath.passes(settings.max_iter)
+    # those of a training that diverges, and ends early, stay the worst there are
+    losses = np.full((len(points), len(FACTORS), len(weights)), WORST)
+
+    def note(n_passes: int, tables: "ClassTables") -> None:
+        if n_passes in points:
+            model = ClassModel.of(tables, data.counts, settings)
+            losses[np.searchsorted(points, n_passes)] = model.losses(bags, held_data.labels, weights, FACTORS)
+
     dim = min(start.rows.shape[1], NARROW)
-    losses = HeldOutLosses.none()
-    try:
-        for held in held_out_folds(data.labels, run.seed) if n_passes else ():
-            rest = data.take(np.flatnonzero(~held))
-            given = task.beginning
-            rows = random_rows(start.n_rows, dim, run.seed) if given is None else given.copy()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # it was said already
-                again = replace(run, verbose=0, callbacks=_EndAfter(n_passes))
-                tables = train_classes(rest, rows, settings, again, given=given is not None)
-            if len(tables.loss_curve) < n_passes:  # Ctrl-C, and a warning said so
-                return HeldOutLosses.none()
-            was_seen = np.zeros(start.n_rows, dtype=bool)
-            was_seen[rest.bags.indices] = True
-            held_data = data.take(np.flatnonzero(held))
-            held_data = held_data._replace(bags=without_unseen(held_data.bags, was_seen, start.n_words))
-            losses = losses.add(ClassModel.of(tables, data.counts, settings), held_data)
-    except KeyboardInterrupt:
-        warn("interrupted while probabilities were calibrated; they are as they were learned.")
-        return HeldOutLosses.none()
+    rows = start.rows.copy() if start.given else random_rows(start.n_rows, dim, task.run.seed)
+    yield ClassTraining((rest, rows, settings, task.run), {"given": start.given, "watch": note})
     return losses
-
-
-class _EndAfter:
-    """A `PassObserver` that ends training after so many passes, as the one that is repeated has ended."""
-
-    def __init__(self, n_passes: int) -> None:
-        self.n_left = n_passes
-
-    def begin_pass(self) -> None:
-        pass
-
-    def end_pass(self, loss: float, score: float | None = None) -> bool:
-        self.n_left -= 1
-        return self.n_left == 0

@@ -110,7 +110,7 @@ class ClassModel:
             yield found
 
     def losses(self, bags: Ragged, labels: np.ndarray, weights: np.ndarray, factors: np.ndarray) -> np.ndarray:
-        """Return the sum of the weighted log-losses of documents, their scores multiplied by each factor.
+        """Return the weighted log-losses of documents, their scores multiplied by each factor.
 
         Parameters
         ----------
@@ -121,10 +121,10 @@ class ClassModel:
 
         Returns
         -------
-        ndarray of shape (n_factors,), float64
+        ndarray of shape (n_factors, n_bags), float64
         """
         scores = self._scores(bags)
-        return np.array([-(weights * self._log_likelihoods(factor * scores, labels)).sum() for factor in factors])
+        return np.array([-weights * self._log_likelihoods(factor * scores, labels) for factor in factors])
 
     def _scores(self, bags: Ragged) -> np.ndarray:
         """Products of the documents' vectors and the output rows, float64 (n_bags, n_outputs)."""

@@ -22,12 +22,12 @@ from skembed.text._bags import END_ROW, BagReader
 from skembed.text._calibration import enough_of
 from skembed.text._class_labels import all_classes, class_numbers, read_labels
 from skembed.text._class_learning import (
+    FIRST_RATE,
     ClassesSeen,
-    ClassTask,
+    ClassLearning,
     LearnedClasses,
     StartingRows,
     class_task,
-    finished,
 )
 from skembed.text._class_model import ClassModel
 from skembed.text._class_reading import all_bags, document_weights, warn_of_marked_classes, without_stop_words
@@ -65,9 +65,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         N-grams are hashed to so many numbers; only those in use take memory.
     negative : int, default=5
         Classes drawn for each document, with negative sampling.
-    learning_rate : float, default=0.5
+    learning_rate : float or "auto", default="auto"
         How far a step moves the score of a document, times what it lacks, at the start; it falls linearly to 0. The
-        higher, the more of the training documents is learned by heart.
+        higher, the more of the training documents is learned by heart, wrong labels among them. "auto" is 0.5, or less,
+        or of up to 2,000 documents more, where documents that are held out for `calibrate` are then predicted better.
     max_iter : int, default=10
         Passes over the documents, each in another order. What they learn does not depend on how long documents are and
         how many there are; twice as many are much like twice the rate.
@@ -83,7 +84,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Divide scores by a temperature, so that probabilities are those of documents to come: learned by heart, those of
         the training are too sure. It is chosen on documents held out of a second, narrower training, and changes no
         ranking of classes where they have scores of their own ("softmax", "one-vs-all"). False saves up to half of the
-        time.
+        time, and "auto" is 0.5.
     class_weight : dict, "balanced" or None, default=None
         As in LogisticRegression; weights are factors of the learning rate, 1 in the mean.
     n_jobs : int, default=None
@@ -101,6 +102,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The vectors of words; a SubwordTable, their character n-grams in it, with ``max_n > 0``.
     vocabulary_ : Vocabulary
         The words with their counts.
+    learning_rate_ : float
+        Of `fit`, or the first call of `partial_fit`.
     temperature_ : float
         What scores were divided by; above 1, the training was too sure. 1 without `calibrate`.
     loss_curve_ : list of float
@@ -132,8 +135,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     _state = {
         "_composed": None, "vocabulary_": Vocabulary, "classes_": np.ndarray, "loss_curve_": list[float],
-        "n_iter_": int, "temperature_": float, "_tokenizer": Tokenizer, "_stop_words": list[str],
-        "_bag_reader": BagReader, "_model": ClassModel, "_seen": ClassesSeen,
+        "n_iter_": int, "learning_rate_": float, "temperature_": float, "_tokenizer": Tokenizer,
+        "_stop_words": list[str], "_bag_reader": BagReader, "_model": ClassModel, "_seen": ClassesSeen,
     }  # fmt: skip
     _parameter_constraints: dict = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -143,7 +146,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "max_n": [Interval(Integral, 0, 100, closed="both")],
         "n_buckets": [Interval(Integral, 1, 2**31 - 1, closed="both")],
         "negative": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
@@ -163,6 +166,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     classes_: np.ndarray
     vocabulary_: Vocabulary
     loss_curve_: list[float]
+    learning_rate_: float
     temperature_: float
     _composed: EmbeddingTable | None
     _tokenizer: Tokenizer
@@ -181,7 +185,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         max_n=0,
         n_buckets=2_000_000,
         negative=5,
-        learning_rate=0.5,
+        learning_rate="auto",
         max_iter=10,
         lowercase=True,
         tokenizer=None,
@@ -253,9 +257,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         from skembed.training.documents import train_classes  # numba: not to predict
 
-        read, task, callbacks = self._read(X, y, sample_weight, classes=None, earlier=False)
-        tables = train_classes(task.data, task.start.rows, task.settings, task.run, given=task.start.given)
-        self._keep(read, finished(task, tables), earlier=False)
+        read, learning, callbacks = self._read(X, y, sample_weight, classes=None, earlier=False)
+        for training in learning:
+            training.tables = train_classes(*training.arguments, **training.options)
+        self._keep(read, learning.learned, earlier=False)
         callbacks.end()
         return self
 
@@ -301,17 +306,17 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from skembed.training.documents import train_classes  # numba: not to predict
 
         earlier = hasattr(self, "_model")
-        read, task, callbacks = self._read(X, y, sample_weight, classes=classes, earlier=earlier)
-        start = task.start
-        tables = train_classes(task.data, start.rows, task.settings, task.run, output=start.output, given=start.given)
-        self._keep(read, finished(task, tables), earlier=earlier)
+        read, learning, callbacks = self._read(X, y, sample_weight, classes=classes, earlier=earlier)
+        for training in learning:
+            training.tables = train_classes(*training.arguments, **training.options)
+        self._keep(read, learning.learned, earlier=earlier)
         callbacks.end()
         return self
 
     def _read(
         self, X: Any, y: Any, sample_weight: Any, *, classes: Any, earlier: bool
-    ) -> tuple[dict[str, Any], ClassTask, PassCallbacks]:
-        """What was read, as attributes, and the training of it."""
+    ) -> tuple[dict[str, Any], ClassLearning, PassCallbacks]:
+        """What was read, as attributes, and the learning of it."""
         from skembed.training.documents import ClassSettings, LabelledBags  # numba: not to predict
 
         self._validate_params()
@@ -355,13 +360,13 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         settings = ClassSettings(loss, self.negative, learning_rate, self.max_iter, idf_power=idf_power)
         task = class_task(
             data, self._start(reader, seed, earlier), settings, run, calibrate=self.calibrate,
-            earlier=seen_before,
+            choose_rate=self.learning_rate == "auto", earlier=seen_before,
         )  # fmt: skip
         read = {
             "classes_": classes, "vocabulary_": vocabulary, "_tokenizer": tokenizer, "_stop_words": sorted(stop_words),
             "_bag_reader": reader,
         }  # fmt: skip
-        return read, task, callbacks
+        return read, ClassLearning(task), callbacks
 
     def _keep(self, read: dict[str, Any], learned: LearnedClasses, *, earlier: bool) -> None:
         """Set the attributes of a finished training."""
@@ -372,6 +377,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.loss_curve_ = [*before, *learned.loss_curve]
         self.n_iter_ = len(self.loss_curve_)
         self.temperature_ = 1 / learned.factor
+        if not earlier:
+            self.learning_rate_ = learned.learning_rate
         self._model, self._seen = learned.model, learned.seen
 
     def _new_tokenizer(self) -> Tokenizer:
@@ -387,7 +394,10 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _learning_rate(self, n_documents: int, earlier: bool) -> float:
         """The rate of this call: lower for a small part of all documents, which must not outweigh the others."""
         n_before = int(self._seen.counts.sum()) if earlier else 0
-        return self.learning_rate * math.sqrt(n_documents / max(n_before + n_documents, 1))
+        rate = self.learning_rate
+        if rate == "auto":  # classifiers of older files were not told of theirs
+            rate = getattr(self, "learning_rate_", FIRST_RATE) if earlier else FIRST_RATE
+        return rate * math.sqrt(n_documents / max(n_before + n_documents, 1))
 
     def _check_parameters(self, earlier: bool) -> None:
         if self.max_n and self.min_n > self.max_n:
@@ -440,6 +450,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._seen.check(len(self.classes_))
         if not 0 < self.temperature_ < np.inf:
             raise ValueError(f"expected a positive temperature, got {self.temperature_}")
+        if not 0 < getattr(self, "learning_rate_", FIRST_RATE) < np.inf:
+            raise ValueError(f"expected a positive learning rate, got {self.learning_rate_}")
 
     def predict_proba(self, X):
         """Return the probabilities of classes.
@@ -539,7 +551,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         )  # fmt: skip
         classifier.classes_, classifier.vocabulary_ = parts.classes, parts.vocabulary
         classifier._composed = None
-        classifier.loss_curve_, classifier.n_iter_, classifier.temperature_ = [], 0, 1.0
+        classifier.loss_curve_, classifier.n_iter_ = [], 0
+        classifier.learning_rate_, classifier.temperature_ = FIRST_RATE, 1.0
         classifier._model, classifier._seen, classifier._bag_reader = parts.model, parts.seen, reader
         classifier._tokenizer, classifier._stop_words = Tokenizer(False, None, _WORDS_OF_FASTTEXT), []
         return classifier

@@ -17,6 +17,7 @@ and of how many classes documents are, and of long or few ones it is nothing. He
   documents, else their length, and with it what scores can grow to, would go by how many documents there are.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -230,6 +231,7 @@ def train_classes(
     *,
     output: np.ndarray | None = None,
     given: bool = False,
+    watch: Callable[[int, ClassTables], None] | None = None,
 ) -> ClassTables:
     """Learn rows and classes.
 
@@ -245,6 +247,9 @@ def train_classes(
         What the output rows begin with, changed in place; None: `random_outputs`, or zeros where rows are given.
     given : bool
         Whether some of the rows were learned elsewhere, so that they tell of classes by themselves.
+    watch : callable, default=None
+        Makes this a trial: ``watch(n_passes, tables)`` is called after each pass, and nobody else is told of it. Ctrl-C
+        ends more than the trial, and KeyboardInterrupt goes on.
 
     Returns
     -------
@@ -253,7 +258,7 @@ def train_classes(
     Warns
     -----
     ConvergenceWarning
-        If what was learned is not finite; the last finite tables are returned.
+        If what was learned is not finite; the last finite tables are returned. Not of a trial.
     """
     bags, labels, weights, counts = data
     n_outputs = len(counts) - (settings.loss == "hierarchical-softmax")
@@ -300,7 +305,11 @@ def train_classes(
                     break
         return ClassTables(*tables, loss_curve)
 
-    return run.passes(train, settings.max_iter, total=n_total)
+    if watch is None:
+        return run.passes(train, settings.max_iter, total=n_total)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return train(lambda pass_, learned: watch(pass_ + 1, learned), lambda n_learned: None)
 
 
 def class_tree(counts: np.ndarray) -> HuffmanTree:

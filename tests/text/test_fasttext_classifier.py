@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -248,7 +249,7 @@ def noisy(n_documents, seed, noise=0.3):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_probabilities_are_calibrated_on_held_out_documents(loss):
-    settings = {"loss": loss, "max_iter": 15}
+    settings = {"loss": loss, "max_iter": 15, "learning_rate": 0.5}
     (texts, y), (unseen, y_unseen) = noisy(700, 0), noisy(1000, 1)
     raw, calibrated = small(calibrate=False, **settings).fit(texts, y), small(**settings).fit(texts, y)
     assert raw.temperature_ == 1 < 1.3 < calibrated.temperature_
@@ -298,21 +299,92 @@ def test_folds_hold_out_each_document_once_at_most_and_leave_one_of_each_class()
         assert max(held.sum() for held in folds) <= 2000
 
 
-def test_interrupting_the_calibration_keeps_what_was_learned(monkeypatch):
-    expected = small(calibrate=False).fit(TEXTS, LABELS)
-    train, calls = documents.train_classes, []
+def test_ctrl_c_while_documents_are_held_out_leaves_the_classifier_as_it_was(monkeypatch):
+    classifier = small().fit(TEXTS, LABELS)
+    before, losses, calls = vars(classifier).copy(), ClassModel.losses, []
 
-    def train_then_interrupt(*arguments, **options):
+    def interrupted(self, *arguments):
         calls.append(1)
-        if len(calls) > 1:
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        return train(*arguments, **options)
+        return losses(self, *arguments)
 
-    monkeypatch.setattr(documents, "train_classes", train_then_interrupt)
-    with pytest.warns(UserWarning, match="interrupted while probabilities were calibrated"):
-        classifier = small().fit(TEXTS, LABELS)
-    assert classifier.temperature_ == 1
-    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), expected.predict_proba(TEXTS))
+    monkeypatch.setattr(ClassModel, "losses", interrupted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing was kept that a warning could speak of
+        with pytest.raises(KeyboardInterrupt):
+            classifier.fit(TEXTS, LABELS)
+    assert vars(classifier) == before
+
+
+def mislabelled(n_documents, n_classes, n_words, share, wrong, seed=0):
+    """As `topical`, with a share of labels drawn at random."""
+    texts, y = topical(n_documents, n_classes, n_words, share, seed)
+    generator = np.random.default_rng(seed)
+    return texts, np.where(generator.random(n_documents) < wrong, generator.integers(n_classes, size=n_documents), y)
+
+
+@pytest.mark.parametrize(
+    ("n_documents", "n_classes", "n_words", "share", "wrong"),
+    [(400, 2, 30, 0.2, 0.4), (1500, 6, 30, 0.2, 0.3), (1500, 6, 30, 0.2, 0.6), (3000, 3, 5, 0.5, 0.5)],
+)
+def test_wrong_labels_are_not_learned_by_heart(n_documents, n_classes, n_words, share, wrong):
+    texts, y = mislabelled(n_documents, n_classes, n_words, share, wrong)
+    unseen, y_unseen = topical(600, n_classes, n_words, share, seed=1)
+    ours = FastTextClassifier(random_state=0).fit(texts, y)
+    rates = [small(embedding_dim=100, learning_rate=rate).fit(texts, y) for rate in (0.05, 0.1, 0.2, 0.5)]
+    *lower, highest = (found.score(unseen, y_unseen) for found in rates)
+    assert max(lower) - 0.03 < ours.score(unseen, y_unseen)
+    assert highest + 0.05 < ours.score(unseen, y_unseen)
+    assert ours.learning_rate_ < 0.3
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_rate_stands_where_documents_do_not_speak_against_it(loss):
+    texts, y = topical(600, 4, 30, 0.3)
+    assert small(loss=loss).fit(texts, y).learning_rate_ == 0.5
+    settings = {"loss": loss, "calibrate": False}
+    assert small(**settings).fit(*mislabelled(600, 4, 30, 0.3, 0.6)).learning_rate_ == 0.5  # none are held out
+    assert small(loss=loss, learning_rate=0.8).fit(*mislabelled(600, 4, 30, 0.3, 0.6)).learning_rate_ == 0.8
+
+
+@pytest.mark.parametrize(("n_words", "share"), [(300, 0.03), (300, 0.02)])
+def test_the_rate_is_higher_where_few_documents_ask_for_it(n_words, share, monkeypatch):
+    texts, y = topical(200, 20, n_words, share)
+    unseen, y_unseen = topical(600, 20, n_words, share, seed=1)
+    automatic, fixed = FastTextClassifier(random_state=0), FastTextClassifier(learning_rate=0.5, random_state=0)
+    found, plain = automatic.fit(texts, y), fixed.fit(texts, y)
+    assert found.score(unseen, y_unseen) > plain.score(unseen, y_unseen) + 0.02
+    losses = [log_loss(y_unseen, classifier.predict_proba(unseen)) for classifier in (found, plain)]
+    assert losses[0] < losses[1] - 0.1
+    assert 0.5 < found.learning_rate_ <= 2
+    monkeypatch.setattr("skembed.text._class_learning.FEW_DOCUMENTS", 199)
+    assert automatic.fit(texts, y).learning_rate_ == 0.5
+
+
+def test_later_calls_go_on_at_the_rate_of_the_first():
+    texts, y = mislabelled(600, 4, 30, 0.3, 0.6)
+    automatic, given = small().partial_fit(texts, y), small()
+    rate = automatic.learning_rate_
+    assert rate < 0.3
+    given.set_params(learning_rate=rate).partial_fit(texts, y)
+    automatic.partial_fit(texts[:50], y[:50])
+    assert automatic.learning_rate_ == rate
+    np.testing.assert_array_equal(automatic._model.input, given.partial_fit(texts[:50], y[:50])._model.input)
+
+
+def test_held_out_documents_of_a_training_that_diverges_lower_the_rate(monkeypatch):
+    fit = documents._FitDocuments.__call__
+
+    def diverging(self, tables, shard, seed):
+        learned, (loss, finite) = fit(self, tables, shard, seed)
+        (_, rate, _), (*_, pass_, _) = shard, seed
+        return learned, (loss, finite and not (pass_ == 2 and rate > 0.2))
+
+    monkeypatch.setattr(documents._FitDocuments, "__call__", diverging)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert small().fit(*themes()).learning_rate_ < 0.2
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -662,13 +734,16 @@ def test_predicting_imports_no_numba(heavy_imports, fitted):
     assert heavy_imports(fitted, "predict") == []
 
 
-def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(interrupt_training):
-    whole = small(max_iter=4).fit(TEXTS, LABELS)
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_ctrl_c_keeps_what_was_learned_and_before_the_first_pass_goes_on(interrupt_training, calibrate):
+    whole = small(max_iter=4, learning_rate=0.5, calibrate=calibrate).fit(TEXTS, LABELS)
     interrupt_training(3)
     with pytest.warns(UserWarning, match="interrupted in pass 4 of 4; kept"):
-        classifier = small(max_iter=4).fit(TEXTS, LABELS)
+        classifier = small(max_iter=4, learning_rate=0.5, calibrate=calibrate).fit(TEXTS, LABELS)
     assert classifier.loss_curve_ == whole.loss_curve_[:3]
     assert classifier.n_iter_ == 3
+    assert classifier.temperature_ == pytest.approx(whole.temperature_, rel=0.3)
+    assert (classifier.temperature_ == 1) == (not calibrate)
     assert classifier.predict_proba(TEXTS).shape == (len(TEXTS), 3)
     interrupt_training(0)
     classifier = small()
@@ -714,8 +789,8 @@ def test_held_out_documents_are_left_out_of_a_narrow_model_unless_vectors_are_gi
     monkeypatch.setattr(documents, "train_classes", train_and_note)
     init = EmbeddingTable(["sara"], np.ones((1, NARROW + 4))) if given else None
     small(embedding_dim=NARROW + 4, init=init, max_iter=1).fit(TEXTS[:40], LABELS[:40])
-    assert widths[0] == NARROW + 4  # the model itself
-    assert set(widths[1:]) == {NARROW + 4 if given else NARROW}
+    assert widths[-1] == NARROW + 4  # the model itself
+    assert set(widths[:-1]) == {NARROW + 4 if given else NARROW}
 
 
 def test_classes_of_several_types_are_refused():

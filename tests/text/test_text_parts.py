@@ -22,7 +22,14 @@ from skembed import (
 from skembed.data.columns import read_columns
 from skembed.data.ragged import NO_ROW, Ragged
 from skembed.text import _column_inputs, _retraining
-from skembed.text._calibration import FACTORS, HeldOutLosses, held_out_folds, without_unseen
+from skembed.text._calibration import (
+    FACTORS,
+    HeldOutLosses,
+    RatePath,
+    held_out_folds,
+    learned_share,
+    without_unseen,
+)
 from skembed.text._class_learning import ClassesSeen
 from skembed.text._column_inputs import ColumnInputs, missing_vector
 from skembed.text._model_training import hold_out, is_line, read_vocabulary, write_vocabulary
@@ -146,7 +153,7 @@ def test_older_documents_count_less_where_there_are_many(seen, added, kept):
         def losses(self, bags, labels, weights, factors):
             assert weights.dtype == np.float64
             np.testing.assert_array_equal(factors, FACTORS / 2.0)
-            return np.full(len(FACTORS), 7.0)
+            return np.full((len(FACTORS), 2), 3.5)
 
     data = SimpleNamespace(bags=None, labels=np.zeros(added), weights=np.ones(added, np.float32))
     found = losses_of(np.full(len(FACTORS), 3.0), float(seen)).add(Model(), data, 2.0)
@@ -197,19 +204,66 @@ def test_bags_without_what_was_not_seen_lose_words_and_keep_places_of_ngrams():
     assert [one.tolist() for one in np.split(found.indices, found.indptr[1:-1])] == [[0, 1, 3, NO_ROW], [0, NO_ROW]]
 
 
-def test_ctrl_c_in_a_second_training_leaves_probabilities_as_they_were_learned(monkeypatch):
-    texts, y = ["aa bb", "cc dd", "aa cc", "bb dd"] * 10, ["x", "y"] * 20
+# --------------------------------------------------------------------------------------------------- learning rates
 
-    def interrupted(*told):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr("skembed.text._class_learning.held_out_folds", interrupted)
-    with pytest.warns(
-        UserWarning, match="interrupted while probabilities were calibrated; they are as they were learned"
-    ):
-        classifier = FastTextClassifier(8, max_iter=2, random_state=0).fit(texts, y)
-    plain = FastTextClassifier(8, max_iter=2, random_state=0, calibrate=False).fit(texts, y)
-    np.testing.assert_allclose(classifier.predict_proba(texts), plain.predict_proba(texts), rtol=1e-5)
+def path_of(losses, rates=(0.1, 0.2, 0.3, 0.4, 0.5)):
+    """Losses of documents at each rate, under the best factor; others are worse."""
+    losses = np.asarray(losses, dtype=float)
+    worse = np.abs(np.arange(len(FACTORS)) - 20)[:, None]
+    return RatePath(np.array(rates), losses[:, None] + worse)
+
+
+def test_the_lowest_rate_is_chosen_that_is_as_good_as_the_best_where_the_highest_is_not():
+    noise = np.random.default_rng(0).standard_normal((5, 400))
+    flat = 1 + 0.1 * noise
+    assert path_of(flat).best() == 4
+    assert path_of(flat + np.array([0, 0, 0, 0, 0.1])[:, None]).best() == 0
+    assert path_of(flat + np.array([0.1, 0, 0, 0, 0.1])[:, None]).best() == 1
+    assert path_of(flat + np.array([0.5, 0.4, 0.3, 0.1, 0])[:, None]).best() == 4
+
+
+def test_a_handful_of_documents_decides_no_rate():
+    for n_documents, best in ((0, 4), (1, 4), (3, 4), (40, 0)):
+        assert path_of(np.repeat([[0.5], [0.7], [0.8], [0.9], [1.0]], n_documents, axis=1)).best() == best
+
+
+def test_a_path_is_unfinished_where_half_of_its_rate_loses_much_or_all_rates_alike():
+    rates = np.array([0.1, 0.26, 0.4, 0.5])
+    for lowest, at_half, unfinished in ((2, 1.06, True), (2, 1.04, False), (1.04, 1.04, True), (1, 1, True)):
+        path = path_of(np.array([lowest, at_half, 1.02, 1])[:, None] * np.ones(50), rates)
+        assert path.is_unfinished() == unfinished
+
+
+def test_a_higher_rate_is_better_where_most_documents_gain_a_hundredth_and_more_than_their_spread():
+    path = path_of(np.ones((2, 400)), (0.25, 0.5))
+    spread = np.resize([-1.0, 1.0], 400)
+    for gain, wide, better in ((0.03, 0.0, True), (0.009, 0.0, False), (0.03, 1.0, False), (0.1, 0.5, True)):
+        higher = path_of(np.array([np.ones(400), 1 - gain - wide * spread]), (0.5, 1.0))
+        assert higher.is_better_than(path) == better
+    few = path_of(np.ones((2, 2)), (0.25, 0.5))
+    assert not path_of(np.full((2, 2), 0.8), (0.5, 1.0)).is_better_than(few)
+
+
+@pytest.mark.parametrize(
+    ("max_iter", "passes"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (10, [1, 2, 3, 5, 10]), (1000, None)]
+)
+def test_a_path_is_looked_at_where_rates_differ_by_about_a_root_of_two(max_iter, passes):
+    found = RatePath.passes(max_iter)
+    assert found[-1] == max_iter
+    assert passes is None or found.tolist() == passes
+    shares = learned_share(found, max_iter)
+    assert shares[-1] == 1
+    if max_iter == 1000:
+        np.testing.assert_allclose(shares[1:] / shares[:-1], np.sqrt(2), rtol=0.2)
+
+
+def test_losses_are_those_of_the_nearest_rate():
+    path = path_of(np.arange(5)[:, None] * np.ones((1, 3)))
+    for rate, point in ((0.01, 0), (0.1, 0), (0.24, 1), (0.25, 2), (0.5, 4), (9.0, 4)):
+        found = path.losses_at(rate)
+        assert found.n_documents == 3
+        assert found.sums.min() == 3 * point
 
 
 # ---------------------------------------------------------------------------------------------------- vocabularies
