@@ -29,6 +29,7 @@ from skembed.text._word_training import (
     known_output,
     next_seed,
     passes_to_learn,
+    subsample_of,
     warn_of_no_pairs,
 )
 from skembed.text._words import check_table_memory, read_stop_words
@@ -63,9 +64,9 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         How many words before and after a word are its context.
     shrink_window : bool, default=True
         Draw the window of each word from 1 to `window`, so that near words weigh more.
-    subsample : float, default=1e-3
+    subsample : float or "auto", default="auto"
         Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
-        are; 0 keeps all.
+        are; 0 keeps all. "auto" as in `Word2VecVectorizer`.
     negative : int, default=5
         Noise words drawn for each pair of words (CBOW: for each word), with negative sampling.
     ns_exponent : float, default=0.75
@@ -155,7 +156,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         "n_buckets": [Interval(Integral, 1, 2**31 - 1, closed="both")],
         "window": [Interval(Integral, 1, None, closed="left")],
         "shrink_window": ["boolean"],
-        "subsample": [Interval(Real, 0, 1, closed="both")],
+        "subsample": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "negative": [Interval(Integral, 1, None, closed="left")],
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -179,7 +180,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         n_buckets=2_000_000,
         window=5,
         shrink_window=True,
-        subsample=1e-3,
+        subsample="auto",
         negative=5,
         ns_exponent=0.75,
         learning_rate=0.05,
@@ -271,12 +272,18 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
         return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words, lowercase=self.lowercase))
 
+    def _subsample(self, vocabulary: Vocabulary, words_per_document: float) -> float:
+        if self.subsample != "auto":
+            return self.subsample
+        return subsample_of(vocabulary.counts, words_per_document, self.window)
+
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         if self.init is not None:
             return 0.0  # more of them would forget more of it
         return passes_to_learn(
             vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self.learning_rate,
-            subsample=self.subsample, window=self.window, shrink_window=self.shrink_window,
+            subsample=self._subsample(vocabulary, vocabulary.counts.sum() / n_documents), window=self.window,
+            shrink_window=self.shrink_window,
         )  # fmt: skip
 
     def _check_parameters(self) -> None:
@@ -317,13 +324,14 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             first = uniform_vectors(n_rows, self.embedding_dim, seed)
             output = None if earlier is None else known_output(earlier.words, len(words), self.loss)
             start = SequenceTables(starting_rows(first, words, buckets, known), output, [])  # type: ignore[arg-type]
-        settings = settings_of(SequenceSettings, self, max_iter=training.max_iter)
+        subsample = self._subsample(vocabulary, training.n_words / training.n_documents)
+        settings = settings_of(SequenceSettings, self, max_iter=training.max_iter, subsample=subsample)
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
         learned = train_sequences(
             training.sequences, vocabulary.counts, settings, run, start=start, subword_rows=rows,
             pass_size=training.n_words,
         )  # fmt: skip
-        warn_of_no_pairs(learned.loss_curve, self.subsample)
+        warn_of_no_pairs(learned.loss_curve, subsample)
         own, ngrams = np.split(learned.input, [len(words)])
         subwords = Subwords(
             ngrams,

@@ -160,7 +160,9 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             sequences = self._sequences(corpus, vocabulary, row_of)
             callbacks = PassCallbacks(self, max_iter, X)
             n_words = int(corpus.counts[row_of != NO_ROW].sum())
-            learned = self._fit_tables(WordTraining(sequences, n_words, vocabulary, max_iter, callbacks, earlier))
+            learned = self._fit_tables(
+                WordTraining(sequences, n_words, corpus.n_documents, vocabulary, max_iter, callbacks, earlier)
+            )
             attributes = self._learn_documents(corpus.documents(row_of), vocabulary, learned, earlier)
             phrases = itertools.starmap(phrase_of, itertools.chain.from_iterable(rounds))
             self.vocabulary_, self.embedding_ = vocabulary, learned.table

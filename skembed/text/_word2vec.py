@@ -18,6 +18,7 @@ from skembed.text._word_training import (
     next_seed,
     passes_to_learn,
     starting_tables,
+    subsample_of,
     warn_of_no_pairs,
 )
 from skembed.training.run import Run, draw_seed, settings_of
@@ -45,9 +46,10 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         better than 5), narrower ones what can stand in a word's place.
     shrink_window : bool, default=True
         Draw the window of each word from 1 to `window`, so that near words weigh more.
-    subsample : float, default=1e-3
+    subsample : float or "auto", default="auto"
         Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
-        are; 0 keeps all. For corpora of many million words 1e-4 is faster, and better for word similarity.
+        are; 0 keeps all. "auto" is 1e-4, which is faster and better as long as documents then still have a window on
+        both sides, in the mean, and 1e-3 for shorter ones.
     negative : int, default=5
         Noise words drawn for a word, with negative sampling.
     ns_exponent : float, default=0.75
@@ -142,7 +144,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         "loss": [StrOptions({"negative-sampling", "hierarchical-softmax"})],
         "window": [Interval(Integral, 1, None, closed="left")],
         "shrink_window": ["boolean"],
-        "subsample": [Interval(Real, 0, 1, closed="both")],
+        "subsample": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "negative": [Interval(Integral, 1, None, closed="left")],
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -161,7 +163,7 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         loss="negative-sampling",
         window=5,
         shrink_window=True,
-        subsample=1e-3,
+        subsample="auto",
         negative=5,
         ns_exponent=0.75,
         learning_rate="auto",
@@ -235,20 +237,29 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
             tables, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             start = SequenceTables(*tables, [])  # type: ignore[arg-type]
             frozen = given if self.init_frozen else None
-        settings = settings_of(SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=training.max_iter)
+        subsample = self._subsample(vocabulary, training.n_words / training.n_documents)
+        settings = settings_of(
+            SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=training.max_iter, subsample=subsample
+        )
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
         learned = train_sequences(
             training.sequences, vocabulary.counts, settings, run, start=start, frozen=frozen, pass_size=training.n_words
         )
-        warn_of_no_pairs(learned.loss_curve, self.subsample)
+        warn_of_no_pairs(learned.loss_curve, subsample)
         return LearnedWords.of_rows(vocabulary, *learned)
+
+    def _subsample(self, vocabulary: Vocabulary, words_per_document: float) -> float:
+        if self.subsample != "auto":
+            return self.subsample
+        return subsample_of(vocabulary.counts, words_per_document, self.window)
 
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         if self.init is not None:
             return 0.0  # more of them would forget more of it
         return passes_to_learn(
             vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(),
-            subsample=self.subsample, window=self.window, shrink_window=self.shrink_window,
+            subsample=self._subsample(vocabulary, vocabulary.counts.sum() / n_documents), window=self.window,
+            shrink_window=self.shrink_window,
         )  # fmt: skip
 
     def _learning_rate(self) -> float:

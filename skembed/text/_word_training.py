@@ -24,11 +24,13 @@ __all__ = [
     "next_seed",
     "passes_to_learn",
     "starting_tables",
+    "subsample_of",
     "warn_of_no_pairs",
 ]
 
 # of "auto" where words or documents are met rarely: a few sentences hold no more, and of millions it takes minutes
 MOST_PASSES, MOST_WORDS = 1000, 300_000_000
+SUBSAMPLE, SUBSAMPLE_OF_SHORT = 1e-4, 1e-3  # of "auto": of documents that fill a window with rarer words, and of others
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class WordTraining:
         Documents as rows of the vocabulary, to be iterated over once a pass.
     n_words : int
         Of a pass; the counts of the vocabulary are those of earlier calls, too.
+    n_documents : int
     vocabulary : Vocabulary
     max_iter : int
         Passes.
@@ -108,10 +111,30 @@ class WordTraining:
 
     sequences: Iterable[Ragged]
     n_words: int
+    n_documents: int
     vocabulary: Vocabulary
     max_iter: int
     callbacks: PassCallbacks
     earlier: EarlierFit | None
+
+
+def subsample_of(counts: np.ndarray, words_per_document: float, window: int) -> float:
+    """Return the share of the corpus beyond which words are skipped, as "auto" chooses it.
+
+    Windows are full of frequent words, which tell of nothing. Where they are skipped, rarer ones that are farther away
+    take their places, as long as a document has them: a window on both sides, in the mean. In short documents nothing
+    would be left to learn from.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_words,)
+    words_per_document : float
+    window : int
+    """
+    from skembed.kernels.local_ids import keep_thresholds  # numba: to fit only
+
+    kept = float(counts @ (keep_thresholds(counts, SUBSAMPLE) / 2.0**32)) / counts.sum()
+    return SUBSAMPLE if kept * words_per_document >= 2 * window + 1 else SUBSAMPLE_OF_SHORT
 
 
 def passes_to_learn(

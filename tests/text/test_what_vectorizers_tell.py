@@ -133,6 +133,21 @@ def test_passes_that_are_auto_are_no_more_where_vectors_were_learned_before(told
     assert [call[2].max_iter for call in told] == [30, 1000, 30, 1000]
 
 
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextVectorizer])
+def test_frequent_words_are_skipped_more_where_documents_still_fill_windows(told, estimator):
+    """Of 200 words that are all as frequent, 1e-4 keeps 16 %."""
+    texts = [" ".join(f"w{(5 * i + j) % 200}" for j in range(100)) for i in range(40)]
+    for window, expected in ((7, 1e-4), (8, 1e-3)):  # 16 words of 100 are a window of 7 on both sides, none of 8
+        vectorizer = estimator(**SHARED, window=window).fit(texts)
+        assert told[-1][2].subsample == expected
+        vectorizer.partial_fit([" ".join(texts)])  # by the documents of the call
+        assert told[-1][2].subsample == 1e-4
+        vectorizer.partial_fit(texts[0].split())
+        assert told[-1][2].subsample == 1e-3
+    estimator(**SHARED, subsample=0.5).fit(texts)
+    assert told[-1][2].subsample == 0.5
+
+
 def test_passes_that_are_auto_make_no_more_words_than_take_minutes():
     few = passes_to_learn(np.full(1000, 1000), 10**6, growth=50, learning_rate=0.025, subsample=0)
     assert few == pytest.approx(50 * np.sqrt(1e9) / (0.025 * 1e6))

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
@@ -82,6 +85,34 @@ def test_few_sentences_are_enough_to_tell_themes_apart(estimator, n_sentences, n
     theme_of = {word: i for i, words in enumerate(themes) for word in words}
     found = [theme_of[near] == theme_of[word] for word in table.keys.tolist() for near, _ in table.nearest(word, k=5)]
     assert np.mean(found) > 0.95
+
+
+@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextVectorizer])
+def test_topics_are_found_among_frequent_words(estimator):
+    """Classes that a tenth of the words tell, among others as frequent as in a language."""
+    of_classes = np.random.default_rng(99).integers(1500, size=(8, 60))
+    odds = 1 / np.arange(1, 1501)
+
+    def documents(seed, n_documents):
+        generator, y = np.random.default_rng(seed), np.arange(n_documents) % 8
+        texts = []
+        for label in y:
+            words = generator.choice(1500, 60, p=odds / odds.sum())
+            told = generator.random(60) < 0.1
+            words[told] = generator.choice(of_classes[label], told.sum())
+            texts.append(" ".join(f"w{word}" for word in words))
+        return texts, y
+
+    (texts, y), (unseen, y_unseen) = documents(0, 800), documents(1, 400)
+    scores = []
+    for subsample in ("auto", 1e-3):
+        vectorizer = estimator(50, subsample=subsample, random_state=0, **NO_NGRAMS.get(estimator, {}))
+        classifier = make_pipeline(vectorizer, StandardScaler(), LogisticRegression(C=0.1)).fit(texts, y)
+        scores.append(classifier.score(unseen, y_unseen))
+    assert scores[0] > scores[1] + 0.05
+
+
+NO_NGRAMS = {FastTextVectorizer: {"max_n": 0}}  # of numbers they tell nothing
 
 
 def test_init_begins_and_frozen_vectors_stay():
