@@ -14,7 +14,14 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.state import stored
 from skembed.text._tokens import TOKEN_PATTERN
 from skembed.text._vectorizer import WordVectorizer
-from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining, passes_to_learn, warn_of_no_pairs
+from skembed.text._word_training import (
+    EarlierFit,
+    LearnedWords,
+    WordTraining,
+    passes_to_learn,
+    subsample_of,
+    warn_of_no_pairs,
+)
 from skembed.text._words import check_table_memory
 from skembed.training.run import Run, draw_seed, settings_of
 
@@ -42,9 +49,9 @@ class Doc2VecVectorizer(WordVectorizer):
         How many words before and after a word are its context, for "pv-dm" and `dbow_words`.
     shrink_window : bool, default=True
         Draw the window of each word from 1 to `window`, so that near words weigh more.
-    subsample : float, default=1e-3
+    subsample : float or "auto", default="auto"
         Words that make up more than this share of the corpus are skipped at random, the more the more frequent they
-        are; 0 keeps all. `transform` weighs them accordingly.
+        are; 0 keeps all. `transform` weighs them accordingly. "auto" as in `Word2VecVectorizer`, whatever the method.
     negative : int, default=5
         Words drawn at random for each word, to tell it from.
     ns_exponent : float, default=0.75
@@ -126,7 +133,7 @@ class Doc2VecVectorizer(WordVectorizer):
         "dbow_words": ["boolean"],
         "window": [Interval(Integral, 1, None, closed="left")],
         "shrink_window": ["boolean"],
-        "subsample": [Interval(Real, 0, 1, closed="both")],
+        "subsample": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "negative": [Interval(Integral, 1, None, closed="left")],
         "ns_exponent": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -152,7 +159,7 @@ class Doc2VecVectorizer(WordVectorizer):
         dbow_words=False,
         window=5,
         shrink_window=True,
-        subsample=1e-3,
+        subsample="auto",
         negative=5,
         ns_exponent=0.75,
         learning_rate="auto",
@@ -210,9 +217,10 @@ class Doc2VecVectorizer(WordVectorizer):
         vocabulary, n_documents = training.vocabulary, training.sequences.n_documents  # type: ignore[attr-defined]
         check_table_memory(len(vocabulary) + n_documents, self.embedding_dim)
         is_dm = self.method == "pv-dm"
-        if not keep_thresholds(vocabulary.counts, self.subsample).any():
+        subsample = self._subsample(vocabulary, n_documents)
+        if not keep_thresholds(vocabulary.counts, subsample).any():
             raise ValueError(
-                f"subsample={self.subsample} skips all words of X, expected 0, which keeps all, or more, such as 1e-3."
+                f"subsample={subsample} skips all words of X, expected 0, which keeps all, or more, such as 1e-3."
             )
         settings = settings_of(
             SequenceSettings,
@@ -221,10 +229,11 @@ class Doc2VecVectorizer(WordVectorizer):
             window=0 if self._predicts_alone else self.window,
             learning_rate=self._learning_rate(),
             max_iter=training.max_iter,
+            subsample=subsample,
         )
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, training.callbacks, "words")
         learned = train_sequences(training.sequences, vocabulary.counts, settings, run, n_documents=n_documents)
-        warn_of_no_pairs(learned.loss_curve, self.subsample)
+        warn_of_no_pairs(learned.loss_curve, subsample)
         words, documents = np.split(learned.input, [len(vocabulary)])
         rows = words.copy() if settings.window else learned.output
         return LearnedWords.of_rows(vocabulary, rows, learned.output, learned.loss_curve, documents=documents)
@@ -234,10 +243,15 @@ class Doc2VecVectorizer(WordVectorizer):
             return self.learning_rate
         return 0.05 if self.method == "pv-dm" else 0.025
 
+    def _subsample(self, vocabulary: Vocabulary, n_documents: int) -> float:
+        if self.subsample != "auto":
+            return self.subsample
+        return subsample_of(vocabulary.counts, vocabulary.counts.sum() / n_documents, self.window)
+
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         return passes_to_learn(
             vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(),
-            subsample=self.subsample,
+            subsample=self._subsample(vocabulary, n_documents),
         )  # fmt: skip
 
     def _learn_documents(
@@ -245,10 +259,11 @@ class Doc2VecVectorizer(WordVectorizer):
     ) -> dict[str, Any]:
         from skembed.kernels.local_ids import keep_thresholds  # numba: to fit only
 
+        subsample = self._subsample(vocabulary, len(learned.documents))  # type: ignore[arg-type]
         inference = learn_inference(
             learned.output,
             vocabulary.counts,
-            keep_thresholds(vocabulary.counts, self.subsample) / 2.0**32,
+            keep_thresholds(vocabulary.counts, subsample) / 2.0**32,
             learned.documents,  # type: ignore[arg-type]
             window=self.window if self.method == "pv-dm" else 0,
             negative=self.negative,

@@ -148,6 +148,16 @@ def test_frequent_words_are_skipped_more_where_documents_still_fill_windows(told
     assert told[-1][2].subsample == 0.5
 
 
+@pytest.mark.parametrize("parameters", [{}, {"method": "pv-dm"}, {"dbow_words": True}])
+def test_frequent_words_are_skipped_and_weighed_alike_for_long_documents(told, parameters):
+    texts = [" ".join(f"w{(5 * i + j) % 200}" for j in range(100)) for i in range(40)]
+    for window, expected in ((7, 1e-4), (8, 1e-3)):
+        vectorizer = Doc2VecVectorizer(**SHARED, **parameters, window=window).fit(texts)
+        assert told[-1][2].subsample == expected
+        keep = keep_thresholds(vectorizer.vocabulary_.counts, expected) / 2.0**32
+        np.testing.assert_allclose(vectorizer._inference.keep, keep, rtol=1e-6)
+
+
 def test_passes_that_are_auto_make_no_more_words_than_take_minutes():
     few = passes_to_learn(np.full(1000, 1000), 10**6, growth=50, learning_rate=0.025, subsample=0)
     assert few == pytest.approx(50 * np.sqrt(1e9) / (0.025 * 1e6))
