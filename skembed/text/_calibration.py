@@ -137,11 +137,12 @@ class RatePath:
         return last if is_as_good(last) else next(filter(is_as_good, range(last + 1)))
 
     def is_unfinished(self) -> bool:
-        """Return whether twice the highest rate may gain: half of it loses much, or all rates are much alike."""
+        """Return whether twice the highest rate may gain: half of it loses much, or nothing was learned at any."""
         losses = self._least_losses().sum(axis=1) / max(self.losses.shape[2], 1)
         half = int(np.abs(np.log(self.rates / self.rates[-1] * 2)).argmin())
-        has_learned = losses[0] - losses[-1] > UNFINISHED
-        return bool(losses[half] - losses[-1] > UNFINISHED) or not has_learned
+        has_learned_nothing = losses[0] - losses[-1] <= UNFINISHED < losses[-1]
+        is_last = self.best() == len(self.rates) - 1
+        return is_last and bool(losses[half] - losses[-1] > UNFINISHED or has_learned_nothing)
 
     def is_better_than(self, other: "RatePath") -> bool:
         """Return whether the highest rate is better than that of another path, of the same documents."""

@@ -230,9 +230,15 @@ def test_a_handful_of_documents_decides_no_rate():
 
 def test_a_path_is_unfinished_where_half_of_its_rate_loses_much_or_all_rates_alike():
     rates = np.array([0.1, 0.26, 0.4, 0.5])
-    for lowest, at_half, unfinished in ((2, 1.06, True), (2, 1.04, False), (1.04, 1.04, True), (1, 1, True)):
-        path = path_of(np.array([lowest, at_half, 1.02, 1])[:, None] * np.ones(50), rates)
-        assert path.is_unfinished() == unfinished
+    for losses, unfinished in (
+        ([2, 1.06, 1.02, 1], True),
+        ([2, 1.04, 1.02, 1], False),
+        ([1.04, 1.04, 1.02, 1], True),
+        ([1, 1, 1, 1], True),
+        ([0.04, 0.04, 0.04, 0.04], False),  # there is nothing left to gain
+        ([0.8, 0.8, 0.9, 1], False),  # a lower rate is better
+    ):
+        assert path_of(np.array(losses)[:, None] * np.ones(50), rates).is_unfinished() == unfinished
 
 
 def test_a_higher_rate_is_better_where_most_documents_gain_a_hundredth_and_more_than_their_spread():
