@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they c
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
 SURE_ERRORS = 1.0  # and by as many where there is reason to doubt: see `is_sure`
-AGREEMENT_ERRORS = 1.64  # or go with the target by as many, a one-sided test at five per cent: see `agreement`
+AGREEMENT_LEVEL = 0.05  # or go with the target more than they do by chance in this share of cases: see `agreements`
 MIN_AGREEMENT = 0.03  # and then explain this share of what all columns do: less costs trees what it tells linear models
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
@@ -84,9 +85,10 @@ def lay_out(
     residual = standardised - prediction
     center = np.average(standardised, axis=0, weights=weight)
     beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: numeric[rows] @ e.numeric)
-    variance = float(np.average(((standardised - center) ** 2).sum(axis=1), weights=weight))
+    variances = np.average((standardised - center) ** 2, axis=0, weights=weight)
+    variance = float(variances.sum())
     prediction = prediction - np.average(prediction, axis=0, weights=weight)
-    least = MIN_AGREEMENT * agreement(prediction, standardised - center, weight, variance).share
+    least = MIN_AGREEMENT * agreements(prediction, standardised - center, weight, variances)[0].share
     explained = max(1.0 - float(np.average((residual**2).sum(axis=1), weights=weight)) / max(variance, 1e-300), 0.0)
     kept, dimensions = [], []
     for c, counts in enumerate(problem.counts):
@@ -97,7 +99,7 @@ def lay_out(
             crossed_gain, marginal_gain = gains(problem, beside_numbers, residual, fold_effects, c, variance)
             says_something = is_gain(crossed_gain) or is_gain(marginal_gain)
             if n_levels > 2 and not says_something and problem.random_folds:
-                says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variance, least)
+                says_something = agrees(problem, beside_numbers, residual, fold_effects, c, variances, least)
             if n_levels == 2:  # a vector can only say which level a row has: alone there is nothing to hold out
                 marginal_gain = contrast_gain(problem, beside_numbers, c, variance)
                 sure = c in interacting or is_sure(crossed_gain)
@@ -226,19 +228,39 @@ def gains(
     return crossed, gain_of(gained(own, beside_numbers), problem.weight, variance)
 
 
-def agreement(own: np.ndarray, target: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
+def agreements(own: np.ndarray, target: np.ndarray, weight: np.ndarray, variances: np.ndarray) -> list[Gain]:
     """Return what effects would explain if they had the best length, and by how many standard errors they do.
 
     A squared error judges effects at the length they have. Where little of the target can be told at all, as of one
     positive row in two hundred, or of sums with a long tail, they come out too long for rows held out: what they lose
     by that is more than what they explain, though they put rows in the right order. A model behind finds the length.
     The error is that of independent rows.
+
+    Parameters
+    ----------
+    own, target : ndarray of shape (n_samples, n_targets)
+    weight : ndarray of shape (n_samples,)
+    variances : ndarray of shape (n_targets,)
+        Of the targets.
+
+    Returns
+    -------
+    list of Gain
+        Of all targets together, and if there are several, of each.
     """
-    product = (own * target).sum(axis=1)
-    mean = float(np.average(product, weights=weight))
-    error = float(np.sqrt((weight**2 * product**2).sum())) / weight.sum()  # if they had nothing to do with the target
-    squares = float(np.average((own**2).sum(axis=1), weights=weight))
-    return Gain(mean**2 / max(squares * variance, 1e-300), mean / max(error, 1e-300))
+    together = np.einsum("ij,ij->i", own, target)
+    means, errors = [weight @ together], [weight**2 @ together**2]
+    squares, explainable = [np.einsum("i,ij,ij->", weight, own, own)], [variances.sum()]
+    if own.shape[1] > 1:  # no copies: of a thousand classes they would be large
+        means.extend(np.einsum("i,ij,ij->j", weight, own, target))
+        errors.extend(np.einsum("i,ij,ij,ij,ij->j", weight**2, own, own, target, target))
+        squares.extend(np.einsum("i,ij,ij->j", weight, own, own))
+        explainable.extend(variances)
+    mass = weight.sum()
+    return [
+        Gain(float(mean**2 / max(square * variance * mass, 1e-300)), float(mean / max(np.sqrt(error), 1e-300)))
+        for mean, error, square, variance in zip(means, errors, squares, explainable)
+    ]
 
 
 def agrees(
@@ -247,22 +269,22 @@ def agrees(
     residual: np.ndarray,
     fold_effects: list[Effects],
     column: int,
-    variance: float,
+    variances: np.ndarray,
     least: float,
 ) -> bool:
     """Whether a column's held-out effects, crossed or marginal, surely go with the target, whatever their length.
 
-    At the best length they have to explain more than `least`, a share of the target's variance.
+    With several targets, or with one of them: a rare class may be all that a column tells of. At the best length they
+    have to explain more than `least`, a share of the variance.
     """
     crossed = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
     marginal = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
-    return any(
-        found.errors > AGREEMENT_ERRORS and found.share > max(MIN_SHARE, least)
-        for found in (
-            agreement(crossed, residual + crossed, problem.weight, variance),
-            agreement(marginal, beside_numbers, problem.weight, variance),
-        )
-    )
+    for own, target in ((crossed, residual + crossed), (marginal, beside_numbers)):
+        found = agreements(own, target, problem.weight, variances)
+        errors = NormalDist().inv_cdf(1 - AGREEMENT_LEVEL / len(found))
+        if any(one.errors > errors and one.share > max(MIN_SHARE, least) for one in found):
+            return True
+    return False
 
 
 def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from sklearn.model_selection import GroupKFold
 
 from skembed import EntityEmbeddingEncoder
 from skembed.categorical import _layout
-from skembed.categorical._layout import agreement, gains, kept_dimensions, spread_error, spreads
+from skembed.categorical._layout import agreements, gains, kept_dimensions, spread_error, spreads
 
 
 def test_the_error_of_a_spread_is_how_far_it_strays_where_levels_explain_nothing():
@@ -57,21 +57,30 @@ def test_agreement_is_what_effects_of_the_best_length_explain():
     rng = np.random.default_rng(0)
     own, weight = rng.normal(size=(400, 2)), rng.uniform(0.5, 2, size=400)
     target = 0.1 * own + rng.normal(size=(400, 2))
-    variance = np.average((target**2).sum(axis=1), weights=weight)
-    left = [np.average(((target - b * own) ** 2).sum(axis=1), weights=weight) for b in np.linspace(-1, 1, 20_001)]
-    found = agreement(own, target, weight, variance)
-    assert found.share == pytest.approx(1 - min(left) / variance, rel=1e-3)
-    assert agreement(30 * own, target, weight, variance) == pytest.approx(found)
-    assert agreement(-own, target, weight, variance).errors == pytest.approx(-found.errors)
+    target -= np.average(target, axis=0, weights=weight)
+    variances = np.average(target**2, axis=0, weights=weight)
+
+    def explained(targets):
+        left = [
+            np.average(((target - b * own)[:, targets] ** 2).sum(axis=1), weights=weight)
+            for b in np.linspace(-1, 1, 20_001)
+        ]
+        return 1 - min(left) / variances[targets].sum()
+
+    found = agreements(own, target, weight, variances)
+    assert [one.share for one in found] == pytest.approx([explained(t) for t in ([0, 1], [0], [1])], rel=1e-3)
+    assert agreements(own[:, :1], target[:, :1], weight, variances[:1]) == [pytest.approx(found[1])]
+    np.testing.assert_allclose(agreements(30 * own, target, weight, variances), found)
+    np.testing.assert_allclose(agreements(-own, target, weight, variances), np.array(found) * [1, -1])
 
 
 def test_the_error_of_agreement_is_how_far_it_strays_where_effects_say_nothing():
     rng = np.random.default_rng(0)
-    own, weight = rng.normal(size=(300, 1)), rng.uniform(0.5, 2, size=300)
-    targets = (rng.random((3000, 300, 1)) < 0.1) - 0.1  # few rows say much
-    errors = [agreement(own, target, weight, 0.09).errors for target in targets]
-    assert np.mean(errors) == pytest.approx(0, abs=0.1)
-    assert np.std(errors) == pytest.approx(1, rel=0.05)
+    own, weight = rng.normal(size=(300, 2)), rng.uniform(0.5, 2, size=300)
+    targets = (rng.random((3000, 300, 2)) < 0.1) - 0.1  # few rows say much
+    errors = np.array([[one.errors for one in agreements(own, t, weight, np.full(2, 0.09))] for t in targets])
+    np.testing.assert_allclose(errors.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(errors.std(axis=0), 1, rtol=0.05)
 
 
 def test_rows_that_are_not_independent_say_less_than_their_errors():
