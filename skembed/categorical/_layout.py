@@ -16,7 +16,7 @@ MARGINAL_SCALE = 0.3  # marginal effects repeat the crossed ones in part: they c
 MIN_SHARE = 1e-4  # of the target's variance; less is not worth a dimension, which would be blown up beside others
 MIN_ERRORS = 0.0  # held-out effects of a column have to help by as many standard errors
 SURE_ERRORS = 1.0  # and by as many where there is reason to doubt: see `is_sure`
-AGREEMENT_LEVEL = 0.05  # or go with the target more than they do by chance in this share of cases: see `agreements`
+AGREEMENT_LEVEL = 0.1  # or go with the target more than they do by chance in this share of cases: see `agreements`
 MIN_AGREEMENT = 0.03  # and then explain this share of what all columns do: less costs trees what it tells linear models
 LEFT_OUT = 0.005  # share of all spread that the dimensions left out may hold together
 SPREAD_ERRORS = 1.0  # standard errors by which a column's spread may be more than what was found
@@ -275,13 +275,14 @@ def agrees(
     """Whether a column's held-out effects, crossed or marginal, surely go with the target, whatever their length.
 
     With several targets, or with one of them: a rare class may be all that a column tells of. At the best length they
-    have to explain more than `least`, a share of the variance.
+    have to explain more than `least`, a share of the variance. Of two rows of a level each has a say in the effect that
+    the other is given: what they agree in is counted twice, and strays by the root of 2 more than its error says.
     """
     crossed = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
     marginal = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
     for own, target in ((crossed, residual + crossed), (marginal, beside_numbers)):
         found = agreements(own, target, problem.weight, variances)
-        errors = NormalDist().inv_cdf(1 - AGREEMENT_LEVEL / len(found))
+        errors = np.sqrt(2) * NormalDist().inv_cdf(1 - AGREEMENT_LEVEL / len(found))
         if any(one.errors > errors and one.share > max(MIN_SHARE, least) for one in found):
             return True
     return False

@@ -83,6 +83,18 @@ def test_the_error_of_agreement_is_how_far_it_strays_where_effects_say_nothing()
     np.testing.assert_allclose(errors.std(axis=0), 1, rtol=0.05)
 
 
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_a_column_of_noise_is_kept_in_a_tenth_of_cases(n_classes):
+    """Of two rows of a level each has a say in the effect of the other: taken for independent, a quarter stayed."""
+    kept = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        levels, y = rng.integers(1000, size=(10_000, 1)), rng.integers(n_classes, size=10_000)
+        fitted = EntityEmbeddingEncoder(max_iter=0, random_state=0).fit(levels.astype(str), y)
+        kept += not fitted.uninformative_features_
+    assert kept <= 6
+
+
 def test_rows_that_are_not_independent_say_less_than_their_errors():
     """Folds of groups: what rows of one group share is no evidence, however many they are."""
     kept = 0
