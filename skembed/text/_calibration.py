@@ -1,12 +1,13 @@
-"""How far a classifier of bags is to learn its documents, and how sure it may be: what held-out documents decide.
+"""Learning rate and temperature of a classifier of bags: what held-out documents decide.
 
 It learns its documents by heart, those with wrong classes too, and is as sure of others as of those that it knows. A
 second one that has not learned a tenth of them tells both:
 
-* How far. The sum of its rates until some point is that of a whole training at a lower rate, and what was learned until
-  then is nearly the same: one training tells of all rates below its own (early stopping is a penalty, Bishop 1995).
-* How sure. A factor for all scores under which the held-out documents are most likely (temperature scaling, Guo et al.
-  2017, arXiv:1706.04599, section 4.2). It changes no ranking of classes, where each has a score of its own.
+* The rate. The sum of the rates until some point is that of a whole training at a lower rate, and what was learned
+  until then is nearly the same: one training tells of all rates below its own (early stopping is a penalty, Bishop
+  1995).
+* The temperature. A factor for all scores under which the held-out documents are most likely (Guo et al. 2017,
+  arXiv:1706.04599, section 4.2). It changes no ranking of classes, where each has a score of its own.
 
 For a few classes the scores are of low rank whatever the dimension of the vectors is: the second one is narrow, and
 takes a fraction of the time.

@@ -244,9 +244,7 @@ class Doc2VecVectorizer(WordVectorizer):
         return 0.05 if self.method == "pv-dm" else 0.025
 
     def _subsample(self, vocabulary: Vocabulary, n_documents: int) -> float:
-        if self.subsample != "auto":
-            return self.subsample
-        return subsample_of(vocabulary.counts, vocabulary.counts.sum() / n_documents, self.window)
+        return subsample_of(self.subsample, vocabulary.counts, vocabulary.counts.sum() / n_documents, self.window)
 
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         return passes_to_learn(

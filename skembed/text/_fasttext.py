@@ -272,17 +272,13 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
     def _make_encoder(self, keys: Keys, rounds: PhraseRounds, tokenizer: Tokenizer) -> SubwordEncoder:
         return SubwordEncoder(keys, rounds, tokenizer, read_stop_words(self.stop_words, lowercase=self.lowercase))
 
-    def _subsample(self, vocabulary: Vocabulary, words_per_document: float) -> float:
-        if self.subsample != "auto":
-            return self.subsample
-        return subsample_of(vocabulary.counts, words_per_document, self.window)
-
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         if self.init is not None:
             return 0.0  # more of them would forget more of it
+        counts = vocabulary.counts
         return passes_to_learn(
-            vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self.learning_rate,
-            subsample=self._subsample(vocabulary, vocabulary.counts.sum() / n_documents), window=self.window,
+            counts, n_documents, growth=self._auto_growth, learning_rate=self.learning_rate, window=self.window,
+            subsample=subsample_of(self.subsample, counts, counts.sum() / n_documents, self.window),
             shrink_window=self.shrink_window,
         )  # fmt: skip
 
@@ -324,7 +320,8 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
             first = uniform_vectors(n_rows, self.embedding_dim, seed)
             output = None if earlier is None else known_output(earlier.words, len(words), self.loss)
             start = SequenceTables(starting_rows(first, words, buckets, known), output, [])  # type: ignore[arg-type]
-        subsample = self._subsample(vocabulary, training.n_words / training.n_documents)
+        words_per_document = training.n_words / training.n_documents
+        subsample = subsample_of(self.subsample, vocabulary.counts, words_per_document, self.window)
         settings = settings_of(SequenceSettings, self, max_iter=training.max_iter, subsample=subsample)
         run = Run(seed, self.n_jobs, self.verbose, training.callbacks, "words")
         learned = train_sequences(

@@ -237,7 +237,8 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
             tables, given = starting_tables(vocabulary.keys, self.embedding_dim, known, self.init, seed)
             start = SequenceTables(*tables, [])  # type: ignore[arg-type]
             frozen = given if self.init_frozen else None
-        subsample = self._subsample(vocabulary, training.n_words / training.n_documents)
+        words_per_document = training.n_words / training.n_documents
+        subsample = subsample_of(self.subsample, vocabulary.counts, words_per_document, self.window)
         settings = settings_of(
             SequenceSettings, self, learning_rate=self._learning_rate(), max_iter=training.max_iter, subsample=subsample
         )
@@ -248,17 +249,13 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         warn_of_no_pairs(learned.loss_curve, subsample)
         return LearnedWords.of_rows(vocabulary, *learned)
 
-    def _subsample(self, vocabulary: Vocabulary, words_per_document: float) -> float:
-        if self.subsample != "auto":
-            return self.subsample
-        return subsample_of(vocabulary.counts, words_per_document, self.window)
-
     def _least_passes(self, vocabulary: Vocabulary, n_documents: int) -> float:
         if self.init is not None:
             return 0.0  # more of them would forget more of it
+        counts = vocabulary.counts
         return passes_to_learn(
-            vocabulary.counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(),
-            subsample=self._subsample(vocabulary, vocabulary.counts.sum() / n_documents), window=self.window,
+            counts, n_documents, growth=self._auto_growth, learning_rate=self._learning_rate(), window=self.window,
+            subsample=subsample_of(self.subsample, counts, counts.sum() / n_documents, self.window),
             shrink_window=self.shrink_window,
         )  # fmt: skip
 

@@ -118,8 +118,8 @@ class WordTraining:
     earlier: EarlierFit | None
 
 
-def subsample_of(counts: np.ndarray, words_per_document: float, window: int) -> float:
-    """Return the share of the corpus beyond which words are skipped, as "auto" chooses it.
+def subsample_of(subsample: float | str, counts: np.ndarray, words_per_document: float, window: int) -> float:
+    """Return the share of the corpus beyond which words are skipped: `subsample`, or what "auto" stands for.
 
     Windows are full of frequent words, which tell of nothing. Where they are skipped, rarer ones that are farther away
     take their places, as long as a document has them: a window on both sides, in the mean. In short documents nothing
@@ -127,12 +127,15 @@ def subsample_of(counts: np.ndarray, words_per_document: float, window: int) -> 
 
     Parameters
     ----------
+    subsample : float or "auto"
     counts : ndarray of shape (n_words,)
     words_per_document : float
     window : int
     """
     from skembed.kernels.local_ids import keep_thresholds  # numba: to fit only
 
+    if not isinstance(subsample, str):
+        return subsample
     kept = float(counts @ (keep_thresholds(counts, SUBSAMPLE) / 2.0**32)) / counts.sum()
     return SUBSAMPLE if kept * words_per_document >= 2 * window + 1 else SUBSAMPLE_OF_SHORT
 
