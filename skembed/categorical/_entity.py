@@ -153,6 +153,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
 
     Notes
     -----
+    Targets, which are classes where there are more than two, are learned each for itself up to 64, and up to a million
+    divided by the rows. Where there are more, effects are learned along so many directions of the target: those in
+    which the levels of columns, and of pairs that interact, differ most. A row of y then costs memory for these alone.
+
     ``fit(X, y).transform(X)`` and ``fit_transform(X, y)`` differ, as in TargetEncoder: a vector that was learned from
     a row's own target says more to the model behind it than it can say about a new row. In `fit_transform` a row's
     vector is learned from the other folds. Levels with so many rows that a row's own target hardly weighs in their
@@ -340,7 +344,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         callbacks = PassCallbacks(self, 1, X, y)
         settings, run = NetSettings.of(self, columns.n_rows), self._run(0, callbacks)
         rng = check_random_state(self.random_state)
-        schema, problem = read_further(self._schema, columns, y, weight)
+        schema, problem = read_further(self._schema, columns, y, weight, hidden=bool(self._learned.net.head))
         learned = learn_further(problem, self._learned, self._schema.counts, settings, rng, run)
         callbacks.end()
         self._schema = schema

@@ -143,16 +143,21 @@ def triples_of(pairs: list[tuple[int, int]]) -> list[tuple[int, ...]]:
 
 
 def without_cells(cells: np.ndarray, size: int, root: np.ndarray, residual: np.ndarray, statistic: float) -> np.ndarray:
-    """Return a residual, times the roots of weights, less the random effects of some cells.
-
-    The statistic is what the effects' variance times the pairs of rows is expected to be (the method of moments).
-    """
+    """Return a residual, times the roots of weights, less the random effects of some cells."""
     mass = np.bincount(cells, root**2, size)
-    n_pairs = float((np.bincount(cells, root, size) ** 2 - mass).sum())
-    noise = float(np.vdot(residual, residual)) / len(residual)
-    ratio = noise * n_pairs / statistic
+    ratio = moment_ratio(cells, size, root, residual, statistic)
     effects = [np.bincount(cells, root * values, size) / np.maximum(mass + ratio, 1e-300) for values in residual.T]
     return residual - root[:, None] * np.stack([e[cells] for e in effects], axis=1)
+
+
+def moment_ratio(cells: np.ndarray, size: int, root: np.ndarray, residual: np.ndarray, statistic: float) -> float:
+    """Return noise variance over effect variance of some cells by the method of moments.
+
+    The statistic, above 0, is what the effects' variance times the pairs of rows is expected to be.
+    """
+    n_pairs = float((np.bincount(cells, root, size) ** 2 - np.bincount(cells, root**2, size)).sum())
+    noise = float(np.vdot(residual, residual)) / len(residual)
+    return noise * n_pairs / statistic
 
 
 def hashed_cells(columns: Mapping[int, np.ndarray], sizes: list[int], which: Sequence[int]) -> tuple[np.ndarray, int]:

@@ -44,7 +44,6 @@ class _Dimension:
 
 def lay_out(
     problem: Problem,
-    standardised: np.ndarray,
     effects: Effects,
     fold_effects: list[Effects],
     net_rows: list[np.ndarray],
@@ -63,7 +62,6 @@ def lay_out(
     Parameters
     ----------
     problem : Problem
-    standardised : ndarray of shape (n_samples, n_targets)
     effects : Effects
         Of all rows.
     fold_effects : list of Effects
@@ -79,7 +77,7 @@ def lay_out(
     faint : set of int
         Columns that stay although their spread is next to none of all.
     """
-    weight = problem.weight
+    weight, standardised = problem.weight, problem.standardised
     ids, numeric = problem.ids, problem.numeric
     prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], numeric[rows]))
     residual = standardised - prediction
@@ -166,7 +164,7 @@ def held_out(
     problem: Problem, fold_effects: list[Effects], value_of: Callable[[Effects, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Return for each row what the effects that were learned without it say of it, (n_samples, n_targets)."""
-    out = np.empty((len(problem.ids), problem.coded.shape[1]))
+    out = np.empty((len(problem.ids), problem.standardised.shape[1]))
     for (_, test), effects in zip(problem.folds, fold_effects):
         out[test] = value_of(effects, test)
     return out
@@ -177,7 +175,7 @@ def held_out_effects(problem: Problem, fold_tables: list[np.ndarray], column: in
 
     A shift of all levels tells no rows apart.
     """
-    own = np.empty((len(problem.ids), problem.coded.shape[1]))
+    own = np.empty((len(problem.ids), problem.standardised.shape[1]))
     for (_, test), table in zip(problem.folds, fold_tables):
         own[test] = table[problem.ids[test, column]]
     return own - np.average(own, axis=0, weights=problem.weight)

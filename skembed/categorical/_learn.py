@@ -46,7 +46,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     Learned
     """
     rng = np.random.RandomState(run.seed)
-    standardised = problem.target.standardised(problem.coded)
+    standardised = problem.standardised
     sizes = [len(c) for c in problem.counts]
     include = problem.include()
     model = EffectsModel(Samples(problem.ids, sizes, problem.numeric, standardised, problem.weight), rng)
@@ -67,7 +67,7 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
                 )
     fold_rows = [net_rows(problem, sizes, interactions, net, k, fold_interactions) for k in range(len(problem.folds))]
     all_rows = net_rows(problem, sizes, interactions, net)
-    layouts, faint = lay_out(problem, standardised, effects, fold_effects, all_rows, interacting)
+    layouts, faint = lay_out(problem, effects, fold_effects, all_rows, interacting)
     tables = assemble(effects, all_rows, layouts)
     training_rows = [table.take(ids, axis=0) for table, ids in zip(tables, problem.ids.T)]
     codes = list(problem.ids.T)
@@ -150,11 +150,11 @@ def hidden_net(
     """Train a net with hidden layers, each row's offset from effects that were learned without it."""
     from skembed.training.nets.level_net import learn_net
 
-    prediction = np.empty((len(problem.ids), problem.coded.shape[1]))
+    prediction = np.empty(problem.standardised.shape)
     for (_, test), part in zip(problem.folds, fold_effects):
         prediction[test] = part.predict(problem.ids[test], problem.numeric[test])
     validation = settings.held_out_rows(len(problem.ids), rng)
-    problem = replace(problem, offset=problem.target.offset(prediction))
+    problem = replace(problem, offset=problem.target.offset(problem.of_targets(prediction)))
     return learn_net(problem, validation, settings, run.seeded(rng), draw_seed(rng))
 
 

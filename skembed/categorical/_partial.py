@@ -26,7 +26,9 @@ __all__ = ["learn_further", "read_further"]
 MAX_STANDARDISED = 1e30  # effects of it, and their differences, are numbers of float32
 
 
-def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -> tuple[Schema, Problem]:
+def read_further(
+    schema: Schema, columns: Columns, y: Any, weight: np.ndarray, *, hidden: bool
+) -> tuple[Schema, Problem]:
     """Read further rows.
 
     Parameters
@@ -36,6 +38,8 @@ def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -
     columns : Columns
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     weight : ndarray of shape (n_samples,)
+    hidden : bool
+        Whether there is a net with hidden layers.
 
     Returns
     -------
@@ -53,8 +57,10 @@ def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -
         before + np.bincount(ids[:, c], weight[rows], sizes[c])
         for c, before in enumerate(counts_before(schema.counts, sizes))
     ]
-    coded = schema.target.code(as_columns(y)[rows])
-    largest = np.abs(coded).max()
+    y = as_columns(y)[rows]
+    target = schema.target.standardise(y)
+    standardised = target.toarray() if schema.axes is None else target.along(schema.axes)
+    largest = np.abs(standardised).max()
     if largest > MAX_STANDARDISED:
         raise ValueError(
             f"y holds a number {largest:.3g} standard deviations of the first rows from their mean; expected numbers "
@@ -64,7 +70,9 @@ def read_further(schema: Schema, columns: Columns, y: Any, weight: np.ndarray) -
         ids=ids,
         counts=counts,
         numeric=schema.scaler.apply([s[rows] for s in numeric_columns(columns, schema.numeric_positions)], len(rows)),
-        coded=coded,
+        standardised=standardised,
+        axes=schema.axes,
+        coded=schema.target.code(y) if hidden else np.empty((len(y), 0)),
         weight=weight[rows],
         target=schema.target,
         initial=[],
@@ -121,7 +129,7 @@ def learn_further(
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
         old.numeric,
     )
-    standardised = problem.target.standardised(problem.coded)
+    standardised = problem.standardised
     samples = Samples(ids, sizes, numeric, standardised, weight)
     (effects,) = solve_effects(samples, learned.ratios, prior=Prior(prior, seen))
     expected = old.predict(ids, numeric)
@@ -135,7 +143,7 @@ def learn_further(
     loss = 0.5 * float(np.average((left**2).sum(axis=1), weights=weight))
     net = grown_net(learned.net, problem, rng)
     if net.head:
-        offset = problem.target.offset(expected)
+        offset = problem.target.offset(problem.of_targets(expected))
         if np.isfinite(net.shrinkage):
             from skembed.training.nets.level_net import continue_net
 

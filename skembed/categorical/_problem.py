@@ -28,8 +28,13 @@ class Problem:
     counts : list of ndarray of shape (n_table_rows,)
         Weighted rows of each level.
     numeric : ndarray of shape (n_samples, n_numeric)
+    standardised : ndarray of shape (n_samples, n_targets), or (n_samples, n_axes)
+        What least squares works on: centered and scaled targets, or where they are very many, what these are along
+        `axes`, which effects then have in place of targets.
+    axes : ndarray of shape (n_targets, n_axes) or None
+        Orthonormal.
     coded : ndarray of shape (n_samples, n_targets)
-        As `Target.code` gives it.
+        As `Target.code` gives it, for a net with hidden layers; of no columns without.
     weight : ndarray of shape (n_samples,)
     target : Target
     initial : list of ndarray of shape (n_table_rows, net), float32
@@ -55,6 +60,8 @@ class Problem:
     ids: np.ndarray
     counts: list[np.ndarray]
     numeric: np.ndarray
+    standardised: np.ndarray
+    axes: np.ndarray | None
     coded: np.ndarray
     weight: np.ndarray
     target: Target
@@ -67,6 +74,10 @@ class Problem:
     random_folds: bool = True
     head: list[np.ndarray] = field(default_factory=list)
     offset: np.ndarray | None = None
+
+    def of_targets(self, values: np.ndarray) -> np.ndarray:
+        """Return values of `standardised` as those of all targets, (n_samples, n_targets)."""
+        return values if self.axes is None else values @ self.axes.T
 
     def include(self) -> np.ndarray:
         """Return which rows each fold learns from, (n_samples, n_folds), uint8."""

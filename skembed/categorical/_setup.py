@@ -15,6 +15,7 @@ from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import are_random, make_folds, n_folds_at_least
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
+from skembed.categorical._target_axes import max_axes, target_axes
 from skembed.data.columns import Columns
 from skembed.data.factor import Factor
 from skembed.data.keys import smallest
@@ -48,6 +49,8 @@ class Schema:
         The categorical and the numeric columns of X.
     vocabularies : list of Vocabulary
     target : Target
+    axes : ndarray of shape (n_targets, n_axes) or None
+        Directions of very many targets along which effects are learned, see `target_axes`.
     scaler : NumericScaler
     from_init, frozen : set of int
         Columns that began from a table of `init`, and those that stay as it is.
@@ -65,6 +68,7 @@ class Schema:
     numeric_positions: list[int]
     vocabularies: list[Vocabulary]
     target: Target
+    axes: np.ndarray | None
     scaler: NumericScaler
     from_init: set[int]
     frozen: set[int]
@@ -171,7 +175,8 @@ def set_up(
         for c, d in enumerate(resolve_dims(estimator.embedding_dim, names, n_levels))
     ]
     n_folds = n_folds_at_least(estimator.cv, rows, len(all_y), groups)
-    predict_memory(len(rows), counts, dims, target.n_targets, n_folds)
+    n_coded = target.n_targets if hidden else 0
+    predict_memory(len(rows), counts, dims, min(target.n_targets, max_axes(len(rows))), n_coded, n_folds)
     initial = [
         from_init[c] if c in from_init else initial_vectors(counts[c], hidden_dim(n) if hidden else 0, rng)
         for c, n in enumerate(n_levels)
@@ -180,6 +185,12 @@ def set_up(
         [] if previous is None or not hidden else carry_over(initial, names, vocabularies, from_init, *previous)
     )
     scaler = NumericScaler(numeric, kept_weight)
+    stacked_ids, scaled = stacked([i[rows] for i in ids], len(rows)), scaler.apply(numeric, len(rows))
+    standardised = target.standardise(y)
+    axes = None
+    if target.n_targets > max_axes(len(rows)):
+        sizes = [len(c) for c in counts]
+        axes = target_axes(stacked_ids, sizes, scaled, standardised, kept_weight, rng)
     schema = Schema(
         names=names,
         numeric_names=scaler.names([columns.label(i) for i in numeric_positions]),
@@ -187,6 +198,7 @@ def set_up(
         numeric_positions=numeric_positions,
         vocabularies=vocabularies,
         target=target,
+        axes=axes,
         scaler=scaler,
         from_init=set(from_init),
         frozen=set(from_init) if estimator.init_frozen else set(),
@@ -195,10 +207,12 @@ def set_up(
         dims=dims,
     )
     problem = Problem(
-        ids=stacked([i[rows] for i in ids], len(rows)),
+        ids=stacked_ids,
         counts=counts,
-        numeric=scaler.apply(numeric, len(rows)),
-        coded=target.code(y),
+        numeric=scaled,
+        standardised=standardised.toarray() if axes is None else standardised.along(axes),
+        axes=axes,
+        coded=target.code(y) if hidden else np.empty((len(y), 0)),
         weight=kept_weight,
         target=target,
         initial=initial,
@@ -282,12 +296,12 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -
 
 
 def predict_memory(
-    n_samples: int, counts: list[np.ndarray], dims: list[int | None], n_targets: int, n_folds: int
+    n_samples: int, counts: list[np.ndarray], dims: list[int | None], n_targets: int, n_coded: int, n_folds: int
 ) -> None:
     """Raise MemoryError if what is surely held at one time is more than the machine has."""
     n_columns = len(counts)
-    # targets, residuals and held-out effects, 1.8 GB for 1,000 classes of 20,000 rows; ids and fold of each row
-    rows = 8 * n_samples * (10 * n_targets + n_columns)
+    # targets, residuals and held-out effects; what a net with hidden layers is told; ids and fold of each row
+    rows = 8 * n_samples * (10 * n_targets + 2 * n_coded + n_columns)
     effects = 8 * sum(map(len, counts)) * n_targets * (n_folds + 1) * SOLVER_COPIES
     tables = 4 * sum((len(c) + n_samples) * (dim or 1) for c, dim in zip(counts, dims))
     check_memory(

@@ -9,6 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array
 
 from skembed.data.columns import filled
+from skembed.data.standardised import StandardisedTarget
 from skembed.data.target_type import as_own_dtype, check_not_dates, infer_target_type, is_missing
 from skembed.memory import check_memory
 from skembed.state import stored
@@ -87,15 +88,18 @@ class Target:
         y = as_columns(y)
         outputs = _outputs(y, _kinds(y, target_type, float(np.sum(sample_weight)), classes), classes)
         n_targets = outputs[-1].stop
-        check_memory(
-            2 * 8 * len(y) * n_targets,
-            f"a target of {len(y)} rows and {n_targets} columns, one for each class,",
-            "join rare classes, or set target_type='continuous' if y is a number",
-        )
         unit = _units(y, outputs)
-        coded = _coded(y, outputs, unit)
-        mean = np.average(coded, axis=0, weights=sample_weight)
-        spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=sample_weight))
+        mean, spread = np.empty(n_targets), np.empty(n_targets)
+        for j, output in enumerate(outputs):
+            part = slice(output.start, output.stop)
+            if output.kind == _MULTICLASS:
+                of_class = np.bincount(_positions(output, y[:, j]), sample_weight, output.stop - output.start)
+                mean[part] = of_class / of_class.sum()
+                spread[part] = np.sqrt(mean[part] * (1.0 - mean[part]))
+            else:
+                coded = _one_column(output, y[:, j], unit)
+                mean[part] = np.average(coded, weights=sample_weight)
+                spread[part] = np.sqrt(np.average((coded - mean[part]) ** 2, weights=sample_weight))
         varies = spread > 1e-12 * np.maximum(np.abs(mean), 1e-300)
         scale = np.ones(n_targets)
         for output in outputs:
@@ -126,17 +130,40 @@ class Target:
         -------
         ndarray of shape (n_samples, n_targets), float64
         """
-        y = as_columns(y)
-        if y.shape[1] != len(self.outputs):
-            raise ValueError(f"y has {y.shape[1]} columns; expected {len(self.outputs)} as in the first fit.")
+        y = self._columns(y)
+        check_memory(
+            8 * len(y) * self.n_targets,
+            f"a target of {len(y)} rows and {self.n_targets} columns, one for each class,",
+            "join rare classes, or set target_type='continuous' if y is a number",
+        )
         coded = _coded(y, self.outputs, self.unit)
         numbers = self._is_continuous()
         coded[:, numbers] = (coded[:, numbers] - self.mean[numbers]) / self.scale[numbers]
         return coded
 
-    def standardised(self, coded: np.ndarray) -> np.ndarray:
-        """Center and scale every column, classes too: what least squares works on."""
-        return np.where(self._is_continuous(), coded, (coded - self.mean) / self.scale)
+    def standardise(self, y: Any) -> StandardisedTarget:
+        """Center and scale every coded column, classes too: what least squares works on.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        StandardisedTarget
+        """
+        y = self._columns(y)
+        single, places, codes, parts = [np.empty((len(y), 0))], [], [], []
+        for j, output in enumerate(self.outputs):
+            if output.kind == _MULTICLASS:
+                codes.append(_positions(output, y[:, j]))
+                parts.append(slice(output.start, output.stop))
+            else:
+                column = _one_column(output, y[:, j], self.unit)
+                single.append(((column - self.mean[output.start]) / self.scale[output.start])[:, None])
+                places.append(output.start)
+        where = np.array(places, dtype=np.int64)
+        return StandardisedTarget(np.hstack(single), where, codes, parts, self.mean, self.scale)
 
     def offset(self, effects: np.ndarray) -> np.ndarray:
         """Turn a least-squares prediction of `standardised` into the net's scale: numbers as they are, logits else.
@@ -175,6 +202,13 @@ class Target:
             else:
                 total += logsumexp(s, axis=1) - (t * s).sum(axis=1)
         return total
+
+    def _columns(self, y: Any) -> np.ndarray:
+        """Return y as columns; ValueError where they are not as many as `learn` had."""
+        y = as_columns(y)
+        if y.shape[1] != len(self.outputs):
+            raise ValueError(f"y has {y.shape[1]} columns; expected {len(self.outputs)} as in the first fit.")
+        return y
 
     def _is_continuous(self) -> np.ndarray:
         return np.repeat([o.kind == _CONTINUOUS for o in self.outputs], [o.stop - o.start for o in self.outputs])
@@ -243,15 +277,19 @@ def _coded(y: np.ndarray, outputs: list[Output], unit: np.ndarray) -> np.ndarray
     """Return numbers in their unit, and 0 and 1 for classes, (n_samples, n_targets)."""
     coded = np.empty((len(y), len(unit)))
     for j, output in enumerate(outputs):
-        if output.classes is None:
-            coded[:, output.start] = as_numbers(y[:, j]) / unit[output.start]
-            continue
-        position = _positions(output, y[:, j])
-        if output.kind == _BINARY:
-            coded[:, output.start] = position
+        if output.kind == _MULTICLASS:
+            position = _positions(output, y[:, j])
+            coded[:, output.start : output.stop] = position[:, None] == np.arange(output.stop - output.start)
         else:
-            coded[:, output.start : output.stop] = position[:, None] == np.arange(len(output.classes))
+            coded[:, output.start] = _one_column(output, y[:, j], unit)
     return coded
+
+
+def _one_column(output: Output, values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return numbers in their unit, or which of two classes each value is, (n_samples,)."""
+    if output.kind == _CONTINUOUS:
+        return as_numbers(values) / unit[output.start]
+    return _positions(output, values).astype(np.float64)
 
 
 def _positions(output: Output, values: np.ndarray) -> np.ndarray:

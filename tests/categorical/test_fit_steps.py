@@ -522,7 +522,9 @@ def small_problem(**changes):
         "ids": ids,
         "counts": counts,
         "numeric": np.empty((6, 0)),
-        "coded": np.zeros((6, 1)),
+        "standardised": np.zeros((6, 1)),
+        "axes": None,
+        "coded": np.zeros((6, 0)),
         "weight": np.ones(6),
         "target": None,
         "initial": [np.zeros((4, 0)), np.zeros((3, 0))],
@@ -959,8 +961,8 @@ class TestSetup:
             "skembed.categorical._setup.check_memory",
             lambda n_bytes, what, way_out: asked.append((n_bytes, what, way_out)),
         )
-        predict_memory(1000, [np.empty(10), np.empty(6)], [3, None], 2, 50)
-        rows, effects = 8 * 1000 * (10 * 2 + 2), 8 * 16 * 2 * 51 * 6
+        predict_memory(1000, [np.empty(10), np.empty(6)], [3, None], 2, 7, 50)
+        rows, effects = 8 * 1000 * (10 * 2 + 2 * 7 + 2), 8 * 16 * 2 * 51 * 6
         tables = 4 * ((10 + 1000) * 3 + (6 + 1000) * 1)
         ((n_bytes, what, way_out),) = asked
         assert n_bytes == rows + effects + tables

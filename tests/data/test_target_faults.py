@@ -115,9 +115,12 @@ def test_numbers_that_cannot_be_squared_are_divided_before(scale):
 def test_memory_is_predicted_before_classes_have_their_columns(monkeypatch):
     asked = []
     monkeypatch.setattr("skembed.data.target.check_memory", lambda *args: asked.append(args))
-    learn(["a", "b", "c", "c", "a"])
+    y = ["a", "b", "c", "c", "a"]
+    target = learn(y)
+    assert not asked  # how often each class occurs is all that is needed
+    target.code(y)
     assert asked == [(
-        2 * 8 * 5 * 3, "a target of 5 rows and 3 columns, one for each class,",
+        8 * 5 * 3, "a target of 5 rows and 3 columns, one for each class,",
         "join rare classes, or set target_type='continuous' if y is a number",
     )]  # fmt: skip
 
