@@ -82,6 +82,7 @@ class Schema:
         return self.__dict__ | {"counts": [smallest(c) for c in counted]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = state if "axes" in state else state | {"axes": None}  # the first files of version 1 have none
         check_state(Schema, state, [f.name for f in fields(Schema)])
         n = len(state["positions"])
         if any(len(state[name]) != n for name in ("names", "vocabularies", "metrics", "counts", "dims")):

@@ -97,9 +97,9 @@ class Target:
                 mean[part] = of_class / of_class.sum()
                 spread[part] = np.sqrt(mean[part] * (1.0 - mean[part]))
             else:
-                coded = _one_column(output, y[:, j], unit)
-                mean[part] = np.average(coded, weights=sample_weight)
-                spread[part] = np.sqrt(np.average((coded - mean[part]) ** 2, weights=sample_weight))
+                coded = _one_column(output, y[:, j], unit)[:, None]
+                mean[part] = np.average(coded, axis=0, weights=sample_weight)
+                spread[part] = np.sqrt(np.average((coded - mean[part]) ** 2, axis=0, weights=sample_weight))
         varies = spread > 1e-12 * np.maximum(np.abs(mean), 1e-300)
         scale = np.ones(n_targets)
         for output in outputs:
