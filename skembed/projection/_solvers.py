@@ -10,7 +10,6 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError
 from sklearn import config_context
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.random_projection import (
@@ -22,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skembed.data.target import as_python
 from skembed.memory import check_memory
+from skembed.projection._discriminants import discriminants
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
 from skembed.projection._spectral import principal_map, singular_map
 from skembed.projection._task import AUTO_LIMIT, NEEDS_Y, Task
@@ -160,13 +160,7 @@ def _lda(X: Any, y: Any, task: Task) -> LinearMap:
         raise ValueError("method_params has solver='lsqr', which finds no projection; use 'svd' or 'eigen'.")
     limit = min(len(np.unique(y)) - 1, X.shape[1])
     dim = limit if task.embedding_dim == "auto" else task.embedding_dim
-    try:
-        found = task.learned(_discriminants, X, y, limit, dict(task.params))
-    except IndexError as error:  # of an empty list of directions
-        raise ValueError(
-            "X does not vary within the classes of y, so that method='lda' has no spread to compare them with; use "
-            "method='pca'."
-        ) from error
+    found = task.learned(discriminants, X, y, limit, dict(task.params))
     scalings = found.projection[:, :dim]
     rank = scalings.shape[1]
     if rank == 0 or (rank < dim and task.embedding_dim != "auto"):
@@ -175,14 +169,6 @@ def _lda(X: Any, y: Any, task: Task) -> LinearMap:
             "'auto' for as many as there are, or look for classes without a difference."
         )
     return replace(found, projection=with_fixed_signs(scalings), share=np.asarray(found.share)[:rank])
-
-
-def _discriminants(X: Any, y: Any, limit: int, params: dict, *, random_state: Any) -> LinearMap:
-    """Return all directions, which LDA computes whatever it is asked for; no number is drawn."""
-    fitted = LinearDiscriminantAnalysis(**params).fit(X, y)
-    mean = fitted.xbar_ if params.get("solver", "svd") == "svd" else np.zeros(X.shape[1])
-    share = np.nan_to_num(fitted.explained_variance_ratio_)
-    return LinearMap(fitted.scalings_[:, :limit], np.asarray(mean), share=share)
 
 
 def _random(X: Any, y: Any, task: Task) -> LinearMap:

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from skembed import ProjectionEmbedder
-from skembed.projection import _solvers, _spectral
+from skembed.projection import _discriminants, _spectral
 
 LINEAR = ["pca", "lda", "svd", "random", "nca"]
 ROUNDING = {"rtol": 1e-6, "atol": 1e-6}
@@ -179,10 +179,13 @@ def test_what_a_method_cannot_give_is_refused_as_without_memory(tmp_path):
 def test_a_grid_over_dimensions_learns_once_a_fold(tmp_path, monkeypatch, method):
     X, y = load_digits(return_X_y=True)
     calls = []
-    solver = {"pca": _spectral.PCA, "svd": _spectral.TruncatedSVD, "lda": _solvers.LinearDiscriminantAnalysis}[method]
-    name = "fit_transform" if method == "svd" else "fit"
-    original = getattr(solver, name)
-    monkeypatch.setattr(solver, name, lambda self, *a: calls.append(len(a[0])) or original(self, *a))
+    learner, name = {
+        "pca": (_spectral.PCA, "fit"),
+        "svd": (_spectral.TruncatedSVD, "fit_transform"),
+        "lda": (_discriminants, "_shrunk"),
+    }[method]
+    original = getattr(learner, name)
+    monkeypatch.setattr(learner, name, lambda *a: calls.append(name) or original(*a))
     grid = {"projectionembedder__embedding_dim": [1, 2, 4, 8], "projectionembedder__whiten": [False, True]}
 
     def search(memory):
