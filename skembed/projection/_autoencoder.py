@@ -15,7 +15,7 @@ from skembed.projection._linear import reciprocal, with_fixed_signs
 from skembed.projection._spectral import principal_map
 from skembed.projection._task import Task
 from skembed.state import stored
-from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
+from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings, level_weight
 from skembed.training.passes import History
 from skembed.training.run import Run
 
@@ -24,6 +24,7 @@ __all__ = ["Codec", "fit_codec"]
 BLOCK_ROWS = 16_384  # encoded or decoded in one go
 DENSE_VALUES = 1 << 26  # of the one-hot matrix from which the start is learned; above, it stays sparse
 MIN_ROWS = 20  # fewer rows tell a net nothing that validation could confirm
+HELD_OUT_ROWS = 20  # at least, to tell whether a net is better than its start, but no more than a quarter of all
 SHARE_FLOOR = 1e-9  # of a level that no row has, so that its logarithm is finite
 
 
@@ -168,7 +169,7 @@ def fit_codec(
     start = linear_start(columns, rows, task)
     missing = rows.missing
     inputs = with_flags(rows.numbers, missing, columns.flagged).astype(np.float32, copy=False)
-    validation = settings.held_out_rows(n, rng)
+    validation = settings.held_out_rows(n, rng, at_least=min(HELD_OUT_ROWS, n // 4))
     weights: dict[str, Any]
     history: History | None
     if n < MIN_ROWS or settings.max_iter == 0:
@@ -178,7 +179,8 @@ def fit_codec(
 
         present, ids = None if missing is None else ~missing, rows.ids + columns.first_ids()
         n_levels = [len(s) for s in columns.shares]
-        numbered = AutoencoderRows(inputs, present, ids, n_levels, len(columns.numeric))
+        level_weights = [level_weight(s) for s in columns.shares]
+        numbered = AutoencoderRows(inputs, present, ids, n_levels, len(columns.numeric), level_weights)
         weights, history = train_autoencoder(numbered, start, validation, settings, run.seeded(rng))
     codec = Codec(columns, weights)
     _set_unknown(codec)

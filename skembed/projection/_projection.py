@@ -120,6 +120,7 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         Hold out `validation_fraction` of the rows, stop when the score on them has not risen for `n_iter_no_change`
         passes, and keep the best state, which may be the linear start.
     validation_fraction : float, default=0.1
+        Of few rows at least 20 are held out, but at most a quarter of them.
     n_iter_no_change : int, default=10
     tol : float, default=1e-4
         Least rise of the validation score that counts.
@@ -181,7 +182,8 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     (regularized discriminant analysis, Friedman 1989); of more than 1000 columns and rows one fifth alone. No number is
     drawn.
 
-    In the autoencoder a number counts by squared error in standard deviations, a category by cross-entropy.
+    In the autoencoder a number counts by half its squared error in standard deviations; a category by cross-entropy,
+    divided where levels are many such that what is lost if nothing is known is one half, too.
     Numbers are cut at 30 standard deviations, or twice the greatest distance from the mean in `fit` where that is
     more, and so is what `inverse_transform` returns. The code is centered and turned to its principal axes, so that
     dimensions come by falling variance.

@@ -9,7 +9,9 @@ import numpy as np
 from skembed.training.passes import BatchSettings
 from skembed.training.run import settings_of
 
-__all__ = ["AutoencoderRows", "AutoencoderSettings"]
+__all__ = ["AutoencoderRows", "AutoencoderSettings", "level_weight"]
+
+LOSS_OF_A_NUMBER = 0.5  # by squared error / 2, where its mean is all that is known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,18 @@ class AutoencoderSettings(BatchSettings):
         return settings_of(cls, estimator, batch_size=batch_size, hidden_layer_sizes=hidden_layer_sizes)
 
 
+def level_weight(shares: np.ndarray) -> float:
+    """Return the weight of a categorical column's cross-entropy, from the shares of its levels.
+
+    A column of which nothing is known costs its entropy, a standardised number half its variance. A column of hundreds
+    of levels would count as much as a dozen numbers, and the code would hold little but its levels; so it counts as a
+    number does. One whose entropy is less keeps its cross-entropy.
+    """
+    some = shares[shares > 0]
+    entropy = float(-(some * np.log(some)).sum())
+    return LOSS_OF_A_NUMBER / max(entropy, LOSS_OF_A_NUMBER)
+
+
 @dataclass(frozen=True, eq=False)
 class AutoencoderRows:
     """Rows of numbers and levels.
@@ -54,6 +68,8 @@ class AutoencoderRows:
         Table rows of every categorical column.
     n_targets : int
         Numbers that are reconstructed: the first ones of the inputs.
+    level_weights : sequence of float
+        What the cross-entropy of every categorical column is multiplied by.
     """
 
     inputs: np.ndarray
@@ -61,3 +77,4 @@ class AutoencoderRows:
     ids: np.ndarray
     n_levels: Sequence[int]
     n_targets: int
+    level_weights: Sequence[float]

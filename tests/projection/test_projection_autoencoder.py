@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits, make_swiss_roll
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skembed import ProjectionEmbedder
+from skembed.training.autoencoder import level_weight
 
 
 def autoencoder(embedding_dim=2, **parameters):
@@ -360,3 +362,47 @@ def test_a_level_of_its_own_in_nearly_every_row_is_told_of():
     X = np.array([[f"id {i}", i % 3] for i in range(60)], dtype=object)
     with pytest.warns(UserWarning, match="column 'x0' has a level of its own in nearly every row, such as 'id 59'"):
         ProjectionEmbedder("autoencoder", embedding_dim=2, max_iter=1, random_state=0).fit(X)
+
+
+def test_weights_of_levels():
+    shares = np.random.default_rng(0).dirichlet(np.ones(300))
+    for some in (shares, np.r_[0.0, shares]):  # levels that no row has cost nothing
+        assert level_weight(some) == pytest.approx(-0.5 / (shares @ np.log(shares)))
+    for some in ([0.9, 0.1], [1.0], [0.0, 1.0]):
+        assert level_weight(np.array(some)) == 1
+
+
+def test_a_column_of_many_levels_counts_as_a_number_does():
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((1500, 2))
+    places = rng.standard_normal((300, 2))
+    nearest = (np.square(latent[:, None] - places).sum(axis=2) + rng.gumbel(size=(1500, 300))).argmin(axis=1)
+    numbers = latent @ rng.standard_normal((2, 5)) + 0.7 * rng.standard_normal((1500, 5))
+    X = pd.DataFrame(numbers).rename(columns=str).assign(place=np.char.mod("p%d", nearest))
+    scaled = StandardScaler().fit(numbers[:1000])
+    left = []
+    for max_iter in (0, 30):
+        fitted = ProjectionEmbedder("autoencoder", 2, random_state=0, max_iter=max_iter).fit(X[:1000])
+        found = fitted.inverse_transform(fitted.transform(X[1000:]))[:, :5].astype(float)
+        left.append(np.square(scaled.transform(found) - scaled.transform(numbers[1000:])).mean())
+    assert left[1] < 0.95 * left[0]
+
+
+@pytest.mark.parametrize("n", [60, 90])
+def test_few_rows_on_a_curved_surface_are_enough(n):
+    rng = np.random.default_rng(0)
+    latent = rng.uniform(-1, 1, (n + 500, 2))
+    X = np.sin(latent @ (2 * rng.standard_normal((2, 20))) + rng.uniform(0, 6, 20))
+    X += 0.1 * rng.standard_normal(X.shape)
+    left = []
+    for options in ({"max_iter": 0}, {}):
+        fitted = ProjectionEmbedder("autoencoder", 2, random_state=0, **options).fit(X[:n])
+        found = fitted.inverse_transform(fitted.transform(X[n:]))
+        left.append(np.square(found - X[n:]).mean())
+    assert left[1] < 0.8 * left[0]
+
+
+def test_few_rows_that_are_noise_keep_the_components_of_all_of_them():
+    X = np.random.default_rng(0).standard_normal((60, 20))
+    start = ProjectionEmbedder("autoencoder", 2, random_state=0, max_iter=0).fit_transform(X)
+    np.testing.assert_array_equal(ProjectionEmbedder("autoencoder", 2, random_state=0).fit_transform(X), start)

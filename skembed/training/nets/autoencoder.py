@@ -40,6 +40,8 @@ class AutoencoderNet(torch.nn.Module):
         Table rows of every categorical column.
     n_targets : int
         Numbers that are reconstructed: the first ones of the inputs.
+    level_weights : sequence of float
+        What the cross-entropy of every categorical column is multiplied by.
     hidden_layer_sizes : sequence of int
         Of the encoder; the decoder has them in reverse.
     start : dict of str to ndarray
@@ -53,12 +55,14 @@ class AutoencoderNet(torch.nn.Module):
         n_inputs: int,
         n_levels: Sequence[int],
         n_targets: int,
+        level_weights: Sequence[float],
         hidden_layer_sizes: Sequence[int],
         start: dict[str, np.ndarray],
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.n_inputs, self.n_targets, self.n_levels = n_inputs, n_targets, list(n_levels)
+        self.level_weights = list(level_weights)
         sizes = list(hidden_layer_sizes)
         self.width = sizes[0] if sizes else 0
         dim = start["encode"].shape[1]
@@ -96,7 +100,7 @@ class AutoencoderNet(torch.nn.Module):
         return both @ self.decode_out + self.decode_bias
 
     def losses(self, out: torch.Tensor, target: torch.Tensor, present: torch.Tensor | None, ids: torch.Tensor):
-        """Return each row's squared error / 2 plus cross-entropy, a column's mean of both: (batch_size,)."""
+        """Return each row's squared error / 2 plus weighted cross-entropy, a column's mean of both: (batch_size,)."""
         error = out[:, : self.n_targets] - target
         if present is not None:
             error = error * present
@@ -104,7 +108,8 @@ class AutoencoderNet(torch.nn.Module):
         start = self.n_targets
         offset = 0
         for c, n in enumerate(self.n_levels):
-            total = total + functional.cross_entropy(out[:, start : start + n], ids[:, c] - offset, reduction="none")
+            surprise = functional.cross_entropy(out[:, start : start + n], ids[:, c] - offset, reduction="none")
+            total = total + self.level_weights[c] * surprise
             start, offset = start + n, offset + n
         return total / (self.n_targets + len(self.n_levels))
 
@@ -247,7 +252,7 @@ def train_autoencoder(
     """
     device, generator = resolve_device(settings.device), seeded_generator(run.seed)
     n_inputs, sizes = rows.inputs.shape[1], settings.hidden_layer_sizes
-    net = AutoencoderNet(n_inputs, rows.n_levels, rows.n_targets, sizes, start, generator)
+    net = AutoencoderNet(n_inputs, rows.n_levels, rows.n_targets, rows.level_weights, sizes, start, generator)
     trainer = _Trainer(net, rows, validation, settings, device)
     first = trainer.snapshot()
     training = np.setdiff1d(np.arange(len(rows.inputs)), validation)

@@ -39,7 +39,7 @@ def train(X, dim=1, ids=None, n_levels=(), validation=None, seed=0, **options):
         "tol": 0.0,
         "device": "cpu",
     }
-    rows = AutoencoderRows(X, None, ids, n_levels, X.shape[1])
+    rows = AutoencoderRows(X, None, ids, n_levels, X.shape[1], [1.0] * len(n_levels))
     start, settings = linear_start(X, dim, sum(n_levels)), AutoencoderSettings(**defaults | options)
     return train_autoencoder(rows, start, validation, settings, Run(seed))
 
@@ -59,7 +59,7 @@ def reconstructed(weights, X):
 def test_the_first_state_is_the_start():
     X = curve()
     start = linear_start(X, 2)
-    net = AutoencoderNet(3, [], 3, (8, 4), start, torch.Generator().manual_seed(0))
+    net = AutoencoderNet(3, [], 3, [], (8, 4), start, torch.Generator().manual_seed(0))
     codes = net.encode(torch.as_tensor(X), torch.empty((600, 0), dtype=torch.int64))
     np.testing.assert_allclose(codes.detach().numpy(), X @ start["encode"], atol=1e-5)
     np.testing.assert_allclose(net.decode(codes).detach().numpy(), X @ start["encode"] @ start["decode"], atol=1e-5)
@@ -94,7 +94,7 @@ def test_missing_numbers_do_not_count():
     present = np.random.default_rng(0).random(X.shape) < 0.7
     holes = np.where(present, X, 0)
     poisoned = np.where(present, X, 1e6).astype(np.float32)
-    net = AutoencoderNet(3, [], 3, (8,), linear_start(X, 1), torch.Generator().manual_seed(0))
+    net = AutoencoderNet(3, [], 3, [], (8,), linear_start(X, 1), torch.Generator().manual_seed(0))
     out, no_ids = torch.as_tensor(X), torch.empty((600, 0), dtype=torch.int64)
     mask = torch.as_tensor(present, dtype=torch.float32)
     losses = [net.losses(out + 1, torch.as_tensor(t.astype(np.float32)), mask, no_ids) for t in (holes, poisoned)]
@@ -104,12 +104,13 @@ def test_missing_numbers_do_not_count():
 
 
 def test_levels_are_cross_entropy_of_their_own_columns():
-    net = AutoencoderNet(1, [2, 3], 1, (4,), linear_start(curve()[:, :1], 1, 5), torch.Generator().manual_seed(0))
+    start = linear_start(curve()[:, :1], 1, 5)
+    net = AutoencoderNet(1, [2, 3], 1, [1.0, 0.5], (4,), start, torch.Generator().manual_seed(0))
     out = torch.zeros((2, 6))
     out[1, 5] = 100.0  # the last level of the second column
     ids = torch.tensor([[0, 2], [1, 4]])
     losses = net.losses(out, torch.zeros((2, 1)), None, ids)
-    expected = np.array([np.log(2) + np.log(3), np.log(2)]) / 3
+    expected = np.array([np.log(2) + 0.5 * np.log(3), np.log(2)]) / 3
     np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-5)
 
 

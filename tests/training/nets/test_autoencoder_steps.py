@@ -15,6 +15,7 @@ from skembed.training.run import Run  # noqa: E402
 
 N, N_NUMBERS, N_FLAGS, DIM = 40, 3, 1, 2
 LEVELS = [3, 4]
+LEVEL_WEIGHTS = [0.25, 1.0]
 
 
 def rows_of(*, holes=True, categories=True):
@@ -23,9 +24,13 @@ def rows_of(*, holes=True, categories=True):
     numbers = rng.normal(size=(N, N_NUMBERS)) * (present if holes else 1)
     inputs = np.column_stack([numbers, ~present[:, :1]]).astype(np.float32)
     ids = np.column_stack([rng.integers(3, size=N), 3 + rng.integers(4, size=N)])
-    levels = LEVELS if categories else []
     return AutoencoderRows(
-        inputs, present if holes else None, ids if categories else np.empty((N, 0), np.int64), levels, N_NUMBERS
+        inputs,
+        present if holes else None,
+        ids if categories else np.empty((N, 0), np.int64),
+        LEVELS if categories else [],
+        N_NUMBERS,
+        LEVEL_WEIGHTS if categories else [],
     )
 
 
@@ -46,9 +51,8 @@ def settings_of(**changes):
 
 def trainer_of(rows, *, validation=(0, 1, 2, 3), **options):
     settings = settings_of(**options)
-    net = AutoencoderNet(
-        N_NUMBERS + N_FLAGS, rows.n_levels, N_NUMBERS, settings.hidden_layer_sizes, start_of(rows), seeded_generator(0)
-    )
+    sizes, start, generator = settings.hidden_layer_sizes, start_of(rows), seeded_generator(0)
+    net = AutoencoderNet(N_NUMBERS + N_FLAGS, rows.n_levels, N_NUMBERS, rows.level_weights, sizes, start, generator)
     return autoencoder._Trainer(net, rows, np.array(validation, np.int64), settings, torch.device("cpu"))
 
 
@@ -75,9 +79,9 @@ def slow_losses(p, rows, which):
         for j in range(N_NUMBERS):
             if rows.present is None or rows.present[row, j]:
                 loss = loss + 0.5 * (out[j] - x[j]) ** 2
-        for level, n in zip(rows.ids[row], rows.n_levels):
+        for level, n, weight in zip(rows.ids[row], rows.n_levels, rows.level_weights):
             logits = out[begin : begin + n]
-            loss = loss + logits.logsumexp(0) - logits[int(level) - first]
+            loss = loss + weight * (logits.logsumexp(0) - logits[int(level) - first])
             begin, first = begin + n, first + n
         losses.append(loss / (N_NUMBERS + len(rows.n_levels)))
     return torch.stack(losses)
@@ -125,9 +129,9 @@ def test_the_score_is_what_is_left_of_the_loss_of_means_and_shares(at_once, monk
     null = []
     for row in range(2, 12):
         loss, begin = 0.5 * ((rows.inputs[row, :N_NUMBERS] * rows.present[row]) ** 2).sum(), 0
-        for level, n in zip(rows.ids[row], LEVELS):
+        for level, n, weight in zip(rows.ids[row], LEVELS, LEVEL_WEIGHTS):
             logits = shares[begin : begin + n]
-            loss += np.log(np.exp(logits).sum()) - logits[level - begin]
+            loss += weight * (np.log(np.exp(logits).sum()) - logits[level - begin])
             begin += n
         null.append(loss / 5)
     assert trainer.null_loss == pytest.approx(np.mean(null), rel=1e-5)
@@ -174,7 +178,7 @@ def test_it_is_better_than_its_start_where_the_gain_is_beyond_one_and_a_half_sta
 def test_layers_begin_uniform_in_one_by_the_root_of_their_inputs_and_add_nothing():
     rows = rows_of()
     start = start_of(rows)
-    net = AutoencoderNet(N_NUMBERS + N_FLAGS, LEVELS, N_NUMBERS, (100, 64), start, seeded_generator(0))
+    net = AutoencoderNet(N_NUMBERS + N_FLAGS, LEVELS, N_NUMBERS, LEVEL_WEIGHTS, (100, 64), start, seeded_generator(0))
     n_read = N_NUMBERS + N_FLAGS + 2  # of a column one level
     for part in (net.encode_in[:, :100], net.encode_bias[:100]):
         assert 0.9 * n_read**-0.5 < float(part.max()) <= n_read**-0.5
@@ -198,7 +202,7 @@ def test_a_pass_goes_over_what_is_not_held_out_and_tells_the_loss_of_a_row():
     rows = rows_of()
     start, validation = start_of(rows), np.arange(0, N, 4)
     weights, history = train_autoencoder(rows, start, validation, settings_of(max_iter=1, learning_rate=0.0), Run(0))
-    net = AutoencoderNet(N_NUMBERS + N_FLAGS, LEVELS, N_NUMBERS, (5, 4), start, seeded_generator(0))
+    net = AutoencoderNet(N_NUMBERS + N_FLAGS, LEVELS, N_NUMBERS, LEVEL_WEIGHTS, (5, 4), start, seeded_generator(0))
     p = {name: value.detach().double() for name, value in net.named_parameters()}
     learned = np.setdiff1d(np.arange(N), validation)
     assert history.loss_curve == [pytest.approx(float(slow_losses(p, rows, learned).mean()), rel=1e-5)]
