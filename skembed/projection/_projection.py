@@ -85,7 +85,8 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         - "random": random directions, which keep distances about as they are (Johnson & Lindenstrauss 1984); any
           number of them.
         - "nca": directions in which rows of one class are each other's neighbours (Goldberger et al. 2004); it needs
-          memory for all pairs of rows.
+          memory for all pairs of rows. Where columns differ in their spread it starts twice, with and without dividing
+          by it, and keeps what brings more rows to their class.
         - "svd": like "pca" without centering, for sparse X (latent semantic analysis).
         - "autoencoder": a net that begins as "pca" of the standardised columns and learns what is not linear. Takes
           categorical columns and missing numbers too. Any number of dimensions.

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import ArpackError
 from sklearn import config_context
 from sklearn.exceptions import DataDimensionalityWarning
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.random_projection import (
     GaussianRandomProjection,
@@ -25,9 +26,11 @@ from skembed.projection._discriminants import discriminants
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
 from skembed.projection._spectral import principal_map, singular_map
 from skembed.projection._task import AUTO_LIMIT, NEEDS_Y, Task
+from skembed.training.whitening import slices
 
 __all__ = ["solve"]
 
+EQUAL_SPREADS = 0.01  # relative, up to which columns count as being in one unit
 ORDERED = frozenset({"pca", "lda", "svd"})  # methods whose first dimensions are what a fit of fewer finds
 
 
@@ -186,6 +189,24 @@ def _random(X: Any, y: Any, task: Task) -> LinearMap:
 
 
 def _nca(X: Any, y: Any, task: Task) -> LinearMap:
+    """NCA from the start that scikit-learn takes, and where columns have unlike spreads from that of equal ones, too.
+
+    What is sought does not depend on the units of the columns, but the start does: where some are large, no row but the
+    nearest counts, and no step leads anywhere. The second start has to bring one more row to its class.
+    """
+    found, score = _nca_from(X, y, task)
+    spread = X.std(axis=0, dtype=np.float64)
+    spread = np.where(spread > 0, spread, 1.0)
+    if "init" in task.params or not np.isfinite(spread).all() or spread.max() <= spread.min() * (1 + EQUAL_SPREADS):
+        return found
+    scaled, other_score = _nca_from((X / spread).astype(X.dtype, copy=False), y, task)
+    if not other_score > score + 1:
+        return found
+    return replace(scaled, projection=with_fixed_signs(scaled.projection / spread[:, None]))
+
+
+def _nca_from(X: Any, y: Any, task: Task) -> tuple[LinearMap, float]:
+    """Return the map, and how many rows find a row of their class, as `neighbors_of_own_class` counts them."""
     dim = task.embedding_dim
     if task.share is not None:
         dim = principal_map(X, replace(task, params={})).projection.shape[1]
@@ -193,7 +214,19 @@ def _nca(X: Any, y: Any, task: Task) -> LinearMap:
         dim, max_iter=task.max_iter, random_state=task.random_state, **task.params
     ).fit(X, y)
     projection = with_fixed_signs(solver.components_.T)
-    return LinearMap(projection, np.zeros(X.shape[1]), n_iter=max(int(solver.n_iter_), 1))
+    found = LinearMap(projection, np.zeros(X.shape[1]), n_iter=max(int(solver.n_iter_), 1))
+    return found, neighbors_of_own_class(X @ projection, y)
+
+
+def neighbors_of_own_class(Z: np.ndarray, y: np.ndarray) -> float:
+    """Return what NCA makes large: how many rows are expected to choose one of their class, nearer ones rather."""
+    total = 0.0
+    for rows in slices(len(Z), len(Z)):
+        distances = euclidean_distances(Z[rows], Z, squared=True).astype(np.float64, copy=False)
+        distances[np.arange(len(distances)), np.arange(len(Z))[rows]] = np.inf
+        weights = np.exp(distances.min(axis=1, keepdims=True) - distances)
+        total += float(((y[rows, None] == y) * weights).sum(axis=1) @ (1 / weights.sum(axis=1)))
+    return total
 
 
 SOLVERS: dict[str, Callable[[Any, Any, Task], LinearMap]] = {
