@@ -71,6 +71,23 @@ class LinearMap:
         X += self.mean.astype(Z.dtype, copy=False)
         return X
 
+    def column_vectors(self) -> np.ndarray:
+        """Return a vector for each column of X, (n_features, embedding_dim), dense.
+
+        Of ordered directions of length 1 they are loadings: each dimension times the root of its share of the variance.
+        The cosines of two columns are then how they vary together, so far as the dimensions tell, and dimensions of
+        little variance say little; rows of `projection` alone are all at right angles where dimensions are as many as
+        columns. Whitening changes nothing. Other methods have no such share, and rows of `projection`.
+        """
+        if self.variance is None or self.share is None or self.inverse is None:
+            return _dense(self.projection)
+        if not self.is_unit:  # whitened: the way back is as long as the spread, in the units of X
+            back = np.asarray(self.inverse).T.astype(np.float64)
+            back /= np.abs(back).max(initial=0.0) or 1.0
+            return back * (np.sqrt(np.sum(self.share)) / (np.linalg.norm(back) or 1.0))
+        share = np.asarray(self.share)
+        return _dense(self.projection) * np.sqrt(share) if share.any() else _dense(self.projection)
+
     def cut(self, dim: int) -> "LinearMap":
         """Return the first dimensions of one whose dimensions are ordered and have length 1, at most all of them."""
         if dim >= self.projection.shape[1]:

@@ -145,7 +145,9 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
     mean_ : ndarray of shape (n_features_in_,)
         Of linear methods; zeros where the method does not center: "random", "nca", "svd" without `whiten`.
     embedding_ : EmbeddingTable
-        Of linear methods: the names of the columns of X beside the rows of `projection_`.
+        Of linear methods: the names of the columns of X beside the rows of `projection_`; of "pca" and "svd" beside
+        their loadings, these rows with each dimension times the root of its share of the variance, so that columns that
+        vary together are near whatever `embedding_dim` is.
     embeddings_ : dict of str to EmbeddingTable
         Of "autoencoder": for each categorical column its levels, None for missing, beside the vector of a row that has
         the level and is average otherwise; the table's `unknown` is the vector of levels that `fit` never met.
@@ -370,11 +372,10 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
 
     @property
     def embedding_(self) -> EmbeddingTable:
-        """The columns of X as keys beside the rows of `projection_`."""
+        """The columns of X as keys beside the rows of `projection_`, or loadings."""
         if "projection_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no table of columns: not fitted by a linear method.")
-        rows = self.projection_.toarray() if sparse.issparse(self.projection_) else self.projection_
-        return EmbeddingTable(_check_feature_names_in(self, None), rows)
+        return EmbeddingTable(_check_feature_names_in(self, None), self._map.column_vectors())
 
     def _fit(self, X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
         """Learn; return X as it was read, and its vectors if the solver has computed them."""

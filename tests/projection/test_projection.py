@@ -146,6 +146,30 @@ def test_equals_the_solvers(rows):
     np.testing.assert_allclose(embedder("pca", whiten=True).fit_transform(X), white, atol=1e-8)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-160, 1e200])
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("dim", [10, "auto"])
+@pytest.mark.parametrize("method", ["pca", "svd"])
+def test_columns_that_vary_together_are_near_whatever_the_dimensions(method, dim, whiten, scale):
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(10), 4)
+    X = scale * (rng.standard_normal((600, 10))[:, group] + 0.7 * rng.standard_normal((600, 40)))
+    table = ProjectionEmbedder(method, dim, whiten=whiten, random_state=0).fit(X).embedding_
+    for column in range(40):
+        near = [int(key[1:]) for key, _ in table.nearest(f"x{column}", k=3)]
+        assert (group[near] == group[column]).all()
+    plain = ProjectionEmbedder(method, dim, random_state=0).fit(X).embedding_.vectors
+    np.testing.assert_allclose(table.vectors @ table.vectors.T, plain @ plain.T, atol=1e-3)
+
+
+def test_tables_of_other_methods_hold_the_projection(rows):
+    for method in ("lda", "nca", "random"):
+        fitted = embedder(method).fit(*rows)
+        np.testing.assert_allclose(fitted.embedding_.vectors, fitted.projection_, rtol=1e-6)
+    constant = ProjectionEmbedder("pca", 1).fit(np.ones((5, 2)))
+    np.testing.assert_array_equal(constant.embedding_.vectors, constant.projection_)
+
+
 @pytest.mark.parametrize(("dtype", "means"), [(np.float32, [0, 300, 2e4]), (np.float64, [0, 1e7, 1e9])])
 @pytest.mark.parametrize("dim", [2, 0.9, "auto"])
 @pytest.mark.parametrize("params", [None, {"svd_solver": "covariance_eigh"}])
@@ -184,7 +208,8 @@ def test_columns_are_a_table(rows):
     fitted = embedder("pca").fit(frame)
     assert isinstance(fitted.embedding_, EmbeddingTable)
     assert fitted.embedding_.keys.tolist() == frame.columns.tolist()
-    np.testing.assert_allclose(fitted.embedding_.vectors, fitted.projection_, rtol=1e-6)
+    loadings = fitted.projection_ * np.sqrt(fitted.explained_variance_ratio_)
+    np.testing.assert_allclose(fitted.embedding_.vectors, loadings, rtol=1e-6)
     assert embedder("pca").fit(rows[0]).embedding_.keys.tolist() == ["x0", "x1", "x2", "x3"]
     assert not hasattr(embedder("pca"), "embedding_")
     assert fitted.get_feature_names_out().tolist() == ["projectionembedder0", "projectionembedder1"]
