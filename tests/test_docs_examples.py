@@ -15,6 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skembed
 from skembed import EmbeddingTable
@@ -29,7 +30,8 @@ CITIES = ["Rome", "Oslo", "Ulm", "Bern", "Graz", "Linz"]
 TABLE = EmbeddingTable(sorted({word for text in TEXTS for word in text.lower().split()}), RNG.normal(size=(10, 6)))
 COMMON = {
     "np": np, "pd": pd, "make_pipeline": make_pipeline, "GridSearchCV": GridSearchCV, "Ridge": Ridge,
-    "LogisticRegression": LogisticRegression, "ColumnTransformer": ColumnTransformer, "EmbeddingTable": EmbeddingTable,
+    "LogisticRegression": LogisticRegression, "StandardScaler": StandardScaler,
+    "ColumnTransformer": ColumnTransformer, "EmbeddingTable": EmbeddingTable,
     "Word2VecVectorizer": skembed.Word2VecVectorizer, "PretrainedVectorizer": skembed.PretrainedVectorizer,
 }  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from skembed.data.ragged import Ragged
-from skembed.state import stored
+from skembed.state import check_state, stored
 
 __all__ = [
     "POOLINGS",
@@ -23,6 +23,8 @@ __all__ = [
 
 POOLINGS = ("mean", "tfidf", "sif", "max", "min")
 
+_NOTHING = 1e-12  # of an eigenvalue beside the largest: the square of float32's rounding
+_LEAST_SHARE = 1e-30  # so that factors stay finite in float32, however small the a of "sif"
 _BLOCK_ROWS = 2**13  # words pooled at a time: the vectors of so many fit a processor's cache
 
 
@@ -36,14 +38,22 @@ class Pooling:
     name : str
         One of `POOLINGS`.
     weights : ndarray of shape (n_words,), float32, or None
-        A factor for each word; "tfidf": inverse document frequency, "sif": ``a / (a + p)``.
+        A factor for each word; "tfidf": inverse document frequency, "sif": ``a / (a + p)``, over its mean.
     component : ndarray of shape (embedding_dim,), float32, or None
         "sif": the unit vector along which documents are alike, and which is taken out of each.
+    unseen : float
+        "sif": the factor of a word with the share 0.
     """
 
     name: str
     weights: np.ndarray | None = None
     component: np.ndarray | None = None
+    unseen: float = 1.0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(Pooling, state, required=("name", "weights", "component"))  # older ones lack `unseen`
+        for name, value in {**state, "unseen": state.get("unseen", 1.0)}.items():
+            object.__setattr__(self, name, value)
 
 
 @stored
@@ -178,7 +188,12 @@ def learn_poolings(
     n_documents, frequency = seen or DocumentCounts(0, np.zeros(0, dtype=np.int64))
     frequency = np.concatenate([frequency, np.zeros(n_words - frequency.size, dtype=np.int64)])
     second_moment = np.zeros((dim, dim))
-    sif_weights = (sif_smoothing / (sif_smoothing + counts / max(counts.sum(), 1))).astype(np.float32)
+    # A running word weighs 1 in the mean: else rows would be the shorter the fewer words a corpus has, and a penalized
+    # model behind them would learn nothing.
+    shares = counts / max(counts.sum(), 1)
+    sif_weights = sif_smoothing / (sif_smoothing + shares)
+    unseen = 1 / max(float(shares @ sif_weights), _LEAST_SHARE) if counts.any() else 1.0
+    sif_weights = (unseen * sif_weights).astype(np.float32)
     for chunk in documents if {"tfidf", "sif"}.intersection(names) else ():
         n_documents += len(chunk)
         for _, bags in _blocks_of_bags(chunk, n_words):
@@ -191,14 +206,18 @@ def learn_poolings(
         inverse = np.log((1 + n_documents) / (1 + frequency)) + 1  # smooth, as in TfidfTransformer
         learned["tfidf"] = Pooling("tfidf", inverse.astype(np.float32))
     if "sif" in names:
-        learned["sif"] = Pooling("sif", sif_weights, _common_component(second_moment))
+        learned["sif"] = Pooling("sif", sif_weights, _common_component(second_moment), unseen)
     return [learned[name] for name in names], DocumentCounts(n_documents, frequency)
 
 
 def _common_component(second_moment: np.ndarray) -> np.ndarray | None:
-    """Return the unit vector along which documents are longest; None where there were none, or zeros alone."""
-    if not second_moment.any():
+    """Return the unit vector along which documents are longest; None where there is nothing beside it.
+
+    A single document, or documents of a single direction, would be left with nothing.
+    """
+    eigenvalues, axes = np.linalg.eigh(second_moment)
+    if not eigenvalues[:-1].max(initial=0.0) > _NOTHING * eigenvalues[-1]:
         return None
-    component = np.linalg.eigh(second_moment)[1][:, -1]
+    component = axes[:, -1]
     component *= np.sign(component[np.argmax(np.abs(component))])  # an eigenvector has no sign of its own
     return component.astype(np.float32)

@@ -14,6 +14,7 @@ _POWER = 0.25  # of eigenvalues: half of what lies between axes as they are and 
 _SMOOTHING = 0.1  # the a of a / (a + p): words of a tenth of the running text count half
 _CENTERED = 0.5  # share of the mean document that is taken out
 _PER_COMPONENT = 100  # dimensions for each component that is removed: Mu & Viswanath's rule
+_NOTHING = 1e-12  # of an eigenvalue beside the largest: the square of float32's rounding
 _BLOCK_ROWS = 2**14  # vectors mapped at a time
 
 
@@ -29,17 +30,21 @@ class Postprocess:
         Taken out at the end.
     length : float or None
         Vectors v become v / (length + |v|) behind the matrix; None: they stay.
+    scale : float, default=1.0
+        Of the outcome.
     """
 
-    def __init__(self, matrix: np.ndarray, before: np.ndarray, after: np.ndarray, length: float | None) -> None:
-        self.matrix, self.before, self.after, self.length = matrix, before, after, length
+    def __init__(
+        self, matrix: np.ndarray, before: np.ndarray, after: np.ndarray, length: float | None, scale: float = 1.0
+    ) -> None:
+        self.matrix, self.before, self.after, self.length, self.scale = matrix, before, after, length, scale
 
     def __call__(self, vectors: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
         """Return the images of vectors (n, embedding_dim), float32, those behind the lengths times weights (n,)."""
         images = (vectors.astype(np.float64) - self.before) @ self.matrix
         if self.length is not None:
             images /= self.length + np.linalg.norm(images, axis=1, keepdims=True)
-        return (images * np.reshape(weights, (-1, 1)) - self.after).astype(np.float32)
+        return (self.scale * (images * np.reshape(weights, (-1, 1)) - self.after)).astype(np.float32)
 
 
 def frequency_weights(counts: np.ndarray, smoothing: float) -> np.ndarray:
@@ -59,6 +64,7 @@ def learn_postprocess(
         axis i is multiplied by the fourth root of its eigenvalue: axes along which the words of the corpus differ count
         more. Lengths are then saturated, so that no word drowns the others, words weighted by `frequency_weights`,
         and half of the mean document is taken out: documents are what will be compared, and a short one is one, too.
+        Running words keep the length that they have in the root mean square: penalties and steps depend on it.
         "all-but-the-top": the mean of running text is taken out, and the principal components with the largest
         variance in it, one for each 100 dimensions (Mu & Viswanath 2018, "All-but-the-Top", arXiv:1702.01417, where
         each word counts once).
@@ -78,8 +84,11 @@ def learn_postprocess(
     dim = vectors.shape[1]
     if method == "all-but-the-top":
         mean = p @ vectors
-        _, axes = _principal_axes(vectors - mean, p)
-        top = axes[:, : max(dim // _PER_COMPONENT, 1)]
+        eigenvalues, axes = _principal_axes(vectors - mean, p)
+        n_top = max(dim // _PER_COMPONENT, 1)
+        if not eigenvalues[n_top:].max(initial=0.0) > _NOTHING * eigenvalues[0]:
+            n_top = 0  # nothing would be left
+        top = axes[:, :n_top]
         return Postprocess(np.eye(dim) - top @ top.T, mean, np.zeros(dim), None)
     importance = np.sqrt(counts) / np.sqrt(counts).sum()
     eigenvalues, axes = _principal_axes(vectors, importance)
@@ -91,8 +100,15 @@ def learn_postprocess(
     if not saturate:
         matrix, length = matrix / length, None  # type: ignore[assignment]
     affine = Postprocess(matrix, np.zeros(dim), np.zeros(dim), length)
-    after = _CENTERED * (shares @ affine(vectors, frequency_weights(counts, _SMOOTHING)))
-    return Postprocess(matrix, np.zeros(dim), after, length)
+    weights = frequency_weights(counts, _SMOOTHING)
+    after = _CENTERED * (shares @ affine(vectors, weights))
+    mapped = Postprocess(matrix, np.zeros(dim), after, length)
+    scale = _mean_length(vectors, p) / (_mean_length(mapped(vectors, weights), p) or 1.0)
+    return Postprocess(matrix, np.zeros(dim), after, length, scale)
+
+
+def _mean_length(vectors: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.sqrt(weights @ np.square(vectors, dtype=np.float64).sum(axis=1)))
 
 
 def _principal_axes(vectors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

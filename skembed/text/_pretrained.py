@@ -152,9 +152,10 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
     "pca" turns the vectors to the principal axes of the words of the corpus, each counted by the square root of its
     frequency, multiplies axis i by the fourth root of its eigenvalue, makes v of length l into v / (m + l) with the
     median m, weighs words by .1 / (.1 + p) with their share p of the running text, and takes out half of the mean
-    document. "all-but-the-top" takes out the mean of running text and its largest component for each 100
-    dimensions, after Mu & Viswanath 2018 (arXiv:1702.01417), who count each word once. `embedding_` holds the
-    outcome. Both change no number of columns. Subwords are mapped along; lengths are then not saturated.
+    document; running words keep their root mean square length. "all-but-the-top" takes out the mean of running text and
+    its largest component for each 100 dimensions, where there are others, after Mu & Viswanath 2018 (arXiv:1702.01417),
+    who count each word once. `embedding_` holds the outcome. Both change no number of columns. Subwords are mapped
+    along; lengths are then not saturated.
 
     Examples
     --------

@@ -135,7 +135,7 @@ def with_composed(
     for pooling in poolings:
         weights = pooling.weights
         if weights is not None:
-            unseen = np.log(1 + n_documents) + 1 if pooling.name == "tfidf" else 1.0  # of a share of 0
+            unseen = np.log(1 + n_documents) + 1 if pooling.name == "tfidf" else pooling.unseen
             weights = np.append(weights[rows], np.full(len(numbers), unseen, dtype=np.float32))
         weighted.append(replace(pooling, weights=weights))
     return Ragged(chunk.documents.indptr, places.astype(np.int32)).keep(places != NO_ROW), vectors, weighted

@@ -81,9 +81,9 @@ class Word2VecVectorizer(PartialFitMixin, DocumentVectorizer):
         Higher finds fewer phrases.
     pooling : {"mean", "tfidf", "sif", "max", "min"} or list of these, default="mean"
         How word vectors become a document's. "tfidf" weighs words by their inverse document frequency; "sif" [3]_ by
-        ``a / (a + p)`` for a word with the share p of the corpus, and takes out the component that documents have in
-        common; "max" and "min" go component by component, and suit short documents only. Of a list, the results stand
-        side by side.
+        ``a / (a + p)`` for a word with the share p of the corpus, over the mean of that for running words, and takes
+        out the component that documents have in common, where they have others; "max" and "min" go component by
+        component, and suit short documents only. Of a list, the results stand side by side.
     sif_smoothing : float, default=1e-3
         The a of "sif".
     init : EmbeddingTable, default=None

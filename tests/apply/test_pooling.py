@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from skembed.apply import pooling as pooling_module
-from skembed.apply.pooling import POOLINGS, learn_poolings, pool_documents
+from skembed.apply.pooling import POOLINGS, Pooling, learn_poolings, pool_documents
 from skembed.data.ragged import Ragged
 
 N_WORDS, DIM = 12, 5
@@ -40,11 +40,17 @@ def slow_pool(documents, corpus):
     idf = [np.log((1 + len(corpus)) / (1 + sum(w in d for d in corpus))) + 1 for w in range(N_WORDS)]
     share = [words.count(w) / max(len(words), 1) for w in range(N_WORDS)]
 
+    def weight(word):
+        return SMOOTHING / (SMOOTHING + share[word])
+
+    mean_weight = np.mean([weight(word) for word in words]) if words else 1.0
+
     def sif(document):
-        return sum(SMOOTHING / (SMOOTHING + share[w]) * vectors[w] for w in document) / len(document)
+        return sum(weight(w) * vectors[w] for w in document) / len(document) / mean_weight
 
     matrix = np.array([sif(document) for document in corpus if document]).reshape(-1, DIM)
-    component = np.linalg.svd(np.vstack([matrix, np.zeros((DIM, DIM))]))[2][0]
+    _, lengths, axes = np.linalg.svd(np.vstack([matrix, np.zeros((DIM, DIM))]))
+    component = axes[0] if lengths[1] > 1e-6 * lengths[0] else 0 * axes[0]
     rows = []
     for document in documents:
         if not document:
@@ -116,3 +122,34 @@ def test_chunks_change_no_bit_of_what_is_learned():
         np.testing.assert_array_equal(part.weights, whole.weights)
         if whole.component is not None:
             np.testing.assert_allclose(part.component, whole.component, rtol=1e-5)
+
+
+def test_sif_keeps_the_length_of_running_words():
+    """Few words have large shares: factors a / (a + p) alone made rows too short for a penalized model."""
+    corpus = DOCUMENTS_OF_ALL_WORDS * 3
+    counts = np.bincount(chunk(corpus).indices, minlength=N_WORDS + 1)
+    vectors = np.vstack([VECTORS, VECTORS[0]])
+    for smoothing in (1e-300, 1e-6, 1e-3, 1.0):
+        (sif,), _ = learn_poolings(["sif"], [chunk(corpus)], vectors, counts, sif_smoothing=smoothing)
+        np.testing.assert_allclose(sif.weights @ counts / counts.sum(), 1.0 if smoothing > 1e-30 else 0.0, rtol=1e-5)
+        np.testing.assert_allclose(sif.weights[N_WORDS], sif.unseen, rtol=1e-6)
+        assert np.isfinite(sif.weights).all()
+
+
+@pytest.mark.parametrize("corpus", [[[0, 1, 2]], [[3], [3, 3]]])
+def test_sif_takes_nothing_out_where_nothing_would_be_left(corpus):
+    (sif,) = learn(corpus, ["sif"])
+    assert sif.component is None
+    assert np.linalg.norm(pool(corpus, [sif]), axis=1).min() > 0.1
+    counts = np.bincount(chunk(DOCUMENTS_OF_ALL_WORDS).indices, minlength=N_WORDS)
+    chunks = [chunk(DOCUMENTS_OF_ALL_WORDS)]
+    (single,), _ = learn_poolings(["sif"], chunks, VECTORS[:, :1], counts, sif_smoothing=SMOOTHING)
+    assert single.component is None
+
+
+def test_a_pooling_of_an_older_file_has_the_factor_that_it_had():
+    older = Pooling.__new__(Pooling)
+    older.__setstate__({"name": "sif", "weights": np.ones(2, np.float32), "component": None})
+    assert older == Pooling("sif", older.weights, None, 1.0)
+    with pytest.raises(ValueError, match="'weights' is missing"):
+        older.__setstate__({"name": "sif", "component": None})

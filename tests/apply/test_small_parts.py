@@ -217,7 +217,10 @@ def slow_postprocess(method, vectors, counts, shares, saturate):
     images = vectors @ (axes * values**0.25)
     length = np.median(np.linalg.norm(images, axis=1))
     images = images / (length + np.linalg.norm(images, axis=1, keepdims=True)) if saturate else images / length
-    return images, 0.5 * (shares @ (images * (0.1 / (0.1 + p))[:, None]))
+    weighted = images * (0.1 / (0.1 + p))[:, None]
+    after = 0.5 * (shares @ weighted)
+    scale = np.sqrt((p @ (vectors**2).sum(axis=1)) / (p @ ((weighted - after) ** 2).sum(axis=1)))
+    return scale * images, scale * after
 
 
 @pytest.mark.parametrize("method", ["pca", "all-but-the-top"])

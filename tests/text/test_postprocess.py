@@ -5,6 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.subwords import Subwords
@@ -57,10 +60,33 @@ def test_pca_is_what_its_notes_say():
     turned *= (0.1 / (0.1 + p) / (lengths + np.median(lengths)))[:, None]
     known = [[words.index(word) for word in text.split() if word in words] for text in texts]
     turned -= np.mean([turned[rows].mean(axis=0) for rows in known if rows], axis=0) / 2
+    turned *= np.sqrt((p @ (given**2).sum(axis=1)) / (p @ (turned**2).sum(axis=1)))  # as long as they were
     got = vectorizer.embedding_.lookup(words)
-    np.testing.assert_allclose(got @ got.T, turned @ turned.T, atol=1e-5)
-    np.testing.assert_allclose(vectorizer.transform([f"{words[0]} {words[1]}"])[0], got[:2].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(got @ got.T, turned @ turned.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        vectorizer.transform([f"{words[0]} {words[1]}"])[0], got[:2].mean(axis=0), rtol=1e-5, atol=1e-6
+    )
     assert np.square(got).sum(axis=0).argmax() == 0  # the first axis comes first
+
+
+@pytest.mark.parametrize("options", [{"postprocess": "pca"}, {"pooling": "sif"}])
+def test_rows_are_long_enough_for_a_penalized_model(options):
+    """Rows that are ten times as short are nothing to it: of five classes it found the largest alone."""
+    generator = np.random.default_rng(1)
+    table = EmbeddingTable(WORDS, generator.normal(0, 0.4, (40, 30)))
+    y = generator.choice(5, 400, p=[0.4, 0.15, 0.15, 0.15, 0.15])
+    texts = [" ".join(WORDS[word] for word in [*range(5), *(5 + 7 * k + generator.integers(7, size=3))]) for k in y]
+    rows = PretrainedVectorizer(table, **options).fit_transform(texts)
+    score = LogisticRegression().fit(rows[:200], y[:200]).score(rows[200:], y[200:])
+    scaled = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows[:200], y[:200]).score(rows[200:], y[200:])
+    assert score > scaled - 0.1
+
+
+@pytest.mark.parametrize("vectors", [VECTORS[:, :1], np.outer(VECTORS[:, 0], VECTORS[1])])
+def test_words_along_one_line_keep_it(vectors):
+    table = EmbeddingTable(WORDS, vectors)
+    rows = PretrainedVectorizer(table, postprocess="all-but-the-top", pooling="sif").fit_transform(TEXTS)
+    assert np.linalg.norm(np.ptp(rows, axis=0)) > 0.5
 
 
 @pytest.mark.parametrize("method", METHODS)
