@@ -50,8 +50,9 @@ class StandardisedTarget:
         out = np.empty((len(self), self.n_targets))
         out[:, self.single_places] = self.single
         for codes, part in zip(self.codes, self.parts):
-            of_class = (np.eye(part.stop - part.start) - self.mean[part]) / self.scale[part]
-            out[:, part] = of_class[codes]
+            mean, scale = self.mean[part], self.scale[part]
+            out[:, part] = (0.0 - mean) / scale
+            out[np.arange(len(self)), part.start + codes] = ((1.0 - mean) / scale)[codes]
         return out
 
     def along(self, directions: np.ndarray) -> np.ndarray:
@@ -79,7 +80,6 @@ class StandardisedTarget:
             What to take from each row of `found` times the weight of the cell.
         """
         center = np.zeros(self.n_targets)
-        n_rows = len(self)
         rows, columns, values = [], [], []
         for place, column in zip(self.single_places, self.single.T):
             rows.append(np.arange(n_cells))
@@ -90,7 +90,5 @@ class StandardisedTarget:
             columns.append(part.start + codes)
             values.append(weight / self.scale[part.start + codes])
             center[part] = self.mean[part] / self.scale[part]
-        if not n_rows:
-            return sp.csr_matrix((n_cells, self.n_targets)), center
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
         return sp.csr_matrix(entries, shape=(n_cells, self.n_targets)), center
