@@ -305,10 +305,13 @@ def predict_memory(
     rows = 8 * n_samples * (10 * n_targets + 2 * n_coded + n_columns)
     effects = 8 * sum(map(len, counts)) * n_targets * (n_folds + 1) * SOLVER_COPIES
     tables = 4 * sum((len(c) + n_samples) * (dim or 1) for c, dim in zip(counts, dims))
+    several = n_targets > 1
     check_memory(
         rows + effects + tables,
-        f"learning {sum(map(len, counts))} levels of {n_columns} columns from {n_samples} rows",
-        "lower embedding_dim, max_categories or the folds of cv, raise min_frequency, or give fewer rows",
+        f"learning {sum(map(len, counts))} levels of {n_columns} columns from {n_samples} rows"
+        + (f" for {n_targets} classes, outputs or directions of y" if several else ""),
+        "lower embedding_dim, max_categories or the folds of cv, raise min_frequency, or give fewer rows"
+        + (", join rare classes, or set target_type='continuous' if y is a number" if several else ""),
     )
 
 

@@ -966,7 +966,7 @@ class TestSetup:
         tables = 4 * ((10 + 1000) * 3 + (6 + 1000) * 1)
         ((n_bytes, what, way_out),) = asked
         assert n_bytes == rows + effects + tables
-        assert what == "learning 16 levels of 2 columns from 1000 rows"
+        assert what == "learning 16 levels of 2 columns from 1000 rows for 2 classes, outputs or directions of y"
         assert "lower embedding_dim, max_categories or the folds of cv" in way_out
 
     def test_memory_of_as_many_folds_as_there_are(self, monkeypatch):
