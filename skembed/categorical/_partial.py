@@ -58,8 +58,7 @@ def read_further(
         for c, before in enumerate(counts_before(schema.counts, sizes))
     ]
     y = as_columns(y)[rows]
-    target = schema.target.standardise(y)
-    standardised = target.toarray() if schema.axes is None else target.along(schema.axes)
+    standardised = schema.target.standardise(y).along(schema.axes)
     largest = np.abs(standardised).max()
     if largest > MAX_STANDARDISED:
         raise ValueError(

@@ -211,7 +211,7 @@ def set_up(
         ids=stacked_ids,
         counts=counts,
         numeric=scaled,
-        standardised=standardised.toarray() if axes is None else standardised.along(axes),
+        standardised=standardised.along(axes),
         axes=axes,
         coded=target.code(y) if hidden else np.empty((len(y), 0)),
         weight=kept_weight,

@@ -55,8 +55,10 @@ class StandardisedTarget:
             out[np.arange(len(self)), part.start + codes] = ((1.0 - mean) / scale)[codes]
         return out
 
-    def along(self, directions: np.ndarray) -> np.ndarray:
-        """Return the product with directions of shape (n_targets, n), (n_samples, n)."""
+    def along(self, directions: np.ndarray | None) -> np.ndarray:
+        """Return the product with directions of shape (n_targets, n), (n_samples, n); all columns for None."""
+        if directions is None:
+            return self.toarray()
         out = self.single @ directions[self.single_places]
         for codes, part in zip(self.codes, self.parts):
             of_class = directions[part] / self.scale[part, None]
