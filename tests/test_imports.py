@@ -20,12 +20,21 @@ ALLOWED = {
     "atomic": set(),
     "state": set(),
     "ranking": set(),
+    "openmp": set(),
     "data": {"memory", "atomic", "state"},
     "table": {"data", "memory", "state", "formats"},  # formats on the way to and from files alone, see below
     "kernels": set(),
     "parallel": {"kernels", "data"},
-    "training": {"kernels", "parallel", "data", "memory", "state", "ranking"},
-    "apply": {"data", "table", "state", "ranking", "memory", "kernels"},  # kernels under models that run, see below
+    "training": {"kernels", "parallel", "data", "memory", "state", "ranking", "openmp"},
+    "apply": {
+        "data",
+        "table",
+        "state",
+        "ranking",
+        "memory",
+        "kernels",
+        "openmp",
+    },  # kernels under models that run, see below
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
     "base": {"data", "table", "training", "memory"},

@@ -18,6 +18,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
+from threadpoolctl import threadpool_limits
 
 from skembed.testing._assertions import assert_equal, assert_raises, assert_same, dense, seeded
 
@@ -246,10 +247,11 @@ def global_state() -> dict[str, Any]:
         "the environment": dict(os.environ),
         "the warning filters": list(warnings.filters),
     }
-    # before torch: to be asked starts numba's layer of threads, and with OpenMP that sets the number torch has, too
     numba = sys.modules.get("numba")
     if numba is not None and hasattr(numba, "get_num_threads"):
-        state["numba's number of threads"] = numba.get_num_threads()
+        # to be asked starts numba's layer of threads, and with OpenMP that sets the number that torch has, too
+        with threadpool_limits(1, user_api="openmp"):  # what is set in here is taken back
+            state["numba's number of threads"] = numba.get_num_threads()
     torch = sys.modules.get("torch")
     if torch is not None:
         state["torch's random state"] = torch.get_rng_state().numpy().tobytes()

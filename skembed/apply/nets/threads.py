@@ -1,13 +1,13 @@
 """Threads of torch: one for a net that runs beside others, and one in forked processes."""
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import torch
-from threadpoolctl import ThreadpoolController
 
 from skembed.apply.forks import is_fork
+from skembed.openmp import one_openmp_thread
 
 __all__ = ["on_one_thread", "on_one_thread_in_forks"]
 
@@ -32,22 +32,13 @@ def on_one_thread_in_forks(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function run torch in the caller's thread alone; other threads keep what they have.
-
-    A small net on several threads waits for all of them after each layer, actively: where other processes have a
-    processor too, that takes many times as long as the net.
-    """
+    """Let a function run torch in the caller's thread alone; other threads keep what they have."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if torch.get_num_threads() == 1:  # which is also where a new thread takes over torch's number
             return function(*args, **kwargs)
-        with _controller().limit(limits=1, user_api="openmp"):  # of each thread its own number, as OpenMP has it
+        with one_openmp_thread():
             return function(*args, **kwargs)
 
     return run
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all libraries: once, and behind torch's import

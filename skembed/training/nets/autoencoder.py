@@ -155,6 +155,7 @@ class _Trainer:
         self.ids = torch.as_tensor(rows.ids, dtype=torch.int64, device=device)
         self.validation = torch.as_tensor(validation, dtype=torch.int64, device=device)
         self.optimizer = FlatAdamW(self.net, settings.learning_rate, WEIGHT_DECAY)
+        self.n_products = float(len(self.optimizer.weight))
         self.null_loss = self._null_loss() if len(validation) else 1.0
         self.stale, self.best_score = 0, -float("inf")
         self.first_losses = self.validation_losses()

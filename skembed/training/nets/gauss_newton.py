@@ -14,6 +14,7 @@ import torch
 
 from skembed.kernels import row_systems
 from skembed.training.nets.table_net import TableNet
+from skembed.training.nets.threads import threads_for
 
 __all__ = ["input_metric", "relearn_tables"]
 
@@ -61,10 +62,11 @@ def relearn_tables(
     ratios = [torch.full((len(w), 1), ratio, dtype=w.dtype, device=w.device) for w in weights]
     if row_ratio is not None:
         ratios = [a + b.to(a.device)[:, None] for a, b in zip(ratios, row_ratio)]
-    for _ in range(n_iter):
-        systems = _accumulate(net, rows, weights, seed)
-        for weight, start, penalty, (curvature, force) in zip(weights, starts, ratios, systems):
-            _step(weight, start, curvature, force, penalty)
+    with threads_for(min(len(rows), BATCH_SIZE) * net.n_products):
+        for _ in range(n_iter):
+            systems = _accumulate(net, rows, weights, seed)
+            for weight, start, penalty, (curvature, force) in zip(weights, starts, ratios, systems):
+                _step(weight, start, curvature, force, penalty)
     for block, weight, start in zip(net.blocks, weights, starts):
         if not block.trainable:
             weight.copy_(start)

@@ -86,6 +86,8 @@ class _LanguageModel:
         self.starts, self.stops = (torch.as_tensor(part, device=reader.device) for part in pieces)
         self.held = held
         self.optimizer = FlatAdamW(reader.net, settings.learning_rate, settings.weight_decay)
+        length = float((self.stops - self.starts).double().mean())
+        self.n_products = length * (len(self.optimizer.weight) + 2 * softmax.n_products)
         self._n_steps, self._total = 0, settings.max_iter * -(-len(self.starts) // settings.batch_size)
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:

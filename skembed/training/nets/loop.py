@@ -4,6 +4,7 @@ from typing import Protocol
 
 import torch
 
+from skembed.training.nets.threads import threads_for
 from skembed.training.passes import BatchSettings, History, Resumable, repeat_passes
 from skembed.training.run import Run
 
@@ -11,7 +12,15 @@ __all__ = ["Trainable", "run_passes"]
 
 
 class Trainable(Resumable, Protocol):
-    """What the loop trains."""
+    """What the loop trains.
+
+    Attributes
+    ----------
+    n_products : float
+        Multiplications of a forward pass for a row, about: whether a step is work for several threads.
+    """
+
+    n_products: float
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:
         """Learn from these rows once; return their summed loss, a scalar tensor without gradient."""
@@ -48,7 +57,8 @@ def run_passes(
     def one_pass() -> float:
         return _one_pass(model, rows, settings.batch_size, generator) / max(total_weight, 1e-300)
 
-    return repeat_passes(model, one_pass, settings, run)
+    with threads_for(settings.batch_size * model.n_products):
+        return repeat_passes(model, one_pass, settings, run)
 
 
 def _one_pass(model: Trainable, rows: torch.Tensor, batch_size: int, generator: torch.Generator) -> float:

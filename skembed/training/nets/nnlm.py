@@ -74,6 +74,8 @@ class NextWordNet:
         self.hidden = build_hidden(n_inputs, settings.hidden_layer_sizes, generator).to(device)
         has_hidden = len(settings.hidden_layer_sizes) > 0
         self.optimizer = FlatAdamW(self.hidden, settings.learning_rate, settings.weight_decay) if has_hidden else None
+        n_weights = 0 if self.optimizer is None else len(self.optimizer.weight)
+        self.n_products = float(self.softmax.n_products + n_weights)
         self.best_score, self.has_gained = -np.inf, False
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.losses import MultiLoss
 from skembed.training.nets.recurrent_layers import RecurrentLayers, contiguous
+from skembed.training.nets.threads import threads_for
 from skembed.training.passes import History, repeat_passes
 from skembed.training.recurrent import CaseProblem, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run
@@ -84,6 +85,8 @@ class RecurrentNet:
         self.batch_size = max(1, min(settings.batch_size, len(self.learned) // MIN_STEPS))
         self.validation = self._batches(problem.held_out, None)
         self.learned_weight = float(problem.weight[~held_out[problem.read_case]].sum(dtype=np.float64))
+        n_events = min(self.batch_size * float(self.lengths.mean()), MAX_BATCH_EVENTS)
+        self.n_products = n_events * len(self.optimizer.weight)  # of a step
         self.best_score, self.n_stale = -np.inf, 0
 
     # --------------------------------------------------------------------------------------------------- learning
@@ -361,5 +364,6 @@ def learn_recurrent(problem: CaseProblem, settings: RecurrentSettings, run: Run)
     device, generator = resolve_device(settings.device), seeded_generator(run.seed)
     net = RecurrentNet(problem, settings, generator, device)
     settings = replace(settings, early_stopping=settings.early_stopping and len(problem.held_out) > 0)
-    history = repeat_passes(net, net.one_pass, settings, run, advice="Lower learning_rate.")
-    return LearnedNet(net.weights(), net.tables(), history, net.held_out_scores())
+    with threads_for(net.n_products):
+        history = repeat_passes(net, net.one_pass, settings, run, advice="Lower learning_rate.")
+        return LearnedNet(net.weights(), net.tables(), history, net.held_out_scores())

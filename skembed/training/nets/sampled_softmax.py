@@ -46,6 +46,13 @@ class SampledSoftmax:
     ns_exponent : float
     generator : torch.Generator
         On the CPU.
+
+    Attributes
+    ----------
+    takes_all : bool
+        Whether each step sees all words.
+    n_products : int
+        Multiplications for the scores of a row.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class SampledSoftmax:
         self._device = table.weight.device
         self._n_samples = n_samples or 1
         self.takes_all = n_samples is None or n_samples >= len(counts)
+        self.n_products = table.weight.shape[1] * (len(counts) if self.takes_all else self._n_samples)
         share = np.maximum(counts, 1).astype(np.float64) ** ns_exponent
         share /= share.sum()
         self._cumulated = torch.as_tensor(np.cumsum(share), device="cpu")

@@ -112,6 +112,7 @@ class TableNet:
         self.validation = torch.as_tensor(validation, dtype=torch.int64, device=device)
         self.tables = [RowTable(b.start, learning_rate) for b in self.blocks]
         self.optimizer = FlatAdamW(self.head, learning_rate, WEIGHT_DECAY)
+        self.n_products = float(len(self.optimizer.weight))
         self.null_loss = self._null_loss() if len(validation) else 1.0
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:

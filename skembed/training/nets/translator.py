@@ -135,6 +135,8 @@ class _Translation:
         self.vectors = torch.as_tensor(pairs.vectors, device=self.device)
         self.held, self._total = schedule
         self.optimizer = FlatAdamW(net, settings.learning_rate, settings.weight_decay)
+        length = float(self.target.lengths.double().mean())
+        self.n_products = length * (len(self.optimizer.weight) + softmax.n_products)
         self._n_steps = 0
 
     def step(self, rows: torch.Tensor) -> torch.Tensor:

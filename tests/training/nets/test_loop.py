@@ -14,6 +14,8 @@ from skembed.training.run import Run
 class Script:
     """A model whose state is the number of finished passes, and whose losses and scores are given."""
 
+    n_products = 1.0
+
     def __init__(self, losses, scores=None, interrupt_in_pass=None):
         self.losses, self.scores, self.interrupt_in_pass = losses, scores, interrupt_in_pass
         self.state = self.n_steps = 0

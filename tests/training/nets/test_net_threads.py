@@ -1,0 +1,80 @@
+"""Threads that nets learn on: one where a step is little work, those that torch has where it is much."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skembed import EmbeddingTable, EntityEmbeddingEncoder, NNLMVectorizer, ProjectionEmbedder, SequenceEmbedder
+from skembed.openmp import one_openmp_thread
+from skembed.text import train_cove, train_elmo
+from skembed.training.nets import threads
+from skembed.training.nets.adam import FlatAdamW
+from skembed.training.nets.threads import WORTH_THREADS, threads_for
+
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(f"w{i}" for i in RNG.integers(12, size=9)) for _ in range(60)]
+WORDS = [text.split() for text in TEXTS]
+VECTORS = EmbeddingTable([f"w{i}" for i in range(12)], RNG.normal(size=(12, 4)).astype(np.float32))
+
+
+@pytest.fixture
+def two_threads():
+    """Have torch two threads, whatever the tests are given."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("n_products", "n_inside"), [(0, 1), (WORTH_THREADS - 1, 1), (WORTH_THREADS, 2)])
+def test_long_steps_are_on_all_threads(n_products, n_inside):
+    with threads_for(n_products):
+        assert torch.get_num_threads() == n_inside
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_come_back_after_an_error():
+    with pytest.raises(KeyboardInterrupt), one_openmp_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyboardInterrupt
+    assert torch.get_num_threads() == 2
+
+
+def learn_entities(directory):
+    columns = pd.DataFrame({"a": RNG.integers(9, size=300).astype(str), "b": RNG.integers(5, size=300).astype(str)})
+    EntityEmbeddingEncoder(hidden_layer_sizes=(8,), max_iter=1, random_state=0).fit(columns, RNG.normal(size=300))
+
+
+LEARN = {
+    "entities": learn_entities,
+    "next words": lambda directory: NNLMVectorizer(4, max_iter=1, random_state=0).fit(TEXTS),
+    "next words, sampled": lambda directory: NNLMVectorizer(4, n_samples=3, max_iter=1, random_state=0).fit(TEXTS),
+    "autoencoder": lambda directory: ProjectionEmbedder("autoencoder", 2, max_iter=1, random_state=0).fit(
+        RNG.normal(size=(90, 5))
+    ),
+    "sequences": lambda directory: SequenceEmbedder(4, max_iter=1, random_state=0).fit(WORDS),
+    "language model": lambda directory: train_elmo(WORDS, directory, embedding_dim=4, max_iter=1),
+    "translator": lambda directory: train_cove(WORDS, WORDS, VECTORS, directory, max_iter=1),
+}
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", LEARN)
+def test_small_nets_learn_on_one_thread_and_large_ones_on_all(name, tmp_path, monkeypatch):
+    seen, step = [], FlatAdamW.step
+
+    def stepping(optimizer):
+        seen.append(torch.get_num_threads())
+        step(optimizer)
+
+    monkeypatch.setattr(FlatAdamW, "step", stepping)
+    LEARN[name](tmp_path / "small")
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr(threads, "WORTH_THREADS", 1)
+    seen.clear()
+    LEARN[name](tmp_path / "large")
+    assert set(seen) == {2}
