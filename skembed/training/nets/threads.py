@@ -9,8 +9,8 @@ from skembed.openmp import one_openmp_thread
 
 __all__ = ["threads_for"]
 
-# Multiplications of a step's forward pass. On two processors a second thread makes nets below it .8 to 1.2 times as fast
-# if both are free, and a third as fast if another process has one of them; at three times this size it is 1.3 to 1.5.
+# Multiplications of a step's forward pass. On two processors a second thread makes nets below it .8 to 1.2 times as
+# fast if both are free, and a third as fast if another process has one; at three times this size it is 1.3 to 1.5.
 WORTH_THREADS = 5e7
 
 
