@@ -20,12 +20,12 @@ ALLOWED = {
     "atomic": set(),
     "state": set(),
     "ranking": set(),
-    "openmp": set(),
+    "threads": set(),
     "data": {"memory", "atomic", "state"},
     "table": {"data", "memory", "state", "formats"},  # formats on the way to and from files alone, see below
     "kernels": set(),
     "parallel": {"kernels", "data"},
-    "training": {"kernels", "parallel", "data", "memory", "state", "ranking", "openmp"},
+    "training": {"kernels", "parallel", "data", "memory", "state", "ranking", "threads"},
     "apply": {
         "data",
         "table",
@@ -33,7 +33,7 @@ ALLOWED = {
         "ranking",
         "memory",
         "kernels",
-        "openmp",
+        "threads",
     },  # kernels under models that run, see below
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},
@@ -51,6 +51,7 @@ ALLOWED = {
             "atomic",
             "state",
             "ranking",
+            "threads",
         }
         for name in sorted(ESTIMATORS)
     },

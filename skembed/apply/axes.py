@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skembed.state import stored
+from skembed.threads import blas_threads_for
 
 __all__ = ["PrincipalAxes"]
 
@@ -32,7 +33,8 @@ class PrincipalAxes(NamedTuple):
         share = counts / max(counts.sum(), 1)
         table = table.astype(np.float64)
         center = share @ table
-        spread, axes = np.linalg.eigh((table - center).T @ ((table - center) * share[:, None]))
+        with blas_threads_for(table.size * table.shape[1]):
+            spread, axes = np.linalg.eigh((table - center).T @ ((table - center) * share[:, None]))
         spread, axes = np.maximum(spread[::-1], 0.0), axes[:, ::-1]
         total = spread.sum()
         n_axes = max(int((spread > LEAST_SHARE * total).sum()), 1)

@@ -19,6 +19,7 @@ from skembed.categorical._interactions import Interactions
 from skembed.categorical._layout import MARGINAL_SCALE, lay_out
 from skembed.categorical._problem import Layout, Learned, Problem, RowVectors
 from skembed.categorical._samples import Samples
+from skembed.threads import one_blas_thread
 from skembed.training.cache import Call, learn_once
 from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
@@ -32,6 +33,7 @@ MAX_CHANCE_SHARE = 0.01  # of the noise, that a model behind may gain by chance 
 MAX_FEW_LEVELS = 32
 
 
+@one_blas_thread()  # products have few columns: more threads are never faster
 def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     """Learn the vectors of every column.
 

@@ -18,6 +18,7 @@ from skembed.data.columns import Columns
 from skembed.data.levels import factorize_columns, weighted_counts
 from skembed.data.roles import numeric_columns
 from skembed.data.target import as_columns
+from skembed.threads import one_blas_thread
 from skembed.training.level_net import NetPart, NetSettings
 from skembed.training.run import Run, draw_seed
 
@@ -83,6 +84,7 @@ def read_further(
     return replace(schema, vocabularies=vocabularies, counts=counts), problem
 
 
+@one_blas_thread()  # as in `learn`
 def learn_further(
     problem: Problem,
     learned: Learned,

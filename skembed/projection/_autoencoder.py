@@ -15,6 +15,7 @@ from skembed.projection._linear import reciprocal, with_fixed_signs
 from skembed.projection._spectral import principal_map
 from skembed.projection._task import Task
 from skembed.state import stored
+from skembed.threads import blas_threads_for
 from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings, level_weight
 from skembed.training.passes import History
 from skembed.training.run import Run
@@ -221,7 +222,8 @@ def linear_start(columns: MixedColumns, rows: MixedRows, task: Task) -> dict[str
     scale = [np.where(s > 0, 1 / np.sqrt(np.maximum(s, SHARE_FLOOR)), 0.0) for s in columns.shares]
     matrix = _indicators(columns, rows, scale)
     dim = task.embedding_dim if task.share is not None else min(task.embedding_dim, *matrix.shape)
-    with config_context(assume_finite=True), np.errstate(all="ignore"):
+    blas = blas_threads_for(matrix.shape[0] * matrix.shape[1] * min(matrix.shape))
+    with config_context(assume_finite=True), np.errstate(all="ignore"), blas:
         found = principal_map(matrix, replace(task, embedding_dim=dim, params={}))
     components: Any = found.inverse
     dim = len(components) if task.share is not None else task.embedding_dim
@@ -281,7 +283,8 @@ def _set_axes(codec: Codec, codes: np.ndarray, *, whiten: bool) -> None:
     weights, width = codec.weights, codec._width
     codes = codes.astype(np.float64)
     mean = codes.mean(axis=0)
-    variances, axes = np.linalg.eigh((codes - mean).T @ (codes - mean) / max(len(codes) - 1, 1))
+    with blas_threads_for(codes.size * codes.shape[1]):
+        variances, axes = np.linalg.eigh((codes - mean).T @ (codes - mean) / max(len(codes) - 1, 1))
     axes = with_fixed_signs(axes[:, ::-1])
     spread = np.sqrt(np.maximum(variances[::-1], 0))
     turn = axes * reciprocal(spread) if whiten else axes

@@ -26,6 +26,7 @@ from skembed.projection._discriminants import discriminants
 from skembed.projection._linear import LinearMap, whitened, with_fixed_signs
 from skembed.projection._spectral import principal_map, singular_map
 from skembed.projection._task import AUTO_LIMIT, NEEDS_Y, Task
+from skembed.threads import blas_threads_for
 from skembed.training.whitening import slices
 
 __all__ = ["solve"]
@@ -91,7 +92,11 @@ def _tried(X: Any, y: np.ndarray | None, task: Task) -> tuple[LinearMap | None, 
 
 def _solve_once(X: Any, y: np.ndarray | None, task: Task) -> LinearMap:
     # X was validated once; frames are made at the door; and scikit-learn warns of 0/0 where X does not vary
-    with config_context(assume_finite=True, transform_output="default"), np.errstate(all="ignore"):
+    with (
+        config_context(assume_finite=True, transform_output="default"),
+        np.errstate(all="ignore"),
+        blas_threads_for(X.shape[0] * X.shape[1] * min(X.shape)),
+    ):
         if task.cache is None or task.method in ORDERED:
             found = SOLVERS[task.method](X, y, task)
         else:

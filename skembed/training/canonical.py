@@ -14,6 +14,7 @@ from scipy import linalg, sparse
 from scipy.sparse.csgraph import connected_components
 
 from skembed.memory import check_memory
+from skembed.threads import blas_threads_for
 from skembed.training.whitening import centered_products, column_means, columns_of_rows, dense, ledoit_wolf, slices
 
 __all__ = ["CanonicalMaps", "CanonicalSettings", "Trial", "learn_canonical"]
@@ -112,6 +113,13 @@ def learn_canonical(X: Any, Y: Any, settings: CanonicalSettings) -> CanonicalMap
         f"canonical correlations of {n} rows of {X.shape[1]} and {Y.shape[1]} columns",
         "lower the number of columns, for instance by ProjectionEmbedder",
     )
+    wider = max(X.shape[1], Y.shape[1])
+    with blas_threads_for(n * wider * min(n, wider)):
+        return _learn_canonical(X, Y, settings)
+
+
+def _learn_canonical(X: Any, Y: Any, settings: CanonicalSettings) -> CanonicalMaps:
+    n = X.shape[0]
     x, y = _Side.of(X, "X"), _Side.of(Y, "y")
     cross = _cross_covariance(x, y, X, Y)
     trials: list[Trial] = []

@@ -29,7 +29,7 @@ from scipy import linalg, sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import open_workers
-from skembed.training.blas import one_blas_thread
+from skembed.threads import one_blas_thread
 from skembed.training.block_krylov import leading_eigenvectors
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden, rows_of
 from skembed.training.run import Run

@@ -14,7 +14,7 @@ from skembed.kernels.ppmi import count_partners, multiply, write_ppmi
 from skembed.kernels.simd import SIMD_WIDTH, aligned_zeros
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
-from skembed.training.blas import one_blas_thread
+from skembed.threads import one_blas_thread
 from skembed.training.run import Run
 from skembed.training.sparse import even_parts
 

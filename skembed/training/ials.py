@@ -17,7 +17,7 @@ from scipy import sparse
 from skembed.data.holdout import hide_share
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
-from skembed.training.blas import one_blas_thread
+from skembed.threads import one_blas_thread
 from skembed.training.hidden_items import HIDDEN_SHARE, Trials, choose_penalty, gains_of_hidden
 from skembed.training.run import Run
 

@@ -15,7 +15,7 @@ from scipy.sparse import csgraph
 
 from skembed.memory import check_memory
 from skembed.parallel import Workers, open_workers
-from skembed.training.blas import one_blas_thread
+from skembed.threads import one_blas_thread
 from skembed.training.propagation import propagate
 from skembed.training.run import Run
 from skembed.training.sequences import SequenceSettings, train_sequences

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from skembed.apply.forks import is_fork
-from skembed.openmp import one_openmp_thread
+from skembed.threads import one_openmp_thread
 
 __all__ = ["on_one_thread", "on_one_thread_in_forks"]
 

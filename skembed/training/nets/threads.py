@@ -5,13 +5,9 @@ from contextlib import contextmanager
 
 import torch
 
-from skembed.openmp import one_openmp_thread
+from skembed.threads import WORTH_THREADS, one_openmp_thread
 
 __all__ = ["threads_for"]
-
-# Multiplications of a step's forward pass. On two processors a second thread makes nets below it .8 to 1.2 times as
-# fast if both are free, and a third as fast if another process has one; at three times this size it is 1.3 to 1.5.
-WORTH_THREADS = 5e7
 
 
 @contextmanager

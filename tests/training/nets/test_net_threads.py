@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from skembed import EmbeddingTable, EntityEmbeddingEncoder, NNLMVectorizer, ProjectionEmbedder, SequenceEmbedder
-from skembed.openmp import one_openmp_thread
 from skembed.text import train_cove, train_elmo
+from skembed.threads import one_openmp_thread
 from skembed.training.nets import threads
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.threads import WORTH_THREADS, threads_for
