@@ -17,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils.fixes import parse_version
+from threadpoolctl import threadpool_limits
 
 from skembed.compare._read import InputError
 
@@ -26,6 +27,7 @@ METRICS = {"regression": "R2", "binary": "ROC AUC", "multiclass": "ROC AUC (one 
 _TARGET_TYPES = {"regression": "continuous", "binary": "binary", "multiclass": "multiclass"}
 _KNN_MAX_ROWS = 50_000  # its time grows with the square of the rows
 _KNN_MEGABYTES = 128  # of distances at a time: as fast as scikit-learn's 1024, which take two gigabytes
+_HGB_SMALL = 200_000  # values: two free processors are no faster than one, and fifty times slower where one is taken
 _HGB_MAX_ONEHOT = 255  # one-hot columns beyond this are made dense for nothing: trees gain little and take minutes
 
 
@@ -271,11 +273,15 @@ def _learn(row, matrices, targets, problem, seed):
             return _give_up(row, f"more than {_HGB_MAX_ONEHOT} one-hot columns are too many for trees")
         A, B = A.toarray(), B.toarray()
     learner = clone(pipeline(row.encoder, row.learner, problem, random_state=seed).named_steps["learner"])
+    is_small = row.learner == "hgb" and A.size <= _HGB_SMALL
     start = perf_counter()
     try:
-        learner.fit(A, y_train)
-        seconds = perf_counter() - start
-        with sklearn.config_context(working_memory=_KNN_MEGABYTES):
+        with (
+            threadpool_limits(1 if is_small else None, user_api="openmp"),
+            sklearn.config_context(working_memory=_KNN_MEGABYTES),
+        ):
+            learner.fit(A, y_train)
+            seconds = perf_counter() - start
             score = _score(learner, B, y_test, problem.task)
     except (ValueError, MemoryError, RuntimeError) as error:
         return _give_up(row, f"{row.learner} failed: {_one_line(error)}")

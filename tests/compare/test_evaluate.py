@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 import sklearn
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skembed.compare import ComparisonProblem, InputError, _evaluate, evaluate, pipeline
 from skembed.compare._evaluate import Encoding, Row
@@ -20,7 +21,7 @@ FAST = ("onehot", "target")
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Trees on a hundred rows spend their time on waiting for threads."""
+    """Trees on a hundred rows spend their time on waiting for threads, those of pipelines that tests fit themselves."""
     with threadpool_limits(1):
         yield
 
@@ -120,6 +121,23 @@ def test_nearest_neighbours_take_little_memory(task, method, monkeypatch):
     evaluate(problem_of(task), encoders=["onehot"], learners=["knn"], cv=2)
     assert len(megabytes) == 2
     assert max(megabytes) <= 128
+
+
+@pytest.mark.parametrize(("most", "n_threads"), [(None, {1}), (0, {2})])
+def test_small_trees_grow_on_one_thread(most, n_threads, monkeypatch):
+    """On a hundred rows they spend their time on waiting for threads."""
+    fit, seen = HistGradientBoostingRegressor.fit, []
+
+    def watched(*args):
+        seen.append(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"))
+        return fit(*args)
+
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", watched)
+    if most is not None:
+        monkeypatch.setattr(_evaluate, "_HGB_SMALL", most)
+    with threadpool_limits(2, user_api="openmp"):
+        evaluate(problem_of("regression"), encoders=["onehot"], learners=["hgb"], cv=2)
+    assert set(seen) == n_threads
 
 
 def test_too_few_rows():
