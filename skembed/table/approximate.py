@@ -60,7 +60,6 @@ class ApproximateIndex:
             connectivity=connectivity,
             expansion_add=expansion_add,
             expansion_search=expansion_search,
-            enable_key_lookups=False,
         )
         self._lock = Lock()  # usearch has a fixed number of places for threads that search at a time
         for start in range(0, len(exact.vectors), _ADDED_AT_ONCE):
