@@ -298,11 +298,12 @@ def undirected(adjacency: sparse.csr_matrix) -> sparse.csr_matrix:
     )
     if same:
         return adjacency
-    both = (adjacency + turned).tocsr()
+    loops = sparse.diags(adjacency.diagonal(), format="csr")  # they lead back both ways already
+    both = ((adjacency - loops) + (turned - loops)).tocsr()
     beyond = abs(adjacency - turned) - ROUNDING * adjacency.maximum(turned)
     if beyond.max() <= LEAST_SHARE * adjacency.max():
         both *= 0.5
-    both.setdiag(adjacency.diagonal())  # a loop leads back both ways already
+    both = (both + loops).tocsr()
     both.eliminate_zeros()
     both.sort_indices()
     return both
