@@ -18,11 +18,15 @@ def neighbors(Z, y):
 
 @pytest.mark.parametrize("dim", [4, "auto"])
 def test_columns_of_unlike_units(dim):
+    """Of several halves, since from the plain start it is a version's rounding that decides how far a fit gets."""
     X, y = load_wine(return_X_y=True)
-    embedder = ProjectionEmbedder("nca", dim, random_state=0).fit(X[::2], y[::2])
-    Z = embedder.transform(X)
-    nearest = np.square(Z[1::2, None] - Z[::2]).sum(axis=2).argmin(axis=1)
-    assert (y[::2][nearest] == y[1::2]).mean() > 0.93
+    found = []
+    for seed in range(10):
+        known, new = np.random.default_rng(seed).permutation(len(X)).reshape(2, -1)
+        Z = ProjectionEmbedder("nca", dim, random_state=0).fit(X[known], y[known]).transform(X)
+        nearest = np.square(Z[new, None] - Z[known]).sum(axis=2).argmin(axis=1)
+        found.append((y[known][nearest] == y[new]).mean())
+    assert np.mean(found) > 0.93
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

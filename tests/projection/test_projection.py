@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse.linalg import ArpackError, svds
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
@@ -16,6 +17,7 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import get_tags
 
 from skembed import EmbeddingTable, ProjectionEmbedder
+from skembed.projection import _solvers
 
 LINEAR = ["pca", "lda", "random", "nca", "svd"]
 
@@ -118,11 +120,38 @@ def test_the_first_value_that_is_not_finite_is_named(method):
             call()
 
 
-@pytest.mark.parametrize(("method", "form"), [("nca", np.asarray), ("pca", sparse.csr_matrix)])
-def test_rows_in_which_a_solver_finds_nothing_are_told_of(method, form):
-    X, y = form(np.full((9, 3), 5.0)), np.arange(9) % 3
-    with pytest.raises(ValueError, match=rf"method='{method}' finds nothing in X: .* as where rows do not differ"):
-        embedder(method).fit(X, y)
+FINDS_NOTHING = "method='{}' finds nothing in X: .* as where rows do not differ"
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_classes_in_which_nca_finds_nothing_are_told_of(differ):
+    y = np.arange(9) % 3
+    X = np.eye(3)[y] if differ else np.full((9, 3), 5.0)
+    with pytest.raises(ValueError, match=FINDS_NOTHING.format("nca")):
+        embedder("nca").fit(X, y)
+
+
+def test_rows_in_which_a_solver_finds_nothing_are_told_of():
+    X = sparse.csr_matrix(np.full((9, 3), 5.0))
+    try:
+        svds(sparse.csr_matrix((9, 3)), 2)
+        fails = False
+    except ArpackError:
+        fails = True
+    if fails:
+        with pytest.raises(ValueError, match=FINDS_NOTHING.format("pca")):
+            embedder("pca").fit(X)
+    else:  # an older ARPACK finds directions along which nothing lies, as of a dense matrix
+        np.testing.assert_allclose(embedder("pca").fit_transform(X), 0, atol=1e-12)
+
+
+def test_what_fails_in_linear_algebra_is_told_of(monkeypatch):
+    def fail(X, y, task):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setitem(_solvers.SOLVERS, "pca", fail)
+    with pytest.raises(ValueError, match=r"method='pca' finds nothing in X: its solver fails \(SVD did not converge\)"):
+        embedder("pca").fit(np.eye(3))
 
 
 def test_a_projection_beyond_the_type_of_x_is_none():
