@@ -335,6 +335,7 @@ def test_who_learns_word_vectors_waits_for_no_other_model():
 
 
 def test_transform_of_an_unpickled_encoder_imports_neither_torch_nor_numba(tmp_path):
+    pytest.importorskip("torch")
     path = tmp_path / "encoder.pickle"
     run(
         "import pickle, sys, numpy as np\n"

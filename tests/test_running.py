@@ -165,7 +165,7 @@ def others(example):
     """Data of the same kind, in which levels or words are others."""
     X, *y = example.data
     if is_frame(X):
-        return (X.map(lambda value: f"{value}!" if isinstance(value, str) else value), *y)
+        return (X.apply(lambda column: column.map(lambda value: f"{value}!" if isinstance(value, str) else value)), *y)
     return ([f"{text} news travels news travels" for text in X] if isinstance(X[0], str) else X, *y)
 
 
@@ -203,6 +203,7 @@ def test_eight_threads_are_as_one(name, fitted):
 
 
 def test_bits_do_not_depend_on_the_hash_seed(fitted):
+    pytest.importorskip("torch")
     found = in_new_process(
         "from estimators import EXAMPLES\n"
         "print(json.dumps({name: example.answers(example.fit()) for name, example in EXAMPLES.items()}))",

@@ -51,6 +51,7 @@ def test_sound_vectorizers_pass(estimator, check):
 
 def test_the_number_of_threads_that_torch_has_is_not_changed_by_asking_numba():
     """numba's layer of threads begins when it is asked, and sets the number of OpenMP, which torch has, too."""
+    pytest.importorskip("torch")
     code = (
         "import torch, numba\n"
         "from skembed import Word2VecVectorizer\n"

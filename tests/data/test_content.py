@@ -41,7 +41,7 @@ NUMBERS = {
     "polars ints": pl.Series,
     "times": lambda values: pd.Series(pd.to_datetime(values, unit="D")),
     "times with a zone": lambda values: pd.Series(pd.to_datetime(values, unit="D", utc=True)),
-    "periods": lambda values: pd.Series(pd.PeriodIndex.from_ordinals(values, freq="D")),
+    "periods": lambda values: pd.Series(pd.PeriodIndex([pd.Period(ordinal=value, freq="D") for value in values])),
     "intervals": lambda values: pd.Series(pd.arrays.IntervalArray.from_breaks([-1, *np.cumsum(values)])),
 }
 

@@ -14,11 +14,11 @@ import skembed
 skops = pytest.importorskip("skops.io")
 
 
-def there_and_back(estimator):
+def there_and_back(estimator, trusted=()):
     dumped = skops.dumps(estimator)
-    asked = skops.get_untrusted_types(data=dumped)
-    assert set(asked) <= set(skembed.trusted_types())
-    return skops.loads(dumped, trusted=skembed.trusted_types())
+    trusted = [*skembed.trusted_types(), *trusted]
+    assert set(skops.get_untrusted_types(data=dumped)) <= set(trusted)
+    return skops.loads(dumped, trusted=trusted)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -42,7 +42,10 @@ def test_beside_other_columns_where_values_are_missing(missing):
         ]
     )
     model = make_pipeline(columns, Ridge()).fit(frame, NUMBER)
-    np.testing.assert_array_equal(there_and_back(model).predict(frame), model.predict(frame))
+    # a ColumnTransformer of scikit-learn 1.6 has a type of its own that skops does not know, whatever is in it
+    plain = skops.dumps(ColumnTransformer([("numbers", StandardScaler(), ["number"])]).fit(frame))
+    again = there_and_back(model, skops.get_untrusted_types(data=plain))
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
 
 
 @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.further])

@@ -355,7 +355,7 @@ def test_spectral_vectors_of_a_long_path_are_its_cosines():
 def test_matrices_are_factorized_of_long_and_narrow_graphs_alone(kind, monkeypatch):
     rng = np.random.default_rng(0)
     graph = {
-        "no band": lambda: sparse.random(600, 600, density=0.02, rng=rng) + path_of(600),
+        "no band": lambda: sparse.random(600, 600, density=0.02, random_state=rng) + path_of(600),
         "two paths": lambda: sparse.block_diag([path_of(400), path_of(400)]),
         "a path as wide as it is long": lambda: sparse.kronsum(path_of(24), path_of(24)),
         "large": lambda: path_of(600),

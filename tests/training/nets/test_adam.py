@@ -2,10 +2,12 @@
 
 import copy
 
-import torch
+import pytest
 
-from skembed.training.nets.adam import FlatAdamW
-from skembed.training.nets.table_net import build_head
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets.adam import FlatAdamW  # noqa: E402
+from skembed.training.nets.table_net import build_head  # noqa: E402
 
 
 def test_equals_adamw():

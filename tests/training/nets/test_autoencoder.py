@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 
-from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
-from skembed.training.nets.autoencoder import AutoencoderNet, train_autoencoder
-from skembed.training.run import Run
+torch = pytest.importorskip("torch")
+
+from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings  # noqa: E402
+from skembed.training.nets.autoencoder import AutoencoderNet, train_autoencoder  # noqa: E402
+from skembed.training.run import Run  # noqa: E402
 
 
 def linear_start(X, dim, n_levels=0):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
-from skembed.training.nets import gauss_newton
-from skembed.training.nets.gauss_newton import input_metric, relearn_tables
-from skembed.training.nets.losses import MultiLoss
-from skembed.training.nets.table_net import Block, TableNet, build_head
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets import gauss_newton  # noqa: E402
+from skembed.training.nets.gauss_newton import input_metric, relearn_tables  # noqa: E402
+from skembed.training.nets.losses import MultiLoss  # noqa: E402
+from skembed.training.nets.table_net import Block, TableNet, build_head  # noqa: E402
 
 
 def make_net(kinds, seed=0, n=400, hidden=(8,)):

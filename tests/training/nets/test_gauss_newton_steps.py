@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
-from test_gauss_newton import make_net
 
-from skembed.training.nets import gauss_newton
-from skembed.training.nets.gauss_newton import input_metric, relearn_tables
+torch = pytest.importorskip("torch")
+
+from test_gauss_newton import make_net  # noqa: E402
+
+from skembed.training.nets import gauss_newton  # noqa: E402
+from skembed.training.nets.gauss_newton import input_metric, relearn_tables  # noqa: E402
 
 
 def derivatives(net, weights, row):

@@ -3,12 +3,13 @@
 import math
 
 import pytest
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skembed.training.nets.loop import run_passes
-from skembed.training.passes import BatchSettings
-from skembed.training.run import Run
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets.loop import run_passes  # noqa: E402
+from skembed.training.passes import BatchSettings  # noqa: E402
+from skembed.training.run import Run  # noqa: E402
 
 
 class Script:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
-from skembed.training.nets.losses import MultiLoss
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets.losses import MultiLoss  # noqa: E402
 
 PARTS = [("continuous", 0, 2), ("binary", 2, 4), ("multiclass", 4, 7)]
 

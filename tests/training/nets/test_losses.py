@@ -1,9 +1,10 @@
 """Residuals and curvature of the losses, against autograd."""
 
 import pytest
-import torch
 
-from skembed.training.nets.losses import MultiLoss
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets.losses import MultiLoss  # noqa: E402
 
 PARTS = {
     "continuous": [("continuous", 0, 1)],

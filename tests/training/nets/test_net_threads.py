@@ -6,14 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from skembed import EmbeddingTable, EntityEmbeddingEncoder, NNLMVectorizer, ProjectionEmbedder, SequenceEmbedder
-from skembed.text import train_cove, train_elmo
-from skembed.threads import one_openmp_thread
-from skembed.training.nets import threads
-from skembed.training.nets.adam import FlatAdamW
-from skembed.training.nets.threads import WORTH_THREADS, threads_for
+torch = pytest.importorskip("torch")
+
+from skembed import EmbeddingTable, EntityEmbeddingEncoder, NNLMVectorizer, ProjectionEmbedder, SequenceEmbedder  # noqa: E402
+from skembed.text import train_cove, train_elmo  # noqa: E402
+from skembed.threads import one_openmp_thread  # noqa: E402
+from skembed.training.nets import threads  # noqa: E402
+from skembed.training.nets.adam import FlatAdamW  # noqa: E402
+from skembed.training.nets.threads import WORTH_THREADS, threads_for  # noqa: E402
 
 RNG = np.random.default_rng(0)
 TEXTS = [" ".join(f"w{i}" for i in RNG.integers(12, size=9)) for _ in range(40)]

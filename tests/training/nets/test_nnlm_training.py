@@ -1,11 +1,13 @@
 """The net of the language model: its gradients, its sampled softmax, and which rows a step touches."""
 
 import numpy as np
-import torch
+import pytest
 
-from skembed.training.nets.nnlm import NextWordNet
-from skembed.training.nets.sampled_softmax import Chosen
-from skembed.training.next_words import NextWordSettings
+torch = pytest.importorskip("torch")
+
+from skembed.training.nets.nnlm import NextWordNet  # noqa: E402
+from skembed.training.nets.sampled_softmax import Chosen  # noqa: E402
+from skembed.training.next_words import NextWordSettings  # noqa: E402
 
 
 def net_of(counts, *, seed=0, **changes):
