@@ -92,7 +92,7 @@ def _numbers_of_objects(column):
         kind = pd.api.types.infer_dtype(levels, skipna=True)
         if kind in ("decimal", "integer", "floating", "mixed-integer-float"):
             return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan), ""
-        if kind in ("date", "datetime", "datetime64"):  # pandas before 3 makes its own of what it has counted
+        if kind in ("date", "datetime", "datetime64"):  # older pandas makes its own of them
             return _days(pd.to_datetime(column, errors="coerce", utc=True)), _DAYS
         return None, ""
     levels = [level.strip() for level in levels]
