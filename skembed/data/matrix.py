@@ -91,14 +91,15 @@ def naming_no_numbers(
                 f"{where} holds dates, times or durations (dtype {kind}), expected numbers. Turn them into numbers, "
                 "such as days since the first of them, or leave the column out."
             )
+    fills = [] if columns is None else [_fill_value(column) for column in columns.values]
+    if None not in fills and any(fills):  # pandas makes a sparse matrix of it, 3.0 one with 0 in place of what fills it
+        raise ValueError(
+            f"{what} is a frame of sparse columns that are filled with other than 0, as pandas fills floats with NaN; "
+            f"pass {what}.sparse.to_dense(), or columns filled with 0."
+        )
     try:
         yield
     except (TypeError, ValueError) as error:
-        if "fill value must be 0" in str(error):  # of pandas, which does not say of what
-            raise ValueError(
-                f"{what} is a frame of sparse columns that are filled with other than 0, as pandas fills floats with "
-                f"NaN; pass {what}.sparse.to_dense(), or columns filled with 0."
-            ) from error
         found = None if sparse.issparse(X) else _first_no_number(X, columns)
         if found is None:
             raise
@@ -115,6 +116,11 @@ def naming_no_numbers(
         raise TypeError(
             f"{what} holds {value!r:.60} of type {type(value).__name__} {cell}, expected a number ({error}). {way_out}"
         ) from error
+
+
+def _fill_value(column: Any) -> Any:
+    """What fills a sparse column of pandas, None of any other."""
+    return getattr(getattr(column, "dtype", None), "fill_value", None)
 
 
 def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | None:
