@@ -92,7 +92,8 @@ def naming_no_numbers(
                 "such as days since the first of them, or leave the column out."
             )
     fills = [] if columns is None else [_fill_value(column) for column in columns.values]
-    if None not in fills and any(fills):  # pandas makes a sparse matrix of it, 3.0 one with 0 in place of what fills it
+    # pandas makes a sparse matrix of it, 3.0 one with 0 in place of what fills it
+    if None not in fills and any(_is_missing(fill) or fill != 0 for fill in fills):
         raise ValueError(
             f"{what} is a frame of sparse columns that are filled with other than 0, as pandas fills floats with NaN; "
             f"pass {what}.sparse.to_dense(), or columns filled with 0."

@@ -135,10 +135,11 @@ def test_what_is_masked_is_missing(dtype):
 def test_sparse_frames_are_filled_with_zeros():
     found = read(NeighborAnomalyDetector(), pd.DataFrame(X).astype(pd.SparseDtype(float, 0.0)))
     np.testing.assert_array_equal(found.toarray(), X)
-    with pytest.raises(
-        ValueError, match=r"^X is a frame of sparse columns .*; pass X\.sparse\.to_dense\(\), or columns"
-    ):
-        read(NeighborAnomalyDetector(), pd.DataFrame(X).astype(pd.SparseDtype(float)))
+    for fill in (np.nan, pd.NA, 1.0):
+        with pytest.raises(
+            ValueError, match=r"^X is a frame of sparse columns .*; pass X\.sparse\.to_dense\(\), or columns"
+        ):
+            read(NeighborAnomalyDetector(), pd.DataFrame(X).astype(pd.SparseDtype(float, fill)))
 
 
 DAYS = pd.Series(pd.to_datetime(["2020-01-01", None]))
