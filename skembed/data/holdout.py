@@ -71,7 +71,7 @@ def basket_split(
         return _split_lists(X if isinstance(X, str | bytes) else as_lists(X), hidden, order, seed)
     with naming_no_numbers(X, "X", FOR_TEXT):
         read = check_array(summable(filled(X)), accept_sparse="csr", ensure_min_samples=0, input_name="X")
-        matrix = sparse.csr_matrix(read, copy=True)  # refuses text that scikit-learn before 1.7 lets pass
+        matrix = sparse.csr_matrix(read, copy=True)  # refuses text that an older scikit-learn lets pass
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     ranks = basket_hashes(matrix.indices.astype(np.uint64), matrix.indptr, seed)
