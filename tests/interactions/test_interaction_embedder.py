@@ -103,7 +103,7 @@ def test_a_column_of_baskets_beside_others(column, output):
         try:
             ColumnTransformer([("rest", "passthrough", ["age"])]).set_output(transform="polars").fit_transform(frame)
         except ValueError:
-            pytest.skip("a ColumnTransformer of scikit-learn 1.6 does not know polars 2")
+            pytest.skip("a ColumnTransformer of an older scikit-learn does not know polars 2")
     embedder = InteractionEmbedder(2, method="svd", random_state=0)
     both = ColumnTransformer([("users", embedder, column), ("rest", "passthrough", ["age"])])
     found = both.set_output(transform=output).fit_transform(frame)
