@@ -21,11 +21,12 @@ ALLOWED = {
     "state": set(),
     "ranking": set(),
     "threads": set(),
+    "forks": set(),
     "data": {"memory", "atomic", "state"},
     "table": {"data", "memory", "state", "formats"},  # formats on the way to and from files alone, see below
     "kernels": set(),
     "parallel": {"kernels", "data"},
-    "training": {"kernels", "parallel", "data", "memory", "state", "ranking", "threads"},
+    "training": {"kernels", "parallel", "data", "memory", "state", "ranking", "threads", "forks"},
     "apply": {
         "data",
         "table",
@@ -34,6 +35,7 @@ ALLOWED = {
         "memory",
         "kernels",
         "threads",
+        "forks",
     },  # kernels under models that run, see below
     "formats": {"table", "data", "kernels", "memory", "atomic"},
     "inspection": {"table", "data", "memory", "atomic"},

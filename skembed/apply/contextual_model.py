@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from skembed.apply import forks as forks  # notes forks from now on, before torch may have run
+from skembed import forks as forks  # notes forks from now on, before torch may have run
 from skembed.apply.model_directory import Dense
 from skembed.data.pointers import refuse_pointers
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from skembed.apply import forks as forks  # notes forks from now on, before torch may have run
+from skembed import forks as forks  # notes forks from now on, before torch may have run
 from skembed.data.pointers import refuse_pointers
 from skembed.memory import check_memory
 

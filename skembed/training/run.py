@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
+from skembed import forks as forks  # notes forks from now on, before torch may have run
 from skembed.training.callbacks import PassObserver
 from skembed.warning import warn
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skembed import EmbeddingTable, SubwordTable
-from skembed.apply import baskets, forks, model_cache
+from skembed import EmbeddingTable, SubwordTable, forks
+from skembed.apply import baskets, model_cache
 from skembed.apply.baskets import FoldIn, rank_items
 from skembed.apply.characters import N_CHARACTERS, PADDING, character_ids
 from skembed.apply.columns import gather, invert, output_names, with_numbers

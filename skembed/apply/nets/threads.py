@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from skembed.apply.forks import is_fork
+from skembed.forks import is_fork
 from skembed.threads import one_openmp_thread
 
 __all__ = ["on_one_thread", "on_one_thread_in_forks"]

@@ -17,6 +17,7 @@ from skembed.training.autoencoder import AutoencoderRows, AutoencoderSettings
 from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.loop import run_passes
+from skembed.training.nets.threads import one_thread_in_forks
 from skembed.training.passes import History
 from skembed.training.run import Run
 
@@ -221,6 +222,7 @@ class _Trainer:
         self.optimizer.weight.copy_(state)
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def train_autoencoder(

@@ -17,6 +17,7 @@ from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.row_tables import RowTable
 from skembed.training.nets.sampled_softmax import SampledSoftmax, initial_output
+from skembed.training.nets.threads import one_thread_in_forks
 from skembed.training.passes import History
 from skembed.training.run import Run
 
@@ -182,6 +183,7 @@ def log_likelihoods(
     return np.sum(parts, axis=0), int((lengths - 1).sum())
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_language_model(

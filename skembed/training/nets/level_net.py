@@ -11,6 +11,7 @@ from skembed.training.nets.gauss_newton import input_metric, relearn_tables
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.losses import MultiLoss
 from skembed.training.nets.table_net import Block, TableNet, build_head
+from skembed.training.nets.threads import one_thread_in_forks
 from skembed.training.run import Run
 
 __all__ = ["learn_net"]
@@ -20,6 +21,7 @@ N_RELEARN_ITER = 6
 UNKNOWN_RATE = 0.02
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_net(
@@ -71,6 +73,7 @@ def learn_net(
     )
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def continue_net(

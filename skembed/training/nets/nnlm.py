@@ -16,6 +16,7 @@ from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.row_tables import RowTable
 from skembed.training.nets.sampled_softmax import SampledSoftmax, initial_output
+from skembed.training.nets.threads import one_thread_in_forks
 from skembed.training.next_words import NextWordSettings, NextWordWeights
 from skembed.training.passes import History
 from skembed.training.run import Run
@@ -181,6 +182,7 @@ def build_hidden(n_inputs: int, sizes: Sequence[int], generator: torch.Generator
     return torch.nn.Sequential(*layers)
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_next_words(

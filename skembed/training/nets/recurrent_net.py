@@ -15,7 +15,7 @@ from skembed.training.nets.adam import FlatAdamW
 from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.losses import MultiLoss
 from skembed.training.nets.recurrent_layers import RecurrentLayers, contiguous
-from skembed.training.nets.threads import threads_for
+from skembed.training.nets.threads import one_thread_in_forks, threads_for
 from skembed.training.passes import History, repeat_passes
 from skembed.training.recurrent import CaseProblem, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run
@@ -346,6 +346,7 @@ class LearnedNet(NamedTuple):
     held_out: tuple[np.ndarray, np.ndarray]
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_recurrent(problem: CaseProblem, settings: RecurrentSettings, run: Run) -> LearnedNet:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import torch
 
+from skembed.forks import is_fork
 from skembed.threads import WORTH_THREADS, one_openmp_thread
 
-__all__ = ["threads_for"]
+__all__ = ["one_thread_in_forks", "threads_for"]
 
 
 @contextmanager
@@ -20,6 +21,16 @@ def threads_for(n_products: float) -> Iterator[None]:
         Multiplications of a step's forward pass.
     """
     if n_products >= WORTH_THREADS or torch.get_num_threads() == 1:
+        yield
+        return
+    with one_openmp_thread():
+        yield
+
+
+@contextmanager
+def one_thread_in_forks() -> Iterator[None]:
+    """Let torch have one thread within the block in a forked process, where it would wait for lost ones without end."""
+    if not is_fork():
         yield
         return
     with one_openmp_thread():

@@ -19,6 +19,7 @@ from skembed.training.nets.device import resolve_device, seeded_generator
 from skembed.training.nets.loop import run_passes
 from skembed.training.nets.row_tables import RowTable
 from skembed.training.nets.sampled_softmax import SampledSoftmax, initial_output
+from skembed.training.nets.threads import one_thread_in_forks
 from skembed.training.passes import History
 from skembed.training.run import Run
 from skembed.training.translation import BEGIN_ROW, END_ROW, SentencePairs, TranslationSettings
@@ -222,6 +223,7 @@ class _Translation:
         return {name: value.cpu().numpy().copy() for name, value in arrays.items()}
 
 
+@one_thread_in_forks()
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_translation(

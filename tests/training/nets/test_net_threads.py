@@ -1,5 +1,9 @@
 """Threads that nets learn on: one where a step is little work, those that torch has where it is much."""
 
+import multiprocessing
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -97,3 +101,34 @@ def test_small_nets_learn_on_one_thread_and_large_ones_on_all(name, tmp_path, mo
     seen.clear()
     LEARN[name](tmp_path / "large")
     assert set(seen) == {False}
+
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np, pandas as pd
+from skembed import EntityEmbeddingEncoder, SequenceEmbedder
+ids = np.random.default_rng(0).integers(9, size=(600, 2))
+if sys.argv[1] == "hidden":
+    X, y = pd.DataFrame(ids.astype(str), columns=["a", "b"]), ids[:, 0] * (ids[:, 1] % 2) + 0.5
+    fit = lambda: EntityEmbeddingEncoder(hidden_layer_sizes=(8,), max_iter=2, random_state=0).fit_transform(X, y).sum()
+else:
+    cases = [list(map(str, row)) for row in ids.reshape(200, 6)]
+    fit = lambda: SequenceEmbedder(4, max_iter=2, random_state=0).fit(cases).transform(cases).sum()
+import torch
+torch.ones(900, 900) @ torch.ones(900, 900)  # what a fork loses are the threads that have run
+first, context = fit(), multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=lambda: queue.put(fit()), daemon=True)
+child.start()
+try:
+    assert queue.get(timeout=60) == first
+finally:
+    child.kill()
+"""
+
+
+@pytest.mark.parametrize("what", ["hidden", "sequences"])
+def test_a_fork_does_not_wait_for_lost_threads(what):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no fork")
+    subprocess.run([sys.executable, "-c", FORKED, what], env=os.environ | {"OMP_NUM_THREADS": "2"}, check=True)
