@@ -29,9 +29,7 @@ def threads_for(n_products: float) -> Iterator[None]:
 
 @contextmanager
 def one_thread_in_forks() -> Iterator[None]:
-    """Let torch have one thread within the block in a forked process, where it would wait for lost ones without end."""
-    if not is_fork():
-        yield
-        return
-    with one_openmp_thread():
-        yield
+    """Set torch to one thread in a forked process, and leave it so: it would wait for lost ones without end."""
+    if is_fork():
+        torch.set_num_threads(1)  # MKL, too
+    yield

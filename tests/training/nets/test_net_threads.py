@@ -115,6 +115,7 @@ else:
     cases = [list(map(str, row)) for row in ids.reshape(200, 6)]
     fit = lambda: SequenceEmbedder(4, max_iter=2, random_state=0).fit(cases).transform(cases).sum()
 import torch
+torch.set_num_threads(2)
 torch.ones(900, 900) @ torch.ones(900, 900)  # what a fork loses are the threads that have run
 first, context = fit(), multiprocessing.get_context("fork")
 queue = context.Queue()
