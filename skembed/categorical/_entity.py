@@ -65,7 +65,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         of this type.
     cv : int, splitter, iterable or None, default=5
         How `fit_transform` holds rows out. For rows in the order of time, TimeSeriesSplit holds each out from what
-        comes later. With None `fit_transform` equals ``fit(X, y).transform(X)``.
+        comes later. For rows that belong together, as those of a customer, GroupKFold with `groups`: see Notes. With
+        None `fit_transform` equals ``fit(X, y).transform(X)``.
     min_frequency : int, float or None, default=None
         Levels in fewer rows (int) or a smaller share of the rows (float) share the unknown level's vector. With None
         all levels have vectors of their own, shrunk by how rare they are; but where nine of ten rows have a level to
@@ -91,7 +92,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         Step size of Adam, for nets with hidden layers.
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the rows, stop when the score on them has not risen for `n_iter_no_change`
-        passes, and keep the best state. Whether the net is worth its dimensions is decided on the same rows.
+        passes, and keep the best state. Whether the net is worth its dimensions is decided on the same rows. They are
+        drawn at random, or the last folds of `cv` where that is a splitter: whole groups, or later times.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=3
     tol : float, default=1e-4
@@ -164,6 +166,12 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     levels, of which a model gains next to nothing by chance: of n rows n/100 levels in all, of a column at most 32,
     unless `cv` splits by groups or by time.
 
+    Where `cv` splits by groups and `groups` are given, rows of a group count as alike beyond what the columns say.
+    Interactions then have to be borne out by different groups: their score test adds the residuals of each group up
+    first, and whether they stay is decided on whole groups, whose errors are those of groups (Liang and Zeger 1986).
+    Else a pair of columns that tells the groups apart is taken for one that interacts, and new groups have no use of
+    what was learned from it.
+
     What `transform` gives a level never leaves the range that each output column had over the training rows: where a
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned
     what to make of anything else.
@@ -190,6 +198,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     2001.
     Charles Henderson, "Best linear unbiased estimation and prediction under a selection model", Biometrics, 1975.
     Xihong Lin, "Variance component testing in generalised linear models with random effects", Biometrika, 1997.
+    Kung-Yee Liang and Scott Zeger, "Longitudinal data analysis using generalized linear models", Biometrika, 1986.
 
     Examples
     --------
@@ -274,7 +283,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         sample_weight : array-like of shape (n_samples,), default=None
             Rows of weight 0 are as if they were not there.
         groups : array-like of shape (n_samples,), default=None
-            For splitters of `cv` that need them.
+            For splitters of `cv` that need them. Rows of one group count as alike beyond what the columns say.
 
         Returns
         -------

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, column_or_1d
 
-__all__ = ["are_random", "make_folds", "n_folds_at_least"]
+__all__ = ["are_random", "is_number_of_folds", "last_folds", "make_folds", "n_folds_at_least"]
 
 DEFAULT_FOLDS = 5
 
@@ -42,7 +42,7 @@ def make_folds(
     cv = DEFAULT_FOLDS if cv is None else cv
     check_consistent_length(y, groups)
     seed = int(rng.randint(2**31 - 1))
-    if isinstance(cv, (int, np.integer)):
+    if is_number_of_folds(cv):
         n_folds = min(int(cv), len(rows))
         splitter: Any = KFold(n_folds, shuffle=True, random_state=seed)
         if stratify:
@@ -66,16 +66,31 @@ def make_folds(
 
 def n_folds_at_least(cv: Any, rows: np.ndarray, n_samples: int, groups: Any) -> int:
     """Return how many folds `make_folds` will return at least; parameters are as there."""
-    if cv is None or isinstance(cv, (int, np.integer)):
+    if is_number_of_folds(cv):
         return min(DEFAULT_FOLDS if cv is None else int(cv), len(rows))
     if hasattr(cv, "get_n_splits"):
         return cv.get_n_splits(np.empty((n_samples, 0)), None, groups)
     return len(cv) if hasattr(cv, "__len__") else 1
 
 
+def is_number_of_folds(cv: Any) -> bool:
+    """Whether `cv` says how many folds there are, at most, and not which: None stands for `DEFAULT_FOLDS`."""
+    return cv is None or isinstance(cv, (int, np.integer))
+
+
 def are_random(cv: Any) -> bool:
     """Whether `cv` holds out rows without regard to groups or to their order in time."""
-    return cv is None or isinstance(cv, (int, np.integer, KFold, StratifiedKFold))
+    return is_number_of_folds(cv) or isinstance(cv, (KFold, StratifiedKFold))
+
+
+def last_folds(folds: list[tuple[np.ndarray, np.ndarray]], fraction: float) -> np.ndarray:
+    """Return the test rows of the last folds, sorted: as many folds as hold a fraction of all rows, but never all."""
+    tests = [test for _, test in folds]
+    wanted = round(fraction * sum(map(len, tests)))
+    n_folds = 1
+    while n_folds < len(folds) - 1 and sum(map(len, tests[-n_folds:])) < wanted:
+        n_folds += 1
+    return np.sort(np.concatenate(tests[-n_folds:]))
 
 
 def _with_beginning(splits: list[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

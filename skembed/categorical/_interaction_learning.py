@@ -31,6 +31,7 @@ def learn_interactions(
     validation: np.ndarray,
     settings: PassSettings,
     run: Run,
+    groups: np.ndarray | None = None,
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
     """Learn the interactions of some pairs of columns, or find that they are not worth it.
 
@@ -43,6 +44,8 @@ def learn_interactions(
         Sets of rows whose interactions are asked for, too.
     validation : ndarray of int
         Rows on which it is decided how many passes to take, and whether the interactions stay.
+    groups : ndarray of shape (n_samples,), int64, optional
+        Which rows belong together.
     settings : PassSettings
     run : Run
 
@@ -73,7 +76,8 @@ def learn_interactions(
         alone = Backfitting(columns, sizes, target, weight, seen, validation)
         for _ in range(history.best_iter):
             alone.one_pass()
-        if not is_worth_it(alone.errors(), model.errors(), weight[validation]):
+        together = None if groups is None else groups[validation]
+        if not is_worth_it(alone.errors(), model.errors(), weight[validation], together):
             return Interactions(history=history), []
         n_passes = history.best_iter
     else:
@@ -136,9 +140,15 @@ def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[in
     return len(keys), of_row.astype(np.int32)
 
 
-def is_worth_it(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> bool:
-    """Whether errors are smaller by a share of at least `MIN_GAIN`, and by more than chance, (n_samples,) each."""
+def is_worth_it(before: np.ndarray, after: np.ndarray, weight: np.ndarray, groups: np.ndarray | None = None) -> bool:
+    """Whether errors are smaller by a share of at least `MIN_GAIN`, and by more than chance, (n_samples,) each.
+
+    Rows of one group are not independent: chance is then judged by the sums of groups, if there are two or more.
+    """
     gain = before - after
     mean = np.average(gain, weights=weight)
-    error = math.sqrt(float((weight**2 * (gain - mean) ** 2).sum())) / weight.sum()
+    stray = weight * (gain - mean)
+    if groups is not None and groups.min() != groups.max():
+        stray = np.bincount(groups, stray)
+    error = math.sqrt(float((stray**2).sum())) / weight.sum()
     return bool(mean > MIN_GAIN * np.average(before, weights=weight) and mean > MIN_GAIN_ERRORS * error)

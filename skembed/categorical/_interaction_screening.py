@@ -33,6 +33,7 @@ def screen_pairs(
     n_categorical: int,
     residual: np.ndarray,
     weight: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> list[tuple[int, int]]:
     """Return the pairs of columns whose levels interact beyond doubt, the most significant first.
 
@@ -46,6 +47,9 @@ def screen_pairs(
     residual : ndarray of shape (n_samples, n_targets)
         What the effects of the columns leave.
     weight : ndarray of shape (n_samples,)
+    groups : ndarray of shape (n_samples,), int64, optional
+        Which rows belong together. What rows of one group have in common is then no witness of their cell: it may be
+        the group's own. Correlated have to be the residuals of different groups.
 
     Returns
     -------
@@ -67,7 +71,10 @@ def screen_pairs(
     found = []
     for a, b in pairs:
         cells, size = hashed_cells(columns, sizes, (a, b))
-        statistic, variance = cell_statistic(cells, residual, *(part[:size] for part in workspace))
+        sums = residual
+        if groups is not None:
+            cells, sums = sums_of_groups(cells, groups[rows], residual)
+        statistic, variance = cell_statistic(cells, sums, *(part[:size] for part in workspace))
         if variance > 0 and statistic > critical * math.sqrt(variance):
             found.append((statistic / math.sqrt(variance), a, b))
     found.sort(key=lambda item: (-item[0], item[1:]))
@@ -173,6 +180,17 @@ def hashed_cells(columns: Mapping[int, np.ndarray], sizes: list[int], which: Seq
     # Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4)
     cells = (cells * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - CELL_BITS)
     return cells.astype(np.int64), 1 << CELL_BITS
+
+
+def sums_of_groups(cells: np.ndarray, groups: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the residuals of each group in each cell added up, and the cell of each sum, as if they were rows.
+
+    The score test's variance is then that of groups, whatever the rows of one have in common (Liang and Zeger 1986,
+    "Longitudinal data analysis using generalized linear models").
+    """
+    n_groups = int(groups.max()) + 1
+    keys, of_row = np.unique(cells * n_groups + groups, return_inverse=True)
+    return keys // n_groups, np.stack([np.bincount(of_row, values, len(keys)) for values in residual.T], axis=1)
 
 
 def cell_workspace(residual: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from skembed.categorical._effects import Effects, EffectsModel, VarianceRatios, pooled_levels
+from skembed.categorical._folds import last_folds
 from skembed.categorical._interaction_learning import learn_interactions
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Interactions
@@ -113,7 +114,14 @@ def interacting_pairs(problem: Problem, model: EffectsModel) -> tuple[list[tuple
     rows = model.sampled
     residual = without_bins(bins[rows], [len(e) + 2 for e in edges], model.residual, problem.weight[rows])
     ids = np.hstack([problem.ids, bins])[rows]
-    pairs = screen_pairs(ids, pair_sizes(problem, edges), len(problem.counts), residual, problem.weight[rows])
+    pairs = screen_pairs(
+        ids,
+        pair_sizes(problem, edges),
+        len(problem.counts),
+        residual,
+        problem.weight[rows],
+        None if problem.groups is None else problem.groups[rows],
+    )
     return [(a, b) for a, b in pairs if a not in problem.from_init or b not in problem.from_init], edges
 
 
@@ -132,13 +140,24 @@ def pairwise_net(
     """
     bins, _ = numeric_bins(problem.numeric, edges)
     ids = np.hstack([problem.ids, bins])
-    validation = settings.held_out_rows(len(problem.ids), rng)
+    validation = validation_rows(problem, settings, rng)
     samples = Samples(ids, pair_sizes(problem, edges), problem.numeric[:, :0], target, problem.weight)
     include = problem.include() if problem.holds_out else None
-    interactions, by_fold = learn_interactions(samples, pairs, include, validation, settings, run)
+    interactions, by_fold = learn_interactions(samples, pairs, include, validation, settings, run, problem.groups)
     interactions.find_axes(len(problem.counts))
     interactions.bin_edges = edges
     return interactions, by_fold
+
+
+def validation_rows(problem: Problem, settings: NetSettings, rng: np.random.RandomState) -> np.ndarray:
+    """Return the rows on which it is decided what stays: drawn from all, or the last folds of a splitter.
+
+    Rows of one group, or of one time, are alike beyond what the columns say of them. Some of them would bear out what
+    was learned from the others, whatever it is worth for other groups and later times.
+    """
+    if problem.validates_on_folds and settings.early_stopping:
+        return last_folds(problem.folds, settings.validation_fraction)
+    return settings.held_out_rows(len(problem.ids), rng)
 
 
 def pair_sizes(problem: Problem, edges: list[np.ndarray]) -> list[int]:
@@ -155,7 +174,7 @@ def hidden_net(
     prediction = np.empty(problem.standardised.shape)
     for (_, test), part in zip(problem.folds, fold_effects):
         prediction[test] = part.predict(problem.ids[test], problem.numeric[test])
-    validation = settings.held_out_rows(len(problem.ids), rng)
+    validation = validation_rows(problem, settings, rng)
     problem = replace(problem, offset=problem.target.offset(problem.of_targets(prediction)))
     return learn_net(problem, validation, settings, run.seeded(rng), draw_seed(rng))
 

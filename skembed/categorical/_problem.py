@@ -51,6 +51,10 @@ class Problem:
         Whether training rows get the vectors of their folds.
     random_folds : bool
         Whether the folds are drawn from all rows alike, not by groups or by time.
+    validates_on_folds : bool
+        Whether what stays is decided on the last folds: those of a splitter know how rows are to be held out.
+    groups : ndarray of shape (n_samples,), int64, or None
+        Which rows belong together, where the folds are not random.
     head : list of ndarray
         Weights and biases that the net's hidden layers begin from; empty without a warm start.
     offset : ndarray of shape (n_samples, n_targets) or None
@@ -72,6 +76,8 @@ class Problem:
     folds: list[tuple[np.ndarray, np.ndarray]]
     holds_out: bool = True
     random_folds: bool = True
+    validates_on_folds: bool = False
+    groups: np.ndarray | None = None
     head: list[np.ndarray] = field(default_factory=list)
     offset: np.ndarray | None = None
 

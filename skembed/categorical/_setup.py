@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length, compute_sample_weight
+from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils.validation import _num_samples
 
 from skembed.apply.init_tables import read_init, vectors_from_init
 from skembed.base import check_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
-from skembed.categorical._folds import are_random, make_folds, n_folds_at_least
+from skembed.categorical._folds import are_random, is_number_of_folds, make_folds, n_folds_at_least
 from skembed.categorical._numeric import NumericScaler
 from skembed.categorical._problem import Learned, Problem
 from skembed.categorical._target_axes import max_axes, target_axes
@@ -230,12 +230,19 @@ def set_up(
         ),
         holds_out=estimator.cv is not None,
         random_folds=are_random(estimator.cv),
+        validates_on_folds=not is_number_of_folds(estimator.cv),
+        groups=None if groups is None or are_random(estimator.cv) else group_numbers(groups, rows),
         head=[] if previous is None or not hidden else previous[1].net.head,
     )
     others = np.flatnonzero(weight <= 0)
     degenerate, twins = degenerate_columns(names, factors, rows), twin_levels(names, factors)
     setup = Setup(schema, rows, others, [i[others] for i in ids], degenerate, twins)
     return setup, problem
+
+
+def group_numbers(groups: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the group of each of some rows as a number from 0 on, int64."""
+    return np.unique(column_or_1d(groups)[rows], return_inverse=True)[1].astype(np.int64)
 
 
 def set_up_again(estimator: Any, setup: Setup, y: Any, weight: np.ndarray) -> Setup:

@@ -324,10 +324,14 @@ class TestRouting:
         )
 
     def test_groups_hold_out_whole_levels(self, X, shop):
-        out = encoder(cv=GroupKFold(7)).fit_transform(X, shop.y, groups=shop.city)
-        unseen = [np.unique(out[shop.city == c, :2], axis=0) for c in range(7)]
+        held_out = encoder(cv=GroupKFold(7))
+        out = held_out.fit_transform(X, shop.y, groups=shop.city)
+        dim = held_out.embeddings_["x0"].embedding_dim
+        unseen = [np.unique(out[shop.city == c, :dim], axis=0) for c in range(7)]
         assert all(len(u) == 1 for u in unseen)  # the city's rows all lie in one fold, whose tables never saw it
-        assert np.ptp(np.vstack(unseen)[:, 1]) < 1.0
+        assert held_out.uninformative_features_ == ["x0"]  # it tells nothing of other cities,
+        assert held_out.interactions_ == []  # nor does what grades are worth in it
+        assert np.ptp(out[:, dim]) > 1.0
 
 
 class TestFolds:

@@ -23,7 +23,7 @@ from skembed import CooccurrenceEncoder, EntityEmbeddingEncoder
 from skembed.categorical import _effects, _interaction_screening, _partial
 from skembed.categorical._dims import RULES, cut, hidden_dim, resolve_dims
 from skembed.categorical._effects import Effects, Prior, VarianceRatios, crossed_ratios, sampled_rows, solve_effects
-from skembed.categorical._folds import are_random, make_folds, n_folds_at_least
+from skembed.categorical._folds import are_random, last_folds, make_folds, n_folds_at_least
 from skembed.categorical._interaction_learning import cells_of, is_worth_it
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Cells, Interactions, combinations_of, packed, principal_axes, unpacked
@@ -633,6 +633,15 @@ class TestLearning:
         assert kept(1e6) == {0, 1, 2, 4, 5}  # of very many levels, a tree gains too much by one split
         assert kept(1e6, random_folds=False) == {1, 4}
         assert kept(1e6, from_init={0, 1}) == {2, 4, 5}
+
+    @pytest.mark.parametrize(
+        ("fraction", "expected"), [(0.01, [3, 9]), (0.2, [3, 9]), (0.26, [2, 3, 8, 9]), (0.5, [1, 2, 3, 7, 8, 9]),
+                                   (0.99, [0, 1, 2, 3, 6, 7, 8, 9])],
+    )  # fmt: skip
+    def test_the_last_folds_hold_a_fraction_of_all_rows_and_never_all(self, fraction, expected):
+        tests = [np.array([5, 4]), np.array([6, 0]), np.array([1, 7]), np.array([8, 2]), np.array([9, 3])]
+        folds = [(np.setdiff1d(np.arange(10), test), test) for test in tests]
+        assert last_folds(folds, fraction).tolist() == expected
 
     def test_folds_are_random_but_by_groups_or_by_time(self):
         assert all(map(are_random, (None, 5, np.int64(3), KFold(3), StratifiedKFold())))

@@ -208,3 +208,16 @@ def test_pairs_that_do_not_predict_held_out_rows_are_left_out():
         found, of_folds = learn_interactions(samples, [(0, 1)], include, np.arange(1, 240, 4), settings, Run(0))
         assert bool(found.cells) == bool(found.pairs) == bool(of_folds) == kept
         assert found.history.n_iter > 0
+
+
+def test_held_out_rows_of_few_groups_bear_out_little():
+    """Rows of a group gain or lose together: of two held-out groups one may gain by chance."""
+    samples = rows(n=2400, n_targets=1)
+    groups = np.arange(2400) // 600
+    target = np.where(groups[:, None] == 3, 0.5, 1.0) * samples.target  # the last group gains nothing
+    validation = np.flatnonzero(groups >= 2)
+    samples = Samples(samples.ids, SIZES, samples.numeric, target, samples.weight)
+    settings = PassSettings(max_iter=9, early_stopping=True)
+    for together, kept in ((None, True), (groups, False)):
+        found, _ = learn_interactions(samples, [(0, 1)], None, validation, settings, Run(0), together)
+        assert bool(found.cells) == kept

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 
 from skembed import EntityEmbeddingEncoder
-from skembed.categorical import _interaction_screening
+from skembed.categorical import _interaction_screening, _learn
 from skembed.categorical._backfitting import Backfitting
 from skembed.categorical._interaction_learning import is_worth_it
-from skembed.categorical._interaction_screening import MIN_TESTED_ROWS, numeric_bins, screen_pairs
+from skembed.categorical._interaction_screening import MIN_TESTED_ROWS, numeric_bins, screen_pairs, sums_of_groups
 from skembed.categorical._interactions import Cells, Interactions, principal_axes, profiles
 
 
@@ -88,6 +89,90 @@ def test_screening_keeps_its_size_under_noise():
         residual = rng.standard_t(5, size=(400, 1))
         false += bool(screen_pairs(ids, [9] * 10, 10, residual, np.ones(400)))
     assert false <= 10
+
+
+def test_screening_does_not_take_what_a_group_has_in_common_for_interactions():
+    """Of columns that a group has, each pair of levels is met in few groups: it tells which group a row is in."""
+    found = {None: 0, "groups": 0}
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(60), 12)
+        ids = rng.integers(1, 9, size=(60, 6))[groups].astype(np.int32)
+        residual = rng.standard_normal(60)[groups, None] + rng.standard_normal((720, 1))
+        for told in found:
+            given = None if told is None else groups
+            found[told] += bool(screen_pairs(ids, [9] * 6, 6, residual, np.ones(720), given))
+    assert found[None] == 50
+    assert found["groups"] <= 5
+
+
+@pytest.mark.parametrize("kind", ["of rows", "of groups", "of both"])
+def test_screening_by_groups_finds_interactions(kind):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(300), 5)
+    of_rows, of_groups = rng.integers(1, 5, (1500, 2)), rng.integers(1, 5, (300, 2))[groups]
+    columns = {"of rows": of_rows, "of groups": of_groups, "of both": np.stack([of_rows[:, 0], of_groups[:, 0]], 1)}
+    ids = columns[kind].astype(np.int32)
+    residual = 0.7 * (-1.0) ** ids.sum(axis=1) + 0.5 * rng.standard_normal(300)[groups] + rng.standard_normal(1500)
+    assert screen_pairs(ids, [5, 5], 2, residual[:, None], rng.uniform(0.5, 2, 1500), groups) == [(0, 1)]
+
+
+def test_residuals_of_a_group_in_a_cell_are_added_up():
+    rng = np.random.default_rng(0)
+    cells, groups, residual = rng.integers(4, size=40), rng.integers(3, size=40), rng.standard_normal((40, 2))
+    of_sums, sums = sums_of_groups(cells, groups, residual)
+    expected = [
+        (cell, *residual[(cells == cell) & (groups == group)].sum(axis=0))
+        for cell in range(4)
+        for group in range(3)
+        if ((cells == cell) & (groups == group)).any()
+    ]
+    np.testing.assert_allclose(np.column_stack([of_sums, sums]), expected, atol=1e-12)
+
+
+def grouped(seed, interacting):
+    """Rows of 100 groups, which have two columns and something of their own in common; rows have two more."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(100), 20)
+    X = np.hstack([rng.integers(5, size=(100, 2))[groups], rng.integers(5, size=(2000, 2))])
+    y = 1.5 * rng.standard_normal(100)[groups] + rng.standard_normal(5)[X[:, 2]] + rng.standard_normal(2000)
+    if interacting:
+        y += rng.standard_normal((5, 5))[X[:, 2], X[:, 3]]
+    return X.astype(str).astype(object), y, groups
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("interacting", [False, True])
+def test_folds_by_groups_tell_interactions_from_what_groups_have_in_common(seed, interacting):
+    X, y, groups = grouped(seed, interacting)
+    random = EntityEmbeddingEncoder(random_state=0).fit(X, y)
+    assert ("x0", "x1") in random.interactions_  # nothing tells it that the rows are not independent
+    by_groups = EntityEmbeddingEncoder(cv=GroupKFold(5), random_state=0).fit(X, y, groups=groups)
+    assert by_groups.interactions_ == ([("x2", "x3")] if interacting else [])
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
+@pytest.mark.parametrize("kind", ["random", "groups", "time"])
+def test_rows_that_decide_are_held_out_as_the_folds_are(kind, hidden_layer_sizes, monkeypatch):
+    level_net = pytest.importorskip("skembed.training.nets.level_net", reason="torch is not installed")
+    decided = []
+
+    def noted(learn, at):
+        return lambda *arguments: decided.append(arguments[at]) or learn(*arguments)
+
+    monkeypatch.setattr(_learn, "learn_interactions", noted(_learn.learn_interactions, 3))
+    monkeypatch.setattr(level_net, "learn_net", noted(level_net.learn_net, 1))
+    X, y, groups = grouped(0, True)
+    cv = {"random": 5, "groups": GroupKFold(5), "time": TimeSeriesSplit(4)}[kind]
+    encoder = EntityEmbeddingEncoder(
+        cv=cv, hidden_layer_sizes=hidden_layer_sizes, max_iter=2, validation_fraction=0.2, random_state=0
+    )
+    encoder.fit(X, y, groups=groups if kind == "groups" else None)
+    (rows,) = decided
+    assert len(rows) == 400
+    shared = set(groups[rows]) & set(groups[np.setdiff1d(np.arange(2000), rows)])
+    assert bool(shared) == (kind == "random")
+    assert (rows.tolist() == list(range(1600, 2000))) == (kind == "time")
 
 
 def test_screening_reads_all_rows_where_there_are_few_pairs():
@@ -273,6 +358,17 @@ def test_worth():
     assert is_worth_it(before, 0.9 * before, np.ones(1000))
     assert not is_worth_it(before, 0.995 * before, np.ones(1000))  # too little
     assert not is_worth_it(before, before + 0.5 * rng.standard_normal(1000) - 0.015, np.ones(1000))  # chance
+
+
+def test_worth_it_beyond_the_chance_of_groups():
+    rng = np.random.default_rng(0)
+    groups, before = np.repeat(np.arange(20), 50), rng.uniform(1, 2, 1000)
+    of_groups = before - 0.1 - 0.4 * (-1.0) ** groups  # nine of twenty would be as likely to lose by it
+    assert is_worth_it(before, of_groups, np.ones(1000))
+    assert not is_worth_it(before, of_groups, np.ones(1000), groups)
+    assert is_worth_it(before, of_groups, np.ones(1000), np.arange(1000))
+    assert is_worth_it(before, of_groups, np.ones(1000), np.zeros(1000, dtype=np.int64))  # one group: nothing is known
+    assert is_worth_it(before, 0.9 * before, np.ones(1000), groups)
 
 
 def test_without_early_stopping_all_passes_are_taken():
