@@ -96,6 +96,7 @@ def _parser():
     add("--drop", type=_names, default=(), metavar="COLS", help="columns to leave out, separated by commas")
     add("--categorical", type=_names, default=(), metavar="COLS", help="columns that are categories")
     add("--numeric", type=_names, default=(), metavar="COLS", help="columns that are numbers")
+    add("--group", metavar="COLUMN", help="folds keep its rows of one value together, as all of a customer")
     headers = compare.add_mutually_exclusive_group()
     headers.add_argument(
         "--no-header", dest="header_rows", action="store_const", const=0, default=1, help="no line of names"

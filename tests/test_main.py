@@ -241,7 +241,7 @@ def test_what_the_options_mean():
     plain = vars(_parser().parse_args(["compare"]))
     assert plain == {
         "command": "compare", "file": None, "target": None, "task": "auto", "drop": (), "categorical": (),
-        "numeric": (), "header_rows": 1, "max_rows": None, "encoders": ["onehot", "target", "entity"],
+        "numeric": (), "group": None, "header_rows": 1, "max_rows": None, "encoders": ["onehot", "target", "entity"],
         "learner": ["auto"], "cv": 5, "seed": 0, "html": None, "quiet": False,
     }  # fmt: skip
     columns = ["--target", "y", "--drop", ' a , "b, c",,', "--numeric", "", "--encoders", "ordinal"]

@@ -1,5 +1,6 @@
 """Cross-validation of encoders of categories: rows, folds and learner are the same, only the encoder differs."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -12,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score, roc_auc_score
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
@@ -87,7 +88,8 @@ def pipeline(encoder, learner, problem, *, random_state=0):
     Returns
     -------
     pipeline : sklearn.pipeline.Pipeline
-        Not fitted, with the steps ``"columns"`` and ``"learner"``.
+        Not fitted, with the steps ``"columns"`` and ``"learner"``. Where the problem has groups, it is fitted with
+        ``groups=problem.groups``, and scikit-learn's metadata routing enabled.
 
     Raises
     ------
@@ -135,15 +137,18 @@ def _make_encoder(name, problem, *, dense, seed):
         by_name = all(isinstance(column, str) for column in problem.categorical)
         # an array's columns are counted anew in the part that the encoder is given, which begins with the categories
         categories = list(problem.categorical) if by_name else list(range(len(problem.categorical)))
-        return EntityEmbeddingEncoder(categorical_features=categories, target_type=target_type, cv=5, random_state=seed)
+        made = EntityEmbeddingEncoder(categorical_features=categories, target_type=target_type, cv=5, random_state=seed)
+        if problem.groups is None:
+            return made
+        with sklearn.config_context(enable_metadata_routing=True):
+            return made.set_params(cv=_inner_splitter(problem, 5, seed)).set_fit_request(groups=True)
     raise ValueError(f'encoder="{name}": expected one of {", ".join(ENCODERS)}.')
 
 
 def _make_target_encoder(problem, target_type, seed):
-    if parse_version(sklearn.__version__) < parse_version("1.9"):
+    if parse_version(sklearn.__version__) < parse_version("1.9"):  # it knows no groups
         return TargetEncoder(target_type=target_type, random_state=seed)
-    splitter = KFold if problem.task == "regression" else StratifiedKFold  # what random_state stood for before 1.9
-    return TargetEncoder(target_type=target_type, cv=splitter(5, shuffle=True, random_state=seed))
+    return TargetEncoder(target_type=target_type, cv=_inner_splitter(problem, 5, seed))
 
 
 def _make_learner(name, encoder_name, problem, seed):
@@ -151,8 +156,7 @@ def _make_learner(name, encoder_name, problem, seed):
     if name == "linear":
         if regression:
             # inner folds instead of leave-one-out, whose exact solution needs a square matrix of all one-hot columns
-            folds = KFold(3, shuffle=True, random_state=seed)
-            model = RidgeCV(np.logspace(-1, 4, 6), cv=folds)
+            model = RidgeCV(np.logspace(-1, 4, 6), cv=_inner_splitter(problem, 3, seed))
         else:
             model = LogisticRegression(max_iter=300, C=0.1)
         return make_pipeline(StandardScaler(with_mean=False), model)
@@ -186,7 +190,7 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
     learners : "auto" or sequence of {"linear", "knn", "hgb"}, default="auto"
         "auto": all three, but no nearest neighbours above 50,000 rows.
     cv : int, default=5
-        Number of shuffled folds, stratified by class.
+        Number of shuffled folds, stratified by class. Where the problem has groups, each lies in one fold.
     random_state : int, default=0
         Of the folds, encoders and learners.
     progress : callable, default=None
@@ -200,7 +204,7 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
     Raises
     ------
     InputError
-        If there are too few rows, or rows of a class, for the folds, or nothing could run.
+        If there are too few rows, groups, or rows of a class, for the folds, or nothing could run.
 
     Notes
     -----
@@ -224,6 +228,12 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
             if learner == "knn":
                 row.skipped = f"nearest neighbours are slow above {_KNN_MAX_ROWS:,} rows"
     tick = progress or (lambda what: None)
+    # within the training rows of each fold there are folds again, which need two groups
+    if problem.groups is not None and _count_groups(problem) < max(cv, 4):
+        raise InputError(
+            f"{_count_groups(problem)} groups are too few for {cv} folds: at least {max(cv, 4)} are needed. Name "
+            "another --group, or give a smaller --cv."
+        )
     for train, test in _folds(problem, cv, random_state):
         for encoder in encoders:
             tick(encoder)
@@ -238,15 +248,51 @@ def evaluate(problem, *, encoders=("onehot", "target", "entity"), learners="auto
                 tick(f"{encoder}, {learner}")
                 row = rows[encoder, learner]
                 if matrices is not None and not row.skipped:
-                    _learn(row, matrices, (problem.y[train], problem.y[test]), problem, random_state)
+                    _learn(row, matrices, train, test, problem, random_state)
     if not any(row.scores for row in rows.values()):
         raise InputError(f"nothing could run: {next(iter(rows.values())).skipped}")
     return list(rows.values())
 
 
 def _folds(problem, cv, seed):
-    splitter = KFold if problem.task == "regression" else StratifiedKFold
-    return splitter(cv, shuffle=True, random_state=seed).split(problem.X, problem.y)
+    return _splitter(problem, cv, seed).split(problem.X, problem.y, problem.groups)
+
+
+def _splitter(problem, cv, seed):
+    if problem.groups is None:
+        splitter = KFold if problem.task == "regression" else StratifiedKFold
+    else:
+        splitter = GroupKFold if problem.task == "regression" else StratifiedGroupKFold
+    return splitter(cv, shuffle=True, random_state=seed)
+
+
+def _inner_splitter(problem, cv, seed):
+    """Folds within training rows, which have at least half of the groups."""
+    if problem.groups is not None:
+        cv = min(cv, max(2, _count_groups(problem) // 2))
+    return _splitter(problem, cv, seed)
+
+
+def _count_groups(problem):
+    return len(np.unique(problem.groups))
+
+
+def takes_groups(problem, *, encoder=None, learner=None):
+    """Whether an encoder or a learner splits training rows by the groups of a problem: others are not told of them."""
+    if problem.groups is None:
+        return False
+    splits = encoder == "entity" or (encoder == "target" and parse_version(sklearn.__version__) >= parse_version("1.9"))
+    return splits or (learner == "linear" and problem.task == "regression")
+
+
+@contextmanager
+def routed_groups(problem, rows, *, encoder=None, learner=None):
+    """Keyword arguments of `fit` that tell the groups of some rows to what takes them, and the routing they need."""
+    if not takes_groups(problem, encoder=encoder, learner=learner):
+        yield {}
+        return
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield {"groups": problem.groups[rows]}
 
 
 def _take(X, rows):
@@ -255,9 +301,10 @@ def _take(X, rows):
 
 def _encode(encoder, problem, train, test, encoding, seed):
     columns = pipeline(encoder, "linear", problem, random_state=seed).named_steps["columns"]
-    start = perf_counter()
-    A = columns.fit_transform(_take(problem.X, train), problem.y[train])
-    encoding.fit_seconds.append(perf_counter() - start)
+    with routed_groups(problem, train, encoder=encoder) as groups:
+        start = perf_counter()
+        A = columns.fit_transform(_take(problem.X, train), problem.y[train], **groups)
+        encoding.fit_seconds.append(perf_counter() - start)
     start = perf_counter()
     B = columns.transform(_take(problem.X, test))
     encoding.transform_seconds.append(perf_counter() - start)
@@ -266,8 +313,8 @@ def _encode(encoder, problem, train, test, encoding, seed):
     return A, B
 
 
-def _learn(row, matrices, targets, problem, seed):
-    (A, B), (y_train, y_test) = matrices, targets
+def _learn(row, matrices, train, test, problem, seed):
+    A, B = matrices
     if row.learner == "hgb" and sparse.issparse(A):
         if A.shape[1] > _HGB_MAX_ONEHOT:
             return _give_up(row, f"more than {_HGB_MAX_ONEHOT} one-hot columns are too many for trees")
@@ -279,10 +326,11 @@ def _learn(row, matrices, targets, problem, seed):
         with (
             threadpool_limits(1 if is_small else None, user_api="openmp"),
             sklearn.config_context(working_memory=_KNN_MEGABYTES),
+            routed_groups(problem, train, learner=row.learner) as groups,
         ):
-            learner.fit(A, y_train)
+            learner.fit(A, problem.y[train], **groups)
             seconds = perf_counter() - start
-            score = _score(learner, B, y_test, problem.task)
+            score = _score(learner, B, problem.y[test], problem.task)
     except (ValueError, MemoryError, RuntimeError) as error:
         return _give_up(row, f"{row.learner} failed: {_one_line(error)}")
     if not np.isfinite(score):

@@ -52,10 +52,11 @@ def map_levels(problem, *, random_state=0):
     level_map : LevelMap or None
         None if no column has at least 5 levels with vectors of their own.
     """
-    from skembed.compare._evaluate import pipeline
+    from skembed.compare._evaluate import pipeline, routed_groups
 
     columns = pipeline("entity", "linear", problem, random_state=random_state).named_steps["columns"]
-    tables = columns.fit(problem.X, problem.y).named_transformers_["categorical"].embeddings_
+    with routed_groups(problem, slice(None), encoder="entity") as groups:
+        tables = columns.fit(problem.X, problem.y, **groups).named_transformers_["categorical"].embeddings_
     best, best_spread = None, -1.0
     for column, table in zip(problem.categorical, tables.values()):
         levels = _Levels.of(problem, column, table)

@@ -38,6 +38,8 @@ class ComparisonProblem:
         Column and the reason.
     notes : list of str
         What was done to the rows and columns, one sentence each.
+    groups : int64 array of shape (n_rows,) or None
+        Which rows are kept together by the folds, as all of a customer.
     """
 
     X: Any
@@ -50,6 +52,7 @@ class ComparisonProblem:
     column_names: list
     left_out: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
+    groups: Any = None
 
     def name_of(self, column):
         return self.column_names[column] if isinstance(column, int) else column
@@ -63,6 +66,7 @@ def read_problem(
     drop=(),
     categorical=(),
     numeric=(),
+    group=None,
     header_rows=1,
     max_rows=MAX_ROWS,
     cv=5,
@@ -82,12 +86,15 @@ def read_problem(
         that are more than a tenth as many as the rows.
     drop, categorical, numeric : sequence of str
         Columns to leave out, and columns whose kind is not to be guessed.
+    group : str, optional
+        A column whose rows of one value belong together, as all of a customer: folds keep them together, so that
+        scores are those of new customers. It is no input; a row without a value is a group of its own.
     header_rows : int, default=1
         Lines that hold the column names, 0 to 2.
     max_rows : int or None, default=50_000
         More rows than this are sampled. None: all.
     cv : int, default=5
-        Classes of fewer rows than this are left out: they would miss in some of the folds.
+        Classes of fewer rows, or groups, than this are left out: they would miss in some of the folds.
     random_state : int, default=0
         Of the sampling.
 
@@ -110,6 +117,7 @@ def read_problem(
         drop=drop,
         categorical=categorical,
         numeric=numeric,
+        group=group,
         max_rows=max_rows,
         cv=cv,
         random_state=random_state,
@@ -125,6 +133,7 @@ def make_problem(
     drop=(),
     categorical=(),
     numeric=(),
+    group=None,
     max_rows=MAX_ROWS,
     cv=5,
     random_state=0,
@@ -143,10 +152,12 @@ def make_problem(
             )
         table = table.to_pandas()
     table = table.set_axis(list(map(_as_text, table.columns)), axis=1)
-    target = None if target is None else _as_text(target)
+    target, group = (None if name is None else _as_text(name) for name in (target, group))
     drop, categorical, numeric = (list(map(_as_text, names)) for names in (drop, categorical, numeric))
-    _check_names(table, target, source, {"drop": drop, "categorical": categorical, "numeric": numeric})
-    _check_values(table, target, {"categorical": categorical, "numeric": numeric})
+    grouping = [] if group is None else [group]
+    asked = {"drop": drop, "categorical": categorical, "numeric": numeric, "group": grouping}
+    _check_names(table, target, source, asked)
+    _check_values(table, target, {name: asked[name] for name in ("categorical", "numeric", "group")})
     notes: list[str] = []
     y, task = _read_target(table[target], target, task, notes)
     known = ~pd.isna(y)
@@ -154,16 +165,22 @@ def make_problem(
         notes.append(f'{_count((~known).sum(), "row")} without a value of "{target}" left out')
     table, y = table[known], y[known]
     # identifiers show themselves among all rows, so columns are judged before rows are sampled
-    table, left_out = leave_out(table.drop(columns=[target, *drop]), keep={*categorical, *numeric})
-    left_out = {**dict.fromkeys(drop, "as asked"), **left_out}
+    groups = None if group is None else _number_groups(table[group], notes)
+    inputs = table.drop(columns=[target, *drop, *(name for name in grouping if name not in drop)])
+    table, left_out = leave_out(inputs, keep={*categorical, *numeric})
+    left_out = {**dict.fromkeys(drop, "as asked"), **dict.fromkeys(grouping, "its rows are kept together"), **left_out}
     rows = _sample(len(y), max_rows, random_state, notes)
     table, y = table.iloc[rows].reset_index(drop=True), y[rows]
+    groups = None if groups is None else groups[rows]
     if task != "regression":
-        kept = drop_rare_classes(y, target, notes, n_min=cv)
+        kept = drop_rare_classes(y, target, notes, n_min=cv, groups=groups)
         table, y = table[kept].reset_index(drop=True), y[kept]
+        groups = None if groups is None else groups[kept]
         task = _binary_or_multiclass(y, target)
     elif len(np.unique(y)) < 2:
         raise InputError(f'target "{target}" has one value only ({y[0]:g}): nothing to predict.')
+    if groups is not None:
+        notes.append(f'rows of one "{group}" kept together by the folds: {_count(len(np.unique(groups)), "group")}')
     X, kinds, more_left_out = _kinds_of_columns(table, _as_targets(y, task), categorical, numeric, notes)
     if not kinds["categorical"]:
         raise InputError(f"{source} has no column of categories left: name one with --categorical COLUMN.")
@@ -177,6 +194,7 @@ def make_problem(
         column_names=list(X.columns),
         left_out={**left_out, **more_left_out},
         notes=notes,
+        groups=groups,
     )
 
 
@@ -208,10 +226,16 @@ def unicode_problem(*, max_rows=8_000, cv=5, random_state=0):
     )
 
 
-def drop_rare_classes(y, target, notes, n_min):
-    """Which rows belong to classes of at least `n_min` members; a class rarer than the folds would miss in some."""
+def drop_rare_classes(y, target, notes, n_min, groups=None):
+    """Which rows belong to classes of at least `n_min` members, rows or groups of rows: others would miss in folds."""
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    rare = counts < n_min
+    members, one, many = (counts, "row", "rows") if groups is None else (count_groups(codes, groups), "group", "groups")
+    rare = members < n_min
+    if rare.all() and groups is not None:
+        raise InputError(
+            f'target "{target}" has {_count(len(classes), "class", "classes")}, none in {n_min} groups, one for each '
+            "fold: name another --group, or give a smaller --cv."
+        )
     if rare.all():
         raise InputError(
             f'target "{target}" has {len(classes):,} classes, none with {n_min} rows: it looks like a name of the row. '
@@ -220,15 +244,33 @@ def drop_rare_classes(y, target, notes, n_min):
     if rare.any():
         shown = ", ".join(f'"{c}"' for c in classes[rare][:5]) + (" ..." if rare.sum() > 5 else "")
         notes.append(
-            f"{_count(rare.sum(), 'class', 'classes')} of fewer than {n_min} rows left out "
+            f"{_count(rare.sum(), 'class', 'classes')} of fewer than {n_min} {many} left out "
             f"({_count(counts[rare].sum(), 'row')}): {shown}"
         )
     if rare.any() and rare.sum() == len(classes) - 1:
         raise InputError(
-            f'target "{target}" has one class of {n_min} rows or more ("{classes[~rare][0]}"), and {shown} of fewer: '
-            "a class needs a row for each fold. Give more rows, or a smaller --cv."
+            f'target "{target}" has one class of {n_min} {many} or more ("{classes[~rare][0]}"), and {shown} of fewer: '
+            f"a class needs a {one} for each fold. Give more rows, or a smaller --cv."
         )
     return ~rare[codes]
+
+
+def count_groups(codes, groups):
+    """The groups that each class is met in, (n_classes,), from the class and the group of each row."""
+    met = np.unique(np.stack([codes.ravel(), groups]), axis=1)
+    return np.bincount(met[0])
+
+
+def _number_groups(column, notes):
+    """The group of each row as a number; a row without a value is a group of its own."""
+    import pandas as pd
+
+    codes, names = pd.factorize(as_levels(column))
+    alone = codes < 0
+    if alone.any():
+        notes.append(f'{_count(alone.sum(), "row")} without a value of "{column.name}", each a group of its own')
+    codes[alone] = len(names) + np.arange(alone.sum())
+    return codes.astype(np.int64)
 
 
 def _as_text(name):
@@ -251,6 +293,8 @@ def _check_names(table, target, source, asked):
                 raise InputError(f'--{option}: {source} has no column "{column}".{_names_like(column, names)}')
             if column == target:
                 raise InputError(f'--{option}: "{column}" is the target.')
+            if option not in ("group", "drop") and column in asked["group"]:
+                raise InputError(f'"{column}" is asked to be both --group and --{option}: choose one.')
     for column in {*asked["categorical"]} & {*asked["numeric"]}:
         raise InputError(f'"{column}" is asked to be both --categorical and --numeric: choose one.')
 

@@ -4,7 +4,7 @@ import shutil
 import textwrap
 
 from skembed.compare._advice import advise, best_row, gains_by_learner
-from skembed.compare._evaluate import METRICS
+from skembed.compare._evaluate import METRICS, takes_groups
 
 
 def describe(problem):
@@ -61,12 +61,16 @@ def make_snippet(problem, rows, path, options, seed):
     given = [] if path is None else [repr(str(path)), repr(problem.target)]
     given += [f"{name}={value!r}" for name, value in options.items()]
     call = f'"{best.encoder}", "{best.learner}", problem' + (f", random_state={seed}" if seed else "")
-    return (
-        f"from skembed.compare import pipeline, {reader}\n\n"
-        f"{_call(f'problem = {reader}', given)}\n"
-        f"model = pipeline({call})  # an ordinary scikit-learn Pipeline\n"
-        "model.fit(problem.X, problem.y)"
-    )
+    lines = [f"from skembed.compare import pipeline, {reader}\n", _call(f"problem = {reader}", given)]
+    lines.append(f"model = pipeline({call})  # an ordinary scikit-learn Pipeline")
+    if takes_groups(problem, encoder=best.encoder, learner=best.learner):
+        lines = [
+            "import sklearn\n",
+            *lines,
+            "sklearn.set_config(enable_metadata_routing=True)  # groups reach its steps",
+        ]
+        return "\n".join([*lines, "model.fit(problem.X, problem.y, groups=problem.groups)"])
+    return "\n".join([*lines, "model.fit(problem.X, problem.y)"])
 
 
 def _call(function, arguments):

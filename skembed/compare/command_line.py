@@ -14,7 +14,7 @@ from skembed.compare._text import conclude, describe, make_snippet
 from skembed.inspection.html import write_page
 
 _OWN_DATA = "On your own data:  python -m skembed compare FILE --target COLUMN --html report.html"
-_OF_A_FILE = ("target", "task", "drop", "categorical", "numeric", "header_rows")  # arguments that need a FILE
+_OF_A_FILE = ("target", "task", "drop", "categorical", "numeric", "group", "header_rows")  # arguments that need a FILE
 
 
 def run(arguments, *, check_interrupt=lambda: None):

@@ -165,7 +165,7 @@ def warn_strangers(
     columns: Columns, positions: list[int], vocabularies: list[Vocabulary], ids: list[np.ndarray]
 ) -> None:
     """Warn once of columns all of whose values are unknown, and of which kind they are: int in fit, str now."""
-    strange = []
+    strange, differ = [], False
     for position, vocabulary, rows in zip(positions, vocabularies, ids):
         if len(rows) < 2 or not len(vocabulary) or rows.any():
             continue
@@ -174,12 +174,11 @@ def warn_strangers(
         if not factor.keys or any(key in infrequent for key in factor.keys):
             continue
         known = next((key for key in vocabulary.keys if key is not None), None)
+        differ = differ or type(known) is not type(factor.keys[0])
         strange.append(
             f"column {columns.label(position)!r} holds values such as {factor.keys[0]!r} "
             f"({type(factor.keys[0]).__name__}), fit met such as {known!r} ({type(known).__name__})"
         )
     if strange:
-        warn(
-            f"no value is known: {'; '.join(strange)}. All rows get the unknown vector; convert the column to the type "
-            "that it had in fit."
-        )
+        advice = "; convert the column to the type that it had in fit" if differ else ""
+        warn(f"no value is known: {'; '.join(strange)}. All rows get the unknown vector{advice}.")

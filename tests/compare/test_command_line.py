@@ -132,7 +132,7 @@ def test_whole_messages(houses, capsys, arguments, message):
     [
         (["--target", "a"], "target"), (["--task", "regression"], "task"), (["--drop", "a"], "drop"),
         (["--categorical", "a"], "categorical"), (["--numeric", "a"], "numeric"), (["--no-header"], "header-rows"),
-        (["--header-rows", "2"], "header-rows"),
+        (["--header-rows", "2"], "header-rows"), (["--group", "a"], "group"),
     ],
 )  # fmt: skip
 def test_options_of_files_need_one(arguments, option, capsys):
@@ -154,6 +154,7 @@ def test_options_of_files_need_one(arguments, option, capsys):
          {"task": "classification", "drop": ["a", "b"], "numeric": ["c"], "categorical": ["d"]}),
         (["--header-rows", "2"], {"header_rows": 2}),
         (["--no-header"], {"header_rows": 0}),
+        (["--group", "a"], {"group": "a"}),
         (["--header-rows", "1", "--task", "auto"], {}),
     ],
 )  # fmt: skip

@@ -231,6 +231,7 @@ def test_rows_of_a_file_are_sampled(tmp_path):
         ({"drop": ["name"]}, "categorical"),
         ({"categorical": ["code"]}, "categorical"),
         ({"numeric": ["id"]}, "numeric"),
+        ({"group": "name", "cv": 4}, "categorical"),
         ({"max_rows": 60}, "y"),
         ({"max_rows": 60, "random_state": 1}, "y"),
         ({"cv": 15}, "y"),
