@@ -84,11 +84,15 @@ def are_random(cv: Any) -> bool:
 
 
 def last_folds(folds: list[tuple[np.ndarray, np.ndarray]], fraction: float) -> np.ndarray:
-    """Return the test rows of the last folds, sorted: as many folds as hold a fraction of all rows, but never all."""
-    tests = [test for _, test in folds]
-    wanted = round(fraction * sum(map(len, tests)))
+    """Return the test rows of the last folds, sorted: as many folds as hold a fraction of all rows, but never all.
+
+    A fold of more than half of the rows, as of one large group, is passed over: little would be left to learn from.
+    """
+    n_rows = sum(len(test) for _, test in folds)
+    tests = [test for _, test in folds if 2 * len(test) <= n_rows]
+    most = min(len(tests), len(folds) - 1)
     n_folds = 1
-    while n_folds < len(folds) - 1 and sum(map(len, tests[-n_folds:])) < wanted:
+    while n_folds < most and sum(map(len, tests[-n_folds:])) < round(fraction * n_rows):
         n_folds += 1
     return np.sort(np.concatenate(tests[-n_folds:]))
 

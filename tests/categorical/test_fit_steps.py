@@ -643,6 +643,13 @@ class TestLearning:
         folds = [(np.setdiff1d(np.arange(10), test), test) for test in tests]
         assert last_folds(folds, fraction).tolist() == expected
 
+    @pytest.mark.parametrize("fraction", [0.1, 0.9])
+    def test_a_fold_of_most_rows_does_not_decide(self, fraction):
+        groups = np.array([0] * 2 + [1] * 3 + [2] * 15)
+        folds = [(np.flatnonzero(groups != g), np.flatnonzero(groups == g)) for g in range(3)]
+        assert last_folds(folds, fraction).tolist() == ([2, 3, 4] if fraction == 0.1 else [0, 1, 2, 3, 4])
+        assert last_folds(folds[1:], 0.5).tolist() == [2, 3, 4]
+
     def test_folds_are_random_but_by_groups_or_by_time(self):
         assert all(map(are_random, (None, 5, np.int64(3), KFold(3), StratifiedKFold())))
         assert not any(map(are_random, (GroupKFold(), TimeSeriesSplit(), StratifiedGroupKFold(), [([0], [1])])))
