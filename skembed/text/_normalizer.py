@@ -22,6 +22,11 @@ _MARKS = frozenset(".,;:!?()\"'-")
 _ENDINGS = ".+#"
 _SOFT_HYPHEN = "\xad"
 _JOINERS = re.compile("[\u200c\u200d]")
+# what texts may have and words are spelled without: points and vowels of Hebrew and Arabic, the stroke that makes an
+# Arabic word longer, and the dot that is left of a capital I with a dot in small letters
+_OPTIONAL = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]|(?<=i)\u0307"
+)
 # marks behind words of up to four letters, or two, that may be part of a key: "u.s.", "mr.", "c++"; first whether there
 # is one, since most words have none
 _BEHIND_SHORT_WORDS = r"(?:(?=[.+#])(?:\.(?<!\w{5}\.)|\+\+(?<!\w{3}\+\+)|#(?<!\w{3}#))(?!\w))?"
@@ -112,6 +117,9 @@ class TextNormalizer:
             yield (word,)
         if (plain := _compatible(word)) != word:
             yield (plain.lower() if self.lowercase else plain,)
+        spelled = word if word.isascii() else _OPTIONAL.sub("", word)
+        if spelled not in ("", word):
+            yield (spelled,)
         if word.isalpha():
             return
         if ending := self._ending(word):  # what is no abbreviation is a word, and the marks behind it
@@ -128,9 +136,10 @@ class TextNormalizer:
                 yield (plain,)
             if contraction := _CONTRACTION.fullmatch(plain):
                 yield contraction.groups()
-        parts = tuple(_parts().findall(word))
-        if parts != (word,):
-            yield tuple(code for part in parts for code in self._recoded(part))
+        for written in dict.fromkeys((word, spelled)):
+            parts = tuple(_parts().findall(written))
+            if parts != (written,):
+                yield tuple(code for part in parts for code in self._recoded(part))
 
     def _ending(self, token: str) -> str:
         """Return the marks that a token ends in, as abbreviations do; "" if they are no words, or it has no others."""

@@ -142,7 +142,7 @@ class PretrainedVectorizer(CallbackSupportMixin, DocumentTransformer):
 
     Accents and vowel signs belong to their letters, also where they are characters of their own; a word that is no key
     is looked up with both as one character (NFC), too, and without ligatures and wide letters (NFKC), soft hyphens and
-    joiners.
+    joiners, the points and vowels of Hebrew and Arabic, and the dot that Python leaves of "İ" in lower case.
 
     The normalization is found from at most 50,000 keys, of a file from the first: more than one in a hundred with a
     capital says that case was kept; "##" more often than numbers, that digits became "#"; no digit, and all of "zero"

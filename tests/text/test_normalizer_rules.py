@@ -236,3 +236,32 @@ def test_words_are_not_cut_at_what_is_not_seen(punctuation):
 )
 def test_words_without_what_is_not_seen(token, known, words):
     assert TextNormalizer(True, "keep", "drop").normalize(token, known) == words
+
+
+@pytest.mark.parametrize(
+    ("token", "known", "words"),
+    [
+        ("\u0643\u0650\u062a\u064e\u0627\u0628", {"\u0643\u062a\u0627\u0628"}, ("\u0643\u062a\u0627\u0628",)),
+        (
+            "\u0643\u0650\u062a\u064e\u0627\u0628",
+            {"\u0643\u062a\u0627\u0628", "\u0643\u0650\u062a\u064e\u0627\u0628"},
+            ("\u0643\u0650\u062a\u064e\u0627\u0628",),
+        ),
+        ("\u0643\u062a\u0640\u0640\u0627\u0628", {"\u0643\u062a\u0627\u0628"}, ("\u0643\u062a\u0627\u0628",)),
+        ("\u0643\u0650\u062a\u064e\u0627\u0628", set(), ("\u0643\u062a\u0627\u0628",)),
+        ("\u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd", {"\u05e9\u05dc\u05d5\u05dd"}, ("\u05e9\u05dc\u05d5\u05dd",)),
+        (
+            "\u05d1\u05b5\u05bc\u05d9\u05ea\u05be\u05e9\u05c1\u05b6\u05dd",
+            {"\u05d1\u05d9\u05ea", "\u05e9\u05dd"},
+            ("\u05d1\u05d9\u05ea", "\u05e9\u05dd"),
+        ),
+        ("\u0640\u0640", set(), ("\u0640\u0640",)),
+        ("\u0130zmir", {"izmir"}, ("izmir",)),
+        ("\u0130zmir", {"i\u0307zmir", "izmir"}, ("i\u0307zmir",)),
+        ("e\u0307", {"e"}, ("\u0117",)),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", {"\u0939\u0928\u0926"}, ("\u0939\u093f\u0928\u094d\u0926\u0940",)),
+    ],
+)
+def test_points_that_words_are_spelled_without(token, known, words):
+    for punctuation in ("drop", "keep"):
+        assert TextNormalizer(True, "keep", punctuation).normalize(token, known) == words
