@@ -31,6 +31,7 @@ from skembed.text._class_learning import (
 )
 from skembed.text._class_model import ClassModel
 from skembed.text._class_reading import all_bags, document_weights, warn_of_marked_classes, without_stop_words
+from skembed.text._scripts import warned_of_scripts
 from skembed.text._strangers import warn_cut_stop_words, warn_unknown_documents
 from skembed.text._tokens import TOKEN_PATTERN, Tokenizer
 from skembed.text._word_training import check_init, check_shares_words
@@ -251,7 +252,8 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on.
+            On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on. Or if
+            `token_pattern` does not find the words of a tenth of the texts, as of Chinese and Hindi.
         ConvergenceWarning
             If vectors were no longer finite; the last finite ones are kept.
         """
@@ -327,7 +329,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         stop_words = (
             frozenset(self._stop_words) if earlier else read_stop_words(self.stop_words, lowercase=self.lowercase)
         )
-        with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
+        with EncodedCorpus.read(warned_of_scripts(tokenizer.documents(X), tokenizer), tokenizer) as corpus:
             warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
             warn_of_marked_classes(corpus.words)
             labels = class_numbers(corpus.n_documents, y, classes)

@@ -9,9 +9,8 @@ from typing import Any
 
 from skembed.data.documents import plain_strings, read_documents
 from skembed.state import check_state, stored
-from skembed.warning import warn
 
-__all__ = ["INVISIBLE", "TOKEN_PATTERN", "Tokenizer", "combining_marks", "word_pattern"]
+__all__ = ["INVISIBLE", "TOKEN_PATTERN", "Tokenizer", "combining_marks", "word_pattern", "words_with_marks"]
 
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # as in CountVectorizer
 # patterns of runs of letters, digits and underscores -> the shortest run that is a word
@@ -20,7 +19,6 @@ _WITH_MARKS = r"(?u)\w[\w"  # what `word_pattern` begins with
 # where Unicode has marks that are combined with letters; between lie ideographs, Hangul, and selectors of variants
 _PLANES_OF_MARKS = (range(0x300, 0x3100), range(0xA66F, 0xAC00), range(0xFB1E, 0xFB1F), range(0xFE20, 0xFE30),
                     range(0x101FD, 0x12000), range(0x16A00, 0x1E960))  # fmt: skip
-_LOOKED_AT_WORDS, _LOOKED_AT_CHARACTERS = 20_000, 10_000  # of a corpus, and of a text, that tell how words are written
 _LONG_TEXT = 2**22  # characters; longer documents are tokenized chunk by chunk
 _PIECE_TOKENS = 2**18
 INVISIBLE = "\xad\u200c\u200d"  # within words: where they may be broken, and how letters beside each other are drawn
@@ -57,8 +55,9 @@ def word_pattern(within: str = "") -> str:
 
 
 @cache
-def _words_with_marks() -> re.Pattern[str]:
-    return re.compile(rf"\w+[{combining_marks()}][\w{combining_marks()}]*")
+def words_with_marks() -> re.Pattern[str]:
+    """Return the pattern of words that have vowel signs, accents or other marks as characters of their own."""
+    return re.compile(rf"(?<!\w)\w++[{combining_marks()}][\w{combining_marks()}]*")  # looks at each letter once
 
 
 @stored
@@ -122,24 +121,6 @@ class Tokenizer:
     def documents(self, X: Any) -> Iterator[str | list]:
         """Yield the documents of `X`, as `token_chunks` takes them, and token lists as it would return their words."""
         return read_documents(X, missing=self.missing, lowercase=self.lowercase)
-
-    def documents_to_learn(self, X: Any) -> Iterator[str | list]:
-        """Yield what `documents` does; warns where a tenth of the words are cut at their vowel signs or accents."""
-        cuts = self.tokenizer is None and self.token_pattern in _RUNS
-        n_words, cut = 0, []
-        for document in self.documents(X):
-            if cuts and isinstance(document, str) and n_words < _LOOKED_AT_WORDS:
-                start = document[:_LOOKED_AT_CHARACTERS]
-                n_words += len(start.split())
-                cut += [] if start.isascii() else _words_with_marks().findall(start)
-            yield document
-        if 10 * len(cut) > n_words:
-            warn(
-                f"words of X, such as {cut[0]!r:.60}, have vowel signs or accents that are characters of their own, "
-                "and token_pattern cuts words there, as CountVectorizer's does. Pass "
-                "token_pattern=r'[^\\s.,;:!?()\u0964]+' or a tokenizer; accents become one character with their "
-                "letters by unicodedata.normalize('NFC', text)."
-            )
 
     def token_chunks(self, text: str) -> Iterable[list[str]]:
         """Return the words of one text in lists, one list unless the text is long."""

@@ -29,6 +29,7 @@ from skembed.data.vocabulary import Vocabulary
 from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds, phrase_of
+from skembed.text._scripts import warned_of_scripts
 from skembed.text._strangers import warn_cut_stop_words, warned_of_unknown
 from skembed.text._tokens import Tokenizer
 from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining
@@ -128,8 +129,9 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         -----
         UserWarning
             On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on. Or if
-            `token_pattern` cuts words at their vowel signs, as of Hindi; or if it cuts stop words, of which the parts
-            stay.
+            `token_pattern` does not find the words of a tenth of the texts: cuts them at their vowel signs, as of
+            Hindi, or nowhere, as of Chinese, or leaves out those of one ideograph; or if it cuts stop words, of which
+            the parts stay.
         ConvergenceWarning
             If `subsample` leaves nothing to learn from, as happens with a handful of documents.
         """
@@ -152,7 +154,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
         self._validate_params()
         self._check_parameters()
         tokenizer = Tokenizer(self.lowercase, self.tokenizer, self.token_pattern, self.missing)
-        with EncodedCorpus.read(tokenizer.documents_to_learn(X), tokenizer) as corpus:
+        with EncodedCorpus.read(warned_of_scripts(tokenizer.documents(X), tokenizer), tokenizer) as corpus:
             vocabulary, rounds = self._vocabulary_of(corpus, earlier, tokenizer)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -35,7 +34,7 @@ from skembed.text._column_inputs import ColumnInputs, missing_vector
 from skembed.text._model_training import hold_out, is_line, read_vocabulary, write_vocabulary
 from skembed.text._normalizer import TextNormalizer
 from skembed.text._subword_rows import NgramRule, ngram_rule, rows_of_words, starting_rows
-from skembed.text._tokens import TOKEN_PATTERN, Tokenizer, word_pattern
+from skembed.text._tokens import Tokenizer, word_pattern
 from skembed.text._word_training import check_init, known_output, next_seed, starting_tables, warn_of_no_pairs
 from skembed.training.sequences import uniform_vectors
 
@@ -482,29 +481,3 @@ def test_ngrams_of_init_are_shared_where_no_word_is():
     given = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0).fit(["cats dogs"] * 5).embedding_
     learned = FastTextVectorizer(4, min_count=1, max_iter=1, random_state=0, init=given).fit(["cat dog"] * 5)
     assert learned.vocabulary_.keys.tolist() == ["cat", "dog"]
-
-
-@pytest.mark.parametrize("estimator", [Word2VecVectorizer, FastTextClassifier])
-def test_words_that_are_cut_at_vowel_signs_are_told_of(estimator):
-    hindi = ["आधुनिक मानक हिन्दी", "नमस्ते दुनिया", "यह अच्छी किताब है"] * 4
-    english = ["the cat sat on the mat", "a naïve café and a piñata"] * 6
-    y = [0, 1] * 6
-    made = estimator(4, min_count=1, max_iter=1, random_state=0)
-
-    def said(X, **parameters):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            made.set_params(token_pattern=TOKEN_PATTERN, tokenizer=None).set_params(**parameters).fit(X, y)
-        return [str(warning.message) for warning in caught if "vowel signs" in str(warning.message)]
-
-    (message,) = said(hindi)
-    assert message.startswith(
-        "words of X, such as 'आधुनिक', have vowel signs or accents that are characters of their own,"
-    )
-    pattern = re.search(r"token_pattern=r'(.*)' or", message)[1]
-    assert said(hindi, token_pattern=pattern) == said(hindi, tokenizer=str.split) == []
-    learned = made.set_params(token_pattern=pattern, tokenizer=None).fit(hindi, y)
-    assert {"आधुनिक", "हिन्दी", "नमस्ते"} <= set(learned.vocabulary_)
-    decomposed = [unicodedata.normalize("NFD", text) for text in english]
-    assert said(decomposed)[0].startswith(f"words of X, such as {unicodedata.normalize('NFD', 'naïve')!r}, have")
-    assert said(english) == said([text.split() for text in hindi]) == said(["a b"] * 11 + ["नमस्ते"]) == []
