@@ -13,16 +13,22 @@ from skembed.apply.contextual_model import ModelOptions, open_contextual_model
 from skembed.apply.contextual_states import vectors_of
 from skembed.apply.postprocessing import frequency_weights
 from skembed.data.corpus import EncodedCorpus
-from skembed.data.documents import read_documents
+from skembed.data.documents import plain_strings, read_documents
 from skembed.data.vocabulary import Vocabulary
+from skembed.memory import check_memory
 from skembed.table import EmbeddingTable
 from skembed.table.queries import positive_int
 from skembed.text._contextual_settings import settings_for
-from skembed.text._tokens import Tokenizer, word_pattern
+from skembed.text._scripts import warned_of_scripts
+from skembed.text._tokens import INVISIBLE, Tokenizer, word_pattern
+from skembed.warning import warn
 
 __all__ = ["distill", "fit_means"]
 
 _PASSAGE = 32  # words of a text that the model reads; most sentences are shorter
+_SQUARES = 6  # matrices of passages times passages that an eigendecomposition holds at a time
+_UNREAD_SHARE = 1 / 3  # of the running words: more of them unknown to the model, and it is none for these texts
+_SHOWN = 5  # words that a message names
 _SHARE_OF_MOVES = 0.5  # texts to come are other ones than those of the sample
 _PENALTIES = np.logspace(-5, 2, 22)  # of the regression, beside the mean squared length of a text's shares of words
 
@@ -51,7 +57,7 @@ def distill(
         and a tokenizer. Its pooling, dense layers and default prompt are those that it names.
     texts : iterable of str or of token lists
         Whose words get a vector, and whose frequencies tell their weights; read once. Labels are not needed, so these
-        may be all texts that there are.
+        may be all texts that there are. Texts of scripts without spaces between words are to be lists of words.
     words : iterable of str, default=()
         Further words that get a vector, as those of texts to come.
     min_count : int, default=1
@@ -76,8 +82,18 @@ def distill(
     ------
     FileNotFoundError, ValueError
         If the directory is none that can be read: the message names the file. Or if no word is left.
+    TypeError
+        If `texts` is one string or holds what is no text, or `words` what is no string.
     ImportError
         Without transformers.
+    MemoryError
+        If `n_passages` texts would need more memory than there is.
+
+    Warns
+    -----
+    UserWarning
+        If the model cannot tell more than a third of the running words from each other, since its vocabulary lacks
+        their characters. Or if `token_pattern` does not find words, as of scripts without spaces.
 
     Notes
     -----
@@ -102,27 +118,34 @@ def distill(
     if n_passages != 0:
         positive_int(n_passages, "n_passages", "or 0")
     model = _SentenceModel(model_dir, device)
-    tokenizer = Tokenizer(model.lowercase, None, word_pattern() if token_pattern is None else token_pattern)
+    tokenizer = Tokenizer(model.lowercase, None, word_pattern(INVISIBLE) if token_pattern is None else token_pattern)
+    further = _further(words, lowercase=model.lowercase)
     sample = PassageSample(n_passages, check_random_state(random_state))
-    with EncodedCorpus.read(
-        sample.read(read_documents(texts, missing=None, lowercase=model.lowercase)), tokenizer
-    ) as corpus:
+    documents = warned_of_scripts(
+        read_documents(texts, missing=None, lowercase=model.lowercase), tokenizer, name="texts"
+    )
+    with EncodedCorpus.read(sample.read(documents), tokenizer) as corpus:
         vocabulary = _vocabulary(corpus, min_count)
-    further = [word.lower() if model.lowercase else word for word in words]
     keys = list(dict.fromkeys([*vocabulary.keys.tolist(), *further]))
     if not keys:
         raise ValueError(
             f"texts hold no word that occurs min_count={min_count} times; pass texts, or a token_pattern that finds "
             "words. A generator that was read before is empty."
         )
+    n_read = len(sample.passages)
+    check_memory(
+        _SQUARES * n_read**2 * np.dtype(np.float64).itemsize, f"a regression on {n_read} passages", "lower n_passages"
+    )
     counts = np.zeros(len(keys))
     counts[: len(vocabulary)] = vocabulary.counts
+    _warn_unread(keys, counts, model.unread(keys))
     alone = model.encode(keys, lengths=True)
     p = counts / max(counts.sum(), 1)
     vectors = (alone - p @ alone) * frequency_weights(counts, float(p @ p) or 1.0)[:, None]
     shares, passages = _shares(sample.passages, tokenizer, dict(zip(keys, range(len(keys)))))
     if len(passages) > 1:  # a single one does not differ from the mean of all
-        vectors = fit_means(vectors, shares, model.encode(passages))
+        texts_read = [passage if isinstance(passage, str) else " ".join(passage) for passage in passages]
+        vectors = fit_means(vectors, shares, model.encode(texts_read))
     return EmbeddingTable(keys, vectors.astype(np.float32))
 
 
@@ -141,6 +164,11 @@ class _SentenceModel:
         capitals, small = self._model.read(["Aa Bb", "aa bb"])
         return np.array_equal(capitals.inputs, small.inputs)
 
+    def unread(self, texts: list[str]) -> np.ndarray:
+        """Return of which texts the model knows no character, so that it takes them for the same; (n_texts,), bool."""
+        unknown = getattr(self._model, "unknown_id", None)
+        return np.array([len(s.inputs) > 0 and bool((s.inputs == unknown).all()) for s in self._model.read(texts)])
+
     def encode(self, texts: list[str], *, lengths: bool = False) -> np.ndarray:
         """Return the vectors of texts; with `lengths`, they keep theirs where the directory brings them to 1."""
         settings = settings_for(self._model, normalize=False if lengths else "auto")
@@ -158,35 +186,36 @@ class PassageSample:
 
     Attributes
     ----------
-    passages : list of str
+    passages : list of str or of token lists
         At most `size`; of a text of more than 32 words so many in a row.
     """
 
     def __init__(self, size: int, generator: np.random.RandomState) -> None:
         self._size, self._generator = size, generator
-        self.passages: list[str] = []
+        self.passages: list[str | list[str]] = []
         self._hashes: set[int] = set()
 
     def read(self, documents: Iterable[str | list]) -> Iterator[str | list]:
         """Yield the documents as they are, and draw (Vitter 1985, "Random sampling with a reservoir", algorithm R)."""
         for document in documents:
-            if self._size and (text := document if isinstance(document, str) else " ".join(map(str, document))):
-                self._draw(text)
+            if self._size and any(document):
+                self._draw(document)
             yield document
 
-    def _draw(self, text: str) -> None:
-        if (hashed := hash(text)) in self._hashes:
+    def _draw(self, document: str | list) -> None:
+        if (hashed := hash(document if isinstance(document, str) else tuple(document))) in self._hashes:
             return
         self._hashes.add(hashed)
         n_seen = len(self._hashes)
         place = n_seen - 1 if n_seen <= self._size else self._generator.randint(n_seen)
         if place >= self._size:
             return
-        words = text.split()
+        words = document.split() if isinstance(document, str) else document
         if len(words) > _PASSAGE:
             start = self._generator.randint(len(words) - _PASSAGE + 1)
-            text = " ".join(words[start : start + _PASSAGE])
-        self.passages[place : place + 1] = [text]
+            words = words[start : start + _PASSAGE]
+            document = " ".join(words) if isinstance(document, str) else words
+        self.passages[place : place + 1] = [document]
 
 
 def fit_means(vectors: np.ndarray, shares: sparse.csr_array, targets: np.ndarray) -> np.ndarray:
@@ -232,9 +261,30 @@ def _vocabulary(corpus: EncodedCorpus, min_count: int) -> Vocabulary:
     return Vocabulary.from_counts(corpus.words, corpus.counts.tolist(), min_frequency=min_count)
 
 
-def _shares(passages: list[str], tokenizer: Tokenizer, row_of: dict[str, int]) -> tuple[sparse.csr_array, list[str]]:
+def _further(words: Iterable[str], *, lowercase: bool) -> list[str]:
+    further = list(words)
+    for word in further:
+        if not isinstance(word, str):
+            raise TypeError(f"words holds {word!r:.60} of type {type(word).__name__}, expected strings alone.")
+    return [word.lower() if lowercase else word for word in plain_strings(further)]
+
+
+def _warn_unread(words: list[str], counts: np.ndarray, unread: np.ndarray) -> None:
+    """Warn if a model takes more than a third of the running words for the same."""
+    share = counts[unread].sum() / max(counts.sum(), 1)
+    if share > _UNREAD_SHARE:
+        shown = ", ".join(repr(words[row][:40]) for row in np.flatnonzero(unread)[:_SHOWN])
+        warn(
+            f"{share:.0%} of the running words of texts are nothing but unknown tokens to the model, such as {shown}: "
+            "they get the same vector. Pass the directory of a model that was trained on this language."
+        )
+
+
+def _shares(
+    passages: list[str | list[str]], tokenizer: Tokenizer, row_of: dict[str, int]
+) -> tuple[sparse.csr_array, list[str | list[str]]]:
     """Return the share of each word in each passage with a known word, and these passages."""
-    words = [list(chain.from_iterable(tokenizer.token_chunks(passage))) for passage in passages]
+    words = [tokenizer.words(passage) if isinstance(passage, str) else passage for passage in passages]
     rows = [[row_of[word] for word in found if word in row_of] for found in words]
     kept = [(one, passage) for one, passage in zip(rows, passages) if one]
     lengths = np.array([len(one) for one, _ in kept], dtype=np.int64)

@@ -1,5 +1,7 @@
 """Parts of a distillation: passages drawn from a stream, shares of words, and means that are fitted, by slow twins."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -20,8 +22,8 @@ def sample_of(texts, size, seed=0):
 
 def test_of_no_more_texts_than_asked_for_all_are_kept_in_order_and_equal_ones_once():
     texts = ["a", "b", "a", "", ["c", "d"], [], "b", "e"]
-    assert sample_of(texts, 9) == ["a", "b", "c d", "e"]
-    assert sample_of(texts, 4) == ["a", "b", "c d", "e"]
+    assert sample_of(texts, 9) == ["a", "b", ["c", "d"], "e"]
+    assert sample_of(texts, 4) == ["a", "b", ["c", "d"], "e"]
     assert sample_of(texts, 0) == []
 
 
@@ -58,6 +60,11 @@ def test_of_a_long_text_some_words_in_a_row_are_kept():
     assert starts == set(range(9))
     for n in (31, 32):
         assert sample_of(["  ".join(words[:n])], 3) == ["  ".join(words[:n])]
+    spaced = [f"{word} {word}" for word in words]
+    for seed in range(9):
+        (passage,) = sample_of([spaced], 3, seed)
+        start = spaced.index(passage[0])
+        assert passage == spaced[start : start + 32]
 
 
 def test_shares_are_of_known_words_and_texts_without_any_are_left_out():
@@ -66,6 +73,9 @@ def test_shares_are_of_known_words_and_texts_without_any_are_left_out():
     assert kept == ["A b b zzz", "c"]
     np.testing.assert_allclose(found.toarray(), [[1 / 3, 2 / 3, 0, 0], [0, 0, 1, 0]])
     assert found.nnz == 3
+    found, kept = _shares([["a", "don't"], ["don", "t"], "don't"], TOKENIZER, {"a": 0, "don't": 1})
+    assert kept == [["a", "don't"]]
+    np.testing.assert_allclose(found.toarray(), [[0.5, 0.5]])
     nothing, none = _shares(["zzz"], TOKENIZER, {"a": 0})
     assert (nothing.shape, none) == ((0, 1), [])
 
@@ -123,6 +133,9 @@ class Model:
         vectors = np.array([np.sum([rng[word] for word in text.lower().split()], axis=0) for text in texts])
         return vectors if lengths else vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def unread(self, texts):
+        return np.array([text.startswith("q") for text in texts])
+
 
 @pytest.mark.parametrize("n_passages", [0, 3, 1000])
 def test_a_table_has_the_words_of_texts_and_further_ones(n_passages, monkeypatch):
@@ -174,9 +187,63 @@ def test_words_of_token_lists_have_the_case_of_those_of_texts(monkeypatch):
     assert "The" in _distill.distill("folder", [["The", "bell"], ["the", "Ring"]], random_state=0)
 
 
-def test_further_words_are_no_text():
+def test_further_words_are_no_text_and_strings(monkeypatch):
     with pytest.raises(TypeError, match="words must be a list of words, got the single str 'ring'"):
         _distill.distill("folder", ["a bell"], words="ring")
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    for other in (1, None, float("nan"), b"ring"):
+        with pytest.raises(TypeError, match=f"words holds {other!r} of type {type(other).__name__}, expected strings"):
+            _distill.distill("folder", ["a bell"], words=["ring", other])
+
+
+def test_tokens_that_hold_marks_are_taught_as_others_are(monkeypatch):
+    """What texts teach a token must not depend on whether a pattern of words would find it."""
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    plain = [["the", "bell", "rings"], ["a", "bell"], ["the", "ring"]]
+    marked = [[f"{token}'" for token in tokens] for tokens in plain]
+    monkeypatch.setattr(Model, "encode", lambda model, texts, lengths=False, encode=Model.encode: encode(
+        model, [text.replace("'", "") for text in texts], lengths=lengths
+    ))  # fmt: skip
+    found = _distill.distill("folder", marked, random_state=0)
+    expected = _distill.distill("folder", plain, random_state=0)
+    assert found.keys.tolist() == [f"{key}'" for key in expected.keys]
+    np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-5)
+
+
+def test_words_hold_what_is_not_seen(monkeypatch):
+    """As they do for `PretrainedVectorizer`, which is to find them."""
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    found = _distill.distill("folder", ["co\xadoperate \u0645\u06cc\u200c\u062e\u0648"], random_state=0)
+    assert found.keys.tolist() == ["co\xadoperate", "\u0645\u06cc\u200c\u062e\u0648"]
+
+
+def test_words_that_the_model_cannot_read_are_told_of(monkeypatch):
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    message = "60% of the running words of texts are nothing but unknown tokens to the model, such as 'qb', 'qa'"
+    with pytest.warns(UserWarning, match=message):
+        _distill.distill("folder", ["the qa qb", "bell qb"], token_pattern=r"\S+", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _distill.distill("folder", ["the bell qb"], words=["qa", "qb"], token_pattern=r"\S+", random_state=0)
+        _distill.distill("folder", [], words=["qa"], random_state=0)
+
+
+def test_texts_of_scripts_without_spaces_are_told_of(monkeypatch):
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    with pytest.warns(UserWarning, match="words of texts, such as .* Pass lists of words as documents"):
+        _distill.distill("folder", ["\u6211\u4eec\u627e\u5230\u673a\u573a"], random_state=0)
+
+
+def test_memory_of_passages_is_predicted(monkeypatch):
+    monkeypatch.setattr(_distill, "_SentenceModel", Model)
+    asked = []
+
+    def check(needed, what, advice):
+        asked.append((needed, what, advice))
+
+    monkeypatch.setattr(_distill, "check_memory", check)
+    _distill.distill("folder", ["the bell", "a bell", "the ring"], random_state=0)
+    assert asked == [(6 * 9 * 8, "a regression on 3 passages", "lower n_passages")]
 
 
 @pytest.mark.parametrize(
