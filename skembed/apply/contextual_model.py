@@ -242,9 +242,16 @@ def open_contextual_model(
         If it is not on this disk, or a file is missing.
     ValueError
         If no family knows its files, or they do not fit together: the message names the file.
+    TypeError
+        If `source` is no path.
     ImportError
         If the family needs a package that is not installed.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            f"{parameter} must be the path of a directory, got {type(source).__name__}; a model of "
+            "sentence-transformers or transformers is first to be saved there, with its tokenizer."
+        )
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(_not_there(source, parameter))

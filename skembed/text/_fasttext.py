@@ -166,6 +166,7 @@ class FastTextVectorizer(PartialFitMixin, DocumentVectorizer):
         "n_jobs": [Integral, None],
     }
 
+    _composes = True
     embedding_: SubwordTable
     _encoder: SubwordEncoder
 

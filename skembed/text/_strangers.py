@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from skembed.data.ragged import Ragged
+import numpy as np
+
+from skembed.data.corpus import EncodedCorpus
+from skembed.data.ragged import NO_ROW, Ragged
 from skembed.warning import warn
 
-__all__ = ["warn_cut_stop_words", "warn_unknown_documents", "warned_of_unknown"]
+__all__ = ["warn_cut_stop_words", "warn_rare_documents", "warn_unknown_documents", "warned_of_unknown"]
+
+_MANY = 0.1  # a share of words and of documents: a few without a vector there are in most corpora
 
 
 def warned_of_unknown(documents: Iterable[Ragged]) -> Iterator[Ragged]:
@@ -25,6 +30,36 @@ def warn_unknown_documents(n_documents: int, n_words: int, outcome: str = "all r
             f"none of the {n_documents} documents of X has a word that has a vector, and {outcome}. Pass texts or "
             "token lists that are written as those of fit were: in the same language, the same case, cut in the same "
             "way."
+        )
+
+
+def warn_rare_documents(
+    corpus: EncodedCorpus, row_of: np.ndarray, stop_words: Collection[str], limits: dict[str, object]
+) -> None:
+    """Warn if a tenth of the documents that have words have none that occurs often enough for a row.
+
+    Parameters
+    ----------
+    corpus : EncodedCorpus
+    row_of : ndarray of shape (n_words,), int32
+        The row of each word, or `NO_ROW`.
+    stop_words : collection of str
+        Are no words here.
+    limits : dict
+        The parameters by which words get no row, for the message.
+    """
+    if corpus.counts[row_of == NO_ROW].sum() <= _MANY * corpus.counts.sum():
+        return
+    n_documents = n_without = 0
+    chunks = zip(corpus.documents(corpus.numbers(stop_words)), corpus.documents(row_of))  # of the same documents
+    for words, rows in chunks:
+        n_documents += int((words.lengths > 0).sum())
+        n_without += int(((words.lengths > 0) & (rows.lengths == 0)).sum())
+    if n_without > _MANY * n_documents:
+        given = " and ".join(f"{name}={value!r}" for name, value in limits.items() if value is not None)
+        warn(
+            f"{n_without} of {n_documents} documents of X have no word that is frequent enough for a vector, by "
+            f"{given}; their rows are zeros. Lower min_count, or pass more documents."
         )
 
 

@@ -30,7 +30,7 @@ from skembed.table import EmbeddingTable
 from skembed.text._encoder import WordEncoder
 from skembed.text._phrases import PhraseRounds, phrase_of
 from skembed.text._scripts import warned_of_scripts
-from skembed.text._strangers import warn_cut_stop_words, warned_of_unknown
+from skembed.text._strangers import warn_cut_stop_words, warn_rare_documents, warned_of_unknown
 from skembed.text._tokens import Tokenizer
 from skembed.text._word_training import EarlierFit, LearnedWords, WordTraining
 from skembed.text._words import check_table_memory, first_vocabulary, grown_vocabulary, read_stop_words, vocabulary_rows
@@ -88,6 +88,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
     _auto_words = 30_000_000
     _auto_passes = (5, 30)
     _auto_growth = 60.0  # at a rate of .025 2,400 pairs of a word in the mean
+    _composes = False  # whether words without a row have vectors, too
     max_iter: Any
     embedding_: EmbeddingTable
     _encoder: WordEncoder
@@ -131,7 +132,7 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             On Ctrl-C after the first pass: what was learned so far is kept. Before, KeyboardInterrupt goes on. Or if
             `token_pattern` does not find the words of a tenth of the texts: cuts them at their vowel signs, as of
             Hindi, or nowhere, as of Chinese, or leaves out those of one ideograph; or if it cuts stop words, of which
-            the parts stay.
+            the parts stay; or if a tenth of the documents have no word that is frequent enough for a vector.
         ConvergenceWarning
             If `subsample` leaves nothing to learn from, as happens with a handful of documents.
         """
@@ -158,6 +159,10 @@ class WordVectorizer(CallbackSupportMixin, DocumentTransformer):
             vocabulary, rounds = self._vocabulary_of(corpus, earlier, tokenizer)
             check_table_memory(len(vocabulary), self.embedding_dim)
             row_of = vocabulary_rows(vocabulary, corpus.words)
+            if not self._composes:
+                stop_words = read_stop_words(self.stop_words, lowercase=self.lowercase)
+                limits = {"min_count": self.min_count, "max_features": self.max_features}
+                warn_rare_documents(corpus, row_of, stop_words, limits)
             max_iter = self._n_passes(vocabulary, corpus.n_documents, begins=earlier is None)
             sequences = self._sequences(corpus, vocabulary, row_of)
             callbacks = PassCallbacks(self, max_iter, X)

@@ -109,6 +109,15 @@ def test_words_alone_are_the_models_less_their_mean_and_weighted(tiny):
         np.testing.assert_allclose(table[word], (vector - mean) * a / (a + p[word]), rtol=1e-3, atol=1e-4)
 
 
+def test_texts_without_a_character_that_the_model_knows(tiny):
+    from skembed.text._distill import _SentenceModel
+
+    unread = _SentenceModel(tiny, "cpu").unread(["cat", "\u65e5\u672c", "cat \u65e5", "", "\u0440"])
+    assert unread.tolist() == [False, True, False, False, True]
+    with pytest.warns(UserWarning, match="75% of the running words of texts are nothing but unknown tokens"):
+        distill(tiny, ["\u0440 \u0430", "\u0441 cat"], random_state=0)
+
+
 def test_passages_bring_means_closer_to_the_model(tiny):
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(WORDS, generator.integers(2, 5))) for _ in range(150)]
@@ -202,6 +211,14 @@ def test_no_directory_no_weights_and_no_words(changed, tmp_path):
     (changed / "model.safetensors").rename(changed / "pytorch_model.bin")
     with pytest.raises(FileNotFoundError, match="Pickles"):
         distill(changed, TEXTS)
+
+
+@pytest.mark.parametrize("model_dir", [None, 5, {"a": "model"}])
+def test_a_directory_is_named_by_its_path(model_dir):
+    with pytest.raises(
+        TypeError, match=f"^model_dir must be the path of a directory, got {type(model_dir).__name__}; a"
+    ):
+        distill(model_dir, TEXTS)
 
 
 def test_weights_that_are_not_there_are_not_made_up(changed):

@@ -11,6 +11,8 @@ from skembed import (
     EmbeddingTable,
     FastTextClassifier,
     FastTextVectorizer,
+    GloVeVectorizer,
+    NNLMVectorizer,
     PretrainedVectorizer,
     Word2VecVectorizer,
 )
@@ -103,3 +105,34 @@ def test_stop_words_that_are_found_or_leave_nothing(recwarn):
         for model in vectorizers(stop_words=stop_words)[: -1 if X is tokens else None]:  # the last one cuts tokens, too
             model.fit(X, [0, 1, 0] * 3)
     assert not [str(warning.message) for warning in recwarn if "stop_words" in str(warning.message)]
+
+
+@pytest.mark.filterwarnings("ignore:there was nothing to learn from")
+@pytest.mark.parametrize(
+    "estimator", [Word2VecVectorizer, Doc2VecVectorizer, GloVeVectorizer, NNLMVectorizer, FastTextVectorizer]
+)
+def test_documents_of_which_all_words_are_rare(estimator):
+    usual, rare = ["the cat sat", "the cat ran"] * 9, ["a mouse ate", "two birds flew", "", "the the"]
+    options = {"embedding_dim": 2, "max_iter": 1, "random_state": 0}
+
+    def said(X, **parameters):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = estimator(**{"min_count": 5, "stop_words": ["the"], **options, **parameters})
+            rows = made.fit_transform(X)
+            if hasattr(made, "partial_fit"):
+                assert made.partial_fit(usual) is made
+        told = [str(one.message) for one in caught if "frequent enough" in str(one.message)]
+        return told, int((~rows.any(axis=1)).sum())
+
+    several = usual + ["a mouse ate", "birds flew"] * 2
+    told, zeros = said([*several, *rare, "the"])
+    if estimator is FastTextVectorizer:
+        assert told == []  # which composes words of their n-grams
+        return
+    end = "their rows are zeros. Lower min_count, or pass more documents."
+    assert told == [f"6 of 24 documents of X have no word that is frequent enough for a vector, by min_count=5; {end}"]
+    assert zeros == 9  # those without words, and of stop words, are not told of
+    (message,), _ = said(several, max_features=1)
+    assert message.endswith(f"by min_count=5 and max_features=1; {end}")
+    assert said(usual + rare[:2])[0] == said(several, min_count=1)[0] == []

@@ -60,7 +60,7 @@ class TransformerModel:
         self._tokenizer = tokenizer.backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.unknown_id = tokenizer.unk_token_id
+        self.unknown_id = tokenizer.unk_token_id  # in `inputs`, of whatever the vocabulary has no piece for
         self._before, self._after = _around(self._tokenizer)
         config = model.config.get_text_config()
         # what the model itself takes for padding, since some tell positions by it
