@@ -167,10 +167,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     unless `cv` splits by groups or by time.
 
     Where `cv` splits by groups and `groups` are given, rows of a group count as alike beyond what the columns say.
-    Interactions then have to be borne out by different groups: their score test adds the residuals of each group up
-    first, and whether they stay is decided on whole groups, whose errors are those of groups (Liang and Zeger 1986).
-    Else a pair of columns that tells the groups apart is taken for one that interacts, and new groups have no use of
-    what was learned from it.
+    What a column says then has to be beyond the errors of groups (Liang and Zeger 1986), and interactions have to be
+    borne out by different groups: their score test adds the residuals of each group up first, and whether they stay is
+    decided on whole groups. Else columns that tell the groups apart are taken for ones that say something, alone or
+    with each other, and new groups have no use of what was learned from them.
 
     What `transform` gives a level never leaves the range that each output column had over the training rows: where a
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned

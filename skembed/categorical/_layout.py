@@ -107,13 +107,13 @@ def lay_out(
                 crossed = directions(effects.crossed[c], counts, max_directions)
                 if crossed.shape[1] > 1:
                     own = held_out_effects(problem, [e.crossed[c] for e in fold_effects], c)
-                    crossed = borne_out(crossed, own, residual + own, weight)
+                    crossed = borne_out(crossed, own, residual + own, weight, problem.groups)
                 worth_it = is_gain(marginal_gain) and marginal_gain.share > MIN_MARGINAL_GAIN * explained
                 if n_levels > 2 and worth_it and differ(effects.crossed[c], effects.marginal[c], counts):
                     marginal = directions(effects.marginal[c], counts, max_directions)
                     if marginal.shape[1] > 1:
                         own = held_out_effects(problem, [e.marginal[c] for e in fold_effects], c)
-                        marginal = borne_out(marginal, own, beside_numbers, weight)
+                        marginal = borne_out(marginal, own, beside_numbers, weight, problem.groups)
         kept.append((crossed, marginal))
         for i, s in enumerate(spreads(effects.crossed[c] @ crossed, counts)):
             error = SPREAD_ERRORS * spread_error(counts) if i == 0 else 0.0  # whether the column says anything
@@ -186,11 +186,17 @@ def gained(own: np.ndarray, target: np.ndarray) -> np.ndarray:
     return own * (2.0 * target - own)
 
 
-def gain_of(values: np.ndarray, weight: np.ndarray, variance: float) -> Gain:
-    """Return the mean over rows of what is gained in squared error, as a share of the variance of the target."""
+def gain_of(values: np.ndarray, weight: np.ndarray, variance: float, groups: np.ndarray | None = None) -> Gain:
+    """Return the mean over rows of what is gained in squared error, as a share of the variance of the target.
+
+    Its standard error is that of independent rows, or of groups.
+    """
     row = values.sum(axis=1)
     mean = np.average(row, weights=weight)
-    error = np.sqrt((weight**2 * (row - mean) ** 2).sum()) / weight.sum()
+    stray = weight * (row - mean)
+    if groups is not None:
+        stray = np.bincount(groups, stray)
+    error = np.sqrt((stray**2).sum()) / weight.sum()
     return Gain(float(mean) / variance, float(mean / max(error, 1e-300)))
 
 
@@ -221,9 +227,9 @@ def gains(
     side inputs explain is left to them in both.
     """
     own = held_out_effects(problem, [e.crossed[column] for e in fold_effects], column)
-    crossed = gain_of(gained(own, residual + own), problem.weight, variance)
+    crossed = gain_of(gained(own, residual + own), problem.weight, variance, problem.groups)
     own = held_out_effects(problem, [e.marginal[column] for e in fold_effects], column)
-    return crossed, gain_of(gained(own, beside_numbers), problem.weight, variance)
+    return crossed, gain_of(gained(own, beside_numbers), problem.weight, variance, problem.groups)
 
 
 def agreements(own: np.ndarray, target: np.ndarray, weight: np.ndarray, variances: np.ndarray) -> list[Gain]:
@@ -286,7 +292,9 @@ def agrees(
     return False
 
 
-def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def borne_out(
+    axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return the directions along which held-out effects help, the first of all in any case.
 
     With few rows most directions of many targets are noise, and a linear model pays for each of them.
@@ -300,29 +308,37 @@ def borne_out(axes: np.ndarray, own: np.ndarray, target: np.ndarray, weight: np.
     target : ndarray of shape (n_samples, n_targets)
         What they are to explain.
     weight : ndarray of shape (n_samples,)
+    groups : ndarray of shape (n_samples,), int64, optional
 
     Returns
     -------
     ndarray of shape (n_targets, n_kept)
     """
     values = gained(own @ axes, target @ axes)
-    kept = [d == 0 or gain_of(values[:, [d]], weight, 1.0).errors > SURE_ERRORS for d in range(axes.shape[1])]
+    kept = [d == 0 or gain_of(values[:, [d]], weight, 1.0, groups).errors > SURE_ERRORS for d in range(axes.shape[1])]
     return axes[:, kept]
 
 
 def contrast_gain(problem: Problem, beside_numbers: np.ndarray, column: int, variance: float) -> Gain:
     """Return what the difference of a column's two levels explains, less what chance would explain.
 
-    As of an adjusted R²: the squared t statistic of the difference less 1, the errors being those of the target. The
-    standard error of the square of t is 2 t.
+    As of an adjusted R²: the squared t statistic of the difference less 1, the errors being those of the target, or
+    where rows belong together, of the sums of groups. The standard error of the square of t is 2 t.
     """
     ids, weight = problem.ids[:, column], problem.weight
     mass = np.bincount(ids, weight)
     sums = np.stack([np.bincount(ids, weight * values) for values in beside_numbers.T], axis=1)
     first, second = np.flatnonzero(mass > 0)
     difference = sums[first] / mass[first] - sums[second] / mass[second]
-    squared_t = float((difference**2).sum()) / variance / (1.0 / mass[first] + 1.0 / mass[second])
-    return Gain((squared_t - 1.0) / weight.sum(), (squared_t - 1.0) / max(2.0 * np.sqrt(squared_t), 1e-300))
+    error = variance * (1.0 / mass[first] + 1.0 / mass[second])  # squared
+    if problem.groups is not None:
+        stray = beside_numbers - (sums / np.maximum(mass, 1e-300)[:, None])[ids]
+        stray *= (weight / np.where(ids == first, mass[first], -mass[second]))[:, None]
+        of_groups = np.stack([np.bincount(problem.groups, values) for values in stray.T])
+        error = max(float((of_groups**2).sum()), 1e-300)
+    squared_t = float((difference**2).sum()) / error
+    explained = (squared_t - 1.0) * error * mass[first] * mass[second] / (mass.sum() ** 2 * variance)
+    return Gain(explained, (squared_t - 1.0) / max(2.0 * np.sqrt(squared_t), 1e-300))
 
 
 def differ(crossed: np.ndarray, marginal: np.ndarray, counts: np.ndarray) -> bool:

@@ -420,6 +420,9 @@ class TestLayout:
         error = np.sqrt(sum(w**2 * (row - mean) ** 2 for w, row in zip(weight, rows))) / 4
         assert gain_of(values, weight, 5.0) == pytest.approx(Gain(mean / 5, mean / error))
         assert gain_of(np.zeros((3, 1)), weight, 5.0) == Gain(0.0, 0.0)
+        together = np.sqrt(((3 - mean) + (-1 - mean)) ** 2 + (2 * (4 - mean)) ** 2) / 4  # of the first row and the last
+        groups = np.array([0, 1, 0])
+        assert gain_of(values, weight, 5.0, groups) == pytest.approx(Gain(mean / 5, mean / together))
 
     @pytest.mark.parametrize(
         ("share", "errors", "expected"), [(1e-4, 3, False), (2e-4, 3, True), (0.5, 0.0, False), (0.5, 1e-9, True)]
@@ -434,9 +437,21 @@ class TestLayout:
         masses = weight[ids[:, 0] == 1].sum(), weight[ids[:, 0] == 2].sum()
         means = [np.average(target[ids[:, 0] == level], axis=0, weights=weight[ids[:, 0] == level]) for level in (1, 2)]
         t = ((means[0] - means[1]) ** 2).sum() / 2.5 / (1 / masses[0] + 1 / masses[1])
-        found = contrast_gain(SimpleNamespace(ids=ids, weight=weight), target, 0, 2.5)
-        assert found == pytest.approx(Gain((t - 1) / 8, (t - 1) / (2 * np.sqrt(t))))
-        assert contrast_gain(SimpleNamespace(ids=ids, weight=weight), 0 * target, 0, 2.5).errors < 0
+        problem = SimpleNamespace(ids=ids, weight=weight, groups=None)
+        assert contrast_gain(problem, target, 0, 2.5) == pytest.approx(Gain((t - 1) / 8, (t - 1) / (2 * np.sqrt(t))))
+        assert contrast_gain(problem, 0 * target, 0, 2.5).errors < 0
+        problem.groups = np.array([0, 0, 1, 1, 2, 2])
+        of_groups = np.zeros((3, n_targets))
+        for row in range(6):
+            level = ids[row, 0] - 1
+            share = weight[row] / masses[level] * (-1) ** level
+            of_groups[problem.groups[row]] += share * (target[row] - means[level])
+        error = (of_groups**2).sum()
+        squared = ((means[0] - means[1]) ** 2).sum()
+        explained = (squared - error) * masses[0] * masses[1] / 8**2 / 2.5  # of the variance between the levels
+        t = squared / error
+        assert contrast_gain(problem, target, 0, 2.5) == pytest.approx(Gain(explained, (t - 1) / (2 * np.sqrt(t))))
+        assert contrast_gain(problem, 0 * target, 0, 2.5).errors < 0
 
     def test_effects_differ_unless_they_are_much_the_same(self):
         counts, one = np.array([4.0, 1, 2]), np.array([[1.0], [2], [-1]])

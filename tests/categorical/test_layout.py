@@ -108,6 +108,24 @@ def test_rows_that_are_not_independent_say_less_than_their_errors():
     assert kept <= 3
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_what_two_levels_say_of_few_groups_is_judged_by_groups(told):
+    """Of ten columns of two levels that only tell groups apart, at random, next to none says something of others."""
+    kept = of_rows = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(60), 15)
+        X = np.hstack([rng.integers(2, size=(60, 10))[groups], rng.integers(2, size=(900, 1))])
+        y = 2 * rng.standard_normal(60)[groups] + X[:, 10] + rng.standard_normal(900)
+        cv = GroupKFold(5) if told else 5
+        fitted = EntityEmbeddingEncoder(cv=cv, max_iter=0, random_state=0)
+        silent = fitted.fit(X.astype(str), y, groups=groups if told else None).uninformative_features_
+        kept += 10 - len(set(silent) - {"x10"})
+        of_rows += "x10" not in silent
+    assert of_rows == 10  # what differs between the rows of a group is told as well as ever
+    assert kept <= 35 if told else kept >= 70
+
+
 def test_a_column_has_fewer_dimensions_than_levels():
     """More could tell nothing apart: they would repeat what the others say, with noise of folds where levels are rare.
 
