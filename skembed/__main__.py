@@ -45,21 +45,20 @@ def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "compare")
-    try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as stop:
-        return stop.code
     interrupt = _Interrupt()
     try:
         before = signal.signal(signal.SIGINT, interrupt)
     except ValueError:  # not the main thread
         before = None
     try:
+        arguments = _parser().parse_args(argv)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of learners that would like more iterations: the scores show
             from skembed.compare.command_line import run
 
             return run(arguments, check_interrupt=interrupt.check)
+    except SystemExit as stop:  # of the arguments
+        return stop.code
     except KeyboardInterrupt:
         # An interrupt that came while code of a string ran, as imports do, has told Python to end a module by the
         # signal itself, with another status; running such code once more takes that back.

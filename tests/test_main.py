@@ -214,6 +214,25 @@ def test_a_reader_that_has_gone_ends_the_run_quietly(houses, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "xxxxxxxxxx\n", "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_told_in_one_line(houses):
+    command = [sys.executable, "-m", "skembed", "compare", houses, "--target", "price", *FAST]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, "skembed: error: the output cannot be written: No space left on device.\n"
+    )  # fmt: skip
+
+
+def test_ctrl_c_while_arguments_are_read_ends_with_130(monkeypatch, capsys):
+    from skembed import __main__
+
+    monkeypatch.setattr(__main__, "_parser", lambda: signal.raise_signal(signal.SIGINT))
+    assert main(["compare"]) == 130
+    assert capsys.readouterr().err.strip() == "skembed: interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -231,6 +231,11 @@ def drop_rare_classes(y, target, notes, n_min, groups=None):
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     members, one, many = (counts, "row", "rows") if groups is None else (count_groups(codes, groups), "group", "groups")
     rare = members < n_min
+    if len(y) < n_min:
+        raise InputError(
+            f'target "{target}" has {_count(len(y), "row")}, fewer than the {n_min} that each class needs: give more '
+            "rows, or a smaller --cv."
+        )
     if rare.all() and groups is not None:
         raise InputError(
             f'target "{target}" has {_count(len(classes), "class", "classes")}, none in {n_min} groups, one for each '

@@ -21,6 +21,7 @@ _SNIFFED_LINES = 100
 _SNIFFED_CHARACTERS = 1 << 20
 _COMMA_BESIDE_TEXT = re.compile(r"\D,|,\D")
 _TOLD_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\n')  # the first line of a file for Excel
+_WORKBOOKS = {"xl/workbook.xml", "xl/workbook.bin", "META-INF/manifest.xml"}  # members of xlsx, xlsb and ods
 _PIECE = 1 << 20  # bytes of compressed content
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -127,6 +128,8 @@ def _only_member(raw, path):
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         # macOS puts a shadow beside every file it zips
         names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
+        if not _WORKBOOKS.isdisjoint(names):
+            raise InputError(f"{path} is a workbook of a spreadsheet: save the sheet as csv and give that.")
         if len(names) != 1:
             shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
             raise InputError(f"{path} holds {len(names)} files ({shown}): unpack it and give one of them.")

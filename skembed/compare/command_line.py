@@ -1,6 +1,7 @@
 """The steps of ``python -m skembed compare``, from arguments to the last line."""
 
 import os
+import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,7 @@ def _run(arguments, check_interrupt):
     if arguments.html:
         _check_writable(Path(arguments.html), arguments.file)
     problem, options = _make_problem(arguments)
-    print(describe(problem), flush=True)
+    _say(describe(problem))
     n_learners = len(LEARNERS if learners == "auto" else learners)
     with _progress(arguments.cv * len(encoders) * (1 + n_learners), arguments.quiet) as advance:
 
@@ -66,11 +67,21 @@ def _run(arguments, check_interrupt):
         )
     check_interrupt()
     snippet = make_snippet(problem, rows, arguments.file, options, arguments.seed)
-    print(conclude(problem, rows, snippet), flush=True)
+    _say(conclude(problem, rows, snippet))
     if arguments.html:
         _report(arguments, problem, rows, snippet, check_interrupt)
     if arguments.file is None:
-        print(f"\n{_OWN_DATA}", flush=True)
+        _say(f"\n{_OWN_DATA}")
+
+
+def _say(text):
+    """Print at once; that a disk is full, a person is told in a line."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # nobody reads any more
+        raise
+    except OSError as error:
+        raise InputError(f"the output cannot be written: {error.strerror or error}.") from None
 
 
 def _choices(option, asked, known):
@@ -86,8 +97,15 @@ def _check_writable(path, file):
     """Before the work of minutes, not after."""
     if file is not None and os.path.realpath(path) == os.path.realpath(file):
         raise InputError(f"--html: {path} is the file that is read, which the report would replace: give another name.")
-    if path.is_dir():
-        raise InputError(f"--html: {path} is a directory: give the name of a file.")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:  # too long a name, a folder that may not be looked into
+        raise InputError(f"--html: {path} cannot be written: {error.strerror or error}.") from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "directory" if stat.S_ISDIR(mode) else "device"
+        raise InputError(f"--html: {path} is a {kind}: give the name of a file.")
     if not path.parent.is_dir():
         raise InputError(f"--html: the folder {path.parent} does not exist.")
     if not os.access(path.parent, os.W_OK):
@@ -147,4 +165,4 @@ def _report(arguments, problem, rows, snippet, check_interrupt):
         write_page(arguments.html, page)
     except OSError as error:
         raise InputError(f"--html: {arguments.html} cannot be written: {error.strerror or error}.") from None
-    print(f"\nReport: {arguments.html}", flush=True)
+    _say(f"\nReport: {arguments.html}")

@@ -118,6 +118,11 @@ def test_the_bar_of_all_learners(houses, monkeypatch):
         (["--learner", ","], "--learner: nothing is named; choose from linear, knn, hgb."),
         (["--encoders", "onehot,hash"], '--encoders: "hash" is unknown; choose from onehot, target, entity, ordinal.'),
         (["--html", "{folder}"], "--html: {folder} is a directory: give the name of a file."),
+        (["--html", os.devnull], f"--html: {os.devnull} is a device: give the name of a file."),
+        (
+            ["--html", "{folder}/" + "x" * 300],
+            "--html: {folder}/" + "x" * 300 + " cannot be written: File name too long.",
+        ),
         (["--html", "{folder}/no/x.html"], "--html: the folder {folder}/no does not exist."),
     ],
 )

@@ -190,6 +190,7 @@ def test_infinities_are_missing():
         ("y", {"y": "a"}, r'one class only \("a"\)'),
         ("y", {"y": None}, "has no values"),
         ("y", {"y": [f"id {i}" for i in range(60)]}, "60 classes, none with 5 rows"),
+        ("y", {"y": ["a"] + [None] * 59}, r'"y" has 1 row, fewer than the 5 that each class needs'),
         ("y", {"colour": 1.5}, "no column of categories left"),
     ],
 )

@@ -44,6 +44,16 @@ def test_line_ends(tmp_path, newline):
     assert_towns(read_table(write(tmp_path, ROWS.replace("\n", newline))))
 
 
+@pytest.mark.parametrize("member", ["xl/workbook.xml", "META-INF/manifest.xml"])
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path, member):
+    path = tmp_path / "towns.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("mimetype", member, "content.xml"):
+            archive.writestr(name, "<x/>")
+    with pytest.raises(InputError, match="is a workbook of a spreadsheet: save the sheet as csv and give that"):
+        read_table(path)
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressions_under_any_suffix(tmp_path, compress):
     assert_towns(read_table(write(tmp_path, compress(ROWS.encode()), "towns.txt")))
