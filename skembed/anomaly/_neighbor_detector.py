@@ -192,7 +192,7 @@ class NeighborAnomalyDetector(OutlierMixin, EmbeddingEstimator):
         else:
             self._check_finite(read)
             placing = Centering.of(read)
-        keys, k = _keys(X, n), min(self.n_neighbors, n - 1)
+        keys, k = _keys(X, n), min(int(self.n_neighbors), n - 1)
         if self.n_neighbors >= n:
             warn(
                 f"n_neighbors is {self.n_neighbors} and there are {n} rows, each with {n - 1} others; "

@@ -53,9 +53,9 @@ def make_folds(
         kept_groups = None if groups is None else column_or_1d(groups)[rows]
         folds = list(splitter.split(np.zeros((len(rows), 1)), y[rows, 0], kept_groups))
     else:
-        splits = check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups)
+        splits = _splits(cv, y, groups)
         if isinstance(cv, TimeSeriesSplit):
-            splits = _with_beginning(list(splits), seed)
+            splits = _with_beginning(splits, seed)
         folds = _among(splits, rows, len(y), cv)
     if any(len(train) == 0 for train, _ in folds):
         raise ValueError(
@@ -70,7 +70,7 @@ def n_folds_at_least(cv: Any, rows: np.ndarray, n_samples: int, groups: Any) -> 
         return min(DEFAULT_FOLDS if cv is None else int(cv), len(rows))
     if hasattr(cv, "get_n_splits"):
         return cv.get_n_splits(np.empty((n_samples, 0)), None, groups)
-    return len(cv) if hasattr(cv, "__len__") else 1
+    return len(cv) if hasattr(cv, "__len__") and getattr(cv, "shape", None) != () else 1
 
 
 def is_number_of_folds(cv: Any) -> bool:
@@ -97,6 +97,23 @@ def last_folds(folds: list[tuple[np.ndarray, np.ndarray]], fraction: float) -> n
     return np.sort(np.concatenate(tests[-n_folds:]))
 
 
+def _splits(cv: Any, y: np.ndarray, groups: Any) -> list[tuple[Any, Any]]:
+    """Return what a splitter or an iterable gives; ValueError that names `cv` where it gives no pairs."""
+    # what a splitter finds amiss in y or in groups is its own to say
+    no_pairs = (TypeError,) if hasattr(cv, "split") else (TypeError, ValueError)
+    try:
+        return list(check_cv(cv).split(np.zeros((len(y), 1)), y[:, 0], groups))
+    except no_pairs as error:
+        raise ValueError(_no_splits(cv, len(y), error)) from error
+
+
+def _no_splits(cv: Any, n_samples: int, error: Exception) -> str:
+    return (
+        f"cv={_short(cv)} does not give splits of {n_samples} rows ({error}); expected pairs "
+        "(train, test) of arrays of row numbers, a splitter, a number of folds, or None."
+    )
+
+
 def _with_beginning(splits: list[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Add folds for the rows before the first test, among themselves."""
     first = np.arange(splits[0][1][0])
@@ -114,10 +131,7 @@ def _among(splits: Any, rows: np.ndarray, n_samples: int, cv: Any) -> list[tuple
         for _, test in splits:
             np.add.at(times, test, 1)
     except (TypeError, IndexError) as error:
-        raise ValueError(
-            f"cv={_short(cv)} does not give splits of {n_samples} rows ({error}); expected pairs "
-            "(train, test) of arrays of row numbers, a splitter, a number of folds, or None."
-        ) from error
+        raise ValueError(_no_splits(cv, n_samples, error)) from error
     if (times != 1).any():
         row = int(np.flatnonzero(times != 1)[0])
         raise ValueError(

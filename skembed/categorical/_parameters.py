@@ -6,11 +6,12 @@ from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
+from skembed.base import check_layers
 from skembed.categorical._dims import RULES
+from skembed.training.passes import MAX_LEARNING_RATE
 
 __all__ = ["CONSTRAINTS", "check_handle_unknown", "check_settings"]
 
-MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
 
 CONSTRAINTS: dict[str, Any] = {
     "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions(set(RULES)), callable, Mapping],
@@ -55,12 +56,8 @@ def check_settings(hidden_layer_sizes: Any, device: str) -> None:
 
     Also where no net comes to be trained, so that a mistake does not wait for more rows to show itself.
     """
-    for size in () if isinstance(hidden_layer_sizes, str) else hidden_layer_sizes:
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-            raise ValueError(
-                f"hidden_layer_sizes is {hidden_layer_sizes!r} and holds {size!r}; expected integers of at least 1, "
-                "one for each hidden layer."
-            )
+    if not isinstance(hidden_layer_sizes, str):
+        check_layers(hidden_layer_sizes)
     if device not in ("auto", "cpu"):
         from skembed.training.nets.device import resolve_device
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import _num_samples
 
 from skembed.apply.init_tables import read_init, vectors_from_init
-from skembed.base import check_weights
+from skembed.base import check_weights, class_weights
 from skembed.categorical._dims import hidden_dim, resolve_dims
 from skembed.categorical._folds import are_random, is_number_of_folds, make_folds, n_folds_at_least
 from skembed.categorical._numeric import NumericScaler
@@ -299,7 +299,7 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -
     weight = check_weights(sample_weight, n_samples)
     if class_weight is not None:
         rows = np.flatnonzero(weight)  # what "balanced" counts
-        weight[rows] *= compute_sample_weight(class_weight, as_columns(y)[rows])
+        weight[rows] *= class_weights(class_weight, as_columns(y)[rows])
     return weight
 
 

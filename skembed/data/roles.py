@@ -41,7 +41,12 @@ def categorical_positions(categorical_features: Any, columns: Columns) -> list[i
             return list(range(n))
         if categorical_features == "from_dtype":
             return [i for i, column in enumerate(columns.values) if not is_number_column(column)]
-    chosen = list(categorical_features) if not isinstance(categorical_features, str) else [categorical_features]
+    try:
+        chosen = [categorical_features] if isinstance(categorical_features, str) else list(categorical_features)
+    except TypeError:  # an array without a dimension
+        raise ValueError(
+            f"categorical_features is {categorical_features!r}; expected names, positions or a mask of columns."
+        ) from None
     if chosen and all(isinstance(c, (bool, np.bool_)) for c in chosen):
         if len(chosen) != n:
             raise ValueError(

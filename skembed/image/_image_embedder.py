@@ -1,6 +1,7 @@
 """ImageEmbedder: images as what a pretrained net sees in them, its weights on this disk."""
 
 import os
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,8 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         **ImageTransformer._parameter_constraints,
         "source": [str, os.PathLike, None],
         "layer": [str],
-        "resize": ["array-like", int, None, StrOptions({"auto"})],
-        "crop": ["array-like", int, None, StrOptions({"auto"})],
+        "resize": ["array-like", Integral, None, StrOptions({"auto"})],
+        "crop": ["array-like", Integral, None, StrOptions({"auto"})],
         "mean": ["array-like", StrOptions({"auto"})],
         "std": ["array-like", StrOptions({"auto"})],
         "interpolation": [StrOptions({"auto", *INTERPOLATIONS})],
@@ -219,11 +220,10 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         for name in chosen:
             if not (isinstance(value := getattr(self, name), str) and value == "auto"):
                 chosen[name] = value
-        resize = chosen["resize"] if isinstance(chosen["resize"], int | None) else tuple(chosen["resize"])
-        crop = chosen["crop"]
-        check_size("crop", crop if crop is None or isinstance(crop, int) else tuple(crop), may_be_int=True)
+        resize, crop = _size_of(chosen["resize"]), _size_of(chosen["crop"])
+        check_size("crop", crop, may_be_int=True)
         crop = (crop, crop) if isinstance(crop, int) else None if crop is None else tuple(map(int, crop))
-        mean, std = (tuple(np.asarray(chosen[name], dtype=np.float64).ravel().tolist()) for name in ("mean", "std"))
+        mean, std = (_numbers_of(name, chosen[name]) for name in ("mean", "std"))
         preprocessing = Preprocessing(resize, crop, mean, std, chosen["interpolation"])  # type: ignore[arg-type]
         preprocessing.check()
         return preprocessing
@@ -284,6 +284,20 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
             raise ValueError(f"expected one of {sorted(_TRAINED_WITH)} with columns, got {self.architecture_!r:.60}")
         if self.architecture_ != "onnx" and self.layer_ not in ("pool", "logits"):
             raise ValueError(f"expected the layer 'pool' or 'logits', got {self.layer_!r:.60}")
+
+
+def _size_of(value: Any) -> Any:
+    """Return one side as an int, more as a tuple."""
+    if isinstance(value, np.ndarray | np.number) and value.ndim == 0:
+        value = value.item()
+    return value if value is None or isinstance(value, int) else tuple(value)
+
+
+def _numbers_of(name: str, values: Any) -> tuple[float, ...]:
+    try:
+        return tuple(np.asarray(values, dtype=np.float64).ravel().tolist())
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be three finite numbers, got {values!r:.60}.") from None
 
 
 def _layer_of(model: Any, layer: str) -> str:

@@ -26,6 +26,7 @@ __all__ = ["InteractionEmbedder"]
 
 FOLDS = {"ials": "least-squares", "item2vec": "mean", "popularity": "constant"}  # the others: "sum"
 _ROWS = 1 << 15  # users whose vectors are looked at in one go
+MAX_WEIGHT = 1e30  # float32 ends at 3e38, and sums of products are to be within it
 N_SOLVED = 1000  # users that tell the mean well enough where each is a system to be solved
 
 
@@ -156,12 +157,12 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         "method": [StrOptions({"auto", *METHODS})],
         "items": ["array-like", None],
         "binary": ["boolean"],
-        "penalty": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "penalty": [Interval(Real, 0, MAX_WEIGHT, closed="right"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "user_exponent": [Interval(Real, 0, 2, closed="both")],
-        "unobserved_weight": [Interval(Real, 0, None, closed="neither")],
+        "unobserved_weight": [Interval(Real, 0, MAX_WEIGHT, closed="right")],
         "value_exponent": [Interval(Real, 0, 2, closed="both"), StrOptions({"auto"})],
-        "prior": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "prior": [Interval(Real, 0, MAX_WEIGHT, closed="both"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -240,6 +241,11 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         run = Run(draw_seed(self.random_state), self.n_jobs, self.verbose, callbacks, "passes")
         learned = learn_items(matrix, settings, run)
         callbacks.end()
+        if not (np.isfinite(learned.output).all() and np.isfinite(learned.input).all()):
+            raise ValueError(
+                f"method={method!r} left float32 with penalty={self.penalty!r}, unobserved_weight="
+                f"{self.unobserved_weight!r} and values of X up to {matrix.data.max():g}; lower what is large of them."
+            )
         self.method_, self.penalty_, self.dropout_ = method, learned.penalty, learned.dropout
         self._value_exponent = float(learned.value_exponent)
         self.trials_, self.loss_curve_ = list(learned.trials), list(learned.loss_curve)

@@ -71,7 +71,7 @@ def partial_pca(X: np.ndarray, known: tuple[LinearMap, int] | Increments | None,
                 f"embedding_dim is {embedding_dim}, but the first batch of partial_fit has shape {X.shape} and gives "
                 f"at most {min(n_samples, n_features)} dimensions; lower embedding_dim or give a larger first batch."
             )
-        solver = IncrementalPCA(embedding_dim if isinstance(embedding_dim, Integral) else None)
+        solver = IncrementalPCA(int(embedding_dim) if isinstance(embedding_dim, Integral) else None)
     else:
         solver = known.solver() if isinstance(known, Increments) else _resumed(*known)
     dim = solver.n_components or min(n_samples, n_features)

@@ -6,10 +6,12 @@ from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
+from skembed.base import check_layers
+from skembed.training.passes import MAX_LEARNING_RATE
+
 __all__ = ["CONSTRAINTS", "METHODS", "check_settings"]
 
 METHODS = ("pca", "lda", "random", "nca", "svd", "autoencoder")
-MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
 
 CONSTRAINTS: dict[str, Any] = {
     "method": [StrOptions(set(METHODS))],
@@ -47,12 +49,7 @@ def check_settings(method: str, categorical_features: Any, hidden_layer_sizes: A
                 "method='autoencoder', or encode the categories before, for instance by EntityEmbeddingEncoder."
             )
         return
-    for size in hidden_layer_sizes:
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-            raise ValueError(
-                f"hidden_layer_sizes is {hidden_layer_sizes!r} and holds {size!r}; expected integers of at least 1, "
-                "one for each hidden layer."
-            )
+    check_layers(hidden_layer_sizes)
     if device not in ("auto", "cpu"):
         from skembed.training.nets.device import resolve_device
 

@@ -31,7 +31,7 @@ from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.autoencoder import AutoencoderSettings
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.run import Run
+from skembed.training.run import Run, plain_number
 
 __all__ = ["ProjectionEmbedder"]
 
@@ -383,10 +383,10 @@ class ProjectionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, 
         check_settings(self.method, self.categorical_features, self.hidden_layer_sizes, self.device)
         task = Task(
             self.method,
-            self.embedding_dim,
+            plain_number(self.embedding_dim),
             self.whiten,
             check_params(self.method, self.method_params),
-            self.max_iter,
+            int(self.max_iter),
             check_random_state(self.random_state),
             None if self.memory is None else Cache(check_memory(self.memory), self.random_state),
         )

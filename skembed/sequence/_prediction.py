@@ -1,5 +1,6 @@
 """The prediction that a net of sequences learns: y of the whole case, its next event, or its next numbers."""
 
+from collections.abc import Hashable
 from numbers import Integral
 from typing import Any
 
@@ -64,6 +65,8 @@ def next_events(reader: CaseReader, cases: Cases, weight: np.ndarray, event: Any
         return from_next_numbers(cases, [len(k) for k in reader.knots[: cases.places.shape[1]]], weight), None
     place = names.index(name)
     vocabulary = reader.vocabularies[place]
+    if not isinstance(end, Hashable):
+        raise TypeError(f"end={end!r} cannot be a key; expected a value that can be hashed, such as a str.")
     if end is not None and canonical_key(end) in vocabulary:
         raise ValueError(
             f"end={end!r} is a value of column {name!r}; expected another key, which tells ends from events."

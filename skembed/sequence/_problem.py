@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_consistent_length, compute_sample_weight
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _num_samples
 
-from skembed.base import check_weights
+from skembed.base import check_weights, class_weights
 from skembed.data.cases import CaseReader, Cases
 from skembed.data.columns import Columns
 from skembed.data.prefixes import overlay
@@ -126,7 +126,7 @@ def target_and_weight(
                 f"class_weight is {class_weight!r} and the target is continuous; expected classes. Use sample_weight "
                 "in fit instead."
             )
-        weight = weight * compute_sample_weight(class_weight, y)
+        weight = weight * class_weights(class_weight, y)
     return target, coded, weight
 
 

@@ -26,7 +26,7 @@ from skembed.sequence._states import product, states_after
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
-from skembed.training.passes import History
+from skembed.training.passes import MAX_LEARNING_RATE, History
 from skembed.training.recurrent import CELLS, POOLINGS, RecurrentSettings, RecurrentWeights
 from skembed.training.run import Run, draw_seed, settings_of
 
@@ -201,7 +201,7 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, MAX_LEARNING_RATE, closed="right")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -420,8 +420,10 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
                 tables.append(from_init[c])
                 continue
             dim = self.level_dim.get(name, "auto") if isinstance(self.level_dim, Mapping) else self.level_dim
-            if isinstance(dim, str):
+            if dim == "auto":
                 dim = int(np.clip(round(1.6 * len(vocabulary) ** 0.56), _LEAST_LEVEL_DIM, _MOST_LEVEL_DIM))
+            if not isinstance(dim, Integral) or isinstance(dim, bool) or dim < 1:
+                raise ValueError(f"level_dim is {dim!r} for column {name!r}; expected an int of at least 1, or 'auto'.")
             table = rng.standard_normal((len(vocabulary) + 1, dim))
             table[0] = 0.0
             # a rare level begins near the unknown one: from far away what few events tell would not move it noticeably

@@ -36,7 +36,7 @@ class AutoencoderSettings(BatchSettings):
         batch_size = estimator.batch_size
         if isinstance(batch_size, str):
             batch_size = int(np.clip(n_rows // 400, 32, 1024))
-        hidden_layer_sizes = tuple(estimator.hidden_layer_sizes)
+        hidden_layer_sizes = tuple(map(int, estimator.hidden_layer_sizes))
         return settings_of(cls, estimator, batch_size=batch_size, hidden_layer_sizes=hidden_layer_sizes)
 
 

@@ -150,7 +150,7 @@ def gram_matrix(X: sparse.csr_matrix, n_jobs: int | None = None) -> np.ndarray:
     gram = np.zeros((X.shape[1], X.shape[1]), np.float32)
     mass = np.cumsum(np.bincount(X.indices, np.diff(X.indptr)[rows_of(X)], minlength=X.shape[1]) + 1.0)
     with open_workers(n_jobs) as workers:
-        n_parts = 8 * workers.n_workers
+        n_parts = min(8 * workers.n_workers, X.shape[1])
         cuts = [0, *np.searchsorted(mass, mass[-1] * np.arange(1, n_parts) / n_parts), X.shape[1]]
         arrays = X.indptr, X.indices, X.data, by_item.indptr, by_item.indices, by_item.data
         if workers.share_memory:

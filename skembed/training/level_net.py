@@ -68,7 +68,7 @@ class NetSettings(BatchSettings):
             sizes = ADAPTING_LAYERS if estimator.init and not estimator.init_frozen else ()
         if batch_size == "auto":
             batch_size = int(np.clip(n_rows // 400, 64, 1024))
-        return settings_of(cls, estimator, hidden_layer_sizes=tuple(sizes), batch_size=batch_size)
+        return settings_of(cls, estimator, hidden_layer_sizes=tuple(map(int, sizes)), batch_size=batch_size)
 
 
 @stored

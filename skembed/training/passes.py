@@ -12,7 +12,9 @@ from skembed.state import stored
 from skembed.training.run import Run
 from skembed.warning import warn
 
-__all__ = ["BatchSettings", "History", "PassSettings", "Resumable", "repeat_passes"]
+__all__ = ["MAX_LEARNING_RATE", "BatchSettings", "History", "PassSettings", "Resumable", "repeat_passes"]
+
+MAX_LEARNING_RATE = 1e6  # Adam's steps have about this length; float32 ends at 3e38, far behind any use
 
 
 @dataclass(frozen=True, kw_only=True)

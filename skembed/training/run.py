@@ -13,7 +13,7 @@ from skembed import forks as forks  # notes forks from now on, before torch may 
 from skembed.training.callbacks import PassObserver
 from skembed.warning import warn
 
-__all__ = ["Run", "draw_seed", "settings_of"]
+__all__ = ["Run", "draw_seed", "plain_number", "settings_of"]
 
 Settings = TypeVar("Settings")
 
@@ -137,6 +137,8 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
 def settings_of(cls: type[Settings], estimator: Any, **resolved: Any) -> Settings:
     """Return the settings of a trainer: those given here, then the estimator's parameters of the same names.
 
+    Numbers of numpy become those of Python: an int8 overflows in a product, and torch takes no int64 for a size.
+
     Parameters
     ----------
     cls : type
@@ -146,5 +148,11 @@ def settings_of(cls: type[Settings], estimator: Any, **resolved: Any) -> Setting
         What the estimator has under another name, or as "auto".
     """
     parameters = estimator.get_params(deep=False)
-    names = [f.name for f in fields(cls) if f.name in parameters and f.name not in resolved]  # type: ignore[arg-type]
-    return cls(**{name: parameters[name] for name in names}, **resolved)
+    names = [f.name for f in fields(cls) if f.name in parameters]  # type: ignore[arg-type]
+    values = {name: parameters[name] for name in names} | resolved
+    return cls(**{name: plain_number(value) for name, value in values.items()})
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number of numpy as one of Python, and whatever else as it is."""
+    return value.item() if isinstance(value, np.number) else value
