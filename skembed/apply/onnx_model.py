@@ -42,7 +42,7 @@ class OnnxModel:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ImportError("ONNX models need onnxruntime: pip install skembed[image].") from error
+            raise ImportError('ONNX models need onnxruntime: pip install "skembed[image]".') from error
         self._path = os.fspath(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors are raised; warnings are about the graph, and none of the user's

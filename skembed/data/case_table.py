@@ -288,8 +288,9 @@ def _prefixes(lengths: np.ndarray, first: int | None, *, last: bool) -> tuple[np
     """Return the case and the length of each row."""
     if first is None:
         return np.arange(len(lengths)), lengths
-    if not isinstance(first, Integral) or first < 1:
+    if not isinstance(first, Integral) or isinstance(first, bool) or first < 1:
         raise ValueError(f"prefixes={first!r}, expected a whole number of at least 1, or None for whole cases.")
+    first = min(int(first), int(lengths.max(initial=0)) + 1)  # longer ones are in no case
     n_rows = np.maximum(lengths - first + (1 if last else 0), 0)
     which = np.repeat(np.arange(len(lengths)), n_rows)
     begins = np.repeat(np.cumsum(n_rows) - n_rows, n_rows)

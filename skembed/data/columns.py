@@ -104,8 +104,6 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
     >>> columns.n_rows, [list(column) for column in columns.values]
     (2, [['Paris', 'Oslo'], [1, None]])
     """
-    if _is(X, "polars", "LazyFrame"):
-        raise TypeError("X is a polars LazyFrame, expected rows that are in memory: pass X.collect().")
     X = as_table(X)
     if _is(X, "pandas", "DataFrame"):
         values = [X.iloc[:, position] for position in range(X.shape[1])]
@@ -135,7 +133,15 @@ def read_columns(X: Any, *, estimator: Any = None) -> Columns:
 
 
 def as_table(X: Any) -> Any:
-    """Return a RecordBatch of pyarrow as a Table, whose names scikit-learn knows; anything else as it is."""
+    """Return a RecordBatch of pyarrow as a Table, whose names scikit-learn knows; anything else as it is.
+
+    Raises
+    ------
+    TypeError
+        If `X` is a lazy frame.
+    """
+    if _is(X, "polars", "LazyFrame"):
+        raise TypeError("X is a polars LazyFrame, expected rows that are in memory: pass X.collect().")
     return sys.modules["pyarrow"].Table.from_batches([X]) if _is(X, "pyarrow", "RecordBatch") else X
 
 

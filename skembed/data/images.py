@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from skembed.data.columns import read_columns
+from skembed.data.columns import as_table, read_columns
 
 __all__ = ["UnreadableImage", "describe_image", "open_image", "pillow", "read_images"]
 
@@ -39,7 +40,7 @@ def pillow() -> ModuleType:
         import PIL
         from PIL import Image, ImageOps  # noqa: F401 (which makes them attributes of the package)
     except ImportError as error:
-        raise ImportError("reading images needs Pillow: pip install skembed[image].") from error
+        raise ImportError('reading images needs Pillow: pip install "skembed[image]".') from error
     return PIL
 
 
@@ -75,8 +76,13 @@ def read_images(X: Any) -> list[Any]:
     >>> [image.shape for image in read_images(np.zeros((2, 4, 5, 3), np.uint8))]
     [(4, 5, 3), (4, 5, 3)]
     """
+    if sparse.issparse(X):
+        raise TypeError(f"X must be a list of images, got a sparse matrix of shape {X.shape}.")
     if isinstance(X, str | bytes | bytearray | memoryview | os.PathLike | dict) or _is_pil(X):
-        raise TypeError(f"X must be a list of images, got the single {describe_image(X)}; pass [X] if it is one image.")
+        way_out = "pass [X] if it is one image"
+        if isinstance(X, str | os.PathLike) and os.path.isdir(X):
+            way_out = "pass the files of this folder, as sorted(pathlib.Path(X).glob('*.jpg'))"
+        raise TypeError(f"X must be a list of images, got the single {describe_image(X)}; {way_out}.")
     if len(getattr(X, "shape", ())) > 2 and hasattr(X, "__array__"):
         X = np.asarray(X)  # tensors
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OUST":
@@ -96,6 +102,7 @@ _KINDS = (str, bytes, os.PathLike, np.ndarray, dict, type(None))
 
 def _cells(X: Any) -> Iterable:
     """Return the values of the only column, or of whatever can be iterated over."""
+    X = as_table(X)
     shape: tuple[int, ...] = getattr(X, "shape", ())
     if len(shape) == 2:
         if shape[1] != 1:

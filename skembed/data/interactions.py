@@ -10,6 +10,7 @@ from scipy import sparse
 
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import (
+    as_table,
     check_labels,
     check_same_order,
     column_labels,
@@ -243,6 +244,7 @@ def read_baskets(
         raise TypeError(
             "X is all that read_interactions returns, expected its matrix: pass its X, and items= its items."
         )
+    X = as_table(X)
     if holds_baskets(X):
         if items is not None:
             raise ValueError("items names the columns of a matrix, but X is a list of baskets: leave items=None.")

@@ -100,7 +100,7 @@ def naming_no_numbers(
         )
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         found = None if sparse.issparse(X) else _first_no_number(X, columns)
         if found is None:
             raise
@@ -138,7 +138,7 @@ def _first_no_number(X: Any, columns: Columns | None) -> tuple[int, str, Any] | 
         for row, value in enumerate(np.asarray(column, dtype=object)):
             try:
                 float(0 if value is None else value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 return row, _label(columns, place), value
     return None
 

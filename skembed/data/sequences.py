@@ -71,7 +71,7 @@ def as_cells(X: Any) -> Any:
         raise TypeError(f"X must hold sequences, got the single {type(X).__name__} {X[:40]!r}; pass [list(X)].")
     if sparse.issparse(X):
         return X  # `read_columns` refuses it
-    X = filled(X)
+    X = filled(np.asarray(X) if isinstance(X, memoryview) else X)
     if getattr(X, "ndim", 0) == 3 and hasattr(X, "__array__"):
         X = np.asarray(X)  # tensors
     if isinstance(X, np.ndarray):

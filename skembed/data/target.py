@@ -250,6 +250,8 @@ def _outputs(y: np.ndarray, kinds: list[str], classes: Any) -> list[Output]:
             outputs.append(Output(kind, None, start, start + 1))
         else:
             found = np.unique(y[:, j] if classes is None else as_columns(list(classes), "classes"))
+            if classes is not None and len(found) < 2:
+                raise ValueError(f"classes is {classes!r:.60}; expected two or more, all that y may hold.")
             if len(found) < 2:
                 raise ValueError(
                     f"y has one class only, {as_python(found[0])!r}; a target needs two or more classes to learn "

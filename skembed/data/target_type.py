@@ -149,7 +149,10 @@ def as_own_dtype(y: np.ndarray) -> np.ndarray:
         return y.astype(str)
     if all(isinstance(v, (Real, Decimal)) and not isinstance(v, (bool, np.bool_)) for v in values):
         numbers = np.array(y.tolist())
-        return numbers if numbers.dtype.kind != "O" else y.astype(np.float64)  # fractions, integers beyond 64 bits
+        try:
+            return numbers if numbers.dtype.kind != "O" else y.astype(np.float64)  # fractions, integers beyond 64 bits
+        except OverflowError:
+            raise ValueError("y holds whole numbers beyond float64, which ends at 1.8e308; scale y first.") from None
     return y
 
 

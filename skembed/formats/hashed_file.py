@@ -83,6 +83,8 @@ def _as_bytes(tensor: np.ndarray) -> Iterator[memoryview]:
 
 def open_regular(path: str | os.PathLike) -> BinaryIO:
     """Open a file for reading; FormatError if the path names something else, as a pipe, which would be waited for."""
+    if not isinstance(path, str | bytes | os.PathLike):  # a number would be a file that somebody has opened
+        raise TypeError(f"path must be a str or os.PathLike, got {path!r:.60}.")
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise FormatError(f"{os.fspath(path)}: expected a file, found a folder, a pipe or a device.")
     return open(path, "rb")
@@ -123,7 +125,8 @@ class HashedFile:
         if not 2 <= length <= min(self.max_header, self.n_bytes - 8):
             raise FormatError(
                 f"{self.path}: at byte 0: expected the length of a header of at most {self.max_header} bytes that fits "
-                f"in the {self.n_bytes} bytes of the file, got {length}.{hint}"
+                f"in the {self.n_bytes} bytes of the file, got {length}."
+                f"{hint or ' This is no file of skembed; EmbeddingTable.load reads other formats of vectors.'}"
             )
         header = self.file.read(length)
         try:

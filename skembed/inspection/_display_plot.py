@@ -29,6 +29,8 @@ def draw(display: Any, ax: Any, *, title, caption, legend, cmap, point_size, alp
     if ax is None:
         figure = plt.figure(figsize=(8, 6), layout="constrained")
         ax = figure.add_subplot(projection=None if flat else "3d")
+    elif not hasattr(ax, "get_window_extent"):
+        raise TypeError(f"ax must be an Axes of matplotlib or None, got {type(ax).__name__}.")
     elif flat == (getattr(ax, "name", "") == "3d"):
         raise ValueError(
             f"ax must have the projection {'2d' if flat else '3d'} for {display.coordinates.shape[1]} dimensions; "

@@ -8,6 +8,7 @@ import numpy as np
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import indexed_values
 from skembed.inspection._palette import Field
+from skembed.inspection._words import check_table
 from skembed.table import EmbeddingTable
 from skembed.table.keys import hashable, key_list
 
@@ -23,6 +24,7 @@ class Points:
     """
 
     def __init__(self, table: EmbeddingTable, keys: Any = None):
+        check_table(table)
         if not len(table):
             raise ValueError("table must have keys to show, got an empty one.")
         self.table = table

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skembed.inspection._words import check_table
 from skembed.table import EmbeddingTable
 
 __all__ = ["hubness", "k_occurrences"]
@@ -34,6 +35,7 @@ def k_occurrences(table: EmbeddingTable, queries: Any = None, k: int = 10, *, me
     >>> k_occurrences(table, k=1).tolist()
     [1, 2, 0, 1]
     """
+    check_table(table)
     by_direction = (metric or table.metric) != "euclidean"
     if queries is None:
         keys = table.keys[table.vectors.any(axis=1)] if by_direction else table.keys

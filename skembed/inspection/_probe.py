@@ -125,6 +125,8 @@ def probe_score(
     random = check_random_state(random_state)
     X, y = _pairs_of(X, y)
     _check_missing(y)
+    if estimator is not None and not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be a classifier or regressor, or None, got {estimator!r:.60}.")
     task = _task(task, estimator, y)
     y = _checked_target(y, task)
     if estimator is None:
@@ -136,6 +138,10 @@ def probe_score(
     if isinstance(cv, Integral):
         splitter = StratifiedKFold if task == "classification" else KFold
         cv = splitter(int(cv), shuffle=True, random_state=random.randint(2**31 - 1))
+    elif cv is not None and not hasattr(cv, "split"):
+        cv = list(cv)  # splits that can be iterated over once are needed for each shuffle
+        if not cv:
+            raise ValueError("cv holds no split; expected pairs (train, test) of arrays of row numbers.")
 
     def scores(target: np.ndarray) -> np.ndarray:
         return cross_val_score(

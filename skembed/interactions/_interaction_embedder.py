@@ -332,7 +332,7 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             For a key in `among` that `fit` did not meet.
         """
         check_is_fitted(self)
-        if not isinstance(k, Integral) or k < 1:
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"k={k!r}, expected a whole number of at least 1.")
         return self._recommend(self._read(X), int(k), exclude_seen=exclude_seen, among=among)
 

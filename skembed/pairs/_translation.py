@@ -8,6 +8,7 @@ import numpy as np
 from skembed.table import EmbeddingTable
 from skembed.table.csls import CSLS_NEIGHBORS, CSLSIndex
 from skembed.table.neighbors import ExactIndex
+from skembed.table.queries import positive_int
 
 __all__ = ["translate"]
 
@@ -66,14 +67,15 @@ def translate(
     >>> [found[0][0] for found in translate(german, english)]
     ['dog', 'cat']
     """
+    for name, table in (("source", source), ("target", target)):
+        if not isinstance(table, EmbeddingTable):
+            raise TypeError(f"{name} must be an EmbeddingTable, got {type(table).__name__}.")
     if source.embedding_dim != target.embedding_dim:
         raise ValueError(
             f"source has {source.embedding_dim} dimensions and target {target.embedding_dim}; expected vectors of one "
             "space, as of both sides of a CCAEmbedder."
         )
-    for name, value in (("k", k), ("n_neighbors", n_neighbors)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a positive int, got {value!r}.")
+    k, n_neighbors = positive_int(k, "k"), positive_int(n_neighbors, "n_neighbors")
     vectors = source.vectors if keys is None else source.vectors[source.index_of(list(keys))]
     if metric != "csls":
         return target.nearest(np.asarray(vectors), k, metric=metric)  # type: ignore[arg-type]

@@ -400,7 +400,8 @@ class SequenceEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Em
             if y is None:
                 raise ValueError(
                     f"no column of X holds sequences ({reader.names!r:.80}), so no next event can be predicted; "
-                    "expected cells that are lists or arrays. If each row is a sequence, pass list(X)."
+                    "expected cells that are lists or arrays. If each row is a sequence, pass list(X); if each is an "
+                    "event, skembed.sequence.to_sequences makes cases of them."
                 )
             warn_of_no_sequences(reader.names)
         return reader, cases

@@ -374,8 +374,7 @@ class EmbeddingTable(KeyedVectors):
         >>> both.keys.tolist(), both["Bern"].tolist(), both.counts.tolist()
         (['Ulm', 'Bern', 'Oslo'], [2.0, 2.0], [3, 5, 2])
         """
-        if not isinstance(other, EmbeddingTable):
-            raise TypeError(f"other must be an EmbeddingTable, got {type(other).__name__}.")
+        _check_other(other)
         for name in ("embedding_dim", "metric"):
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(
@@ -489,6 +488,7 @@ class EmbeddingTable(KeyedVectors):
         >>> here.align_to(there)["Bern"].round(6).tolist()
         [-1.0, 1.0]
         """
+        _check_other(other)
         if other.embedding_dim != self.embedding_dim:
             raise ValueError(
                 f"other must have the same embedding_dim, got {other.embedding_dim} beside {self.embedding_dim}."
@@ -626,6 +626,11 @@ def _blocks(table: EmbeddingTable) -> Iterator[np.ndarray]:
 
 def object_array(keys: list) -> np.ndarray:
     return np.fromiter(keys, dtype=object, count=len(keys))  # np.array would make a matrix of a list of tuples
+
+
+def _check_other(other: Any) -> None:
+    if not isinstance(other, EmbeddingTable):
+        raise TypeError(f"other must be an EmbeddingTable, got {type(other).__name__}.")
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

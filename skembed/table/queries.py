@@ -227,12 +227,10 @@ class KeyedVectors:
         ImportError
             Naming the extra to install if usearch is absent.
         """
-        for name, value in (
-            ("connectivity", connectivity),
-            ("expansion_add", expansion_add),
-            ("expansion_search", expansion_search),
-        ):
-            positive_int(value, name)
+        sizes = {"connectivity": connectivity, "expansion_add": expansion_add, "expansion_search": expansion_search}
+        sizes = {name: positive_int(value, name) for name, value in sizes.items()}
+        if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
+            raise ValueError(f"n_jobs must be an int other than 0 or None, got {n_jobs!r}.")
         if metric == "csls":
             raise ValueError(
                 "metric='csls' is searched exactly alone; build an index of 'cosine', or pass metric='csls' to nearest "
@@ -241,10 +239,8 @@ class KeyedVectors:
         return ApproximateIndex(
             self._exact,
             self._metric_or_own(metric),
-            connectivity=connectivity,
-            expansion_add=expansion_add,
-            expansion_search=expansion_search,
-            n_jobs=n_jobs,
+            **sizes,
+            n_jobs=None if n_jobs is None else int(n_jobs),
         )
 
     def _restricted(self, keys: Iterable) -> _Restriction:

