@@ -183,7 +183,10 @@ def make_problem(
         notes.append(f'rows of one "{group}" kept together by the folds: {_count(len(np.unique(groups)), "group")}')
     X, kinds, more_left_out = _kinds_of_columns(table, _as_targets(y, task), categorical, numeric, notes)
     if not kinds["categorical"]:
-        raise InputError(f"{source} has no column of categories left: name one with --categorical COLUMN.")
+        way_out = "name one with --categorical COLUMN"
+        if kinds["numeric"]:
+            way_out = f"numbers in {_list_of(kinds['numeric'])}; name those that are codes with --categorical COLUMN"
+        raise InputError(f"{source} has no column of categories left: {way_out}.")
     return ComparisonProblem(
         X=X,
         y=y,

@@ -400,6 +400,10 @@ def test_whole_messages():
     )
     assert make_problem(table(n=600, y=[f"c{i % 100}" for i in range(600)]), "y").task == "multiclass"
     assert message_of(table()[["size", "y"]], "y") == (
+        't.csv has no column of categories left: numbers in "size"; name those that are codes with --categorical '
+        "COLUMN."
+    )
+    assert message_of(table(), "y", drop=["size", "colour"]) == (
         "t.csv has no column of categories left: name one with --categorical COLUMN."
     )
     assert message_of(table(), "y", numeric=["colour"]) == (
