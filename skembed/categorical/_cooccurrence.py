@@ -20,7 +20,6 @@ from skembed.data.levels import degenerate_columns, factorize_columns, warn_dege
 from skembed.data.ragged import Ragged
 from skembed.data.roles import numeric_columns, some_categorical_positions
 from skembed.data.twins import warn_of_twin_levels
-from skembed.memory import check_memory
 from skembed.state import stored
 from skembed.table import EmbeddingTable
 from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with_callbacks
@@ -259,11 +258,6 @@ class CooccurrenceEncoder(CallbackSupportMixin, ColumnEncoder):
                     f"1 feature(s) of X take part, {', '.join(map(repr, names))}; levels are learned from those beside "
                     "them in other columns. Give at least two columns, or n_bins for numeric ones, with values."
                 )
-            check_memory(
-                np.dtype(np.float32).itemsize * sum(size * dim for size, dim in zip(sizes, self._dims)),
-                f"learning {sum(sizes)} levels with embedding_dim={max(self._dims)}",
-                "lower embedding_dim or max_categories, or raise min_frequency",
-            )
             further = JOINT_DIMS if self.method == "ppmi-svd" else 0
             settings = KeySettings(self.method, max(self._dims) + further, n_passes)
             seed = draw_seed(self.random_state)

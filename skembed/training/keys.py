@@ -95,7 +95,10 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
     from skembed.training.sequences import SequenceSettings, SequenceTables, train_sequences
 
     dim, n_iter = settings.embedding_dim, settings.max_iter
+    advice = "lower embedding_dim or max_categories, or raise min_frequency"
     if settings.method == "ppmi-svd":
+        n_bytes = n_keys * dim * np.dtype(np.float32).itemsize  # zeros behind the dimensions that there are
+        check_memory(n_bytes, f"PPMI and SVD of {n_keys} keys with embedding_dim={dim}", advice)
         return KeyTables(factorize_ppmi(rows, n_keys, PPMISettings(dim), run))
     chunks, counts = [rows], np.bincount(rows.indices, minlength=n_keys)
     window = max(int(rows.lengths.max()) - 1, 1)
@@ -103,7 +106,7 @@ def learn_keys(rows: Ragged, n_keys: int, settings: KeySettings, run: Run, start
         check_memory(
             2 * n_keys * dim * np.dtype(np.float32).itemsize,
             f"skip-gram of {n_keys} keys with embedding_dim={dim}",
-            "lower embedding_dim or max_categories, or raise min_frequency",
+            advice,
         )
         begin = None if start is None else SequenceTables(*_grown(start, n_keys, dim, run.seed), [])
         options = SequenceSettings(
