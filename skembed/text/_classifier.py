@@ -7,10 +7,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skembed.base import EmbeddingEstimator
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.documents import MISSING
 from skembed.data.keys import Keys
@@ -46,7 +47,7 @@ _LOSSES = {"softmax", "hierarchical-softmax", "negative-sampling", "one-vs-all"}
 
 
 @stored
-class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, EmbeddingEstimator):
     """Classify documents by the mean of vectors of their words and n-grams, learned for that [1]_.
 
     Raw strings and labels in: stands where a Pipeline of TfidfVectorizer and LogisticRegression would stand. It is
@@ -359,7 +360,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         run = Run(seed, self.n_jobs, self.verbose, callbacks, "documents")
         loss = self._model.loss if earlier else self.loss
         learning_rate, idf_power = self._learning_rate(len(y), earlier), 1.0 if reader.max_n else 2.0
-        settings = ClassSettings(loss, self.negative, learning_rate, self.max_iter, idf_power=idf_power)
+        settings = ClassSettings(loss, int(self.negative), learning_rate, int(self.max_iter), idf_power=idf_power)
         task = class_task(
             data, self._start(reader, seed, earlier), settings, run, calibrate=self.calibrate,
             choose_rate=self.learning_rate == "auto", earlier=seen_before,

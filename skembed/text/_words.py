@@ -109,7 +109,7 @@ def vocabulary_rows(vocabulary: Vocabulary, words: list[str]) -> np.ndarray:
 def check_table_memory(n_words: int, embedding_dim: int) -> None:
     """Raise MemoryError if the tables of so many words are larger than the machine's memory."""
     check_memory(
-        _TABLES * n_words * embedding_dim * np.dtype(np.float32).itemsize,
+        _TABLES * n_words * int(embedding_dim) * np.dtype(np.float32).itemsize,
         f"training {n_words} words with embedding_dim={embedding_dim}",
         "lower embedding_dim or max_features, or raise min_count",
     )
