@@ -6,12 +6,12 @@ those of the pairs, as the errors that these are measured against (the error str
 vector holds them.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from skembed.categorical._backfitting import Backfitting
+from skembed.categorical._chance import mean_and_error
 from skembed.categorical._interaction_screening import screen_triples
 from skembed.categorical._interactions import Cells, Interactions
 from skembed.categorical._samples import Samples
@@ -44,10 +44,10 @@ def learn_interactions(
         Sets of rows whose interactions are asked for, too.
     validation : ndarray of int
         Rows on which it is decided how many passes to take, and whether the interactions stay.
-    groups : ndarray of shape (n_samples,), int64, optional
-        Which rows belong together.
     settings : PassSettings
     run : Run
+    groups : ndarray of shape (n_samples,), int64, optional
+        Which rows belong together.
 
     Returns
     -------
@@ -143,12 +143,7 @@ def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[in
 def is_worth_it(before: np.ndarray, after: np.ndarray, weight: np.ndarray, groups: np.ndarray | None = None) -> bool:
     """Whether errors are smaller by a share of at least `MIN_GAIN`, and by more than chance, (n_samples,) each.
 
-    Rows of one group are not independent: chance is then judged by the sums of groups, if there are two or more.
+    Chance is that of groups, where these are given.
     """
-    gain = before - after
-    mean = np.average(gain, weights=weight)
-    stray = weight * (gain - mean)
-    if groups is not None and groups.min() != groups.max():
-        stray = np.bincount(groups, stray)
-    error = math.sqrt(float((stray**2).sum())) / weight.sum()
-    return bool(mean > MIN_GAIN * np.average(before, weights=weight) and mean > MIN_GAIN_ERRORS * error)
+    mean, error = mean_and_error(before - after, weight, groups)
+    return mean > MIN_GAIN * float(np.average(before, weights=weight)) and mean > MIN_GAIN_ERRORS * error

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skembed.categorical._chance import mean_and_error
 from skembed.categorical._effects import Effects
 from skembed.categorical._problem import Layout, Problem
 
@@ -191,13 +192,8 @@ def gain_of(values: np.ndarray, weight: np.ndarray, variance: float, groups: np.
 
     Its standard error is that of independent rows, or of groups.
     """
-    row = values.sum(axis=1)
-    mean = np.average(row, weights=weight)
-    stray = weight * (row - mean)
-    if groups is not None:
-        stray = np.bincount(groups, stray)
-    error = np.sqrt((stray**2).sum()) / weight.sum()
-    return Gain(float(mean) / variance, float(mean / max(error, 1e-300)))
+    mean, error = mean_and_error(values.sum(axis=1), weight, groups)
+    return Gain(mean / variance, mean / max(error, 1e-300))
 
 
 def is_gain(gain: Gain) -> bool:

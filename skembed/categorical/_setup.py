@@ -240,9 +240,10 @@ def set_up(
     return setup, problem
 
 
-def group_numbers(groups: Any, rows: np.ndarray) -> np.ndarray:
-    """Return the group of each of some rows as a number from 0 on, int64."""
-    return np.unique(column_or_1d(groups)[rows], return_inverse=True)[1].astype(np.int64)
+def group_numbers(groups: Any, rows: np.ndarray) -> np.ndarray | None:
+    """Return the group of each of some rows as a number from 0 on, int64; None if all are of one."""
+    names, of_row = np.unique(column_or_1d(groups)[rows], return_inverse=True)
+    return of_row.astype(np.int64) if len(names) > 1 else None
 
 
 def set_up_again(estimator: Any, setup: Setup, y: Any, weight: np.ndarray) -> Setup:

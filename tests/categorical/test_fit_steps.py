@@ -423,6 +423,7 @@ class TestLayout:
         together = np.sqrt(((3 - mean) + (-1 - mean)) ** 2 + (2 * (4 - mean)) ** 2) / 4  # of the first row and the last
         groups = np.array([0, 1, 0])
         assert gain_of(values, weight, 5.0, groups) == pytest.approx(Gain(mean / 5, mean / together))
+        assert gain_of(values, weight, 5.0, np.zeros(3, dtype=np.int64)) == gain_of(values, weight, 5.0)
 
     @pytest.mark.parametrize(
         ("share", "errors", "expected"), [(1e-4, 3, False), (2e-4, 3, True), (0.5, 0.0, False), (0.5, 1e-9, True)]

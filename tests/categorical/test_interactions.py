@@ -151,6 +151,18 @@ def test_folds_by_groups_tell_interactions_from_what_groups_have_in_common(seed,
     assert by_groups.interactions_ == ([("x2", "x3")] if interacting else [])
 
 
+def test_rows_that_are_all_of_one_group_are_as_if_there_were_none():
+    X, y, groups = grouped(0, True)
+    order = np.random.default_rng(0).permutation(len(y))
+    X, y = X[order], y[order]
+    one = EntityEmbeddingEncoder(cv=TimeSeriesSplit(4), random_state=0).fit(X, y, groups=0 * groups)
+    none = EntityEmbeddingEncoder(cv=TimeSeriesSplit(4), random_state=0).fit(X, y)
+    assert ("x2", "x3") in one.interactions_
+    assert one.interactions_ == none.interactions_
+    assert one.uninformative_features_ == none.uninformative_features_
+    np.testing.assert_array_equal(one.transform(X), none.transform(X))
+
+
 @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
 @pytest.mark.parametrize("kind", ["random", "groups", "time"])
 def test_rows_that_decide_are_held_out_as_the_folds_are(kind, hidden_layer_sizes, monkeypatch):
