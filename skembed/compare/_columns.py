@@ -49,6 +49,7 @@ _CODE_GAIN = (
     1.25  # how much more of the target a level's own mean must explain than its neighbours' before order is given up
 )
 _CODE_GAIN_FLOOR = 0.002
+LARGEST = 1e100  # of numbers whose squares, and sums of many of these, are within float64
 
 
 def to_numbers(column):
@@ -154,6 +155,11 @@ def _days(dates):
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
     # not as pandas' own difference, which takes nanoseconds: they end in the years 1677 and 2262
     return (dates.to_numpy() - np.datetime64(0, "D")) / np.timedelta64(1, "D")
+
+
+def is_huge(numbers):
+    """Whether the largest of some numbers is beyond `LARGEST`; missing ones are nan."""
+    return bool(np.abs(numbers[~np.isnan(numbers)]).max(initial=0.0) > LARGEST)
 
 
 def is_row_number(numbers):

@@ -1,4 +1,4 @@
-"""A supervised problem made of a table: target, task, which columns are categories, and what was left out and why."""
+"""A supervised problem made of a table: kinds of columns, the rows that are taken, what is left out, and why."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from skembed.compare._columns import as_levels, is_code, to_numbers
+from skembed.compare._columns import LARGEST, as_levels, is_code, is_huge, to_numbers
 from skembed.compare._left_out import held_type, is_hashable, leave_out
 from skembed.compare._read import InputError, read_table
-from skembed.data.target_type import infer_target_type
+from skembed.compare._target import as_targets, binary_or_multiclass, counted, drop_rare_classes, read_target
 
 MAX_ROWS = 50_000
-_MAX_CLASSES = 100  # above it a target of text is a name, and one-vs-rest scores take hours
 MIN_CHARACTERS = 20  # of a class of Unicode's
-_LARGEST = 1e100  # of numbers whose squares, and sums of many of these, are within float64
 
 
 @dataclass(frozen=True)
@@ -159,10 +157,10 @@ def make_problem(
     _check_names(table, target, source, asked)
     _check_values(table, target, {name: asked[name] for name in ("categorical", "numeric", "group")})
     notes: list[str] = []
-    y, task = _read_target(table[target], target, task, notes)
+    y, task = read_target(table[target], target, task, notes)
     known = ~pd.isna(y)
     if not known.all():
-        notes.append(f'{_count((~known).sum(), "row")} without a value of "{target}" left out')
+        notes.append(f'{counted((~known).sum(), "row")} without a value of "{target}" left out')
     table, y = table[known], y[known]
     # identifiers show themselves among all rows, so columns are judged before rows are sampled
     groups = None if group is None else _number_groups(table[group], notes)
@@ -176,12 +174,12 @@ def make_problem(
         kept = drop_rare_classes(y, target, notes, n_min=cv, groups=groups)
         table, y = table[kept].reset_index(drop=True), y[kept]
         groups = None if groups is None else groups[kept]
-        task = _binary_or_multiclass(y, target)
+        task = binary_or_multiclass(y, target)
     elif len(np.unique(y)) < 2:
         raise InputError(f'target "{target}" has one value only ({y[0]:g}): nothing to predict.')
     if groups is not None:
-        notes.append(f'rows of one "{group}" kept together by the folds: {_count(len(np.unique(groups)), "group")}')
-    X, kinds, more_left_out = _kinds_of_columns(table, _as_targets(y, task), categorical, numeric, notes)
+        notes.append(f'rows of one "{group}" kept together by the folds: {counted(len(np.unique(groups)), "group")}')
+    X, kinds, more_left_out = _kinds_of_columns(table, as_targets(y, task), categorical, numeric, notes)
     if not kinds["categorical"]:
         way_out = "name one with --categorical COLUMN"
         if kinds["numeric"]:
@@ -229,46 +227,6 @@ def unicode_problem(*, max_rows=8_000, cv=5, random_state=0):
     )
 
 
-def drop_rare_classes(y, target, notes, n_min, groups=None):
-    """Which rows belong to classes of at least `n_min` members, rows or groups of rows: others would miss in folds."""
-    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    members, one, many = (counts, "row", "rows") if groups is None else (count_groups(codes, groups), "group", "groups")
-    rare = members < n_min
-    if len(y) < n_min:
-        raise InputError(
-            f'target "{target}" has {_count(len(y), "row")}, fewer than the {n_min} that each class needs: give more '
-            "rows, or a smaller --cv."
-        )
-    if rare.all() and groups is not None:
-        raise InputError(
-            f'target "{target}" has {_count(len(classes), "class", "classes")}, none in {n_min} groups, one for each '
-            "fold: name another --group, or give a smaller --cv."
-        )
-    if rare.all():
-        raise InputError(
-            f'target "{target}" has {len(classes):,} classes, none with {n_min} rows: it looks like a name of the row. '
-            "Give another --target, or --task regression if it holds numbers."
-        )
-    if rare.any():
-        shown = ", ".join(f'"{c}"' for c in classes[rare][:5]) + (" ..." if rare.sum() > 5 else "")
-        notes.append(
-            f"{_count(rare.sum(), 'class', 'classes')} of fewer than {n_min} {many} left out "
-            f"({_count(counts[rare].sum(), 'row')}): {shown}"
-        )
-    if rare.any() and rare.sum() == len(classes) - 1:
-        raise InputError(
-            f'target "{target}" has one class of {n_min} {many} or more ("{classes[~rare][0]}"), and {shown} of fewer: '
-            f"a class needs a {one} for each fold. Give more rows, or a smaller --cv."
-        )
-    return ~rare[codes]
-
-
-def count_groups(codes, groups):
-    """The groups that each class is met in, (n_classes,), from the class and the group of each row."""
-    met = np.unique(np.stack([codes.ravel(), groups]), axis=1)
-    return np.bincount(met[0])
-
-
 def _number_groups(column, notes):
     """The group of each row as a number; a row without a value is a group of its own."""
     import pandas as pd
@@ -276,7 +234,7 @@ def _number_groups(column, notes):
     codes, names = pd.factorize(as_levels(column))
     alone = codes < 0
     if alone.any():
-        notes.append(f'{_count(alone.sum(), "row")} without a value of "{column.name}", each a group of its own')
+        notes.append(f'{counted(alone.sum(), "row")} without a value of "{column.name}", each a group of its own')
     codes[alone] = len(names) + np.arange(alone.sum())
     return codes.astype(np.int64)
 
@@ -305,10 +263,6 @@ def _check_names(table, target, source, asked):
                 raise InputError(f'"{column}" is asked to be both --group and --{option}: choose one.')
     for column in {*asked["categorical"]} & {*asked["numeric"]}:
         raise InputError(f'"{column}" is asked to be both --categorical and --numeric: choose one.')
-
-
-def _is_huge(numbers):
-    return bool(np.abs(numbers[~np.isnan(numbers)]).max(initial=0.0) > _LARGEST)
 
 
 def _check_values(table, target, asked):
@@ -347,66 +301,6 @@ def _list_of(names, n_max=12):
     )
 
 
-def _count(n, one, many=None):
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def _read_target(column, name, task, notes):
-    """The target with missing values as nan or None, and "regression" or "classification"; a guess is noted."""
-    import pandas as pd
-
-    if column.notna().sum() == 0:
-        raise InputError(f'target "{name}" has no values.')
-    numbers, _ = to_numbers(column)
-    if numbers is not None:
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-        if task != "classification" and _is_huge(numbers):
-            raise InputError(
-                f'target "{name}" holds numbers beyond {_LARGEST:g}, of which no score can be computed: leave these '
-                "rows out or scale it."
-            )
-    if task == "auto":
-        task = "classification"
-        if numbers is not None:
-            inferred = infer_target_type(numbers[~np.isnan(numbers)])
-            task = "regression" if inferred.kind == "continuous" else task
-            notes.extend(
-                f'"{name}" read as amounts: {n:,} distinct whole numbers (--task classification makes them classes)'
-                for n in inferred.n_amounts
-            )
-    if task == "regression":
-        if numbers is None:
-            example = column.dropna().iloc[0]
-            raise InputError(
-                f'target "{name}" does not hold numbers (such as "{example}"): give --task classification.'
-            )
-        return numbers, task
-    labels = as_levels(column)
-    if labels.dtype == object:
-        labels = labels.map(lambda label: label.strip(), na_action="ignore")
-        labels = labels.where(labels != "")
-        return labels.to_numpy(dtype=object, na_value=None), task
-    return pd.Series(labels).to_numpy(), task
-
-
-def _binary_or_multiclass(y, target):
-    classes = np.unique(y)
-    if len(classes) == 1:
-        raise InputError(f'target "{target}" has one class only ("{classes[0]}"): nothing to predict.')
-    if len(classes) > _MAX_CLASSES:
-        raise InputError(
-            f'target "{target}" has {len(classes):,} classes, at most {_MAX_CLASSES} are compared: '
-            "give another --target, or --task regression if it holds numbers."
-        )
-    return "binary" if len(classes) == 2 else "multiclass"
-
-
-def _as_targets(y, task):
-    if task == "regression":
-        return y[:, None]
-    return (y[:, None] == np.unique(y)).astype(float)
-
-
 def _sample(n_rows, max_rows, random_state, notes):
     if max_rows is None or n_rows <= max_rows:
         return np.arange(n_rows)
@@ -432,8 +326,8 @@ def _kinds_of_columns(table, targets, categorical, numeric, notes):
             if np.isnan(numbers).all():
                 left_out[name] = "empty in the rows that remain"
                 continue
-            if _is_huge(numbers):
-                left_out[name] = f"holds numbers beyond {_LARGEST:g}"
+            if is_huge(numbers):
+                left_out[name] = f"holds numbers beyond {LARGEST:g}"
                 continue
         if numbers is None or (not how and name not in numeric and is_code(numbers, targets)):
             columns[name] = as_levels(table[name])
