@@ -92,8 +92,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         Step size of Adam, for nets with hidden layers.
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the rows, stop when the score on them has not risen for `n_iter_no_change`
-        passes, and keep the best state. Whether the net is worth its dimensions is decided on the same rows. They are
-        drawn at random, or the last folds of `cv` where that is a splitter: whole groups, or later times.
+        passes, and keep the best state. Whether the net is worth its dimensions is decided on the same rows, and
+        whether interactions are on all folds where these are too few to tell. They are drawn at random, or the last
+        folds of `cv` where that is a splitter: whole groups, or later times.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=3
     tol : float, default=1e-4

@@ -1,11 +1,15 @@
 """Learning of interactions: random effects of pairs of levels by backfitting, kept where they predict held-out rows.
 
+These are validation rows. Where they are too few to tell, the rows of every fold are asked what was learned without
+them: a fifth of a thousand rows hardly ever shows that interactions explain a twentieth.
+
 Rows that share a pair's levels and the level of a third column may be alike beyond what the pairs say: all shops on one
 day. They are then fewer witnesses of the pairs than they are rows. Random effects of such triples are learned beside
 those of the pairs, as the errors that these are measured against (the error strata of an analysis of variance); no
 vector holds them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +26,7 @@ __all__ = ["is_worth_it", "learn_interactions"]
 
 MIN_GAIN = 0.01  # share of what the effects leave that interactions have to explain, to be worth their columns
 MIN_GAIN_ERRORS = 2.0  # and how many standard errors that has to be away from nothing
+MAX_ASKED_ROWS = 100_000  # by folds; of more rows the validation rows tell as nearly as matters
 
 
 def learn_interactions(
@@ -32,6 +37,7 @@ def learn_interactions(
     settings: PassSettings,
     run: Run,
     groups: np.ndarray | None = None,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> tuple[Interactions, list[list[np.ndarray]]]:
     """Learn the interactions of some pairs of columns, or find that they are not worth it.
 
@@ -48,6 +54,8 @@ def learn_interactions(
     run : Run
     groups : ndarray of shape (n_samples,), int64, optional
         Which rows belong together.
+    folds : sequence of (train, test)
+        On which it is decided whether the interactions stay where the validation rows do not tell.
 
     Returns
     -------
@@ -77,8 +85,14 @@ def learn_interactions(
         for _ in range(history.best_iter):
             alone.one_pass()
         together = None if groups is None else groups[validation]
-        if not is_worth_it(alone.errors(), model.errors(), weight[validation], together):
-            return Interactions(history=history), []
+        before, after = alone.errors(), model.errors()
+        if not is_worth_it(before, after, weight[validation], together):
+            asks = len(folds) > 0 and len(samples) <= MAX_ASKED_ROWS
+            if not asks or not may_be_worth_it(before, after, weight[validation], together):
+                return Interactions(history=history), []
+            before, after = (held_out_errors(m, target, folds, history.best_iter) for m in (alone, model))
+            if not is_worth_it(before, after, weight, groups):
+                return Interactions(history=history), []
         n_passes = history.best_iter
     else:
         model = backfitting(everyone)
@@ -140,6 +154,32 @@ def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[in
     return len(keys), of_row.astype(np.int32)
 
 
+def held_out_errors(
+    model: Backfitting, target: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]], n_passes: int
+) -> np.ndarray:
+    """Return the squared error of each row by effects learned without its fold, summed over targets, (n_samples,).
+
+    Parameters
+    ----------
+    model : Backfitting
+        With the terms and the ratios to take.
+    target : ndarray of shape (n_samples, n_targets)
+    folds : sequence of (train, test)
+    n_passes : int
+    """
+    include = np.zeros((len(target), len(folds)), dtype=np.uint8)
+    for k, (train, _) in enumerate(folds):
+        include[train, k] = 1
+    sizes = [len(effects) for effects in model.effects]
+    held_out = Backfitting(model.terms, sizes, target, model.weight, include, ratios=model.ratios)
+    for _ in range(n_passes):
+        held_out.one_pass()
+    out, n_targets = np.zeros(len(target)), target.shape[1]
+    for k, (_, test) in enumerate(folds):
+        out[test] = (held_out.residual[test, k * n_targets : (k + 1) * n_targets] ** 2).sum(axis=1)
+    return out
+
+
 def is_worth_it(before: np.ndarray, after: np.ndarray, weight: np.ndarray, groups: np.ndarray | None = None) -> bool:
     """Whether errors are smaller by a share of at least `MIN_GAIN`, and by more than chance, (n_samples,) each.
 
@@ -147,3 +187,11 @@ def is_worth_it(before: np.ndarray, after: np.ndarray, weight: np.ndarray, group
     """
     mean, error = mean_and_error(before - after, weight, groups)
     return mean > MIN_GAIN * float(np.average(before, weights=weight)) and mean > MIN_GAIN_ERRORS * error
+
+
+def may_be_worth_it(
+    before: np.ndarray, after: np.ndarray, weight: np.ndarray, groups: np.ndarray | None = None
+) -> bool:
+    """Whether errors may be smaller by a share of `MIN_GAIN`: so few rows or groups may not show it."""
+    mean, error = mean_and_error(before - after, weight, groups)
+    return mean + MIN_GAIN_ERRORS * error > MIN_GAIN * float(np.average(before, weights=weight))

@@ -143,7 +143,9 @@ def pairwise_net(
     validation = validation_rows(problem, settings, rng)
     samples = Samples(ids, pair_sizes(problem, edges), problem.numeric[:, :0], target, problem.weight)
     include = problem.include() if problem.holds_out else None
-    interactions, by_fold = learn_interactions(samples, pairs, include, validation, settings, run, problem.groups)
+    interactions, by_fold = learn_interactions(
+        samples, pairs, include, validation, settings, run, problem.groups, problem.folds
+    )
     interactions.find_axes(len(problem.counts))
     interactions.bin_edges = edges
     return interactions, by_fold

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
+from skembed.categorical import _interaction_learning
 from skembed.categorical._backfitting import Backfitting
-from skembed.categorical._interaction_learning import cells_of, learn_interactions
+from skembed.categorical._interaction_learning import (
+    cells_of,
+    held_out_errors,
+    learn_interactions,
+    may_be_worth_it,
+)
 from skembed.categorical._interactions import MIN_VARIANCE
 from skembed.categorical._samples import Samples
 from skembed.training.passes import PassSettings
@@ -208,6 +214,47 @@ def test_pairs_that_do_not_predict_held_out_rows_are_left_out():
         found, of_folds = learn_interactions(samples, [(0, 1)], include, np.arange(1, 240, 4), settings, Run(0))
         assert bool(found.cells) == bool(found.pairs) == bool(of_folds) == kept
         assert found.history.n_iter > 0
+
+
+def test_errors_of_rows_by_what_was_learned_without_their_fold():
+    samples = rows()
+    _, terms, sizes = terms_of(samples)
+    everyone = np.ones((240, 1), dtype=np.uint8)
+    model = Backfitting(terms, sizes, samples.target, samples.weight, everyone, ratios=np.array([3.0, 4.0, 5.0]))
+    tests = [np.arange(0, 90), np.arange(90, 200), np.arange(200, 240)]
+    found = held_out_errors(model, samples.target, [(np.setdiff1d(np.arange(240), t), t) for t in tests], 4)
+    for test in tests:
+        slow = Slow(terms, sizes, samples.target, samples.weight, ~np.isin(np.arange(240), test), model.ratios)
+        for _ in range(4):
+            slow.one_pass()
+        np.testing.assert_allclose(found[test], (slow.residual[test] ** 2).sum(axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize(("strength", "kept"), [(0.0, False), (0.45, True)])
+def test_folds_decide_where_validation_rows_do_not_tell(strength, kept):
+    """Fifty rows are too few, five hundred are not; of nothing, no folds make something."""
+    samples = rows(n=500, n_targets=1, strength=strength, seed=2)
+    validation, settings = np.arange(4, 500, 10), PassSettings(max_iter=9, early_stopping=True)
+    folds = [(np.flatnonzero(np.arange(500) % 5 != k), np.arange(k, 500, 5)) for k in range(5)]
+    alone, _ = learn_interactions(samples, [(0, 1)], None, validation, settings, Run(0))
+    asked, _ = learn_interactions(samples, [(0, 1)], None, validation, settings, Run(0), None, folds)
+    assert not alone.cells
+    assert bool(asked.cells) == kept
+
+
+def test_folds_of_many_rows_are_not_asked(monkeypatch):
+    monkeypatch.setattr(_interaction_learning, "MAX_ASKED_ROWS", 499)
+    test_folds_decide_where_validation_rows_do_not_tell(0.45, False)
+
+
+def test_what_may_be_worth_it():
+    before, weight = np.ones(400), np.ones(400)
+    spread = np.where(np.arange(400) % 2, 1.0, -1.0)  # its mean has the error 1/20
+    assert may_be_worth_it(before, before + 0.089 - spread, weight)
+    assert not may_be_worth_it(before, before + 0.091 - spread, weight)
+    assert not may_be_worth_it(before, before - 0.0099, weight)  # sure enough, and too little
+    of_groups = np.arange(400) // 4 * 2  # pairs of opposite signs add up to nothing
+    assert not may_be_worth_it(before, before + 0.01 - spread, weight, of_groups)
 
 
 def test_held_out_rows_of_few_groups_bear_out_little():

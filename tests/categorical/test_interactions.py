@@ -383,6 +383,19 @@ def test_worth_it_beyond_the_chance_of_groups():
     assert is_worth_it(before, 0.9 * before, np.ones(1000), groups)
 
 
+def test_interactions_of_few_rows_are_found():
+    """120 validation rows showed them in two draws of sixteen, though they are larger than the main effects."""
+    n_found = 0
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        subject, term = rng.integers(15, size=600), rng.integers(4, size=600)
+        log_odds = 0.5 * rng.normal(size=15)[subject] + 0.7 * rng.normal(size=(15, 4))[subject, term]
+        y = (rng.random(600) < 1 / (1 + np.exp(-log_odds))).astype(int)
+        encoder = EntityEmbeddingEncoder(random_state=0).fit(np.stack([subject, term], axis=1).astype(str), y)
+        n_found += len(encoder.interactions_)
+    assert n_found >= 8
+
+
 def test_without_early_stopping_all_passes_are_taken():
     X, y = table("interacting")
     encoder = EntityEmbeddingEncoder(max_iter=3, early_stopping=False, random_state=0).fit(X, y)
