@@ -122,6 +122,14 @@ def test_links_lead_somewhere(page):
             assert anchor in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, target
 
 
+def test_extras_are_quoted():
+    """To zsh unquoted brackets are a pattern: "no matches found"."""
+    root = DOCS.parent
+    texts = {path: path.read_text(encoding="utf-8") for path in [*root.rglob("skembed/**/*.py"), *DOCS.glob("*.md")]}
+    texts[root / "README.md"] = (root / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path, text in texts.items() if re.search(r"pip install [^\n\"']*\[", text)] == []
+
+
 def test_each_benchmark_is_listed():
     benchmarks = DOCS.parent / "benchmarks"
     page = (benchmarks / "README.md").read_text(encoding="utf-8")

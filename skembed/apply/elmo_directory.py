@@ -350,7 +350,7 @@ def require_h5py() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("the weights of an ELMo need h5py: pip install skembed[elmo].") from error
+        raise ImportError('the weights of an ELMo need h5py: pip install "skembed[elmo]".') from error
     return h5py
 
 

@@ -82,8 +82,8 @@ class ContextualVectorizer(DocumentTransformer):
     ----------
     source : str or os.PathLike
         A directory of transformers or sentence-transformers (BERT, RoBERTa, DistilBERT, GPT-2, MiniLM, ...): a
-        configuration, weights in ``model.safetensors``, a tokenizer. Needs ``pip install skembed[transformers]``. Or
-        the files of an ELMo (``pip install skembed[elmo]``) or of a CoVe, given or learned by
+        configuration, weights in ``model.safetensors``, a tokenizer. Needs ``pip install "skembed[transformers]"``. Or
+        the files of an ELMo (``pip install "skembed[elmo]"``) or of a CoVe, given or learned by
         `skembed.text.train_elmo` and `train_cove`. The model is loaded when it is first used.
     layer : int, list of int, "mean" or "mix", default=-1
         Whose states are taken. 0 is a token without its context, -1 the last layer; layers of a list stand side by

@@ -47,7 +47,7 @@ def distill(
     """Make a table for the words of texts, whose means come close to the vectors that a sentence model gives.
 
     The model runs once for each word, alone, and for a sample of the texts; afterwards a text costs no more than
-    looking its words up. Needs transformers (``pip install skembed[transformers]``); nothing is downloaded, no pickle
+    looking its words up. Needs transformers (``pip install "skembed[transformers]"``); nothing is downloaded, no pickle
     is opened, and no code of the directory is run.
 
     Parameters

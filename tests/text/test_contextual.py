@@ -569,7 +569,7 @@ class TestErrors:
     def test_without_transformers(self, monkeypatch, tmp_path):
         source = shutil.copytree(TINY_BERT, tmp_path / "model")  # one that is in memory would do without
         monkeypatch.setitem(sys.modules, "transformers", None)
-        with pytest.raises(ImportError, match=r"pip install skembed\[transformers\]"):
+        with pytest.raises(ImportError, match=r'pip install "skembed\[transformers\]"'):
             ContextualVectorizer(source).fit()
 
 

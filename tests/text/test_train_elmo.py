@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
 
 def test_without_h5py_nothing_is_read(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install skembed\[elmo\]"):
+    with pytest.raises(ImportError, match=r'pip install "skembed\[elmo\]"'):
         train_elmo((pytest.fail("a document was read") for _ in range(1)), tmp_path / "elmo", **SMALL)
     assert not (tmp_path / "elmo").exists()
 

@@ -173,7 +173,7 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise ImportError(
-            f"reading {folder}, a directory of transformers, needs that package: pip install skembed[transformers]."
+            f'reading {folder}, a directory of transformers, needs that package: pip install "skembed[transformers]".'
         ) from error
     if not any(True for name in _TOKENIZER_FILES for _ in folder.glob(name)):
         raise FileNotFoundError(
