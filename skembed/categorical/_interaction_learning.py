@@ -9,6 +9,7 @@ those of the pairs, as the errors that these are measured against (the error str
 vector holds them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -90,7 +91,7 @@ def learn_interactions(
             asks = len(folds) > 0 and len(samples) <= MAX_ASKED_ROWS
             if not asks or not may_be_worth_it(before, after, weight[validation], together):
                 return Interactions(history=history), []
-            before, after = (held_out_errors(m, target, folds, history.best_iter) for m in (alone, model))
+            before, after = (held_out_errors(m, target, folds, history.best_iter, settings.tol) for m in (alone, model))
             if not is_worth_it(before, after, weight, groups):
                 return Interactions(history=history), []
         n_passes = history.best_iter
@@ -155,7 +156,11 @@ def triple_of_rows(columns: list[np.ndarray], sizes: list[int], triple: tuple[in
 
 
 def held_out_errors(
-    model: Backfitting, target: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]], n_passes: int
+    model: Backfitting,
+    target: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    max_iter: int,
+    tol: float,
 ) -> np.ndarray:
     """Return the squared error of each row by effects learned without its fold, summed over targets, (n_samples,).
 
@@ -165,15 +170,22 @@ def held_out_errors(
         With the terms and the ratios to take.
     target : ndarray of shape (n_samples, n_targets)
     folds : sequence of (train, test)
-    n_passes : int
+    max_iter : int
+        Passes at most: with ratios that are settled few are enough.
+    tol : float
+        What the loss has to fall by, for another pass.
     """
     include = np.zeros((len(target), len(folds)), dtype=np.uint8)
     for k, (train, _) in enumerate(folds):
         include[train, k] = 1
     sizes = [len(effects) for effects in model.effects]
     held_out = Backfitting(model.terms, sizes, target, model.weight, include, ratios=model.ratios)
-    for _ in range(n_passes):
-        held_out.one_pass()
+    last = math.inf
+    for _ in range(max_iter):
+        loss = held_out.one_pass()
+        if last - loss < tol:
+            break
+        last = loss
     out, n_targets = np.zeros(len(target)), target.shape[1]
     for k, (_, test) in enumerate(folds):
         out[test] = (held_out.residual[test, k * n_targets : (k + 1) * n_targets] ** 2).sum(axis=1)

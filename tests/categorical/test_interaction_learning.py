@@ -222,12 +222,16 @@ def test_errors_of_rows_by_what_was_learned_without_their_fold():
     everyone = np.ones((240, 1), dtype=np.uint8)
     model = Backfitting(terms, sizes, samples.target, samples.weight, everyone, ratios=np.array([3.0, 4.0, 5.0]))
     tests = [np.arange(0, 90), np.arange(90, 200), np.arange(200, 240)]
-    found = held_out_errors(model, samples.target, [(np.setdiff1d(np.arange(240), t), t) for t in tests], 4)
+    folds = [(np.setdiff1d(np.arange(240), t), t) for t in tests]
+    found = held_out_errors(model, samples.target, folds, 4, 0.0)
     for test in tests:
         slow = Slow(terms, sizes, samples.target, samples.weight, ~np.isin(np.arange(240), test), model.ratios)
         for _ in range(4):
             slow.one_pass()
         np.testing.assert_allclose(found[test], (slow.residual[test] ** 2).sum(axis=1), atol=1e-9)
+    settled = held_out_errors(model, samples.target, folds, 1_000, 0.0)
+    sooner = held_out_errors(model, samples.target, folds, 1_000, 1e-4)
+    assert 0 < abs(sooner.mean() - settled.mean()) < 0.01 * settled.mean()
 
 
 @pytest.mark.parametrize(("strength", "kept"), [(0.0, False), (0.45, True)])
