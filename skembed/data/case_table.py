@@ -16,6 +16,7 @@ from skembed.data.ragged import Ragged
 from skembed.data.sequences import check_zones, holds_times
 from skembed.data.twins import warn_of_twins
 from skembed.memory import check_memory
+from skembed.warning import warn
 
 __all__ = ["CaseTable", "to_sequences"]
 
@@ -32,6 +33,7 @@ _NOT_IN_ORDER_AS_TEXT = re.compile(  # dates and times that sorting as text puts
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ISO_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?\s*")
 
 
 class CaseTable(NamedTuple):
@@ -97,7 +99,7 @@ def to_sequences(
     ValueError
         If there is no such column, an id or an order is missing, a case column has two values in a case, or an order
         holds times of which some have a zone and some none, or dates as text that stand in another order as text, such
-        as "31/1/2024".
+        as "31/1/2024", or those of several offsets.
 
     MemoryError
         If the events of all prefixes are more than the machine holds; their number grows with the square of a length.
@@ -105,7 +107,7 @@ def to_sequences(
     Warns
     -----
     UserWarning
-        If a number and its text, as 1 and "1", are two cases.
+        If a number and its text, as 1 and "1", are two cases, or dates of `order` are text, which are no column of X.
 
     Examples
     --------
@@ -220,6 +222,7 @@ def _rank(column: Any, name: Any) -> np.ndarray:
         _require("order", name, np.array([rank == rank for rank in ranks])[factor.codes])
     elif all(isinstance(key, str) for key in keys):
         _refuse_dates(keys, name)
+        _look_at_iso_dates(keys, name)
         ranks = keys
     else:
         ranks = [_sortable(key) for key in keys]
@@ -268,6 +271,29 @@ def _refuse_dates(keys: list[str], name: Any) -> None:
             f"order={name!r} holds dates or times as text, such as {found!r:.60}, and as text they stand in another "
             f"order; turn them into dates before, with their format: pandas.to_datetime(frame[{name!r}], format=...)."
         )
+
+
+def _look_at_iso_dates(keys: list[str], name: Any) -> None:
+    """Refuse dates of ISO 8601 that text puts elsewhere, as those of several offsets; warn of others."""
+    if not keys or not all(map(_ISO_DATE.fullmatch, keys)):
+        return
+    try:
+        times = {key: datetime.datetime.fromisoformat(key.strip()) for key in keys}
+    except ValueError:
+        return
+    check_zones(list(times.values()), f"order={name!r}")
+    zone = ", utc=True" if times[keys[0]].tzinfo is not None else ""
+    way_out = f"turn them into dates before: pandas.to_datetime(frame[{name!r}]{zone}), str.to_datetime of polars."
+    for earlier, later in itertools.pairwise(sorted(keys)):
+        if times[earlier] > times[later]:
+            raise ValueError(
+                f"order={name!r} holds dates as text, of which {earlier!r:.60} is later than {later!r:.60}, but stands "
+                f"before it as text; {way_out}"
+            )
+    warn(
+        f"order={name!r} holds dates as text, such as {keys[0]!r:.60}: they put events in order, but are no column of "
+        f"X, of which times would be learned. If these may tell something, {way_out}"
+    )
 
 
 def _sortable(key: Any) -> tuple:

@@ -207,8 +207,7 @@ def test_dates_as_text_that_text_does_not_sort_are_refused(late):
 @pytest.mark.parametrize(
     "texts",
     [
-        ["2024-01-05", "2024-01-31"], ["2024-01-05 09:30", "2024-01-05 10:00"], ["2024-01", "2024-02"],
-        ["09:30", "10:30"], ["2024-01-05T09:30:00Z", "2024-01-05T10:30:00Z"], ["24-01-31", "24-02-01"],
+        ["2024-01", "2024-02"], ["09:30", "10:30"], ["24-01-31", "24-02-01"], ["2024-01-05", "none"],
         ["2024-W05", "2024-W10"],
         ["1.2.3", "1.2.4"], ["mayor 3", "mayor 4"], ["march", "may"], ["20240105", "20240131"],
     ],
@@ -216,6 +215,37 @@ def test_dates_as_text_that_text_does_not_sort_are_refused(late):
 def test_texts_that_are_in_order_as_text(texts):
     log = pd.DataFrame({"case": [1, 1], "when": texts[::-1], "step": ["b", "a"]})
     assert to_sequences(log, by="case", order="when").X["step"][1].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2024-01-05", "2024-01-31"], ["2024-01-05 09:30", "2024-01-05 10:00"],
+        ["2024-01-05T09:30:00Z", "2024-01-05T10:30:00Z"], ["2024-01-05", "2024-01-05 09:30:00.25"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_dates_as_text_order_events_and_are_said_to_be_no_column(kind, texts):
+    log = MAKERS[kind]({"case": [1, 1], "when": texts[::-1], "step": ["b", "a"]})
+    message = f"^order='when' holds dates as text, such as {re.escape(repr(texts[1]))}: .* no column of X"
+    with pytest.warns(UserWarning, match=message):
+        X = to_sequences(log, by="case", order="when").X
+    steps, names = (X["step"].to_pylist(), X.column_names) if kind == "pyarrow" else (X["step"].to_list(), X.columns)
+    assert list(steps[0]) == ["a", "b"]
+    assert "when" not in names
+
+
+def test_dates_as_text_of_several_offsets_are_refused_where_text_puts_them_elsewhere():
+    """As at the end of summer time."""
+    texts = ["2024-10-27T02:40:00+02:00", "2024-10-27T02:10:00+01:00"]
+    log = pd.DataFrame({"case": [1, 1], "when": texts, "step": ["a", "b"]})
+    message = f"^order='when' holds dates as text, of which {re.escape(repr(texts[1]))} is later than .* utc=True"
+    with pytest.raises(ValueError, match=message):
+        to_sequences(log, by="case", order="when")
+    X = to_sequences(log.assign(when=pd.to_datetime(log["when"], utc=True)), by="case", order="when").X
+    assert X["step"][1].tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="order='when' holds times with a time zone, such as "):
+        to_sequences(log.assign(when=[texts[0], "2024-10-27"]), by="case", order="when")
 
 
 def test_what_an_order_column_is():
