@@ -21,6 +21,7 @@ from skembed.training.callbacks import CallbackSupportMixin, PassCallbacks, with
 from skembed.training.ease import raised
 from skembed.training.interactions import METHODS, InteractionSettings, ItemTables, learn_items, method_for, passes_for
 from skembed.training.run import Run, draw_seed, settings_of
+from skembed.warning import warn
 
 __all__ = ["InteractionEmbedder"]
 
@@ -222,6 +223,11 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         ------
         ValueError
             If a value is negative, NaN, infinite or beyond float32, or nobody has an item.
+
+        Warns
+        -----
+        UserWarning
+            If nobody has two items, which is where there is nothing to learn but popularity.
         """
         self._validate_params()
         matrix, keys = read_baskets(self, X, items=self.items)
@@ -230,6 +236,12 @@ class InteractionEmbedder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if self.binary:
             matrix.data[:] = 1.0
         method = method_for(len(keys)) if self.method == "auto" else self.method
+        if method != "popularity" and np.diff(matrix.indptr).max() == 1:
+            warn(
+                f"no user of X has two items, of {matrix.shape[0]} users and {len(keys)} items, so that nothing tells "
+                f"which items go together, and method={method!r} cannot learn it. If a row of X is an interaction, "
+                "skembed.interactions.read_interactions makes a row of each user; else use method='popularity'."
+            )
         chosen = {
             name: None if getattr(self, name) == "auto" else getattr(self, name)
             for name in ("penalty", "dropout", "value_exponent", "prior", "max_iter")

@@ -252,6 +252,21 @@ def test_where_baskets_say_little_popular_items_are_recommended():
     np.testing.assert_allclose(nobody, embedder.transform(X[:half]).mean(axis=0), atol=1e-3)
 
 
+@pytest.mark.parametrize("method", ["auto", "ials", "svd", "item2vec"])
+def test_where_nobody_has_two_items_a_warning_says_what_was_passed_perhaps(method):
+    """As where each row of a log is taken for a basket."""
+    embedder = InteractionEmbedder(4, method=method, max_iter=2, random_state=0)
+    message = f"no user of X has two items, of 30 users and 3 items, .* method='{embedder.method}'"
+    with pytest.warns(UserWarning, match=message.replace("auto", "ease") + ".*read_interactions makes a row of each"):
+        embedder.fit([["a"], ["b"], ["c"]] * 10)
+
+
+@pytest.mark.parametrize(("method", "baskets"), [("popularity", [["a"], ["b"]]), ("ease", [["a"], ["b", "c"]])])
+def test_where_there_is_something_to_learn_nothing_is_said(method, baskets, recwarn):
+    InteractionEmbedder(4, method=method, random_state=0).fit(baskets * 10)
+    assert not list(recwarn)
+
+
 def test_few_baskets_teach_item2vec():
     """Twenty passes over two hundred baskets hardly moved a vector; hidden items were found as by popularity."""
     X = sparse.csr_matrix(tastes(400, 600, 20, 0.3), dtype=float)
