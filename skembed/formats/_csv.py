@@ -11,7 +11,8 @@ import contextlib
 import csv
 import io
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,6 +30,7 @@ _DELIMITERS = ",;\t"
 _KEY_NAMES = ("", "key", "keys", "word", "token", "id", "index")
 _INDEX_NAMES = ("", "index")
 _COUNT_NAMES = ("count", "counts")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 _OF_NUMBERS = frozenset("0123456789+-.eE ")
 _MAX_LINE = 1 << 26
 _LOOKED_AT = 1 << 16
@@ -59,7 +61,8 @@ def looks_like_csv(start: bytes) -> bool:
         return False
     if not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
-    named, body = not any(_is_number(field.strip()) for field in rows[0]), rows[1:] or rows
+    named = not any(_is_number(field.strip()) for field in rows[0]) or _are_names(rows[0], *rows[1:2])
+    body = rows[1:] or rows
     numeric = [all(_is_number(row[column].strip()) for row in body) for column in range(len(rows[0]))]
     if sum(numeric) >= len(numeric) - 1:
         return delimiter != "\t" or named  # between a key and numbers, a tab is one of a text of vectors
@@ -154,10 +157,10 @@ class _Raw(io.RawIOBase):
 def _columns(name: str, first: list[str], second: list[str]) -> tuple[_Columns, bool]:
     """Which column is which, and whether the first row is one of names."""
     names, places = [field.strip().lower() for field in first], range(len(first))
-    texts = [place for place in places if not _is_number(first[place].strip())]
-    if not _are_names(names, texts):
+    if not _are_names(first, second):
         return _checked(name, _Columns(len(first), 0, None, list(places)[1:])), False
-    named = [place for place in places if names[place] in _KEY_NAMES]
+    word = _word_beside_numbers(names)
+    named = [place for place in places if names[place] in _KEY_NAMES or place == word]
     texts = [place for place in places if not _is_number(second[place].strip())] if len(second) == len(first) else []
     # pandas' index of numbers is no key beside a column named so, and no component
     keys = sorted(named, key=lambda place: (place not in texts, names[place] in _INDEX_NAMES)) or texts
@@ -175,16 +178,29 @@ def _checked(name: str, columns: _Columns) -> _Columns:
     return columns
 
 
-def _are_names(names: list[str], texts: list[int]) -> bool:
-    """Whether a row is one of names: words where numbers would be, or a name of keys beside the numbers of components.
+def _are_names(first: list[str], second: Sequence[str] = ()) -> bool:
+    """Whether a row is one of names: words where numbers would be, or a word beside the numbers of components.
 
-    pandas names components by their numbers, and a key may be "word": so its numbers have to be 0, 1, 2, or 1, 2, 3.
+    pandas names components by their numbers, 0, 1, 2, or 1, 2, 3. A key may have these for its vector, one that is
+    "word", too: so where the word is no name of keys, there have to be two numbers or more, and none of the row below
+    may be written as a whole one, as these are.
     """
-    if len(texts) > 1:
+    names = [field.strip().lower() for field in first]
+    if sum(not _is_number(name) for name in names) > 1:
         return True
-    others = [name for name in names if name not in _KEY_NAMES]
-    counted = {tuple(map(str, range(first, first + len(others)))) for first in (0, 1)}
-    return len(others) == len(names) - 1 and tuple(others) in counted
+    word = _word_beside_numbers(names)
+    if word is None or names[word] in _KEY_NAMES:
+        return word is not None
+    numbers = [field.strip() for place, field in enumerate(second) if place != word]
+    return len(numbers) > 1 and not any(map(_INTEGER.fullmatch, numbers))
+
+
+def _word_beside_numbers(names: list[str]) -> int | None:
+    """The place of the one name beside which all others are the numbers of components, from 0 or 1 on."""
+    words = [place for place, name in enumerate(names) if not _is_number(name)]
+    others = [*names[: words[0]], *names[words[0] + 1 :]] if len(words) == 1 else []
+    counted = any(others == list(map(str, range(first, first + len(others)))) for first in (0, 1))
+    return words[0] if others and counted else None
 
 
 class _Reader:

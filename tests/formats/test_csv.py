@@ -56,6 +56,35 @@ def test_what_others_write(load, content):
     assert load(content) == EmbeddingTable(["Ulm", "Bern"], [[1, 2.5], [-3, 40]])
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("names", ["city 0 1 2", "city 1 2 3", "word 0 1 2"])
+def test_numbered_columns_have_names_whatever_the_keys_are_called(load, separator, names):
+    rows = [names, "Ulm 0.5 2.0 -1e-05", "Bern 1 2 3"]
+    table = load("\n".join(rows).replace(" ", separator))
+    assert table == EmbeddingTable(["Ulm", "Bern"], [[0.5, 2, -1e-5], [1, 2, 3]])
+
+
+def test_a_map_of_pandas_keeps_its_keys(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    vectors = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
+    frame = pandas.DataFrame(vectors, index=pandas.Index(["Ulm", "Bern", "Graz"], name="city"))
+    for name, options in {"v.csv": {}, "v.tsv": {"sep": "\t"}}.items():
+        frame.to_csv(tmp_path / name, **options)
+        assert load_table(tmp_path / name) == EmbeddingTable(frame.index, vectors)
+
+
+@pytest.mark.parametrize(
+    "content", ["Ulm,0,1\nBern,1,0\n", "Ulm,0,1\nBern,0.5,1\n", "Ulm,1\nBern,0.5\n", "Ulm,1,2.0\nBern,0.5,0.1\n"]
+)
+def test_whole_numbers_in_a_first_row_are_no_names_of_themselves(load, content):
+    assert load(content).keys.tolist() == ["Ulm", "Bern"]
+    assert load(content.split("\n")[0]).keys.tolist() == ["Ulm"]
+
+
+def test_numbers_are_keys_below_a_name_of_their_own(load):
+    assert load("node,0,1\n7,0.5,0.25\n8,1.5,3.0\n") == EmbeddingTable(["7", "8"], [[0.5, 0.25], [1.5, 3]])
+
+
 def test_a_key_that_is_a_name_of_keys_is_a_key(load):
     assert load("word,0.5,1\nid,2,3\n").keys.tolist() == ["word", "id"]
 
