@@ -146,10 +146,11 @@ def load_as(path: str | os.PathLike, format: str, options: ReadOptions) -> Embed
 
 
 def _native(path: str | os.PathLike, options: ReadOptions) -> EmbeddingTable:
+    how: dict[str, bool] = {"verify": options.verify, "allow_nonfinite": options.allow_nonfinite}
     if options.takes_all and options.subwords:
-        return load_native(path, mmap=options.mmap, verify=options.verify)
+        return load_native(path, mmap=options.mmap, **how)
     # mapped, only what is kept is copied
-    table = load_native(path, mmap=True, verify=options.verify)
+    table = load_native(path, mmap=True, **how)
     if not options.subwords:
         table = EmbeddingTable._of(table.shared_keys, table.vectors, table.unknown, table.metric, table.counts)
     selection = Selection(options)

@@ -24,6 +24,7 @@ import numpy as np
 
 from skembed.data.keycodes import decode_keys, encode_keys
 from skembed.formats._errors import FormatError
+from skembed.formats._rows import first_not_finite, not_finite_message
 from skembed.formats.hashed_file import HashedFile, open_regular, write_hashed
 from skembed.table import EmbeddingTable
 from skembed.table.counts import checked_counts
@@ -97,7 +98,9 @@ def save_native(table: EmbeddingTable, path: str | os.PathLike) -> None:
     write_hashed(path, tensors, _DTYPES, manifest)
 
 
-def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = True) -> EmbeddingTable:
+def load_native(
+    path: str | os.PathLike, *, mmap: bool = False, verify: bool = True, allow_nonfinite: bool = False
+) -> EmbeddingTable:
     """Read a table that `save_native` wrote.
 
     Every size is checked against the bytes that are there before anything is allocated, and nothing in a file is run.
@@ -110,6 +113,8 @@ def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = T
     verify : bool, default=True
         Compare the file with its hash, and check that its vectors are finite. False saves reading all of a file that
         is mapped; sizes and keys are checked even so.
+    allow_nonfinite : bool, default=False
+        Take NaN and infinity in vectors as they are.
 
     Returns
     -------
@@ -123,11 +128,11 @@ def load_native(path: str | os.PathLike, *, mmap: bool = False, verify: bool = T
         If the file cannot be opened.
     """
     with open_regular(path) as file:
-        return _Reader(file, os.fspath(path), max_header=_MAX_HEADER).table(mmap, verify)
+        return _Reader(file, os.fspath(path), max_header=_MAX_HEADER).table(mmap, verify, allow_nonfinite)
 
 
 class _Reader(HashedFile):
-    def table(self, mmap: bool, verify: bool) -> EmbeddingTable:
+    def table(self, mmap: bool, verify: bool, allow_nonfinite: bool) -> EmbeddingTable:
         header, entries, manifest = self.header({_FORMAT: _VERSION})
         metric = manifest.get("metric", _UNNAMED_METRIC)
         if metric not in METRICS:
@@ -142,7 +147,7 @@ class _Reader(HashedFile):
         }
         if verify:
             self.verify(header, manifest, tensors.values())
-        return self.assemble(tensors, settings, metric, verify)
+        return self.assemble(tensors, settings, metric, verify and not allow_nonfinite)
 
     def layout(self, entries: dict[str, Any], start: int) -> dict[str, tuple[int, np.dtype, tuple[int, ...]]]:
         """Offset, dtype and shape of each tensor, which together must fill the file to its last byte."""
@@ -202,22 +207,21 @@ class _Reader(HashedFile):
         return settings
 
     def assemble(
-        self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, metric: Metric, verify: bool
+        self, tensors: dict[str, np.ndarray], settings: dict[str, Any] | None, metric: Metric, finite: bool
     ) -> EmbeddingTable:
         vectors, unknown = tensors["vectors"], tensors.get("unknown")
         try:
             keys = decode_keys(tensors["key_types"], tensors["key_offsets"], tensors["key_bytes"].tobytes())
             counts = checked_counts(tensors.get("counts"), len(keys))
-            table = EmbeddingTable._validated(keys, vectors, unknown, metric, counts, finite=verify)
+            bad = first_not_finite(vectors) if finite else None
+            if bad is not None:
+                raise ValueError(not_finite_message(vectors[bad], f"(key {keys[bad[0]]!r})"))
+            table = EmbeddingTable._validated(keys, vectors, unknown, metric, counts, finite=False)
             if settings is None:
                 return table
             subwords = Subwords(tensors["ngrams"], buckets=tensors.get("buckets"), **settings)
-            if verify and not _finite(subwords.vectors):
+            if finite and first_not_finite(subwords.vectors) is not None:
                 raise ValueError("ngrams must be finite float32, they are not")
             return SubwordTable._from(table, subwords)
         except ValueError as error:
-            raise FormatError(f"{self.path}: {error}.") from None
-
-
-def _finite(vectors: np.ndarray) -> bool:
-    return all(np.isfinite(vectors[start : start + 65_536]).all() for start in range(0, len(vectors), 65_536))
+            raise FormatError(f"{self.path}: {str(error).removesuffix('.')}.") from None

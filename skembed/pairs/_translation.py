@@ -79,7 +79,9 @@ def translate(
     vectors = source.vectors if keys is None else source.vectors[source.index_of(list(keys))]
     if metric != "csls":
         return target.nearest(np.asarray(vectors), k, metric=metric)  # type: ignore[arg-type]
-    index = CSLSIndex.of(ExactIndex(target.vectors), ExactIndex(source.vectors), n_neighbors)
+    index = CSLSIndex.of(
+        ExactIndex(target.vectors, keys=target.keys), ExactIndex(source.vectors, keys=source.keys), n_neighbors
+    )
     found = index.search(vectors, k)
     return [
         [(target.keys[row], score) for row, score in zip(rows, scores)]

@@ -15,7 +15,7 @@ from skembed.table.keys import build_index, find_rows, hashable, key_list, row_k
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, one_of, unit_vectors
 from skembed.table.torch_module import TorchEmbedding, torch_embedding
-from skembed.table.vectors import as_float32
+from skembed.table.vectors import as_float32, check_finite
 from skembed.warning import warn
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
@@ -120,7 +120,7 @@ class EmbeddingTable(KeyedVectors):
             unknown = _vector(unknown, vectors.shape[1], "unknown")
         metric = one_of(metric, METRICS, "metric")
         if finite:
-            _check_finite(vectors, keys.array)
+            check_finite(vectors, keys.array)
         self._set_parts(keys, vectors, unknown, metric, checked_counts(counts, len(keys)))
 
     @classmethod
@@ -504,6 +504,9 @@ class EmbeddingTable(KeyedVectors):
             there = rows[start : start + _BLOCK_ROWS]
             here = self._vectors[start : start + _BLOCK_ROWS][there >= 0].astype(np.float64)
             covariance += here.T @ other._vectors[there[there >= 0]].astype(np.float64)
+        if not np.isfinite(covariance).all():
+            check_finite(self._vectors, self.keys)
+            check_finite(other._vectors, other.keys)
         left, _, right = np.linalg.svd(covariance)
         rotation = left @ right
         return self._mapped(lambda vectors: vectors.astype(np.float64) @ rotation)
@@ -602,18 +605,6 @@ def _vector(values: Any, embedding_dim: int, name: str) -> np.ndarray:
     if not np.isfinite(vector).all():
         raise ValueError(f"{name} must be finite float32, got {vector[~np.isfinite(vector)][0]} in it.")
     return vector
-
-
-def _check_finite(vectors: np.ndarray, keys: np.ndarray) -> None:
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = vectors[start : start + _BLOCK_ROWS]
-        if np.isfinite(block.sum(dtype=np.float64)):  # one pass without a mask: a sum of finite float32 is finite
-            continue
-        row, component = np.argwhere(~np.isfinite(block))[0]
-        raise ValueError(
-            f"vectors must be finite float32, got {block[row, component]} for the key {keys[start + row]!r} "
-            f"(row {start + row}, component {component}); drop the key or mend its vector."
-        )
 
 
 def _bits(vector: np.ndarray | None) -> bytes | None:

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from skembed.table.vectors import check_finite
+
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
 AnyMetric = Literal["cosine", "euclidean", "dot", "csls"]  # what a search may be asked for; no table's own is "csls"
@@ -37,6 +39,9 @@ class Neighbors(NamedTuple):
 class ExactIndex:
     """Exact search among the rows of `vectors`, float32 (n, embedding_dim); norms not given are computed here, once.
 
+    A number that is not finite would hide rows beside its own: it is a ValueError, which names the row's key if `keys`
+    are given.
+
     Examples
     --------
     >>> import numpy as np
@@ -47,10 +52,12 @@ class ExactIndex:
     array([[2, 1]])
     """
 
-    def __init__(self, vectors: np.ndarray, norms: np.ndarray | None = None):
+    def __init__(self, vectors: np.ndarray, norms: np.ndarray | None = None, keys: np.ndarray | None = None):
         self.vectors = vectors
         self.norms = row_norms(vectors) if norms is None else norms
         self.largest = float(self.norms.max(initial=0.0))
+        if not np.isfinite(self.largest):
+            check_finite(vectors, keys)
         self.smallest = float(self.norms.min(where=self.norms > 0, initial=self.largest))
         inverse = np.divide(1.0, self.norms, out=np.zeros_like(self.norms), where=self.norms > 0)
         with np.errstate(over="ignore"):  # beyond float32 only where float32 is not used

@@ -12,7 +12,7 @@ from skembed.table.approximate import ApproximateIndex
 from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, is_tensor, key_list, unseen_message
 from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
-from skembed.table.vectors import as_float32
+from skembed.table.vectors import as_float32, check_finite
 
 
 class _Terms(NamedTuple):
@@ -136,6 +136,8 @@ class KeyedVectors:
         vectors, own_rows = self._queries(query)
         excluded = find_rows(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else self._restricted(restrict_to)
+        if own_rows is not None and not np.isfinite(vectors).all():
+            check_finite(self._vectors, self._keys.array, own_rows[own_rows >= 0])
         k, vectors_2d = positive_int(k, "k"), np.atleast_2d(vectors)
         struck = excluded[excluded >= 0] if len(excluded) else None
         if metric == "csls":
@@ -252,8 +254,11 @@ class KeyedVectors:
         rows = np.unique(self._seen_rows(keys, "restrict_to"))
         exact = None
         if len(rows) * self.embedding_dim <= COPIED_AT_ONCE:  # else a copy would be held that is too large
-            norms = None if self._exact_index is None else self._exact_index.norms[rows]
-            exact = ExactIndex(self._vectors[rows], norms)
+            vectors = self._vectors[rows]
+            norms = row_norms(vectors) if self._exact_index is None else self._exact_index.norms[rows]
+            if not np.isfinite(norms).all():
+                check_finite(self._vectors, self._keys.array, rows)
+            exact = ExactIndex(vectors, norms)
         restriction = _Restriction(given, rows, exact)
         if given is not None:
             self._restriction = restriction
@@ -413,7 +418,7 @@ class KeyedVectors:
     @property
     def _exact(self) -> ExactIndex:
         if self._exact_index is None:
-            self._exact_index = ExactIndex(self._vectors)
+            self._exact_index = ExactIndex(self._vectors, keys=self._keys.array)
         return self._exact_index
 
     def _seen_rows(self, keys: Iterable, name: str = "keys") -> np.ndarray:

@@ -11,7 +11,9 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 
-__all__ = ["as_float32", "is_frozen"]
+__all__ = ["as_float32", "check_finite", "is_frozen"]
+
+_BLOCK_ROWS = 65_536  # rows looked at in one go
 
 
 def as_float32(values: Any, name: str) -> np.ndarray:
@@ -39,6 +41,24 @@ def as_float32(values: Any, name: str) -> np.ndarray:
     kept = _is_mapped(array) or is_frozen(array)
     with np.errstate(over="ignore"):  # what overflows is inf, and named by the check for finite values
         return array.astype(np.float32, order="C", copy=not kept)
+
+
+def check_finite(vectors: np.ndarray, keys: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
+    """ValueError for the first row, of all or of these, with a number that is not finite; it names its key, if known."""
+    for start in range(0, len(vectors) if rows is None else len(rows), _BLOCK_ROWS):
+        places = slice(start, start + _BLOCK_ROWS)
+        block = vectors[places if rows is None else rows[places]]
+        with np.errstate(invalid="ignore"):
+            total = block.sum(dtype=np.float64)  # one pass without a mask: a sum of finite float32 is finite
+        if np.isfinite(total):
+            continue
+        place, component = np.argwhere(~np.isfinite(block))[0]
+        row = start + place if rows is None else rows[start + place]
+        whose = "" if keys is None else f" for the key {keys[row]!r}"
+        raise ValueError(
+            f"vectors must be finite float32, got {block[place, component]}{whose} "
+            f"(row {row}, component {component}); drop the key or mend its vector."
+        )
 
 
 def _is_mapped(array: Any) -> bool:

@@ -247,7 +247,12 @@ class TestDamage:
             ("key_types", 2, 1, "type code 1"),
             ("key_offsets", 0, 1, "key_offsets"),
             ("key_offsets", 3, -5, "key_offsets"),
-            ("vectors", 4, np.nan, "finite float32, got nan for the key None"),
+            (
+                "vectors",
+                4,
+                np.nan,
+                r"expected finite numbers that fit float32, got nan \(key None\); pass allow_nonfinite",
+            ),
             ("unknown", 0, np.inf, "unknown must be finite"),
             ("key_bytes", 0, 0xFF, "key_bytes.*row 0"),
             ("key_bytes", 7, ord("X"), "another spelling of the same key"),  # 0X1.4p+1
