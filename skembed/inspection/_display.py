@@ -135,7 +135,7 @@ class EmbeddingDisplay:
             Which points may have a label. True: 40 at most; an int: this many at most; keys: these alone. Labels go
             to the largest points, or the first of the table, of every region; one that finds no room is left out.
             "groups": the names of the colours' categories instead, each in the middle of its points.
-        links : list of (key, key), or dict of str to such lists, default=None
+        links : list of (key, key), array or frame of two columns, or dict of str to such, default=None
             Arrows to draw, as from "man" to "king" and from "woman" to "queen". A dict names groups of them.
         fields : dict of str to values, or data frame, default=None
             Further values, as for `color`, that a page can colour by and show.

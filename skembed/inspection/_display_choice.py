@@ -69,12 +69,12 @@ def labelled(points: Points, label: Any) -> tuple[list, int]:
 
 def link_groups(links: Any) -> dict[str, list[tuple]]:
     """Links as a dict from the name of a group to its pairs of canonical keys; no name where none was given."""
-    groups = links if isinstance(links, Mapping) else {"": links or []}
+    groups: Mapping[Any, Any] = links if isinstance(links, Mapping) else {"": () if links is None else links}
     pairs: dict[str, list[tuple]] = {}
     for name, group in groups.items():
         pairs[str(name)] = []
-        for pair in group:
-            if not isinstance(pair, tuple | list) or len(pair) != 2:
+        for pair in group.to_numpy() if hasattr(group, "to_numpy") else group:
+            if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
                 raise ValueError(f"links must be pairs (from, to) of keys, got {pair!r}.")
             pairs[str(name)].append(tuple(key_list(pair)))
     return pairs

@@ -168,7 +168,9 @@ def _pairs_of(X: Any, y: Any) -> tuple[Any, Any]:
     if by_key and not isinstance(X, EmbeddingTable):
         raise TypeError("y maps keys to values, so X must be an EmbeddingTable; give y as one value a row.")
     if by_key:
-        keys, values = zip(*y.items()) if len(y) else ((), ())
+        if not len(y):
+            raise ValueError("y must hold a value for one key or more, got none.")
+        keys, values = zip(*y.items())
         return X.lookup(key_list(keys, "y")), _of_own_types(values)
     if isinstance(X, EmbeddingTable):
         X = X.vectors

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skembed.data.canonical import canonical_key
 from skembed.data.compression import text_lines
 from skembed.table import EmbeddingTable
 from skembed.table.queries import one_of, positive_int
@@ -42,8 +43,10 @@ class Words:
         self._rows = dict(zip(reversed(self.folded), range(len(self.folded) - 1, -1, -1)))
 
     def fold(self, word: Any) -> Any:
-        """A word as it is compared: in upper case if asked; what is no string is left as it is."""
-        return word.upper() if self._case_insensitive and isinstance(word, str) else word
+        """A word as it is compared: a key of a table, a string in upper case if asked."""
+        if isinstance(word, str):
+            return word.upper() if self._case_insensitive else word
+        return canonical_key(word)
 
     def row(self, word: Any) -> int:
         """Row of a word, -1 if it is not there."""

@@ -12,7 +12,7 @@ from skembed.table.approximate import ApproximateIndex
 from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, is_tensor, key_list, unseen_message
 from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
-from skembed.table.vectors import as_float32, check_finite
+from skembed.table.vectors import as_float32, check_finite, of_tensor
 
 
 class _Terms(NamedTuple):
@@ -329,7 +329,7 @@ class KeyedVectors:
 
     def _terms(self, given: Iterable, name: str) -> "_Terms":
         """What `analogy` adds up: the vectors of keys, weighted or not, and vectors as they are."""
-        given = np.asarray(given) if is_tensor(given) else given
+        given = np.asarray(of_tensor(given)) if is_tensor(given) else given
         if not isinstance(given, np.ndarray) or given.ndim == 1:
             given = list(given) if isinstance(given, list | tuple) else key_list(given, name)
         keys: list[Any] = []
@@ -437,7 +437,7 @@ class KeyedVectors:
 
     def _queries(self, query: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Vectors, (embedding_dim,) or (n, embedding_dim), and where they came from keys, the rows of those."""
-        query = np.asarray(query) if is_tensor(query) else query
+        query = np.asarray(of_tensor(query)) if is_tensor(query) else query
         if len(getattr(query, "shape", ())) == 2 or (isinstance(query, np.ndarray) and query.dtype.kind in "fiub"):
             return self._matrix(query, "query"), None
         if hashable(query):

@@ -11,7 +11,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 
-__all__ = ["as_float32", "check_finite", "is_frozen"]
+__all__ = ["as_float32", "check_finite", "is_frozen", "of_tensor"]
 
 _BLOCK_ROWS = 65_536  # rows looked at in one go
 
@@ -43,8 +43,16 @@ def as_float32(values: Any, name: str) -> np.ndarray:
         return array.astype(np.float32, order="C", copy=not kept)
 
 
+def of_tensor(values: Any) -> Any:
+    """A tensor of torch as numpy takes it, without its gradient and from any device; anything else as it is."""
+    if not hasattr(values, "detach"):
+        return values
+    values = values.detach().cpu()
+    return values.float() if str(values.dtype) == "torch.bfloat16" else values
+
+
 def check_finite(vectors: np.ndarray, keys: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
-    """ValueError for the first row, of all or of these, with a number that is not finite; it names its key, if known."""
+    """ValueError for the first row, of all or of these, with a number that is not finite, naming its key if known."""
     for start in range(0, len(vectors) if rows is None else len(rows), _BLOCK_ROWS):
         places = slice(start, start + _BLOCK_ROWS)
         block = vectors[places if rows is None else rows[places]]
@@ -89,6 +97,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
         )
     if isinstance(values, ValuesView | Iterator):
         values = list(values)
+    values = of_tensor(values)
     try:
         return np.asarray(values)
     except ValueError:

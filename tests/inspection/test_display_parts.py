@@ -220,6 +220,14 @@ def test_which_keys_are_labelled():
         labelled(points, [f"{i}x" for i in range(6)])
 
 
+def test_links_in_arrays_and_frames():
+    pairs = [("a", "b"), ("c", "d")]
+    assert link_groups(np.array(pairs)) == {"": pairs}
+    assert link_groups(pytest.importorskip("pandas").DataFrame(pairs)) == {"": pairs}
+    assert link_groups({"to": np.array(pairs)}) == {"to": pairs}
+    assert link_groups(np.empty((0, 2))) == link_groups(()) == {"": []}
+
+
 def test_links_in_groups():
     assert link_groups(None) == {"": []}
     assert link_groups([("a", "b"), ["c", 7.0]]) == {"": [("a", "b"), ("c", 7)]}

@@ -129,6 +129,8 @@ def test_probes_that_cannot_be_are_named(vectors, classes):
     for y in ([0] * 239 + [1], ["a"] * 239 + ["b"], range(240)):
         with pytest.raises(ValueError, match=r"two classes of two members or more, .* classes (1|240) have one"):
             probe_score(vectors, y, random_state=0)
+    with pytest.raises(ValueError, match=r"^y must hold a value for one key or more, got none\.$"):
+        probe_score(EmbeddingTable(["a"], [[1.0]]), {})
     with pytest.raises(ValueError, match="y must have two classes or more, got the single class 1"):
         probe_score(vectors, np.ones(240, dtype=int))
     for missing in (None, np.nan):

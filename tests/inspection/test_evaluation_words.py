@@ -1,5 +1,6 @@
 """Similarity, analogies and categorization agree with slow twins, and with gensim where it is installed."""
 
+import datetime
 import gzip
 import json
 import zlib
@@ -365,3 +366,12 @@ def test_agrees_with_gensim(real_table, case_insensitive, unknown):
     for section, theirs in zip(ours.sections, sections):
         n_correct = len(theirs["correct"])
         assert (section.n_correct, section.n_questions) == (n_correct, n_correct + len(theirs["incorrect"]))
+
+
+def test_keys_of_test_sets_are_those_of_tables():
+    days = [datetime.date(2024, 1, day) for day in range(1, 6)]
+    table = EmbeddingTable([*days, None], np.random.default_rng(0).standard_normal((6, 3)))
+    pairs = [(days[0], np.datetime64(days[1]), 1), (days[2], days[3], 2), (days[4], float("nan"), 3)]
+    assert evaluate_similarity(table, pairs).oov_share == 0
+    assert evaluate_analogies(table, [days[:4]]).n_questions == 1
+    assert evaluate_categorization(table, dict.fromkeys(days[:2], 0) | dict.fromkeys(days[2:], 1)).oov_share == 0

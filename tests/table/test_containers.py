@@ -62,6 +62,21 @@ def test_vectors_of_python_objects():
     assert EmbeddingTable(["Ulm"], [[2**70, 1]])["Ulm"][0] == np.float32(2.0**70)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_tensors_as_a_model_gives_them(dtype):
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(NUMBERS.tolist(), dtype=getattr(torch, dtype), requires_grad=True)
+    table = EmbeddingTable(["Ulm", "Bern"], tensor * 1)
+    np.testing.assert_array_equal(table.vectors, NUMBERS)
+    assert table.nearest(tensor, k=1) == table.nearest(NUMBERS, k=1)
+    assert table.nearest(tensor[0], k=1) == [("Ulm", 1.0)]
+    assert table.kneighbors(tensor, k=1).rows.tolist() == [[0], [1]]
+    assert table.analogy([tensor[0]], k=1) == table.analogy(NUMBERS[:1], k=1) == table.analogy(tensor[:1], k=1)
+    assert table.similarity(tensor[0], "Ulm") == table.similarity("Ulm", "Ulm")
+    tensor.data[0, 0] = 7
+    assert table["Ulm"][0] == 1
+
+
 @pytest.mark.parametrize(
     ("vectors", "error", "message"),
     [
