@@ -21,6 +21,7 @@ from skembed.formats._text import read_text
 from skembed.formats._word2vec import read_word2vec
 from skembed.table import EmbeddingTable, SubwordTable
 from skembed.table.queries import one_of
+from skembed.warning import warn
 
 READERS: dict[str, Callable[[Source, ReadOptions], EmbeddingTable]] = {
     "text": read_text,
@@ -107,7 +108,7 @@ def load_table(
     Warns
     -----
     UserWarning
-        If keys occur twice: the first wins.
+        If keys occur twice: the first wins. If the file has none of `keys`.
 
     Examples
     --------
@@ -119,7 +120,13 @@ def load_table(
     EmbeddingTable(1 keys, embedding_dim=2)
     """
     options = read_options(limit, keys, mmap, dtype, errors, allow_nonfinite, subwords, member, verify, max_expansion)
-    return load_as(path, format, options)
+    table = load_as(path, format, options)
+    if options.wanted is not None and not len(table):
+        warn(
+            f"{os.fsdecode(path)}: none of the {len(options.wanted)} keys asked for is in it, such as "
+            f"{min(options.wanted, key=repr)!r}; the table is empty. Keys of texts are strings."
+        )
+    return table
 
 
 def load_as(path: str | os.PathLike, format: str, options: ReadOptions) -> EmbeddingTable:

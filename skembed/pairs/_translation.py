@@ -7,6 +7,7 @@ import numpy as np
 
 from skembed.table import EmbeddingTable
 from skembed.table.csls import CSLS_NEIGHBORS, CSLSIndex
+from skembed.table.keys import key_list
 from skembed.table.neighbors import ExactIndex
 from skembed.table.queries import positive_int
 
@@ -76,7 +77,7 @@ def translate(
             "space, as of both sides of a CCAEmbedder."
         )
     k, n_neighbors = positive_int(k, "k"), positive_int(n_neighbors, "n_neighbors")
-    vectors = source.vectors if keys is None else source.vectors[source.index_of(list(keys))]
+    vectors = source.vectors if keys is None else source.vectors[source.index_of(key_list(keys))]
     if metric != "csls":
         return target.nearest(np.asarray(vectors), k, metric=metric)  # type: ignore[arg-type]
     index = CSLSIndex.of(

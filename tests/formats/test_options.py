@@ -260,3 +260,18 @@ def test_values_of_options_that_are_refused(tmp_path, options, message):
     assert not isinstance(caught.value, FormatError)
     with pytest.raises(TypeError, match="keys must be a list of keys, got the single str 'the'"):
         load_table(tmp_path / "vectors", keys="the")
+
+
+@pytest.mark.parametrize("kind", ["glove", "csv", "npz", "native"])
+def test_a_file_that_has_none_of_the_keys_is_told_of(tmp_path, kind):
+    table = EmbeddingTable(["1", "2"], [[1.5, 2.0], [0.5, 1.0]])
+    path = tmp_path / {"glove": "v", "csv": "v.csv", "npz": "v.npz", "native": "v.safetensors"}[kind]
+    table.save(path, "glove" if kind == "glove" else None)
+    with pytest.warns(
+        UserWarning, match="none of the 2 keys asked for is in it, such as 1; the table is empty"
+    ) as seen:
+        assert load_table(path, keys=[1, 2]).shape == (0, 2)
+    assert seen[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_table(path, keys=["1", 2]).keys.tolist() == ["1"]

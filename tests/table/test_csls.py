@@ -88,6 +88,9 @@ def test_what_does_not_fit_is_named():
             translate(table, table, **{name: 0})
     with pytest.raises(KeyError, match="99"):
         translate(table, table, [99])
+    letters = EmbeddingTable(["a", "b"], [[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(TypeError, match=r"keys must be a list of keys, got the single str 'ab'; pass \['ab'\]\."):
+        translate(letters, letters, "ab")
     with pytest.raises(ValueError, match="metric must be one of"):
         translate(table, table, metric="cos")
 
