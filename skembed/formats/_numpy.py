@@ -240,7 +240,11 @@ def _key_array(table: EmbeddingTable) -> np.ndarray:
                 f"a numpy array of strings cannot hold the key {(ends or [longest])[0][:40]!r}: one of more than "
                 f"{_MAX_WIDTH} characters, or that ends with NUL; save the table as 'safetensors'."
             )
-    array = np.array(keys)
+    beyond = kinds == {int} and max(keys) > np.iinfo(np.int64).max  # beside smaller ones numpy would make them floats
+    try:
+        array = np.array(keys, dtype=np.uint64 if beyond else None)
+    except OverflowError:
+        array = np.array(keys, dtype=object)
     if array.dtype.kind not in "Uiufb":
         raise TypeError("keys in a numpy file must fit 64 bits; save the table as 'safetensors'.")
     return array

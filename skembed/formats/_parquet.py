@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from skembed.data.canonical import canonical_key
 from skembed.formats._errors import FormatError
 from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
@@ -150,6 +151,13 @@ def _vectors(name: str, pa: Any, batch: Any, names: list[str]) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False).reshape(-1, dim)
 
 
+def _check_keys(keys: np.ndarray, column: Any) -> None:
+    """ValueError for the first key that pyarrow made another of, to have all of one type."""
+    for key, found in zip(keys.tolist(), column.to_pylist()):
+        if found != key and (isinstance(found, list) or canonical_key(found) != key):
+            raise ValueError(f"{key!r:.60} would be read as {found!r:.60}")
+
+
 def write_parquet(table: EmbeddingTable, file: BinaryIO, dtype: Any = "float32") -> None:
     """Write the columns `key`, `vector` and, where there are counts, `count`, with checksums of the pages."""
     pa = _pyarrow()
@@ -157,6 +165,8 @@ def write_parquet(table: EmbeddingTable, file: BinaryIO, dtype: Any = "float32")
     vectors = pa.list_(kind, table.embedding_dim)
     try:
         keys = pa.array(table.keys.tolist())
+        if not pa.types.is_string(keys.type):
+            _check_keys(table.keys, keys)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise TypeError(
             f"keys in parquet must be of one type that it has: {error}; save the table as 'safetensors', or with other "

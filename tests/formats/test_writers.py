@@ -1,6 +1,7 @@
 """Writers of each format: the very bytes of a small table, and what the end of a file's name says."""
 
 import bz2
+import datetime
 import gzip
 import itertools
 import lzma
@@ -325,3 +326,32 @@ def test_numbers_beyond_half_precision_are_refused(tmp_path, suffix):
     with pytest.raises(ValueError, match=r"float16' ends at 65504, and the vector of '日本' holds 65520; leave dtype"):
         table.save(tmp_path / f"t.{suffix}", dtype="float16")
     assert len(load_table(tmp_path / f"t.{suffix}")) == 2
+
+
+@pytest.mark.parametrize("keys", [[2**63 + 5, 1], [2**64 - 1, 0, 2**53 + 1], [2**53 + 1, -(2**62)], [2**63, 2**63 + 1]])
+def test_whole_numbers_of_64_bits_stay_what_they_are(tmp_path, keys):
+    table = EmbeddingTable(keys, np.eye(len(keys)))
+    table.save(tmp_path / "t.npz")
+    assert load_table(tmp_path / "t.npz") == table
+
+
+@pytest.mark.parametrize(
+    ("format", "keys", "message"),
+    [
+        ("numpy", [2**63 + 5, -1], "keys in a numpy file must fit 64 bits"),
+        ("numpy", [2**64, 1], "keys in a numpy file must fit 64 bits"),
+        ("parquet", ["a", b"b"], r"keys in parquet must be of one type that it has: 'a' would be read as b'a'; save"),
+        (
+            "parquet",
+            [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)],
+            "would be read as",
+        ),
+        ("parquet", [(1, 2), (3, 4)], r"\(1, 2\) would be read as \[1, 2\]; save the table as 'safetensors'"),
+    ],
+)
+def test_keys_that_would_be_others_are_refused(tmp_path, format, keys, message):
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    with pytest.raises(TypeError, match=message):
+        EmbeddingTable(keys, np.eye(len(keys))).save(tmp_path / "t", format)
+    assert list(tmp_path.iterdir()) == []
