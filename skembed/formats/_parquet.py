@@ -15,7 +15,8 @@ from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_f
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
 
-_KEY_NAMES = ("key", "keys", "word", "token", "id", "index", "__index_level_0__")
+_INDEX_NAME = "__index_level_0__"  # of pandas, where the index has no name
+_KEY_NAMES = ("key", "keys", "word", "token", "id", "index", _INDEX_NAME)
 _COUNT_NAMES = ("count", "counts")
 _GROUP_ROWS = 1 << 16
 _BATCH_ROWS = 1 << 14
@@ -98,12 +99,17 @@ def _columns(name: str, pa: Any, schema: Any) -> tuple[str, list[str], str | Non
     listed = [field.name for field in schema if _is_list(pa, field.type) and _is_number(pa, field.type.value_type)]
     counted = [field.name for field in schema if field.name.lower() in _COUNT_NAMES and pa.types.is_integer(field.type)]
     others = [field for field in schema if field.name not in listed and field.name not in counted[:1]]
-    named = [field.name for field in others if field.name.lower() in _KEY_NAMES]
     texts = [field.name for field in others if not _is_number(pa, field.type)]
+    named = [field.name for field in others if field.name.lower() in _KEY_NAMES]
+    # pandas' index of numbers is no key beside a column named so, and no component
+    named.sort(key=lambda column: column == _INDEX_NAME and column not in texts)
+    unsure = named[:1] == [_INDEX_NAME] and texts and _INDEX_NAME not in texts
     key_names = named or texts or [field.name for field in others if listed]
-    components = listed or [field.name for field in others if field.name not in key_names[:1]]
+    left_out = {*key_names[:1], *(column for column in named if column not in texts)}
+    components = listed or [field.name for field in others if field.name not in left_out]
     numeric = listed or all(_is_number(pa, schema.field(component).type) for component in components)
-    if not key_names or len(listed) > 1 or not components or not numeric or (not named and len(key_names) > 1):
+    unsure = unsure or (not named and len(key_names) > 1)
+    if not key_names or len(listed) > 1 or not components or not numeric or unsure:
         raise FormatError(
             f"{name}: expected a column of keys and one of vectors (lists of numbers), or columns of numbers beside "
             f"one of keys, named 'key'; got {[f'{field.name}: {field.type}' for field in schema][:10]}."

@@ -317,6 +317,26 @@ class TestParquet:
         pyarrow.parquet.write_table(pa.table(columns), tmp_path / "t")
         assert list(load_table(tmp_path / "t")) == ["a", "b"]
 
+    def test_an_index_of_pandas_is_no_key_beside_one_and_no_component(self, tmp_path):
+        pd = pytest.importorskip("pandas")
+        frame = pd.DataFrame({"word": ["a", "b", "c"], "x": [0.5, 1.5, 2.5], "y": [1.0, 2.0, 3.0]}).iloc[[1, 2, 0]]
+        frame.to_parquet(tmp_path / "t")
+        expected = EmbeddingTable(["b", "c", "a"], [[1.5, 2.0], [2.5, 3.0], [0.5, 1.0]])
+        assert load_table(tmp_path / "t") == expected
+        for columns in (["word"], ["word", "id"]):
+            lists = (
+                frame[["word"]].assign(id=[70, 80, 90])[columns].assign(vector=frame[["x", "y"]].to_numpy().tolist())
+            )
+            lists.to_parquet(tmp_path / "t")
+            assert load_table(tmp_path / "t") == expected
+        lists.rename(columns={"word": "city"})[["city", "vector"]].to_parquet(tmp_path / "t")
+        with pytest.raises(
+            FormatError, match=r"beside one of keys, named 'key'; got .*'city: .*'__index_level_0__: int64'"
+        ):
+            load_table(tmp_path / "t")
+        lists[["vector"]].to_parquet(tmp_path / "t")  # the index alone
+        assert load_table(tmp_path / "t").keys.tolist() == [1, 2, 0]
+
     def test_other_columns(self, tmp_path):
         pa = pytest.importorskip("pyarrow")
         import pyarrow.parquet
