@@ -1,12 +1,13 @@
 """Folds that hold out every row once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, column_or_1d
 
-__all__ = ["are_random", "is_number_of_folds", "last_folds", "make_folds", "n_folds_at_least"]
+__all__ = ["are_random", "is_number_of_folds", "last_folds", "make_folds", "n_folds_at_least", "training_rows"]
 
 DEFAULT_FOLDS = 5
 
@@ -81,6 +82,14 @@ def is_number_of_folds(cv: Any) -> bool:
 def are_random(cv: Any) -> bool:
     """Whether `cv` holds out rows without regard to groups or to their order in time."""
     return is_number_of_folds(cv) or isinstance(cv, (KFold, StratifiedKFold))
+
+
+def training_rows(folds: Sequence[tuple[np.ndarray, np.ndarray]], n_rows: int) -> np.ndarray:
+    """Return which rows each fold learns from, (n_rows, n_folds), uint8."""
+    include = np.zeros((n_rows, len(folds)), dtype=np.uint8)
+    for k, (train, _) in enumerate(folds):
+        include[train, k] = 1
+    return include
 
 
 def last_folds(folds: list[tuple[np.ndarray, np.ndarray]], fraction: float) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 
 from skembed.categorical._backfitting import Backfitting
 from skembed.categorical._chance import mean_and_error
+from skembed.categorical._folds import training_rows
 from skembed.categorical._interaction_screening import screen_triples
 from skembed.categorical._interactions import Cells, Interactions
 from skembed.categorical._samples import Samples
@@ -175,10 +176,7 @@ def held_out_errors(
     tol : float
         What the loss has to fall by, for another pass.
     """
-    include = np.zeros((len(target), len(folds)), dtype=np.uint8)
-    for k, (train, _) in enumerate(folds):
-        include[train, k] = 1
-    sizes = [len(effects) for effects in model.effects]
+    sizes, include = [len(effects) for effects in model.effects], training_rows(folds, len(target))
     held_out = Backfitting(model.terms, sizes, target, model.weight, include, ratios=model.ratios)
     last = math.inf
     for _ in range(max_iter):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skembed.categorical._effects import Effects, VarianceRatios
+from skembed.categorical._folds import training_rows
 from skembed.categorical._interactions import Interactions
 from skembed.data.keys import smallest
 from skembed.data.target import Target
@@ -87,10 +88,7 @@ class Problem:
 
     def include(self) -> np.ndarray:
         """Return which rows each fold learns from, (n_samples, n_folds), uint8."""
-        include = np.zeros((len(self.ids), len(self.folds)), dtype=np.uint8)
-        for k, (train, _) in enumerate(self.folds):
-            include[train, k] = 1
-        return include
+        return training_rows(self.folds, len(self.ids))
 
 
 @stored

@@ -25,7 +25,6 @@ from skembed.formats._quantised import QuantisedMatrix
 from skembed.formats._records import MAX_WORD, Words, find_records
 from skembed.formats._rows import (
     Selection,
-    first_not_finite,
     not_finite_message,
     rounded_to_half,
     table_of,
@@ -33,6 +32,7 @@ from skembed.formats._rows import (
 from skembed.table import EmbeddingTable
 from skembed.table.subword_table import SubwordTable
 from skembed.table.subwords import MAX_N, Subwords
+from skembed.table.vectors import first_not_finite
 
 MAGIC = 793_712_314
 VERSIONS = (11, 12)

@@ -24,13 +24,14 @@ import numpy as np
 
 from skembed.data.keycodes import decode_keys, encode_keys
 from skembed.formats._errors import FormatError
-from skembed.formats._rows import first_not_finite, not_finite_message
+from skembed.formats._rows import not_finite_message
 from skembed.formats.hashed_file import HashedFile, open_regular, write_hashed
 from skembed.table import EmbeddingTable
 from skembed.table.counts import checked_counts
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.subword_table import SubwordTable
 from skembed.table.subwords import Subwords
+from skembed.table.vectors import first_not_finite
 
 _FORMAT = "skembed.EmbeddingTable"
 _VERSION = 2

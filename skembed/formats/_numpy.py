@@ -18,12 +18,12 @@ from skembed.formats._rows import (
     BYTE_ORDER_MARK,
     Selection,
     decode_keys,
-    first_not_finite,
     not_finite_message,
     table_of,
 )
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
+from skembed.table.vectors import first_not_finite
 
 _MAX_HEADER = 10_000
 _KEY_DTYPES = re.compile(r"[<>=|]?(?:U[0-9]{1,7}|S[0-9]{1,7}|[iu][1248]|f[248]|b1)")

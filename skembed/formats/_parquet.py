@@ -11,9 +11,10 @@ from skembed.data.canonical import canonical_key
 from skembed.formats._errors import FormatError
 from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
-from skembed.formats._rows import RowBuffer, Selection, decode_keys, first_not_finite, not_finite_message, table_of
+from skembed.formats._rows import RowBuffer, Selection, decode_keys, not_finite_message, table_of
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
+from skembed.table.vectors import first_not_finite
 
 _INDEX_NAME = "__index_level_0__"  # of pandas, where the index has no name
 _KEY_NAMES = ("key", "keys", "word", "token", "id", "index", _INDEX_NAME)

@@ -96,20 +96,6 @@ def decode_key(raw: bytes, errors: str, where: Callable[[str], FormatError]) -> 
         ) from None
 
 
-def first_not_finite(rows: np.ndarray) -> tuple[int, int] | None:
-    """Row and component of the first number that is not finite; one pass without a mask where all are."""
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        block = rows[start : start + _BLOCK_ROWS]
-        with np.errstate(invalid="ignore", over="ignore"):
-            total = block.sum(dtype=np.float64)
-        if np.isfinite(total):
-            continue
-        bad = np.argwhere(~np.isfinite(block))
-        if len(bad):
-            return start + int(bad[0, 0]), int(bad[0, 1])
-    return None
-
-
 def not_finite_message(value: object, what: str) -> str:
     return (
         f"expected finite numbers that fit float32, got {value} {what}; pass allow_nonfinite=True to take it as it is"

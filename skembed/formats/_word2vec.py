@@ -12,9 +12,10 @@ from skembed.formats._errors import FormatError
 from skembed.formats._open import Source
 from skembed.formats._options import ReadOptions
 from skembed.formats._records import MAX_WORD, Words, find_records
-from skembed.formats._rows import RowBuffer, Selection, first_not_finite, not_finite_message, table_of
+from skembed.formats._rows import RowBuffer, Selection, not_finite_message, table_of
 from skembed.formats._text import parse_header
 from skembed.table import EmbeddingTable
+from skembed.table.vectors import first_not_finite
 
 _BLOCK = 1 << 20
 _MAX_HEADER = 64

@@ -13,7 +13,7 @@ from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_g
 from skembed.table import EmbeddingTable
 from skembed.table.neighbors import COSMUL_EPSILON, ExactIndex
 from skembed.table.queries import unit_vectors
-from skembed.table.vectors import check_finite
+from skembed.table.vectors import check_finite_vectors
 
 __all__ = ["AnalogyAnswer", "AnalogyResult", "AnalogySection", "evaluate_analogies"]
 
@@ -160,7 +160,7 @@ def evaluate_analogies(
     rows = words.rows(word for _, question in listed for word in question).reshape(-1, 4)
     is_known = np.asarray((rows >= 0).all(axis=1))
     known = np.flatnonzero(is_known)
-    check_finite(words.vectors, words.keys)
+    check_finite_vectors(words.vectors, words.keys)
     excluded = _excluded(words, rows[known, :3])
     find = _by_sum if method == "3cosadd" else _by_product
     answers = np.full(len(listed), -1)

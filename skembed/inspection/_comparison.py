@@ -12,7 +12,7 @@ from skembed.inspection._words import check_table, one_of, positive_int
 from skembed.table import EmbeddingTable
 from skembed.table.keys import build_index, find_rows
 from skembed.table.neighbors import METRICS, ExactIndex, Metric
-from skembed.table.vectors import check_finite
+from skembed.table.vectors import check_finite_vectors
 
 __all__ = ["TableComparison", "compare_tables"]
 
@@ -115,7 +115,7 @@ def compare_tables(
             "shared keys."
         )
     for table, shared in ((left, left_rows), (right, right_rows)):
-        check_finite(table.vectors, table.keys, shared)
+        check_finite_vectors(table.vectors, table.keys, shared)
     random = check_random_state(random_state)
     judged = np.arange(n_shared)
     if metric != "euclidean":

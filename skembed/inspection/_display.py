@@ -11,7 +11,7 @@ from skembed.inspection._display_points import Points
 from skembed.inspection._palette import Field
 from skembed.inspection.plane import METHODS, lay_out, measure_trust
 from skembed.table import EmbeddingTable
-from skembed.table.vectors import check_finite
+from skembed.table.vectors import check_finite_vectors
 
 
 class EmbeddingDisplay:
@@ -179,7 +179,7 @@ class EmbeddingDisplay:
         points.limit(most_points(max_points, method), by_size, [*linked, *wanted])
         made = {name: points.field(values, name, chosen) for name, values in given.items()}
         shown = table if len(points.rows) == len(table) and keys is None else table.subset(table.keys[points.rows])
-        check_finite(shown.vectors, shown.keys)
+        check_finite_vectors(shown.vectors, shown.keys)
         vectors = (shown.normalize() if metric == "cosine" else shown).vectors
         random = check_random_state(random_state)  # one stream: layout, then sample
         layout = lay_out(vectors, method, dim, random)

@@ -13,7 +13,7 @@ from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
 from skembed.table.queries import unit_vectors
-from skembed.table.vectors import check_finite
+from skembed.table.vectors import check_finite_vectors
 from skembed.warning import warn
 
 __all__ = ["SentenceSimilarityResult", "SimilarityResult", "evaluate_sentence_similarity", "evaluate_similarity"]
@@ -131,7 +131,7 @@ def evaluate_similarity(
     scores = np.array([score for _, _, score in listed])
     left, right = words.rows(a for a, _, _ in listed), words.rows(b for _, b, _ in listed)
     known = (left >= 0) & (right >= 0)
-    check_finite(words.vectors, words.keys, np.concatenate([left[known], right[known]]))
+    check_finite_vectors(words.vectors, words.keys, np.concatenate([left[known], right[known]]))
     cosines = np.zeros(len(listed))
     products = unit_vectors(words.vectors[left[known]]) * unit_vectors(words.vectors[right[known]])
     # what is equal but for the last bits of a float64, as of each word with itself, has to tie

@@ -15,7 +15,7 @@ from skembed.table.keys import build_index, find_rows, hashable, key_list, row_k
 from skembed.table.neighbors import METRICS, Metric
 from skembed.table.queries import KeyedVectors, one_of, unit_vectors
 from skembed.table.torch_module import TorchEmbedding, torch_embedding
-from skembed.table.vectors import as_float32, check_finite
+from skembed.table.vectors import as_float32, check_finite_vectors
 from skembed.warning import warn
 
 RAISE: Any = type("_Raise", (), {"__repr__": lambda self: "<unknown, else KeyError>"})()
@@ -120,7 +120,7 @@ class EmbeddingTable(KeyedVectors):
             unknown = _vector(unknown, vectors.shape[1], "unknown")
         metric = one_of(metric, METRICS, "metric")
         if finite:
-            check_finite(vectors, keys.array)
+            check_finite_vectors(vectors, keys.array)
         self._set_parts(keys, vectors, unknown, metric, checked_counts(counts, len(keys)))
 
     @classmethod
@@ -505,8 +505,8 @@ class EmbeddingTable(KeyedVectors):
             here = self._vectors[start : start + _BLOCK_ROWS][there >= 0].astype(np.float64)
             covariance += here.T @ other._vectors[there[there >= 0]].astype(np.float64)
         if not np.isfinite(covariance).all():
-            check_finite(self._vectors, self.keys)
-            check_finite(other._vectors, other.keys)
+            check_finite_vectors(self._vectors, self.keys)
+            check_finite_vectors(other._vectors, other.keys)
         left, _, right = np.linalg.svd(covariance)
         rotation = left @ right
         return self._mapped(lambda vectors: vectors.astype(np.float64) @ rotation)

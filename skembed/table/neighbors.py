@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from skembed.table.vectors import check_finite
+from skembed.table.vectors import check_finite_vectors
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
@@ -57,7 +57,7 @@ class ExactIndex:
         self.norms = row_norms(vectors) if norms is None else norms
         self.largest = float(self.norms.max(initial=0.0))
         if not np.isfinite(self.largest):
-            check_finite(vectors, keys)
+            check_finite_vectors(vectors, keys)
         self.smallest = float(self.norms.min(where=self.norms > 0, initial=self.largest))
         inverse = np.divide(1.0, self.norms, out=np.zeros_like(self.norms), where=self.norms > 0)
         with np.errstate(over="ignore"):  # beyond float32 only where float32 is not used

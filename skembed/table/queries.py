@@ -12,7 +12,7 @@ from skembed.table.approximate import ApproximateIndex
 from skembed.table.csls import CSLSIndex
 from skembed.table.keys import UnseenKeyError, find_rows, hashable, is_tensor, key_list, unseen_message
 from skembed.table.neighbors import COPIED_AT_ONCE, METRICS, AnyMetric, ExactIndex, Metric, Neighbors, row_norms
-from skembed.table.vectors import as_float32, check_finite, of_tensor
+from skembed.table.vectors import as_float32, check_finite_vectors, of_tensor
 
 
 class _Terms(NamedTuple):
@@ -137,7 +137,7 @@ class KeyedVectors:
         excluded = find_rows(key_list(exclude, "exclude"), self._index)
         among = None if restrict_to is None else self._restricted(restrict_to)
         if own_rows is not None and not np.isfinite(vectors).all():
-            check_finite(self._vectors, self._keys.array, own_rows[own_rows >= 0])
+            check_finite_vectors(self._vectors, self._keys.array, own_rows[own_rows >= 0])
         k, vectors_2d = positive_int(k, "k"), np.atleast_2d(vectors)
         struck = excluded[excluded >= 0] if len(excluded) else None
         if metric == "csls":
@@ -257,7 +257,7 @@ class KeyedVectors:
             vectors = self._vectors[rows]
             norms = row_norms(vectors) if self._exact_index is None else self._exact_index.norms[rows]
             if not np.isfinite(norms).all():
-                check_finite(self._vectors, self._keys.array, rows)
+                check_finite_vectors(self._vectors, self._keys.array, rows)
             exact = ExactIndex(vectors, norms)
         restriction = _Restriction(given, rows, exact)
         if given is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skembed.data.canonical import canonical_key
 
-__all__ = ["as_float32", "check_finite", "is_frozen", "of_tensor"]
+__all__ = ["as_float32", "check_finite_vectors", "first_not_finite", "is_frozen", "of_tensor"]
 
 _BLOCK_ROWS = 65_536  # rows looked at in one go
 
@@ -51,20 +51,30 @@ def of_tensor(values: Any) -> Any:
     return values.float() if str(values.dtype) == "torch.bfloat16" else values
 
 
-def check_finite(vectors: np.ndarray, keys: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
-    """ValueError for the first row, of all or of these, with a number that is not finite, naming its key if known."""
+def first_not_finite(vectors: np.ndarray, rows: np.ndarray | None = None) -> tuple[int, int] | None:
+    """Row and component of the first number that is not finite, of all rows or of these; None where all are."""
     for start in range(0, len(vectors) if rows is None else len(rows), _BLOCK_ROWS):
         places = slice(start, start + _BLOCK_ROWS)
         block = vectors[places if rows is None else rows[places]]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             total = block.sum(dtype=np.float64)  # one pass without a mask: a sum of finite float32 is finite
         if np.isfinite(total):
             continue
-        place, component = np.argwhere(~np.isfinite(block))[0]
-        row = start + place if rows is None else rows[start + place]
+        bad = np.argwhere(~np.isfinite(block))
+        if len(bad):
+            place, component = start + int(bad[0, 0]), int(bad[0, 1])
+            return place if rows is None else int(rows[place]), component
+    return None
+
+
+def check_finite_vectors(vectors: np.ndarray, keys: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
+    """ValueError for the first row, of all or of these, with a number that is not finite, naming its key if known."""
+    bad = first_not_finite(vectors, rows)
+    if bad is not None:
+        row, component = bad
         whose = "" if keys is None else f" for the key {keys[row]!r}"
         raise ValueError(
-            f"vectors must be finite float32, got {block[place, component]}{whose} "
+            f"vectors must be finite float32, got {vectors[bad]}{whose} "
             f"(row {row}, component {component}); drop the key or mend its vector."
         )
 
