@@ -165,7 +165,8 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     vector is learned from the other folds. Levels with so many rows that a row's own target hardly weighs in their
     vector have the same one in all folds, which spares the model behind the noise of folds. So have columns of few
     levels, of which a model gains next to nothing by chance: of n rows n/100 levels in all, of a column at most 32,
-    unless `cv` splits by groups or by time.
+    unless `cv` splits by groups or by time. Copies of a row, as of an oversampled class, lie in several folds and undo
+    all this: encode before you oversample.
 
     Where `cv` splits by groups and `groups` are given, rows of a group count as alike beyond what the columns say.
     What a column says then has to be beyond the errors of groups (Liang and Zeger 1986), and interactions have to be
