@@ -136,9 +136,10 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         Pairs of columns whose interactions are in the vectors, the most significant first; a numeric side input may be
         the second. Empty where none was found worth it, or the net has hidden layers.
     distance_unit_ : float
-        How much a prediction changes, in standard deviations of the target, when one level takes another's place at
-        distance 1. Vectors are scaled by one factor, so that the root mean square over the informative columns of the
-        total spread of the training rows' vectors is 1, as if they stood beside standardised numbers.
+        How much a prediction changes, in standard deviations of the target (outliers apart, see Notes), when one level
+        takes another's place at distance 1. Vectors are scaled by one factor, so that the root mean square over the
+        informative columns of the total spread of the training rows' vectors is 1, as if they stood beside standardised
+        numbers.
     n_iter_ : int
         Passes over the data: those of the net, or 1 where there was none.
     loss_curve_, validation_scores_ : list of float
@@ -173,6 +174,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
     borne out by different groups: their score test adds the residuals of each group up first, and whether they stay is
     decided on whole groups. Else columns that tell the groups apart are taken for ones that say something, alone or
     with each other, and new groups have no use of what was learned from them.
+
+    A continuous y of which rows far out hold most of the squares, and of which levels else explain nothing, is brought
+    between its outer fences (Tukey 1977), three distances of the quartiles beyond them; in further batches likewise.
 
     What `transform` gives a level never leaves the range that each output column had over the training rows: where a
     level was met once, training rows of such levels had the unknown level's vector, and no linear model has learned

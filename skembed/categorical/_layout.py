@@ -79,8 +79,8 @@ def lay_out(
         Columns that stay although their spread is next to none of all.
     """
     weight, standardised = problem.weight, problem.standardised
-    ids, numeric = problem.ids, problem.numeric
-    prediction = held_out(problem, fold_effects, lambda e, rows: e.predict(ids[rows], numeric[rows]))
+    numeric = problem.numeric
+    prediction = held_out_prediction(problem, fold_effects)
     residual = standardised - prediction
     center = np.average(standardised, axis=0, weights=weight)
     beside_numbers = standardised - center - held_out(problem, fold_effects, lambda e, rows: numeric[rows] @ e.numeric)
@@ -169,6 +169,11 @@ def held_out(
     for (_, test), effects in zip(problem.folds, fold_effects):
         out[test] = value_of(effects, test)
     return out
+
+
+def held_out_prediction(problem: Problem, fold_effects: list[Effects]) -> np.ndarray:
+    """Return each row's prediction by the crossed effects that were learned without it, (n_samples, n_targets)."""
+    return held_out(problem, fold_effects, lambda e, rows: e.predict(problem.ids[rows], problem.numeric[rows]))
 
 
 def held_out_effects(problem: Problem, fold_tables: list[np.ndarray], column: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Learning of one table of vectors for each column from ids and a target: the steps of `EntityEmbeddingEncoder.fit`.
 
-1. effects of the levels by shrunken least squares, for all rows and for the rows of each fold;
+1. effects of the levels by shrunken least squares, for all rows and for those of each fold, within fences;
 2. a net that learns what the effects leave: products of levels that interact, or hidden layers;
 3. the dimensions that say something, by falling spread;
 4. for each training row the vectors that were learned without it, where it has a say in them;
@@ -17,7 +17,8 @@ from skembed.categorical._folds import last_folds
 from skembed.categorical._interaction_learning import learn_interactions
 from skembed.categorical._interaction_screening import numeric_bins, screen_pairs, without_bins
 from skembed.categorical._interactions import Interactions
-from skembed.categorical._layout import MARGINAL_SCALE, lay_out
+from skembed.categorical._layout import MARGINAL_SCALE, gain_of, gained, held_out_prediction, is_sure, lay_out
+from skembed.categorical._outliers import Fences
 from skembed.categorical._problem import Layout, Learned, Problem, RowVectors
 from skembed.categorical._samples import Samples
 from skembed.threads import one_blas_thread
@@ -49,11 +50,16 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     Learned
     """
     rng = np.random.RandomState(run.seed)
-    standardised = problem.standardised
     sizes = [len(c) for c in problem.counts]
-    include = problem.include()
-    model = EffectsModel(Samples(problem.ids, sizes, problem.numeric, standardised, problem.weight), rng)
-    *fold_effects, effects = model.solve_each(np.hstack([include, np.ones((len(include), 1), dtype=np.uint8)]))
+    sets = np.hstack([problem.include(), np.ones((len(problem.ids), 1), dtype=np.uint8)])
+    model = EffectsModel(problem.samples(), rng)
+    *fold_effects, effects = model.solve_each(sets)
+    fences = fences_against_outliers(problem, fold_effects)
+    if fences is not None:
+        problem = problem.within(fences)
+        model = EffectsModel(problem.samples(), np.random.RandomState(run.seed))
+        *fold_effects, effects = model.solve_each(sets)
+    standardised = problem.standardised
     interactions, net = Interactions(), without_net(problem)
     fold_interactions: list[list[np.ndarray]] = []
     interacting: set[int] = set()
@@ -90,8 +96,34 @@ def learn(problem: Problem, settings: NetSettings, run: Run) -> Learned:
     vectors = list(map(RowVectors, training_rows, codes))
     interactions, layouts = as_read(interactions, net, layouts)
     return Learned(
-        tables, vectors, layouts, scale, informative, effects.rounded(), model.ratios, interactions, net, history
+        tables=tables,
+        training_rows=vectors,
+        layouts=layouts,
+        scale=scale,
+        informative=informative,
+        effects=effects.rounded(),
+        ratios=model.ratios,
+        interactions=interactions,
+        net=net,
+        history=history,
+        fences=fences,
     )
+
+
+def fences_against_outliers(problem: Problem, fold_effects: list[Effects]) -> Fences | None:
+    """Return the fences of targets whose squares are those of outliers, and whose effects explain nothing held out."""
+    if problem.axes is not None or problem.target.outputs[0].classes is not None:  # outputs are of one kind
+        return None
+    weight = problem.weight
+    fences = Fences.find(problem.standardised, weight)
+    if fences is None:
+        return None
+    own = held_out_prediction(problem, fold_effects)
+    target = problem.standardised - np.average(problem.standardised, axis=0, weights=weight)
+    variances = np.average(target**2, axis=0, weights=weight)
+    values = gained(own, target)
+    gains = [gain_of(values[:, [j]], weight, v, problem.groups) for j, v in enumerate(variances)]
+    return fences.of(np.array([not is_sure(gain) for gain in gains]))
 
 
 def learn_cached(memory: Any, problem: Problem, settings: NetSettings, run: Run) -> Call:
@@ -173,9 +205,7 @@ def hidden_net(
     """Train a net with hidden layers, each row's offset from effects that were learned without it."""
     from skembed.training.nets.level_net import learn_net
 
-    prediction = np.empty(problem.standardised.shape)
-    for (_, test), part in zip(problem.folds, fold_effects):
-        prediction[test] = part.predict(problem.ids[test], problem.numeric[test])
+    prediction = held_out_prediction(problem, fold_effects)
     validation = validation_rows(problem, settings, rng)
     problem = replace(problem, offset=problem.target.offset(problem.of_targets(prediction)))
     return learn_net(problem, validation, settings, run.seeded(rng), draw_seed(rng))

@@ -130,10 +130,10 @@ def learn_further(
         [table * (before > 0)[:, None] for table, before in zip(old.marginal, seen)],
         old.numeric,
     )
-    standardised = problem.standardised
+    problem = problem.within(learned.fences)
+    expected, standardised = old.predict(ids, numeric), problem.standardised
     samples = Samples(ids, sizes, numeric, standardised, weight)
     (effects,) = solve_effects(samples, learned.ratios, prior=Prior(prior, seen))
-    expected = old.predict(ids, numeric)
     residual = standardised - expected
     run.begin_pass()
     interactions = learned.interactions

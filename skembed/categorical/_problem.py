@@ -1,15 +1,18 @@
 """The problem that `fit` is to solve, the settings of the net, and what comes out of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
 from skembed.categorical._effects import Effects, VarianceRatios
 from skembed.categorical._folds import training_rows
 from skembed.categorical._interactions import Interactions
+from skembed.categorical._outliers import Fences
+from skembed.categorical._samples import Samples
 from skembed.data.keys import smallest
 from skembed.data.target import Target
-from skembed.state import stored
+from skembed.state import check_state, stored
 from skembed.training.level_net import NetPart
 from skembed.training.passes import History
 
@@ -85,6 +88,17 @@ class Problem:
     def of_targets(self, values: np.ndarray) -> np.ndarray:
         """Return values of `standardised` as those of all targets, (n_samples, n_targets)."""
         return values if self.axes is None else values @ self.axes.T
+
+    def samples(self) -> Samples:
+        """Return all rows with the standardised target, for effects."""
+        return Samples(self.ids, [len(c) for c in self.counts], self.numeric, self.standardised, self.weight)
+
+    def within(self, fences: Fences | None) -> "Problem":
+        """Return the problem with the values of numbers between fences, in their unit; those that nets learn, too."""
+        if fences is None:
+            return self
+        coded = fences.bring(self.coded) if self.coded.size else self.coded
+        return replace(self, standardised=fences.bring(self.standardised), coded=coded)
 
     def include(self) -> np.ndarray:
         """Return which rows each fold learns from, (n_samples, n_folds), uint8."""
@@ -174,6 +188,8 @@ class Learned:
     net : NetPart
     history : History
         Of the passes.
+    fences : Fences or None
+        Between which values of the standardised target are brought, where that has outliers.
     """
 
     tables: list[np.ndarray]
@@ -186,3 +202,12 @@ class Learned:
     interactions: Interactions
     net: NetPart
     history: History
+    fences: Fences | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "fences" or value is not None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        names = [field.name for field in fields(self) if field.name != "fences"]
+        check_state(Learned, state, required=names)
+        vars(self).update({"fences": None} | state)
