@@ -280,7 +280,8 @@ class ContextualVectorizer(DocumentTransformer):
         X : iterable of str or of token lists
         by : {"word", "piece"}, default="word"
             "word": runs of letters and digits, with the apostrophes and hyphens within them, and single marks; the
-            vector of a word is the mean of those of its pieces. The tokens of a list are its words: scripts without
+            vector of a word is the mean of those of its pieces. Words in one piece, as the dots of "..." may be, share
+            its vector. The tokens of a list are its words: scripts without
             spaces are best cut into words before. "piece": the tokens of the model, as its vocabulary writes them.
 
         Returns
@@ -438,22 +439,29 @@ def _token_vectors(document: str | list[str], states: DocumentStates, by: str) -
     if by == "piece":
         return TokenVectors(states.tokens.texts, states.body.copy(), states.tokens.spans)
     words, spans = split_words(document)
-    word_of = _words_of(states.tokens, spans)
-    order = np.flatnonzero(word_of >= 0)
-    order = order[np.argsort(word_of[order], kind="stable")]
-    present, starts = np.unique(word_of[order], return_index=True)
-    if not len(present):
+    word_of, token = _words_of(states.tokens, spans)
+    if not len(word_of):
         return TokenVectors([], np.empty((0, states.body.shape[1]), dtype=np.float32), spans[:0])
-    n_pieces = np.diff(np.append(starts, len(order)))
-    means = np.add.reduceat(states.body[order], starts, axis=0) / n_pieces[:, None].astype(np.float32)
+    present, starts, n_pieces = np.unique(word_of, return_index=True, return_counts=True)
+    means = np.add.reduceat(states.body[token], starts, axis=0) / n_pieces[:, None].astype(np.float32)
     return TokenVectors([words[word] for word in present], means, spans[present])
 
 
-def _words_of(tokens: TokenSequence, spans: np.ndarray) -> np.ndarray:
-    """Return for each token the word that it begins in, -1 for none."""
-    if not len(spans):
-        return np.full(len(tokens.texts), -1)
-    begins = tokens.spans[:, 0]
-    word = np.searchsorted(spans[:, 0], begins, side="right") - 1
-    inside = (word >= 0) & (begins < spans[word, 1]) & (tokens.spans[:, 0] < tokens.spans[:, 1])
-    return np.where(inside, word, -1)
+def _words_of(tokens: TokenSequence, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return words, rising, and beside each a token that belongs to it.
+
+    A token belongs to the word that it begins in; to a word that none begins in, those that cover it.
+    """
+    begins, ends = tokens.spans.T
+    shown = np.flatnonzero(begins < ends)
+    if not len(spans) or not len(shown):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    word = np.searchsorted(spans[:, 0], begins[shown], side="right") - 1
+    inside = (word >= 0) & (begins[shown] < spans[word, 1])
+    word, token = word[inside], shown[inside]
+    without = np.setdiff1d(np.flatnonzero(spans[:, 0] < ends.max()), word)
+    covered = [np.flatnonzero((begins <= start) & (start < ends)) for start in spans[without, 0]]
+    word = np.concatenate([word, np.repeat(without, list(map(len, covered)))])
+    token = np.concatenate([token, *covered])
+    order = np.argsort(word, kind="stable")
+    return word[order], token[order]

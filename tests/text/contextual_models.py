@@ -93,6 +93,39 @@ def gpt2(folder: Path) -> Path:
     return save(config, tokenizer, folder)
 
 
+def fnet(folder: Path, **options: Any) -> Path:
+    """A model that mixes all positions, padding among them."""
+    from transformers import FNetConfig
+
+    tokenizer = wordpieces(folder)
+    config = FNetConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2, initializer_range=0.3,
+        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id, **options,
+    )  # fmt: skip
+    return save(config, tokenizer, folder)
+
+
+def clip_text(folder: Path) -> Path:
+    """A model that normalizes its last states after it has noted them down."""
+    from transformers import CLIPTextConfig
+
+    tokenizer = wordpieces(folder)
+    sizes = {"vocab_size": len(tokenizer), "intermediate_size": 32, "max_position_embeddings": 64}
+    config = CLIPTextConfig(**_SMALL | sizes, pad_token_id=0, bos_token_id=2, eos_token_id=3, initializer_factor=20.0)
+    return save(config, tokenizer, folder)
+
+
+def codegen(folder: Path) -> Path:
+    """A model whose configuration knows no padding."""
+    from transformers import CodeGenConfig
+
+    tokenizer = wordpieces(folder)
+    config = CodeGenConfig(
+        vocab_size=len(tokenizer), n_positions=64, n_embd=16, n_layer=2, n_head=4, rotary_dim=4, initializer_range=0.3,
+    )  # fmt: skip
+    return save(config, tokenizer, folder)
+
+
 def write(path: Path, value: Any) -> None:
     """Write JSON."""
     path.parent.mkdir(exist_ok=True)

@@ -131,6 +131,37 @@ class TestEqualToTransformers:
             together = ContextualVectorizer(model(name)).transform([LONG, *TEXTS, *TEXTS])
             np.testing.assert_allclose(together, rows[[-1, *range(6), *range(6)]], rtol=1e-5, atol=1e-5)
 
+    def test_rows_do_not_depend_on_their_batch_where_a_model_sees_the_padding(self, model):
+        rows = ContextualVectorizer(model("fnet"), batch_size=1).transform([*TEXTS, LONG])
+        together = ContextualVectorizer(model("fnet")).fit_transform([LONG, *TEXTS, *TEXTS])
+        np.testing.assert_allclose(together, rows[[-1, *range(6), *range(6)]], rtol=1e-5, atol=1e-5)
+        for text, row in zip(TEXTS, rows):
+            np.testing.assert_allclose(row, hidden(model("fnet"), text)[-1].mean(axis=0), rtol=1e-5, atol=1e-5)
+
+    def test_equal_lengths_alone_are_run_at_once_where_a_model_sees_the_padding(self, model, monkeypatch):
+        from skembed.apply.nets.transformer_model import TransformerModel
+
+        ContextualVectorizer(model("bert")).fit()  # which runs before
+        shapes = []
+        run = TransformerModel._run
+        monkeypatch.setattr(
+            TransformerModel, "_run", lambda *given: shapes.append(sorted(map(len, given[1]))) or run(*given)
+        )
+        for name, expected in [("bert", [[1, 1, 2]]), ("fnet", [[1, 1], [2]])]:
+            vectorizer = ContextualVectorizer(model(name)).fit()
+            shapes.clear()
+            vectorizer.transform(["ring", "bell", "the ring"])
+            assert shapes == expected
+
+    def test_the_last_layer_is_the_same_alone_and_beside_others(self, model):
+        alone = ContextualVectorizer(model("clip_text")).fit_transform(TEXTS)
+        beside = ContextualVectorizer(model("clip_text"), layer=[1, -1]).fit_transform(TEXTS)
+        np.testing.assert_allclose(beside[:, 16:], alone, rtol=1e-5, atol=1e-5)
+
+    def test_a_configuration_need_not_know_padding(self, model):
+        for text, row in zip(TEXTS[:2], ContextualVectorizer(model("codegen")).fit_transform(TEXTS[:2])):
+            np.testing.assert_allclose(row, hidden(model("codegen"), text)[-1].mean(axis=0), rtol=1e-5, atol=1e-5)
+
     def test_encoders_of_translators(self, tmp_path):
         from transformers import T5Config
 
@@ -314,6 +345,15 @@ class TestTokens:
                     & (pieces.spans[:, 0] < pieces.spans[:, 1])
                 )
                 np.testing.assert_allclose(vector, pieces.vectors[inside].mean(axis=0), rtol=1e-4, atol=1e-5)
+
+    def test_words_in_one_piece_share_its_vector(self, model):
+        text = "my \U0001f600\U0001f469\u200d\U0001f4bb... [CLS]"  # pictures are one unknown piece
+        vectorizer = ContextualVectorizer(model("bert"))
+        (pieces,), (words,) = vectorizer.embed_tokens([text], by="piece"), vectorizer.embed_tokens([text])
+        assert pieces.tokens == ["my", "[UNK]", ".", ".", ".", "[CLS]"]
+        assert words.tokens == ["my", *text[3:7], *"...", "[", "CLS", "]"]
+        assert [text[start:end] for start, end in words.spans] == words.tokens
+        np.testing.assert_allclose(words.vectors, pieces.vectors[[0, 1, 1, 1, 1, 2, 3, 4, 5, 5, 5]], rtol=1e-6)
 
     def test_lone_surrogates_are_characters_that_nobody_knows(self, model):
         """As files read with errors="surrogateescape" have them."""
@@ -554,6 +594,19 @@ class TestErrors:
         message = r"model has a weight encoder\.layer\.1\.output\.dense\.weight of shape \(16, 5\), but .* \(16, 32\)"
         with pytest.raises(ValueError, match=message):
             ContextualVectorizer(changed).fit()
+
+    def test_models_of_something_else_than_texts_are_named(self, tmp_path):
+        from transformers import CanineConfig, XmodConfig
+
+        tokenizer = contextual_models.wordpieces(tmp_path)
+        options = {"vocab_size": len(tokenizer), "languages": ["en_XX", "de_DE"], "max_position_embeddings": 64}
+        small = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
+        contextual_models.save(CanineConfig(**small, num_hash_buckets=16), tokenizer, tmp_path / "canine")
+        with pytest.raises(ValueError, match="canine holds a model, CanineModel, that has no vectors of the pieces"):
+            ContextualVectorizer(tmp_path / "canine").fit()
+        contextual_models.save(XmodConfig(**small, **options), tokenizer, tmp_path / "xmod")
+        with pytest.raises(ValueError, match="XmodModel, that cannot be run on texts: Input language unknown"):
+            ContextualVectorizer(tmp_path / "xmod").fit()
 
     def test_a_tokenizer_of_another_model(self, changed):
         config = json.loads((changed / "config.json").read_text())

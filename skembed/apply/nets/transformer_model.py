@@ -25,6 +25,9 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.s
 _UNUSED = {"pooler", "lm_head"}  # weights that no state depends on; of translators, nor on the decoder's
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNBOUNDED = 10**9  # what configurations write for "any length" is larger
+_PROBE_TOKENS = 16
+_SAME = {"float32": 1e-3}  # share by which rounding may change states
+_SAME_ROUNDED = 0.1  # of other types
 
 
 @on_one_thread_in_forks
@@ -64,7 +67,7 @@ class TransformerModel:
         self._before, self._after = _around(self._tokenizer)
         config = model.config.get_text_config()
         # what the model itself takes for padding, since some tell positions by it
-        pads = (config.pad_token_id, tokenizer.pad_token_id, 0)
+        pads = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id, 0)
         self._pad = next(pad for pad in pads if isinstance(pad, int) and pad >= 0)
         self.n_before, self.n_after = len(self._before), len(self._after)
         self.max_length = _positions(self._model, config)
@@ -78,11 +81,28 @@ class TransformerModel:
             prompt=directory.prompt,
             include_prompt=directory.include_prompt,
         )
-        self.dims = self._dims()
+        try:
+            self.dims = self._dims()
+            self._pads = self._padding_is_without_influence(_usual_ids(tokenizer), options.dtype)
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(
+                f"{directory.transformer} holds a model, {type(model).__name__}, that cannot be run on texts: {error}"
+            ) from error
 
     def _dims(self) -> tuple[int, ...]:
         probe = np.full(1, self._pad, dtype=np.int64)
         return tuple(states.shape[-1] for states in self._hidden(probe[None], None, top=False))
+
+    def _padding_is_without_influence(self, ids: np.ndarray, dtype: str) -> bool:
+        """Return whether states are the same beside a longer sequence; of FNet and MobileBERT, say, they are not."""
+        if self.max_length is not None:
+            ids = ids[: max(self.max_length - self.n_before - self.n_after, 0)]
+        if len(ids) < 2:
+            return False
+        layers, short = range(len(self.dims)), ids[: len(ids) // 2]
+        (alone,), (beside, _) = self._run([short], layers), self._run([short, ids], layers)
+        most_other = _SAME.get(dtype, _SAME_ROUNDED)
+        return all(np.linalg.norm(x - y) <= most_other * np.linalg.norm(x) for x, y in zip(alone, beside))
 
     def read(self, documents: Sequence[str | list[str]]) -> list[TokenSequence]:
         """Return the pieces of documents; a token list is its tokens with spaces between them."""
@@ -96,6 +116,20 @@ class TransformerModel:
     @on_one_thread_in_forks
     def states(self, batch: Sequence[np.ndarray], layers: Sequence[int]) -> list[list[np.ndarray]]:
         """Return the states of each sequence in each layer, (n_before + n_tokens + n_after, dims[layer])."""
+        if self._pads:
+            return self._run(batch, layers)
+        places: dict[int, list[int]] = {}  # of sequences by their lengths
+        for i, ids in enumerate(batch):
+            places.setdefault(len(ids) + self.n_before + self.n_after, []).append(i)
+        nothing = [np.zeros((0, self.dims[layer]), dtype=np.float32) for layer in layers]
+        found = [nothing] * len(batch)
+        for length, alike in places.items():
+            for i, states in zip(alike, self._run([batch[i] for i in alike], layers) if length else ()):
+                found[i] = states
+        return found
+
+    def _run(self, batch: Sequence[np.ndarray], layers: Sequence[int]) -> list[list[np.ndarray]]:
+        """Run the model on sequences side by side, padded to the longest."""
         lengths = [len(ids) + self.n_before + self.n_after for ids in batch]
         padded = np.full((len(batch), max(lengths)), self._pad, dtype=np.int64)
         for row, ids, length in zip(padded, batch, lengths):
@@ -116,7 +150,9 @@ class TransformerModel:
             given["attention_mask"] = torch.from_numpy(mask).to(self._device)
         if top:
             return _Any(self._model(**given).last_hidden_state)
-        return self._model(**given, output_hidden_states=True).hidden_states
+        found = self._model(**given, output_hidden_states=True)
+        # some models bring the states of the top to another scale after they have noted them down
+        return [*found.hidden_states[:-1], found.last_hidden_state]
 
 
 def _known_to_utf8(text: str) -> str:
@@ -147,6 +183,12 @@ def _sequence(encoding: Any, document: str | list[str], text: str, lowered: str)
         tokens = np.searchsorted(ends, spans[:, 0], side="right")
         spans = np.stack([tokens, tokens + (spans[:, 0] < spans[:, 1])], axis=1)  # a space is no token
     return TokenSequence(np.array(encoding.ids, dtype=np.int64), encoding.tokens, spans)
+
+
+def _usual_ids(tokenizer: Any) -> np.ndarray:
+    """Return ids of a few pieces that stand for text."""
+    ids = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+    return np.array(ids[:_PROBE_TOKENS], dtype=np.int64)
 
 
 def _around(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -226,7 +268,13 @@ def _check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
             f"{folder} has the tokenizer {type(tokenizer).__name__}, which does not say where tokens stand; expected "
             "one that is written to tokenizer.json."
         )
-    n_rows = model.get_input_embeddings().weight.shape[0]
+    try:
+        n_rows = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError:
+        raise ValueError(
+            f"{folder} holds a model, {type(model).__name__}, that has no vectors of the pieces of a tokenizer; "
+            "expected one that reads texts alone."
+        ) from None
     most = max(tokenizer.get_vocab().values(), default=-1)
     if most >= n_rows:
         raise ValueError(
