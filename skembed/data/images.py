@@ -338,7 +338,8 @@ def _eight_bits(array: np.ndarray) -> np.ndarray:
     if kind not in "iuf":
         raise UnreadableImage(f"its dtype is {array.dtype}, expected numbers")
     low, high, most = array.min(), array.max(), 1 if kind == "f" else 255
-    if not (low >= 0 and high <= most):  # NaN is neither
+    # what resizing leaves beyond 0 or 1 by rounding is one of the 256 steps still; NaN is none
+    if not (np.rint(low * (255.0 / most)) >= 0 and np.rint(high * (255.0 / most)) <= 255):
         raise UnreadableImage(
             f"its values are from {low:g} to {high:g}, expected 0 to {most} of {array.dtype}; divide them before"
         )

@@ -140,6 +140,7 @@ def test_arrays_of_other_shapes(shape, hint):
         (np.array([[0.0, 0.5, 1.0]]), [0, 128, 255]), (np.array([[0.001, 0.0021, 0.999]]), [0, 1, 255]),
         (np.array([[0, 128, 257, 65535]], np.uint16), [0, 0, 1, 255]), (np.array([[129, 385]], np.uint16), [1, 1]),
         (np.array([[0, 7, 255]]), [0, 7, 255]), (np.array([[True, False]]), [255, 0]),
+        (np.array([[-1e-9, 1 + 1e-9]]), [0, 255]), (np.array([[-1e-7, 1 + 1e-7]], np.float32), [0, 255]),
     ],
 )  # fmt: skip
 def test_values_of_arrays_in_eight_bits(array, expected):
@@ -161,6 +162,7 @@ def test_alpha_is_laid_on_white():
         (np.zeros((2, 2), complex), "its dtype is complex128, expected numbers"),
         (np.array([["a"]]), "its dtype is <U1, expected numbers"),
         (np.full((1, 1), -1), "its values are from -1 to -1, expected 0 to 255 of int64; divide them before"),
+        (np.full((1, 1), 1.01), "its values are from 1.01 to 1.01, expected 0 to 1 of float64; divide them before"),
         (np.zeros((2, 2, 2)),
          "its shape is (2, 2, 2), expected (height, width), (height, width, 3) or (height, width, 4)"),
     ],
