@@ -54,11 +54,25 @@ def all_classes(y: np.ndarray, announced: Any, known: np.ndarray | None) -> np.n
     known : ndarray or None
         Those of earlier calls, if there were any; they stay.
     """
+    named = None if announced is None else _read_classes(announced)
     if known is not None:
-        if announced is not None and not np.array_equal(np.unique(announced), known):
+        if named is not None and not np.array_equal(named, known):
             raise ValueError(f"classes must be those of the first call, {_shown(known)}, or None.")
         return known
-    return np.unique(y) if announced is None else np.unique(announced)
+    return np.unique(y) if named is None else named
+
+
+def _read_classes(announced: Any) -> np.ndarray:
+    """Return the distinct classes that are announced; numpy would make the class "nan" of a missing value."""
+    classes = list(filled(announced)) if np.iterable(announced) and not isinstance(announced, str | bytes) else []
+    if not classes:
+        raise ValueError(f"classes must be a list of all classes, got {announced!r:.60}.")
+    for label in classes:
+        if not isinstance(label, str) and np.ndim(label) == 0 and is_missing(label):
+            raise ValueError(f"classes holds {label!r}, which is no class; leave it out.")
+    if len({isinstance(label, str) for label in classes}) > 1:
+        raise TypeError("classes holds strings beside other values; expected classes of one type.")
+    return np.unique(classes if isinstance(announced, Set) else filled(announced))
 
 
 def class_numbers(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -70,7 +84,7 @@ def class_numbers(n_documents: int, y: np.ndarray, classes: np.ndarray) -> np.nd
             "X and y are empty; expected documents and the class of each. A generator that was read before is empty."
         )
     if len(classes) < 2:
-        raise ValueError(f"y must hold at least 2 classes, got 1 class: {classes[0]!r}.")
+        raise ValueError(f"y must hold at least 2 classes, got 1 class: {_shown(classes)}.")
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(

@@ -1,11 +1,11 @@
 """Reading of documents that have classes: bags of rows for training, and the weight of each document."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.utils import compute_sample_weight
 
+from skembed.base import class_weights
 from skembed.data.columns import filled
 from skembed.data.corpus import EncodedCorpus
 from skembed.data.ragged import Ragged
@@ -17,18 +17,32 @@ __all__ = ["all_bags", "document_weights", "warn_of_marked_classes", "without_st
 _MARK_OF_CLASSES = "__label__"
 
 
-def document_weights(y: np.ndarray, sample_weight: Any, class_weight: Any) -> np.ndarray:
-    """Return the weight of each document, that of its class included, with a mean of 1; (n_documents,), float32."""
-    weights = np.ones(len(y)) if sample_weight is None else np.array(filled(sample_weight), dtype=np.float64)
+def document_weights(y: np.ndarray, sample_weight: Any, class_weight: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the weight of each document, that of its class included, with a mean of 1; (n_documents,), float32.
+
+    A dict of weights may name any of `classes`, those among them that `y`, a part of all documents, lacks.
+    """
+    weights = np.ones(len(y)) if sample_weight is None else _numbers(sample_weight)
     if weights.shape != (len(y),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError(
             f"sample_weight must be {len(y)} finite numbers of 0 or more, not all 0, got shape {weights.shape}."
         )
     if class_weight is not None:
-        weights = weights * compute_sample_weight(class_weight, y)
+        seen = np.concatenate([y, classes]) if isinstance(class_weight, Mapping) else y
+        weights = weights * class_weights(class_weight, seen)[: len(y)]
         if not weights.any():
             raise ValueError(f"class_weight={class_weight!r:.80} gives no document a weight; pass one above 0.")
     return (weights / weights.mean()).astype(np.float32)
+
+
+def _numbers(sample_weight: Any) -> np.ndarray:
+    try:
+        given = np.asarray(filled(sample_weight))
+        if given.dtype.kind == "c":
+            raise TypeError("they are complex")
+        return given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"sample_weight holds what is no number: {error}.") from error
 
 
 def without_stop_words(corpus: EncodedCorpus, stop_words: Collection[str]) -> Iterator[Ragged]:

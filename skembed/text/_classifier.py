@@ -334,7 +334,7 @@ class FastTextClassifier(CallbackSupportMixin, ClassifierMixin, EmbeddingEstimat
             warn_cut_stop_words(stop_words, tokenizer.words, corpus.words)
             warn_of_marked_classes(corpus.words)
             labels = class_numbers(corpus.n_documents, y, classes)
-            weights = document_weights(y, sample_weight, self.class_weight)
+            weights = document_weights(y, sample_weight, self.class_weight, classes)
             counts = np.zeros(len(classes), dtype=np.int64)
             seen_before = None
             if earlier:

@@ -483,6 +483,53 @@ def test_errors_of_partial_fit(parameters, y, classes, message):
     np.testing.assert_array_equal(classifier.predict_proba(TEXTS), before)
 
 
+def test_weights_of_classes_may_name_those_that_a_part_of_the_documents_lacks():
+    weights = {"long": 3.0, "sara": 1.0}  # of "other" it is 1
+    here = LABELS != "long"
+    texts, y = [text for text, is_here in zip(TEXTS, here) if is_here], LABELS[here]
+    plain, weighted = small(max_iter=2), small(max_iter=2, class_weight=weights)
+    for classifier in (plain, weighted):
+        classifier.partial_fit(texts, y, classes=np.unique(LABELS))
+    np.testing.assert_array_equal(weighted.predict_proba(TEXTS), plain.predict_proba(TEXTS))
+    with pytest.raises(ValueError, match=r"class_weight is .* and weighs classes that y lacks; y holds 'long', "):
+        small(class_weight={"new": 2}).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"sara": -1}, "class_weight is -1 for the class 'sara'; expected a number of at least 0"),
+        ({"sara": np.nan}, "class_weight is nan for the class 'sara'"),
+        ({"sara": "much"}, "class_weight is 'much' for the class 'sara'"),
+    ],
+)
+def test_weights_of_classes_that_are_none_are_named(weights, message):
+    with pytest.raises(ValueError, match=message):
+        small(class_weight=weights).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("classes", "error", "message"),
+    [
+        (["long", "other", "sara", np.nan], ValueError, "classes holds nan, which is no class; leave it out"),
+        (["long", "other", "sara", None], ValueError, "classes holds None, which is no class"),
+        ("long", ValueError, "classes must be a list of all classes, got 'long'"),
+        ([], ValueError, r"classes must be a list of all classes, got \[\]"),
+        (3, ValueError, "classes must be a list of all classes, got 3"),
+        (["long", 3], TypeError, "classes holds strings beside other values"),
+        (["long"], ValueError, "at least 2 classes, got 1 class: 'long'"),
+    ],
+)
+def test_announced_classes_that_are_none_are_named(classes, error, message):
+    with pytest.raises(error, match=message):
+        small().partial_fit(TEXTS, LABELS, classes)
+
+
+def test_classes_may_be_announced_in_a_set():
+    classifier = small(max_iter=1).partial_fit(TEXTS, LABELS, {"sara", "other", "long", "more"})
+    assert classifier.classes_.tolist() == ["long", "more", "other", "sara"]
+
+
 def test_given_vectors_tell_of_words_that_few_documents_have():
     """Eight documents tell of a few words what they mean; vectors from elsewhere, which others mean the same."""
     generator = np.random.default_rng(0)
@@ -604,6 +651,9 @@ def test_bad_documents_and_weights():
     for weights in ([1.0], np.full(240, -1.0), np.zeros(240), np.full(240, np.nan)):
         with pytest.raises(ValueError, match="sample_weight must be 240 finite"):
             small().fit(TEXTS, LABELS, sample_weight=weights)
+    for what in (["1.5"] * 239 + ["x"], np.ones(240, complex), [[1], 2]):
+        with pytest.raises((ValueError, TypeError), match="sample_weight holds what is no number"):
+            small().fit(TEXTS, LABELS, sample_weight=what)
     with pytest.warns(ConvergenceWarning, match="no longer finite"):
         classifier = small(learning_rate=1e38).fit(TEXTS, LABELS)
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
