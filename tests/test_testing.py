@@ -292,6 +292,12 @@ EACH = {
         (scaled_fit(lambda self, X: 1 + hasattr(self, "fitted_")), "fitting a second time changes the result"),
         (changed("fit_transform", lambda plain, self, X: 2 * plain(self, X)), "fit_transform differs from fit, then"),
     ],
+    "one_row_a_document": [
+        (rows_that(lambda rows, X, self: rows[:100]), r"240 documents give rows of shape \(100, 2\), expected one"),
+        (rows_that(lambda rows, X, self: rows[:, 0]), r"240 documents give rows of shape \(240,\), expected one"),
+        (rows_that(lambda rows, X, self: np.where(rows > 60, np.inf, rows)), "a document has a row that is not finite"),
+        (rows_that(lambda rows, X, self: 0 * rows + 1), "all documents have the same row"),
+    ],
     "order_invariance": [(rows_that(lambda rows, X, self: rows[np.argsort(rows[:, 0])]), "the order of documents")],
     "batch_invariance": [(rows_that(lambda rows, X, self: rows + (len(X) == 1)), "one by one differ from those")],
     "transform_learns_nothing": [(rows_that(counting), "transforming other documents changes later results")],

@@ -132,6 +132,13 @@ class NotFiniteAlone(NodeEmbedder):
         return rows
 
 
+class NotFiniteWithLinks(NodeEmbedder):
+    def transform(self, X):
+        rows = super().transform(X)
+        rows[rows.any(axis=1)] = np.inf
+        return rows
+
+
 class Changing(NodeEmbedder):
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -169,6 +176,7 @@ class ByJobs(NodeEmbedder):
         (TakingAnyShape, "check_wrong_weights", "fit takes a matrix that is not square"),
         (Narrow, "check_new_nodes", r"transform of 8 nodes has shape \(8, 3\), fit_transform 4 columns"),
         (CentredByBatch, "check_new_nodes", "depends on the nodes beside it"),
+        (NotFiniteWithLinks, "check_new_nodes", "a new node has a row that is not finite"),
         (NotFiniteAlone, "check_new_nodes", "a new node without links has a row that is not finite"),
         (Shuffled, "check_blocks", "nodes of one block are no nearer"),
         (Changing, "check_input_unchanged", "changes the matrix that it is given"),

@@ -176,6 +176,9 @@ def test_outputs_as_arrays():
         ([1e-20], [0.0], {}, True),
         ([np.nan], [np.nan], {}, False),
         ([np.nan], [1.0], {}, True),
+        ([1.0, np.inf], [1.0, np.inf], {}, False),
+        ([2.0, np.inf], [1.0, np.inf], {}, True),  # which a share of the largest would be
+        ([np.inf, 1.0], [1.0, np.inf], {}, True),
         ([-1.0, 1.0], [1.0, 1.0], {}, True),
         (np.empty((0, 2)), np.empty((0, 2)), {}, False),
         (sparse.eye(2), np.eye(2), {}, False),

@@ -28,7 +28,7 @@ def assert_same(actual: Any, expected: Any, message: str, *, rtol: float = 1e-5,
     actual, expected = dense(actual), dense(expected)
     if actual.shape != expected.shape:
         raise AssertionError(f"{message}: shape {actual.shape}, expected {expected.shape}.")
-    size = max(float(np.abs(expected).max(initial=0.0)), 1e-30)
+    size = max(float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)), 1e-30)
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol * size, err_msg=message)
 
 

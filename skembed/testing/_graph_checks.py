@@ -82,13 +82,15 @@ def check_wrong_weights(estimator: Any) -> None:
 
 
 def check_new_nodes(estimator: Any) -> None:
-    """New nodes have rows of the same width, and each depends on its own links alone."""
+    """New nodes have finite rows of the same width, and each depends on its own links alone."""
     X = graph()
     fitted = seeded(estimator).fit(X[:40, :40])
     width = np.asarray(seeded(estimator).fit_transform(X[:40, :40])).shape[1]
     rows = np.asarray(fitted.transform(X[40:, :40]))
     if rows.shape != (len(X) - 40, width):
         raise AssertionError(f"transform of {len(X) - 40} nodes has shape {rows.shape}, fit_transform {width} columns.")
+    if not np.isfinite(rows).all():
+        raise AssertionError("a new node has a row that is not finite.")
     one_by_one = np.concatenate([np.asarray(fitted.transform(X[i : i + 1, :40])) for i in range(40, len(X))])
     _assert_same(one_by_one, rows, "the row of a node depends on the nodes beside it")
     if not np.isfinite(np.asarray(fitted.transform(np.zeros((1, 40))))).all():

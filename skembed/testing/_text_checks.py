@@ -113,6 +113,18 @@ def check_fit_idempotent(estimator: Any) -> None:
     assert_same(seeded(estimator).fit_transform(texts), first, "fit_transform differs from fit, then transform")
 
 
+def check_one_row_a_document(estimator: Any) -> None:
+    """Documents give finite rows, one each, and not all the same."""
+    fitted, texts = _fitted(estimator)
+    rows = dense(fitted.transform(texts))
+    if rows.ndim != 2 or len(rows) != len(texts):
+        raise AssertionError(f"{len(texts)} documents give rows of shape {rows.shape}, expected one for each.")
+    if not np.isfinite(rows).all():
+        raise AssertionError("a document has a row that is not finite.")
+    if (rows == rows[0]).all():
+        raise AssertionError("all documents have the same row.")
+
+
 def check_order_invariance(estimator: Any) -> None:
     """A document's row does not depend on where it stands among those transformed."""
     fitted, texts = _fitted(estimator)
@@ -326,6 +338,7 @@ _CHECKS = [
     check_fit_returns_self,
     check_pickle,
     check_fit_idempotent,
+    check_one_row_a_document,
     check_order_invariance,
     check_batch_invariance,
     check_transform_learns_nothing,

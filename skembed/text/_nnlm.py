@@ -209,7 +209,7 @@ class NNLMVectorizer(DocumentVectorizer):
 
     def _check_parameters(self) -> None:
         sizes = self._layer_sizes()
-        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
+        if any(not isinstance(size, Integral) or isinstance(size, bool) or size < 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes!r}, expected ints of at least 1.")
         if not sizes and not self.direct:
             raise ValueError("hidden_layer_sizes=() leaves no path to the scores; pass direct=True or a hidden layer.")

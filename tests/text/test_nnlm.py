@@ -42,6 +42,7 @@ def test_text_checks(estimator, check):
         ({"batch_size": "all"}, "batch_size"),
         ({"dropout": 1.0}, "dropout"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\), expected ints of at least 1"),
+        ({"hidden_layer_sizes": (True,)}, r"hidden_layer_sizes=\(True,\), expected ints of at least 1"),
         ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes"),
         ({"hidden_layer_sizes": ()}, "no path to the scores; pass direct=True"),
         ({"validation_fraction": 1}, "validation_fraction"),
