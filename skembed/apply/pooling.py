@@ -171,7 +171,7 @@ def learn_poolings(
         The corpus in chunks of whole documents; not read if no pooling needs it.
     vectors : ndarray of shape (n_words, embedding_dim), float32
     counts : ndarray of shape (n_words,), int64
-        How often each word occurs.
+        How often each word occurs, in earlier documents, too.
     sif_smoothing : float
         The `a` of Arora, Liang & Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings" (2017).
     seen : DocumentCounts, optional
@@ -182,10 +182,13 @@ def learn_poolings(
     list of Pooling
         In the order of `names`.
     DocumentCounts
-        Of the earlier documents and these; counted only where "tfidf" or "sif" is among the names.
+        Of the earlier documents and these; of none where "tfidf" or "sif" was not always among the names.
     """
     n_words, dim = vectors.shape
-    n_documents, frequency = seen or DocumentCounts(0, np.zeros(0, dtype=np.int64))
+    counted = not {"tfidf", "sif"}.isdisjoint(names)
+    nothing = DocumentCounts(0, np.zeros(0, dtype=np.int64))
+    n_documents, frequency = seen if seen is not None and counted else nothing
+    n_seen, occurrences = frequency.size, np.zeros(n_words, dtype=np.int64)
     frequency = np.concatenate([frequency, np.zeros(n_words - frequency.size, dtype=np.int64)])
     second_moment = np.zeros((dim, dim))
     # A running word weighs 1 in the mean: else rows would be the shorter the fewer words a corpus has, and a penalized
@@ -194,19 +197,25 @@ def learn_poolings(
     sif_weights = sif_smoothing / (sif_smoothing + shares)
     unseen = 1 / max(float(shares @ sif_weights), _LEAST_SHARE) if counts.any() else 1.0
     sif_weights = (unseen * sif_weights).astype(np.float32)
-    for chunk in documents if {"tfidf", "sif"}.intersection(names) else ():
+    for chunk in documents if counted else ():
         n_documents += len(chunk)
         for _, bags in _blocks_of_bags(chunk, n_words):
             frequency += np.bincount(bags.words, minlength=n_words)
+            occurrences += np.bincount(bags.words, bags.counts, minlength=n_words).astype(np.int64)
             if "sif" in names:
                 pooled = _pool(vectors, bags, Pooling("sif", sif_weights)).astype(np.float64)
                 second_moment += pooled.T @ pooled
+    if counted and seen is not None:
+        # words that had no row were rare: each occurrence was in a document of its own, or nearly so
+        frequency[n_seen:] += np.maximum(counts - occurrences, 0)[n_seen:].astype(np.int64)
     learned = {name: Pooling(name) for name in names}
     if "tfidf" in names:
         inverse = np.log((1 + n_documents) / (1 + frequency)) + 1  # smooth, as in TfidfTransformer
         learned["tfidf"] = Pooling("tfidf", inverse.astype(np.float32))
     if "sif" in names:
         learned["sif"] = Pooling("sif", sif_weights, _common_component(second_moment), unseen)
+    if not counted or (seen is not None and not seen.n_documents):
+        n_documents, frequency = 0, np.zeros(n_words, dtype=np.int64)
     return [learned[name] for name in names], DocumentCounts(n_documents, frequency)
 
 

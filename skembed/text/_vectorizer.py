@@ -323,6 +323,7 @@ class PartialFitMixin:
     vocabulary_: Vocabulary
     embedding_: EmbeddingTable
     loss_curve_: list[float]
+    pooling: Any
     _output: np.ndarray  # what further documents begin from, beside the table
     _encoder: Any
     _state = {"_output": np.ndarray}
@@ -336,8 +337,9 @@ class PartialFitMixin:
 
         New words get rows behind the known ones once they have occurred `min_count` times, over all calls. Training
         takes `max_iter` passes over these documents and starts from the tables as they are. Phrases stay those of the
-        first call. The weights of "tfidf" and "sif" take all documents seen into account, the component that "sif"
-        takes out those of the last call, since it belongs to the vectors as they now are.
+        first call. The weights of "tfidf" and "sif" take all documents seen into account, where words that had no row
+        count as if they had never stood twice in one; the component that "sif" takes out those of the last call, since
+        it belongs to the vectors as they now are.
 
         Few large calls learn better than many small ones. What stood around a word before it had a row is lost, and
         passes over a small part repeat what is in it alone: of 70 calls with 100 sentences each, linear models of
@@ -359,6 +361,11 @@ class PartialFitMixin:
             earlier = EarlierFit(self.vocabulary_, self._encoder.rounds, words, self._document_counts)
             self._validate_params()
             self._check_earlier(self.embedding_)
+            if "tfidf" in pooling_names(self.pooling) and not self._document_counts.n_documents:
+                raise ValueError(
+                    f"pooling={self.pooling!r} needs the documents of all calls, and earlier ones, with another "
+                    "pooling, counted none; keep that pooling, or fit again."
+                )
         self._learn(X, earlier)
         return self
 

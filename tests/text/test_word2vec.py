@@ -151,6 +151,30 @@ def test_partial_fit_grows_the_vocabulary_and_goes_on():
         again.set_params(embedding_dim=9).partial_fit(TEXTS)
 
 
+def test_weights_of_words_that_get_a_row_later_take_in_earlier_documents():
+    parts = [["aa bb", "aa bb", "aa cc", "dd"], ["bb dd", "aa dd", ""], ["aa", "cc dd", "cc bb"]]
+    vectorizer = small(pooling="tfidf", min_count=2)
+    for part in parts:
+        vectorizer.partial_fit(part)
+    whole = small(pooling="tfidf", min_count=2).fit([*parts[0], *parts[1], *parts[2]])
+    weights = [
+        dict(zip(one.embedding_.keys.tolist(), one._poolings[0].weights.tolist())) for one in (vectorizer, whole)
+    ]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("poolings", [["mean"], ["tfidf", "mean"], ["max", "sif"]])
+def test_weights_that_some_documents_were_not_counted_for_are_refused(poolings):
+    vectorizer = small()
+    for pooling in poolings:
+        vectorizer.set_params(pooling=pooling).partial_fit(TEXTS[:120])
+    rows = vectorizer.transform(TEXTS)
+    with pytest.raises(ValueError, match=r"pooling=\['tfidf'\] needs the documents of all calls, and earlier ones"):
+        vectorizer.set_params(pooling=["tfidf"]).partial_fit(TEXTS[120:])
+    np.testing.assert_array_equal(vectorizer.transform(TEXTS), rows)
+    vectorizer.set_params(pooling="sif").partial_fit(TEXTS[120:])  # by counts of words, which are always there
+
+
 def test_partial_fit_draws_anew_in_each_call(monkeypatch):
     seeds = []
 
