@@ -195,6 +195,13 @@ def _has(*names: str) -> Callable[[Path], bool]:
     return lambda path: path.is_dir() and all(any(path.glob(name)) for name in names)
 
 
+def _is_encoder(path: Path) -> bool:
+    """A file of torch, or of safetensors that is not the weights of a transformer, whose folder is to be named."""
+    if path.suffix == ".safetensors":
+        return path.is_file() and not (path.parent / "config.json").exists()
+    return path.suffix in (".pth", ".pt")
+
+
 # the first one that knows a path opens it
 FAMILIES: list[Family] = [
     Family(
@@ -212,9 +219,7 @@ FAMILIES: list[Family] = [
     Family(
         "CoVe",
         "encoder.safetensors or a .pth file of the encoder, or such a file itself; the word vectors it reads beside it",
-        lambda path: (
-            path.suffix in (".pth", ".pt") or any(_has(name)(path) for name in ("encoder.safetensors", "*.pth"))
-        ),
+        lambda path: _is_encoder(path) or any(_has(name)(path) for name in ("encoder.safetensors", "*.pth")),
         "skembed.apply.nets.cove:open_cove",
     ),
 ]

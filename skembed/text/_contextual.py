@@ -233,7 +233,8 @@ class ContextualVectorizer(DocumentTransformer):
         FileNotFoundError
             If the directory, or a file in it, is not there.
         ValueError
-            If files do not fit together, or a parameter is out of its range or does not fit the model.
+            If files do not fit together, a parameter is out of its range or does not fit the model, or the model gives
+            vectors that are not finite.
         ImportError
             If the model needs a package that is not installed.
         MemoryError
@@ -242,7 +243,12 @@ class ContextualVectorizer(DocumentTransformer):
         if isinstance(X, str | bytes):
             next(read_documents(X))  # raises what `transform` would
         model, settings = self._resolved(anew=True)
-        probe = self._vectors([_PROBE], model, settings)[0]
+        probe = self._vectors([_probe_of(model)], model, settings)[0]
+        if not np.isfinite(probe).all():
+            raise ValueError(
+                f"source={os.fspath(self.source)!r} gives a vector that is not finite to a sentence with "
+                f"dtype={self.dtype!r}; its weights are damaged, or that type is too narrow for them: pass 'float32'."
+            )
         self.n_layers_, self._settings, self._probe = len(model.dims), settings, probe
         self.__dict__[_HOLDER].trust(probe, model)
         return self
@@ -383,7 +389,7 @@ class ContextualVectorizer(DocumentTransformer):
         told = f"source={os.fspath(self.source)!r} is another model than that of fit"
         if len(model.dims) != self.n_layers_:
             raise ValueError(f"{told}, with {len(model.dims)} layers in place of {self.n_layers_}; fit again.")
-        probe = self._vectors([_PROBE], model, self._settings)[0]
+        probe = self._vectors([_probe_of(model)], model, self._settings)[0]
         if probe.shape != self._probe.shape:
             raise ValueError(f"{told}, with {probe.size} columns in place of {self._probe.size}; fit again.")
         share = float(np.linalg.norm(probe - self._probe)) / max(float(np.linalg.norm(self._probe)), 1e-12)
@@ -416,6 +422,12 @@ class ContextualVectorizer(DocumentTransformer):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
+
+
+def _probe_of(model: ContextualModel) -> str | list[str]:
+    """Return a text that tells one model from another; models of given words are asked for some that they know."""
+    known_words = getattr(model, "known_words", None)
+    return _PROBE if known_words is None else known_words(_PROBE)
 
 
 def _weight_bytes(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -181,14 +182,23 @@ def _mix(layer: Any, params: dict | None, layers: tuple[int, ...], model: Contex
     if unknown := params.keys() - _MIX_PARAMS:
         raise ValueError(f"mix_params has {sorted(unknown)}, expected some of {sorted(_MIX_PARAMS)}.")
     trained = model.defaults.mix or ScalarMix(np.zeros(len(layers)))
-    weights = np.asarray(params.get("weights", trained.weights), dtype=np.float64)
-    gamma = float(params.get("gamma", trained.gamma))
+    gamma, layer_norm = params.get("gamma", trained.gamma), params.get("layer_norm", trained.layer_norm)
+    if isinstance(gamma, bool) or not isinstance(gamma, Real) or not np.isfinite(float(gamma)):
+        raise ValueError(f"mix_params['gamma'] is {gamma!r:.80}, expected a finite number.")
+    if not isinstance(layer_norm, bool | np.bool_):
+        raise ValueError(f"mix_params['layer_norm'] is {layer_norm!r:.80}, expected True or False.")
+    try:
+        weights = np.asarray(params.get("weights", trained.weights), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"mix_params['weights'] is {params['weights']!r:.80}, expected {len(layers)} numbers, one a layer."
+        ) from None
     if weights.shape != (len(layers),) or np.isnan(weights).any() or not np.isfinite(weights.max()):
         raise ValueError(
             f"mix_params['weights'] is {weights.tolist()!r:.80}, expected {len(layers)} numbers, one a layer, -inf for "
             "those that are left out."
         )
-    return ScalarMix(weights, gamma, bool(params.get("layer_norm", trained.layer_norm)))
+    return ScalarMix(weights, float(gamma), bool(layer_norm))
 
 
 def _pooling_names(pooling: Any) -> list[str]:

@@ -27,7 +27,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skembed
-from skembed import ContextualVectorizer, memory
+from skembed import ContextualVectorizer, EmbeddingTable, memory
 from skembed.apply.contextual_model import ModelDefaults, ScalarMix, TokenSequence, split_words
 from skembed.apply.contextual_states import Reading, read_states, scalar_mix, vectors_of
 from skembed.apply.model_directory import read_model_directory
@@ -546,6 +546,10 @@ class TestErrors:
         with pytest.raises(FileNotFoundError, match=r"nothing is downloaded.*save_pretrained\(folder\)"):
             ContextualVectorizer(source).fit()
 
+    def test_weights_of_a_transformer_are_no_source_without_their_folder(self):
+        with pytest.raises(ValueError, match=r"is a file; expected the files of a model, of transformers: config.json"):
+            ContextualVectorizer(TINY_BERT / "model.safetensors").fit()
+
     def test_files_that_are_not_there(self, changed, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"no/such/place' is no directory on this disk"):
             ContextualVectorizer("/no/such/place").transform(TEXTS)
@@ -703,6 +707,32 @@ class TestItsModel:
         (tmp_path / "model" / "modules.json").unlink()
         with pytest.raises(ValueError, match="with 32 columns in place of 16; fit again"):
             pickle.loads(pickle.dumps(vectorizer)).set_params(source=wider).transform(TEXTS)
+
+    def test_given_vectors_of_words_that_no_english_sentence_has_are_told_apart(self, tmp_path):
+        import torch
+        from safetensors.torch import save_file
+
+        save_file(torch.nn.LSTM(4, 3, bidirectional=True).state_dict(), tmp_path / "encoder.safetensors")
+        tables = [
+            EmbeddingTable(["eins", "zwei"], np.random.default_rng(i).normal(size=(2, 4)).astype(np.float32))
+            for i in range(2)
+        ]
+        vectorizer = ContextualVectorizer(tmp_path / "encoder.safetensors", vectors=tables[0]).fit()
+        rows = vectorizer.transform(["eins zwei"])
+        same = EmbeddingTable(tables[0].keys.tolist(), tables[0].vectors.copy())
+        np.testing.assert_array_equal(vectorizer.set_params(vectors=same).transform(["eins zwei"]), rows)
+        with pytest.raises(ValueError, match="another model than that of fit: the vector of a sentence differs"):
+            vectorizer.set_params(vectors=tables[1]).transform(["eins zwei"])
+
+    def test_vectors_that_are_not_finite_are_refused(self, changed):
+        from safetensors.numpy import load_file, save_file
+
+        weights = load_file(changed / "model.safetensors")
+        name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+        weights[name] = weights[name] * np.float32(np.nan)
+        save_file(weights, changed / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(ValueError, match="a vector that is not finite to a sentence with dtype='float32'; its"):
+            ContextualVectorizer(changed).fit()
 
     def test_fit_sees_files_that_were_written_anew(self, changed):
         vectorizer = ContextualVectorizer(changed).fit()

@@ -30,6 +30,7 @@ VECTORS_FILE, ENCODER_FILE = "vectors.safetensors", "encoder.safetensors"
 _PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _NAME = re.compile(r"(?:\w+\.)*((?:weight|bias)_(?:ih|hh)_l(\d+)(?:_reverse)?)")
 _TORCH = (2, 6)  # from which on torch.load(weights_only=True) runs no code of a file
+_FIRST_WORDS = 8
 _SLACK = 2**20  # bytes that files of zip may hold beside what they say
 
 
@@ -63,8 +64,14 @@ class CoveModel:
         ]
         self._device, self._dtype = options.device, getattr(torch, options.dtype)
         self._words = WordRows(table)
+        self._first_words = [key for key in table.keys[:_FIRST_WORDS].tolist() if isinstance(key, str)]
         self.dims = (table.embedding_dim, *(2 * layer.hidden_size for layer in self._layers))
         self.defaults = ModelDefaults()
+
+    def known_words(self, text: str) -> str | list[str]:
+        """Return a text, or where none of its words has a vector the first words of the table."""
+        words, _ = split_words(text)
+        return text if (self._words.rows(words) >= 0).any() else self._first_words or text
 
     def read(self, documents: Sequence[str | list[str]]) -> list[TokenSequence]:
         """Return the words of documents; the tokens of a list are its words."""
