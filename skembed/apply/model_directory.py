@@ -28,6 +28,7 @@ MODEL_POOLINGS = {
     "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
     "pooling_mode_lasttoken": "lasttoken",
 }
+_ORDER = ["Transformer", "Pooling", "Dense", "Normalize"]  # of steps; only Dense may be there several times
 _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Identity": lambda x: x,
     "Tanh": np.tanh,
@@ -124,6 +125,7 @@ def read_model_directory(path: str | os.PathLike) -> ModelDirectory:
         )
     found: dict[str, Any] = {"transformer": root}
     dense: list[Dense] = []
+    done: list[str] = []
     for kind, folder in _modules(root):
         if kind == "Transformer":
             found |= {"transformer": folder, **_limits(folder)}
@@ -138,8 +140,20 @@ def read_model_directory(path: str | os.PathLike) -> ModelDirectory:
                 f"{root / 'modules.json'} has a step {kind!r}, expected Transformer, Pooling, Dense, Normalize or "
                 "Dropout; other models cannot be read."
             )
+        done.append(kind)
+    _check_order(root / "modules.json", [kind for kind in done if kind != "Dropout"])
     _check_weights(found["transformer"])
     return ModelDirectory(**found, **_prompt(root / "config_sentence_transformers.json"), dense=tuple(dense))
+
+
+def _check_order(path: Path, kinds: list[str]) -> None:
+    """Refuse steps in another order, which give other vectors."""
+    places = [_ORDER.index(kind) for kind in kinds]
+    if places != sorted(places) or any(kinds.count(kind) > 1 for kind in ("Transformer", "Pooling")):
+        raise ValueError(
+            f"{path} has the steps {', '.join(kinds)}, expected them in the order {', '.join(_ORDER)}; other models "
+            "cannot be read."
+        )
 
 
 def _modules(root: Path) -> list[tuple[str, Path]]:

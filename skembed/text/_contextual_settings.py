@@ -134,6 +134,8 @@ def settings_for(
             f"layer={layer!r} does not fit pooling='auto', since the dense layers in the directory take the vectors of "
             "the last layer; pass pooling='mean' or another one, which leaves them out, or layer=-1."
         )
+    if dense:
+        _check_dense(model)
     if isinstance(normalize, str):
         normalize = as_given and defaults.normalize
     if prompt is None:
@@ -151,6 +153,19 @@ def settings_for(
         prompt=defaults.prompts.get(prompt, prompt),
         include_prompt=defaults.include_prompt,
     )
+
+
+def _check_dense(model: ContextualModel) -> None:
+    """Raise ValueError where a dense layer does not fit what comes before it."""
+    width = model.dims[-1] * len(model.defaults.poolings)
+    for number, layer in enumerate(model.defaults.dense):
+        n_out, n_in = layer.weight.shape
+        if n_in != width:
+            raise ValueError(
+                f"dense layer {number} of the directory takes {n_in} columns, and what stands before it gives {width}; "
+                "pass pooling='mean' or another one, which leaves dense layers out."
+            )
+        width = n_out
 
 
 def _layers(layer: Any, n_layers: int) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ def test_what_is_auto_is_as_the_files_say():
         "dense": False, "normalize": False, "max_length": 32, "windows": False, "prompt": "", "include_prompt": True,
     }  # fmt: skip
     found.check()
-    said = {"poolings": ("cls", "max"), "dense": (DENSE,), "normalize": True, "max_length": 12,
+    said = {"dims": (1, 1, 1), "poolings": ("cls", "max"), "dense": (DENSE,), "normalize": True, "max_length": 12,
             "prompts": {"query": "ask: "}, "prompt": "say: ", "include_prompt": False}  # fmt: skip
     found = settings_for(model_of(**said), long_documents="windows")
     assert (found.poolings, found.dense, found.normalize, found.max_length) == (("cls", "max"), True, True, 12)
@@ -95,6 +95,9 @@ def test_a_mix_is_the_trained_one_but_for_what_is_given(params, trained, expecte
         ({"layer": "mean"}, {"dims": (2, 4, 4)}, "layer='mean' adds layers up, but those of this model have 2, 4, 4"),
         ({"layer": 0}, {"dense": (DENSE,)}, "layer=0 does not fit pooling='auto', since the dense layers"),
         ({"layer": [1, 2]}, {"dense": (DENSE,)}, "layer=[1, 2] does not fit pooling='auto'"),
+        ({}, {"dense": (DENSE,)}, "dense layer 0 of the directory takes 2 columns, and what stands before it gives 4"),
+        ({}, {"dims": (1, 1), "poolings": ("cls", "max"), "dense": (DENSE, Dense(np.ones((1, 3)), np.ones(1), "Tanh"))},
+         "dense layer 1 of the directory takes 3 columns, and what stands before it gives 2; "),
         ({"layer": "mix", "mix_params": {"weight": 1}}, {}, "mix_params has ['weight'], expected some of ['gamma', "),
         ({"layer": "mix", "mix_params": {"weights": [1, 2]}}, {}, "mix_params['weights'] is [1.0, 2.0], expected 3"),
         ({"layer": "mix", "mix_params": {"weights": [1, 2, np.nan]}}, {}, "expected 3 numbers, one a layer"),
@@ -118,7 +121,7 @@ def test_parameters_that_do_not_fit_the_model_are_named(parameters, model, messa
 
 
 def test_dense_layers_follow_the_last_layer_alone_and_are_left_out_with_a_pooling_of_ones_own():
-    model = model_of(dense=(DENSE,))
+    model = model_of(dims=(4, 4, 2), dense=(DENSE,))
     for layer in (-1, 2, [2]):
         assert settings_for(model, layer=layer).dense
     assert not settings_for(model, layer=0, pooling="mean").dense
@@ -137,7 +140,7 @@ def test_lengths_are_those_asked_for_or_said_or_there(asked, said, there, expect
 
 
 def test_vectors_go_through_dense_layers_and_then_to_length_one():
-    model = model_of(dense=(DENSE, DENSE))
+    model = model_of(dims=(4, 4, 2), dense=(DENSE, DENSE))
     vectors = np.array([[3.0, 4.0], [0.0, 0.0]])
     settings = settings_for(model)
     np.testing.assert_allclose(settings.finish(vectors, model), vectors * 4)
