@@ -355,7 +355,9 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
             return self
         self._validate_params()
         columns = self._read_columns(X, reset=False)
-        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
+        target = self._schema.target
+        known = target.outputs[0].classes if target.one_column else None
+        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows, known)
         callbacks = PassCallbacks(self, 1, X, y)
         settings, run = NetSettings.of(self, columns.n_rows), self._run(0, callbacks)
         rng = check_random_state(self.random_state)
@@ -385,7 +387,7 @@ class EntityEmbeddingEncoder(CallbackSupportMixin, ColumnEncoder):
         check_settings(self.hidden_layer_sizes, self.device)
         memory = check_memory(self.memory)
         columns = self._read_columns(X, y=y, reset=True)
-        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows)
+        weight = row_weights(sample_weight, self.class_weight, y, columns.n_rows, classes)
         previous = (self._schema, self._learned) if self.warm_start and hasattr(self, "_learned") else None
         key = fit_key(self, memory, columns, y, weight, groups, classes, previous)
         known = known_fit(key)

@@ -294,13 +294,19 @@ def read_target(estimator: Any, y: np.ndarray, weight: np.ndarray, classes: Any)
     return target
 
 
-def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int) -> np.ndarray:
-    """Return the weight of each row, its class's included, (n_samples,)."""
+def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int, classes: Any = None) -> np.ndarray:
+    """Return the weight of each row, its class's included, (n_samples,).
+
+    A dict of weights may name any of `classes`, if they are known: rows may be a part that lacks some.
+    """
     check_consistent_length(np.empty(n_samples), np.empty(_num_samples(y)))
     weight = check_weights(sample_weight, n_samples)
     if class_weight is not None:
         rows = np.flatnonzero(weight)  # what "balanced" counts
-        weight[rows] *= class_weights(class_weight, as_columns(y)[rows])
+        seen = as_columns(y)[rows]
+        if classes is not None and isinstance(class_weight, Mapping):
+            seen = np.concatenate([seen, as_columns(list(classes), "classes")])
+        weight[rows] *= class_weights(class_weight, seen)[: len(rows)]
     return weight
 
 

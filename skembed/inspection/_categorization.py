@@ -12,6 +12,7 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from skembed.data.target_type import is_missing
 from skembed.inspection._result import Result
 from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
@@ -70,8 +71,8 @@ def evaluate_categorization(
     table : EmbeddingTable
     categories : str, os.PathLike, mapping, or rows (key, category)
         A CSV file, plain or compressed, with columns named ``word`` and ``category``, as of Battig's norms. Or a
-        mapping from a key to its category. Or rows. Words that are not in the table are left out; the same word and
-        category count once.
+        mapping or pandas Series from a key to its category. Or rows. Words that are not in the table are left out; the
+        same word and category count once.
     method : {"kmeans", "agglomerative"}, default="kmeans"
         k-means, the best of 10 starts, or Ward's linkage, which has no randomness and holds all distances of the words.
     restrict_vocab : int or None, default=300_000
@@ -89,7 +90,8 @@ def evaluate_categorization(
     Raises
     ------
     ValueError
-        If fewer than two categories have a word in the table, or for too many words for ``method="agglomerative"``.
+        If fewer than two categories have a word in the table, a category is missing, a row of the file has no two cells
+        of these columns or more than the heading, or for too many words for ``method="agglomerative"``.
 
     Examples
     --------
@@ -103,13 +105,20 @@ def evaluate_categorization(
     one_of(method, METHODS, "method")
     words = Words(table, restrict_vocab, case_insensitive)
     listed = _read_categories(categories, encoding) if is_path(categories) else _given_categories(categories)
+    missing = [word for word, category in listed if is_missing(category)]
+    if missing:
+        raise ValueError(
+            f"categories has {len(missing)} words without a category, the first {missing[0]!r:.60}; leave them out."
+        )
     strange = next((category for _, category in listed if not hashable(category)), None)
     if strange is not None:
         raise TypeError(
             f"categories must map each word to its category, got {strange!r:.60} of type {type(strange).__name__}; of "
             "lists of words make {word: category for category, words in categories.items() for word in words}."
         )
-    listed = list(dict.fromkeys(listed))
+    listed = list({(words.fold(word), category): (word, category) for word, category in reversed(listed)}.values())[
+        ::-1
+    ]
     rows = words.rows(word for word, _ in listed)
     known = rows >= 0
     numbers: dict[Any, int] = {}
@@ -150,8 +159,18 @@ def _read_categories(path: Any, encoding: str) -> list[tuple[Any, Any]]:
             f"{os.fspath(path)!r} must have columns named 'word' and 'category', got {reader.fieldnames}; "
             "pass rows (word, category) in its place."
         )
-    return [(row["word"], row["category"]) for row in reader]
+    found = []
+    for row in reader:
+        if None in row or None in row.values():
+            n_cells = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
+            raise ValueError(
+                f"{os.fspath(path)!r} has {n_cells} cells in the row of {row['word']!r:.60}, expected "
+                f"{len(reader.fieldnames or ())} as in its heading."
+            )
+        found.append((row["word"], row["category"]))
+    return found
 
 
 def _given_categories(categories: Any) -> list[tuple]:
-    return list(categories.items()) if isinstance(categories, Mapping) else rows_given(categories, 2, "categories")
+    by_key = isinstance(categories, Mapping) or (hasattr(categories, "items") and hasattr(categories, "to_frame"))
+    return list(categories.items()) if by_key else rows_given(categories, 2, "categories")

@@ -25,8 +25,8 @@ def k_occurrences(table: EmbeddingTable, queries: Any = None, k: int = 10, *, me
     Returns
     -------
     ndarray of shape (n_keys,), int64
-        In the order of the table; their sum is k times the number of queries. A query of zeros counts for no key but
-        by "euclidean": by the others all keys are as near to it.
+        In the order of the table; their sum is k times the number of queries, where there are so many other keys. A
+        query of zeros counts for no key but by "euclidean": by the others all keys are as near to it.
 
     Examples
     --------

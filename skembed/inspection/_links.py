@@ -92,7 +92,10 @@ def link_prediction_auc(
             raise ValueError("non_edges must hold at least one pair, got none; pass None to draw them.")
         negative = _pair_scores(table, non_edges, score)
     truth = np.repeat([1, 0], [len(positive), len(negative)])
-    return float(roc_auc_score(truth, np.concatenate([positive, negative])))
+    # what differs by rounding alone is a tie, as vectors of float32 have it; of the largest, since units may be any
+    scores = np.concatenate([positive, negative])
+    largest = float(np.abs(scores).max())
+    return float(roc_auc_score(truth, (scores / largest if largest > 0 else scores).astype(np.float32)))
 
 
 def _pair_scores(table: EmbeddingTable, pairs: list[tuple], score: str) -> np.ndarray:

@@ -295,6 +295,19 @@ class TestWeights:
         with pytest.raises(ValueError, match="class_weight is 'balanced' and the target is continuous"):
             encoder(class_weight="balanced").fit(X, shop.y)
 
+    def test_weights_of_classes_that_a_batch_lacks(self, X, shop):
+        y = np.where(shop.y > np.quantile(shop.y, 0.8), "high", "low")
+        low = np.flatnonzero(y == "low")
+        weights = {"high": 2.0, "low": 0.5}
+        named, without = (encoder(class_weight=weights).partial_fit(X, y) for _ in range(2))
+        named.partial_fit(X[low], y[low])
+        without.set_params(class_weight={"low": 0.5}).partial_fit(X[low], y[low])
+        np.testing.assert_array_equal(named.transform(X), without.transform(X))
+        first = encoder(class_weight={**weights, "none": 1.0}).partial_fit(X, y, classes=["high", "low", "none"])
+        assert first.classes_.tolist() == ["high", "low", "none"]
+        with pytest.raises(ValueError, match="'none'"):
+            encoder(class_weight={**weights, "none": 1.0}).fit(X, y)
+
     def test_rows_of_weight_zero_do_not_count_where_classes_are_balanced(self, X, shop):
         y = np.where(shop.y > np.quantile(shop.y, 0.8), "high", "low")
         weight = np.where(y == "low", np.arange(len(y)) % 3, 1)

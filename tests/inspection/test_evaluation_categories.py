@@ -1,6 +1,7 @@
 """Purity of clusters of words: what it counts, and what it says of words and files that do not fit."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skembed import EmbeddingTable
@@ -56,3 +57,33 @@ def test_words_by_category_are_refused_with_what_to_make_of_them():
         TypeError, match=r"each word to its category, got \['a', 'b'\] of type list; of lists of words make"
     ):
         evaluate_categorization(table, {"x": ["a", "b"], "y": ["c"]})
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.nan, pd.NA, pd.NaT])
+def test_missing_categories_are_none(missing):
+    table = EmbeddingTable(["a", "b", "c"], np.eye(3))
+    for categories in ({"a": 0, "b": 1, "c": missing}, [("a", 0), ("b", 1), ("c", missing)]):
+        with pytest.raises(ValueError, match="1 words without a category, the first 'c'"):
+            evaluate_categorization(table, categories)
+
+
+@pytest.mark.parametrize("row", ["c", "c,2,x"])
+def test_rows_of_a_file_with_other_cells_than_its_heading(tmp_path, row):
+    path = tmp_path / "categories.csv"
+    path.write_text(f"word,category\na,0\nb,1\n{row}\n")
+    with pytest.raises(ValueError, match="cells in the row of 'c', expected 2 as in its heading"):
+        evaluate_categorization(EmbeddingTable(["a", "b", "c"], np.eye(3)), path)
+
+
+def test_one_word_in_two_spellings_counts_once():
+    table = EmbeddingTable(["ruby", "oak"], np.eye(2))
+    rows = [("Ruby", "s"), ("ruby", "s"), ("oak", "t"), ("oak", "s")]
+    assert evaluate_categorization(table, rows).n_words == 3
+    assert evaluate_categorization(table, rows, case_insensitive=False).n_words == 4
+
+
+def test_a_series_maps_words_to_categories():
+    table = EmbeddingTable(["a", "b", "c"], np.eye(3))
+    categories = {"a": "x", "b": "y", "c": "y"}
+    expected = evaluate_categorization(table, categories, random_state=0)
+    assert evaluate_categorization(table, pd.Series(categories), random_state=0) == expected

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+from fractions import Fraction
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -242,6 +243,30 @@ def test_pairs_are_drawn_by_lot_where_edges_are_few(monkeypatch):
     assert len(_links._draw_non_edges(table, [(0, 1)], 200, False, 0)) == 200  # 4 * (1 + 200) of 1770 pairs
     with pytest.raises(pytest.fail.Exception, match="all pairs were listed"):
         _links._draw_non_edges(table, [(0, 1)], 500, False, 0)
+
+
+def exact_score(a, b, score):
+    """Return what is in the order of the scores of vectors of whole numbers above 0, as a fraction."""
+    a, b = [Fraction(x) for x in a], [Fraction(x) for x in b]
+    dot = sum(x * y for x, y in zip(a, b))
+    if score == "cosine":
+        return dot**2 / (sum(x * x for x in a) * sum(y * y for y in b))
+    return dot if score == "dot" else -sum((x - y) ** 2 for x, y in zip(a, b))
+
+
+@pytest.mark.parametrize("score", ["cosine", "dot", "euclidean"])
+def test_scores_that_differ_by_rounding_alone_tie(score):
+    """Vectors of whole numbers, whose scores are often equal: pairs are compared in exact arithmetic."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        vectors = rng.integers(1, 4, size=(12, 7)).astype(np.float64)
+        table = EmbeddingTable(range(12), vectors)
+        pairs = [tuple(rng.choice(12, 2, replace=False).tolist()) for _ in range(24)]
+        edges, others = pairs[:12], pairs[12:]
+
+        yes, no = ([exact_score(vectors[a], vectors[b], score) for a, b in some] for some in (edges, others))
+        expected = np.mean([(a > b) + 0.5 * (a == b) for a in yes for b in no])
+        assert link_prediction_auc(table, edges, others, score=score) == pytest.approx(expected, abs=1e-12)
 
 
 def test_links_are_scored_by_the_vectors_of_both_nodes():
