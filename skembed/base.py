@@ -113,13 +113,15 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     return weight
 
 
-def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
+def class_weights(class_weight: Any, y: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Return the weight of each row's class.
 
     Parameters
     ----------
     class_weight : dict or "balanced"
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    classes : ndarray of shape (n_classes,), default=None
+        Of one output, where they are known: a dict may name any of them, and `y`, a part of all rows, lack some.
 
     Returns
     -------
@@ -137,7 +139,9 @@ def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
                     f"class_weight is {weight!r} for the class {label!r}; expected a number of at least 0."
                 )
     try:
-        return compute_sample_weight(class_weight, y)
+        if classes is None or not isinstance(class_weight, Mapping):
+            return compute_sample_weight(class_weight, y)
+        return compute_sample_weight(class_weight, np.concatenate([y, classes.reshape(-1, *y.shape[1:])]))[: len(y)]
     except ValueError as error:
         if not isinstance(class_weight, Mapping) or y[0].size > 1:
             raise

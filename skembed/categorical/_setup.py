@@ -303,10 +303,9 @@ def row_weights(sample_weight: Any, class_weight: Any, y: Any, n_samples: int, c
     weight = check_weights(sample_weight, n_samples)
     if class_weight is not None:
         rows = np.flatnonzero(weight)  # what "balanced" counts
-        seen = as_columns(y)[rows]
-        if classes is not None and isinstance(class_weight, Mapping):
-            seen = np.concatenate([seen, as_columns(list(classes), "classes")])
-        weight[rows] *= class_weights(class_weight, seen)[: len(rows)]
+        y = as_columns(y)[rows]
+        known = None if classes is None or y.shape[1] > 1 else as_columns(list(classes), "classes")[:, 0]
+        weight[rows] *= class_weights(class_weight, y, known)
     return weight
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from skembed.data.target_type import is_missing
 from skembed.inspection._result import Result
-from skembed.inspection._words import Words, is_path, one_of, read_lines, rows_given
+from skembed.inspection._words import Words, is_by_key, is_path, one_of, read_lines, rows_given
 from skembed.table import EmbeddingTable
 from skembed.table.keys import hashable
 from skembed.table.queries import unit_vectors
@@ -116,9 +115,10 @@ def evaluate_categorization(
             f"categories must map each word to its category, got {strange!r:.60} of type {type(strange).__name__}; of "
             "lists of words make {word: category for category, words in categories.items() for word in words}."
         )
-    listed = list({(words.fold(word), category): (word, category) for word, category in reversed(listed)}.values())[
-        ::-1
-    ]
+    once: dict[Any, tuple] = {}
+    for word, category in listed:
+        once.setdefault((words.fold(word), category), (word, category))
+    listed = list(once.values())
     rows = words.rows(word for word, _ in listed)
     known = rows >= 0
     numbers: dict[Any, int] = {}
@@ -172,5 +172,4 @@ def _read_categories(path: Any, encoding: str) -> list[tuple[Any, Any]]:
 
 
 def _given_categories(categories: Any) -> list[tuple]:
-    by_key = isinstance(categories, Mapping) or (hasattr(categories, "items") and hasattr(categories, "to_frame"))
-    return list(categories.items()) if by_key else rows_given(categories, 2, "categories")
+    return list(categories.items()) if is_by_key(categories) else rows_given(categories, 2, "categories")

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import type_of_target
 from skembed.data.canonical import canonical_key
 from skembed.data.columns import filled
 from skembed.inspection._result import Result
-from skembed.inspection._words import one_of, positive_int
+from skembed.inspection._words import is_by_key, one_of, positive_int
 from skembed.table import EmbeddingTable
 from skembed.table.keys import key_list
 
@@ -164,7 +164,7 @@ def probe_score(
 
 def _pairs_of(X: Any, y: Any) -> tuple[Any, Any]:
     """Vectors and values, row by row."""
-    by_key = isinstance(y, Mapping) or (isinstance(X, EmbeddingTable) and hasattr(y, "items") and hasattr(y, "index"))
+    by_key = isinstance(y, Mapping) or (isinstance(X, EmbeddingTable) and is_by_key(y))
     if by_key and not isinstance(X, EmbeddingTable):
         raise TypeError("y maps keys to values, so X must be an EmbeddingTable; give y as one value a row.")
     if by_key:

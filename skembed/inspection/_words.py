@@ -1,7 +1,7 @@
 """Test sets of words: read from files or given as rows, and found in a table as the field's evaluators find them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,11 @@ class Words:
 def is_path(source: Any) -> bool:
     """Whether a test set was given as the path of a file."""
     return isinstance(source, str | os.PathLike)
+
+
+def is_by_key(values: Any) -> bool:
+    """Whether values are given by key: in a mapping, or in a Series of pandas, by its index."""
+    return isinstance(values, Mapping) or (hasattr(values, "items") and hasattr(values, "to_frame"))
 
 
 def read_lines(path: str | os.PathLike, encoding: str) -> Iterator[tuple[int, str]]:

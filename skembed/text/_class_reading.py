@@ -1,6 +1,6 @@
 """Reading of documents that have classes: bags of rows for training, and the weight of each document."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,7 @@ def document_weights(y: np.ndarray, sample_weight: Any, class_weight: Any, class
             f"sample_weight must be {len(y)} finite numbers of 0 or more, not all 0, got shape {weights.shape}."
         )
     if class_weight is not None:
-        seen = np.concatenate([y, classes]) if isinstance(class_weight, Mapping) else y
-        weights = weights * class_weights(class_weight, seen)[: len(y)]
+        weights = weights * class_weights(class_weight, y, classes)
         if not weights.any():
             raise ValueError(f"class_weight={class_weight!r:.80} gives no document a weight; pass one above 0.")
     return (weights / weights.mean()).astype(np.float32)

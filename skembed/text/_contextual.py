@@ -287,8 +287,8 @@ class ContextualVectorizer(DocumentTransformer):
         by : {"word", "piece"}, default="word"
             "word": runs of letters and digits, with the apostrophes and hyphens within them, and single marks; the
             vector of a word is the mean of those of its pieces. Words in one piece, as the dots of "..." may be, share
-            its vector. The tokens of a list are its words: scripts without
-            spaces are best cut into words before. "piece": the tokens of the model, as its vocabulary writes them.
+            its vector. The tokens of a list are its words: scripts without spaces are best cut into words before.
+            "piece": the tokens of the model, as its vocabulary writes them.
 
         Returns
         -------
